@@ -1,0 +1,43 @@
+# The study of OThink-MR1 as one DAG. Config: config.yaml and the overlays given with --configfile or
+# a profile. Rules, by stage: rules/. What they run: workflow_scripts/.
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+scripts = Path(workflow.basedir) / "workflow_scripts"
+sys.path.insert(0, str(scripts))
+
+from othink_mr1.study.workflow import Study, put_own_python_on_path
+
+# Read and checked by the package before Snakemake reads them: Snakemake's messages know neither lines
+# nor duplicate keys.
+study = Study(
+    ["config.yaml", *workflow.overwrite_configfiles], workflow.config_settings.config
+)
+
+
+configfile: "config.yaml"
+
+
+pathvars:
+    results=study.config.results,
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/train.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+
+
+if workflow.is_main_process:
+    study.write_plans(scripts)
+
+
+rule all:
+    default_target: True
+    input:
+        study.exhibit_files(),

@@ -1,0 +1,21 @@
+# What all rules share: which python runs, and how wildcards are bounded.
+
+put_own_python_on_path()
+
+
+# Only names that the config yields: a digest of an older config cannot be asked for and filled with
+# something else.
+wildcard_constraints:
+    raw="|".join(study.raw_sources),
+    data_set="|".join(study.data_sets),
+    backbone="|".join(study.backbones),
+    tested_task="|".join(study.tested_tasks),
+    sets="|".join(study.disjoint_sets()),
+    study="|".join(study.config.studies),
+    figure=r"figure\d+",
+
+
+def named_examples(wildcards, input):
+    """`name=file` for every set that a small backbone is pretrained on."""
+    shares = study.config.backbones[study.backbones[wildcards.backbone]].pretraining
+    return " ".join(f"{name}={file}" for name, file in zip(shares, input.examples))

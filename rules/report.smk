@@ -1,0 +1,134 @@
+# Exhibits: the scores collected into tidy csv files, and from these the tables, figures and claims.
+#
+# Each exhibit has its plan file as input: it changes when what the exhibit is made of changes. The
+# exhibit's copy of it (made_of/) lets the Snakefile notice an exhibit that was made of something else.
+
+
+localrules:
+    collect_study,
+    collect_runs,
+    collect_reward_curves,
+    check_claims,
+    make_table,
+    draw_figure,
+
+
+rule collect_study:
+    input:
+        plan="<results>/plans/{study}.json",
+        scores=lambda wildcards: ancient(study.scores(wildcards.study)),
+        disjoint=lambda wildcards: ancient(study.disjoint_reports(wildcards.study)),
+    output:
+        csv="<results>/{study}.csv",
+        made_of="<results>/made_of/{study}.json",
+    log:
+        "<results>/logs/collect_study/{study}.log",
+    benchmark:
+        "<results>/benchmarks/collect_study/{study}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    shell:
+        "python workflow_scripts/collect_study.py --plan {input.plan} --results <results>"
+        " --output {output.csv} > {log} 2>&1 && cp {input.plan} {output.made_of}"
+
+
+rule collect_runs:
+    input:
+        plan="<results>/plans/runs.json",
+        runs=ancient(study.run_manifests("runs")),
+    output:
+        csv="<results>/runs.csv",
+        made_of="<results>/made_of/runs.json",
+    log:
+        "<results>/logs/collect_runs.log",
+    benchmark:
+        "<results>/benchmarks/collect_runs.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    shell:
+        "python workflow_scripts/collect_runs.py --plan {input.plan} --results <results>"
+        " --output {output.csv} > {log} 2>&1 && cp {input.plan} {output.made_of}"
+
+
+rule collect_reward_curves:
+    input:
+        plan="<results>/plans/reward_curves.json",
+        runs=ancient(study.run_manifests("reward_curves")),
+    output:
+        csv="<results>/reward_curves.csv",
+        made_of="<results>/made_of/reward_curves.json",
+    log:
+        "<results>/logs/collect_reward_curves.log",
+    benchmark:
+        "<results>/benchmarks/collect_reward_curves.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    shell:
+        "python workflow_scripts/collect_reward_curves.py --plan {input.plan} --results <results>"
+        " --output {output.csv} > {log} 2>&1 && cp {input.plan} {output.made_of}"
+
+
+rule check_claims:
+    input:
+        plan="<results>/plans/claims.json",
+        same_task="<results>/same_task.csv",
+        cross_task="<results>/cross_task.csv",
+        format_weight_sweep="<results>/format_weight_sweep.csv",
+        kl_weight_sweep="<results>/kl_weight_sweep.csv",
+    output:
+        csv="<results>/claims.csv",
+        made_of="<results>/made_of/claims.json",
+    log:
+        "<results>/logs/check_claims.log",
+    benchmark:
+        "<results>/benchmarks/check_claims.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    shell:
+        "python workflow_scripts/check_claims.py --same-task {input.same_task} --cross-task {input.cross_task}"
+        " --format-weight-sweep {input.format_weight_sweep} --kl-weight-sweep {input.kl_weight_sweep}"
+        " --output {output.csv} > {log} 2>&1 && cp {input.plan} {output.made_of}"
+
+
+rule make_table:
+    input:
+        plan="<results>/plans/table1.json",
+        same_task="<results>/same_task.csv",
+    output:
+        markdown="<results>/tables/table1.md",
+        latex="<results>/tables/table1.tex",
+        made_of="<results>/made_of/table1.json",
+    log:
+        "<results>/logs/make_table.log",
+    benchmark:
+        "<results>/benchmarks/make_table.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    shell:
+        "python workflow_scripts/make_table.py --same-task {input.same_task} --output-markdown {output.markdown}"
+        " --output-latex {output.latex} > {log} 2>&1 && cp {input.plan} {output.made_of}"
+
+
+rule draw_figure:
+    input:
+        plan="<results>/plans/{figure}.json",
+        data=lambda wildcards: study.figure_data(wildcards.figure),
+        pictures=lambda wildcards: ancient(study.figure_pictures(wildcards.figure)),
+    output:
+        pictures=multiext("<results>/figures/{figure}", ".svg", ".png", ".html", ".csv"),
+        made_of="<results>/made_of/{figure}.json",
+    log:
+        "<results>/logs/draw_figure/{figure}.log",
+    benchmark:
+        "<results>/benchmarks/draw_figure/{figure}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        number=lambda wildcards: wildcards.figure.removeprefix("figure"),
+        data=lambda wildcards, input: " ".join(
+            f"{Path(file).stem}={file}" for file in input.data
+        ),
+    shell:
+        "python workflow_scripts/draw_figure.py --figure {params.number} --data {params.data} --plan {input.plan}"
+        " --results <results> --output-stem <results>/figures/{wildcards.figure}"
+        " > {log} 2>&1 && cp {input.plan} {output.made_of}"

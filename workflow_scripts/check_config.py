@@ -1,0 +1,25 @@
+"""Check the study's config and its overlays without running anything."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from othink_mr1.errors import run_entry_point
+from othink_mr1.study.load_config import load_study
+from othink_mr1.study.runs import all_runs
+
+
+def main() -> None:
+    """Print what the config amounts to, or end with one line that says what is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"))
+    parser.add_argument("--overlay", type=Path, action="append", default=[], help="merged in order")
+    arguments = parser.parse_args()
+    config = load_study([arguments.config, *arguments.overlay])
+    trained = [run for run in all_runs(config) if run.trained]
+    print(f"config is sound: {len(config.studies)} studies, {len(trained)} training runs, into {config.results}/")
+
+
+if __name__ == "__main__":
+    run_entry_point(main)

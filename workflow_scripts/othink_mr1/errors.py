@@ -1,0 +1,18 @@
+"""Errors that a user can mend, and how the command line programs report them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+
+class UserError(Exception):
+    """A mistake in config, files or arguments. The message is one line: what, where, what to do."""
+
+
+def run_entry_point(main: Callable[[], None]) -> None:
+    """Run a command line program; a UserError ends it with its message alone and exit code 1."""
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")

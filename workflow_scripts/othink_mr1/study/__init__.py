@@ -1,0 +1,1 @@
+"""What the study is: config, runs, identities, plan, artefacts. Imports neither torch nor Snakemake."""

@@ -1,0 +1,142 @@
+"""Files and artefact folders that are either complete or absent.
+
+An artefact folder (a prepared data set, a backbone, a run, a set of answers) is complete when its
+`manifest.json` exists: it is written last, and names every file with its size and sha256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from othink_mr1.errors import UserError
+
+MANIFEST = "manifest.json"
+
+# The packages whose version can change a number; recorded with every artefact.
+RECORDED_PACKAGES = (
+    "torch",
+    "transformers",
+    "accelerate",
+    "datasets",
+    "tokenizers",
+    "numpy",
+    "pandas",
+    "pillow",
+    "math-verify",
+    "altair",
+)
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` when the block succeeds.
+
+    The temporary file is synced to disk first, so that a power loss leaves the old file or the new one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield aside
+        with open(aside, "rb+") as stream:
+            os.fsync(stream.fileno())
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    with written_aside(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file atomically, indented, with sorted keys."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def sha256_of(path: Path) -> str:
+    """The file's sha256 in hex."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def start_folder(folder: Path) -> None:
+    """Empty an artefact folder before it is filled: what an interrupted attempt left is no result."""
+    manifest = folder / MANIFEST
+    if manifest.exists():
+        raise UserError(f"{folder}: is complete already; delete its {MANIFEST} to make it again")
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+
+
+def finish_folder(folder: Path, **facts: Any) -> None:
+    """Write the manifest, last: what is in the folder, who made it, and the caller's own facts.
+
+    facts: JSON values, e.g. identity, device, execution, wall_seconds, gpu_hours.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    manifest = {
+        **facts,
+        "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "packages": _package_versions(),
+        "files": {
+            path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+            for path in files
+        },
+    }
+    write_json(folder / MANIFEST, manifest)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The folder's manifest. UserError if the folder is incomplete."""
+    path = folder / MANIFEST
+    if not path.exists():
+        raise UserError(f"{folder}: incomplete, it has no {MANIFEST}; run snakemake to make it")
+    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return manifest
+
+
+def _commit() -> str | None:
+    """The repository's commit, with `+` when files differ from it; None outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        # One bounded call each: a manifest must not hang on a slow file system.
+        commit = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=10, check=True
+        ).stdout.strip()
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        ).stdout
+    except (FileNotFoundError, subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        return None
+    return commit + ("+" if changed else "")
+
+
+def _package_versions() -> dict[str, str]:
+    versions = {}
+    for package in RECORDED_PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions

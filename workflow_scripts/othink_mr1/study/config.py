@@ -1,0 +1,66 @@
+"""The study's config: the one definition of config.yaml, its types, ranges and references."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from othink_mr1.study.execution import Execution
+from othink_mr1.study.sources import Backbone, Source
+from othink_mr1.study.strict import Count, Name, PromptTemplate, Strict
+
+
+class Preparation(Strict):
+    """What every source goes through on its way to the common schema."""
+
+    max_pixels: Count = Field(description="larger images are shrunk to this many pixels")
+
+
+class Task(Strict):
+    """One task: where its examples come from, how they are asked and how answers are scored."""
+
+    train: Name = Field(description="source of the training set")
+    test: Name = Field(description="source of the test set")
+    train_prompt: PromptTemplate
+    test_prompt: PromptTemplate
+    scorer: Name = Field(description="module othink_mr1.scoring.<scorer>")
+    max_new_tokens: Count = Field(description="of a test answer")
+
+
+class Evaluation(Strict):
+    """How the test answers are generated: greedily, by every method alike."""
+
+    precision: Literal["fp32", "bf16"]
+
+
+class StudyGrid(Strict):
+    """A named grid of runs; every exhibit is a view of one or more grids."""
+
+    tasks: list[Name] = Field(min_length=1, description="tasks to train on")
+    methods: list[Name] = Field(min_length=1)
+    tested_on: Literal["own", "other", "all"] = Field(
+        description="test on the task trained on, on the other tasks, or on all"
+    )
+    backbones: list[Name] = Field([], description="empty: the config's backbone")
+    vary: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
+        {}, description="path into the method's settings -> values; all combinations are run"
+    )
+    fix: dict[str, Any] = Field({}, description="path into the method's settings -> value")
+    curves: bool = Field(False, description="test the checkpoints along the way too")
+
+
+class StudyConfig(Strict):
+    """config.yaml. `methods` is resolved per task by settings.py, because methods inherit."""
+
+    results: str = Field(min_length=1, description="results root; may be a link to scratch space")
+    backbone: Name
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    backbones: dict[Name, Backbone]
+    sources: dict[Name, Source]
+    preparation: Preparation
+    tasks: dict[Name, Task] = Field(min_length=1)
+    methods: dict[Name, dict[str, Any]] = Field(min_length=1)
+    evaluation: Evaluation
+    studies: dict[Name, StudyGrid] = Field(min_length=1)
+    execution: Execution

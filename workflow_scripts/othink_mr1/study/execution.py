@@ -1,0 +1,55 @@
+"""Execution: how a stage is computed and what it asks of the machine. Never part of a run's identity."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from othink_mr1.study.strict import Count, Positive, Strict
+
+
+class Resources(Strict):
+    """What one job asks for; Slurm limits are made from it."""
+
+    cpus: Count
+    memory_gb: Positive
+    hours: Positive
+
+
+class DeviceResources(Resources):
+    """A job that computes with the model."""
+
+    device: Literal["cuda", "cpu"]
+    gpus: Annotated[int, Field(ge=0, le=1)] = Field(description="GPUs of the job; one process uses one")
+
+    @model_validator(mode="after")
+    def _cuda_needs_a_gpu(self) -> DeviceResources:
+        if self.device == "cuda" and self.gpus == 0:
+            raise ValueError("gpus: must be 1 when device is cuda, got 0")
+        return self
+
+
+class TrainingExecution(DeviceResources):
+    """Training jobs: the study's runs and the small backbone."""
+
+    micro_batch: Count = Field(description="sequences in one forward and backward pass")
+    gradient_checkpointing: bool
+    attention: Literal["sdpa", "eager", "flash_attention_2"]
+
+
+class GenerationExecution(DeviceResources):
+    """Jobs that generate the test answers."""
+
+    batch_size: Count = Field(description="prompts decoded at a time")
+    attention: Literal["sdpa", "eager", "flash_attention_2"]
+
+
+class Execution(Strict):
+    """The presets of all stages."""
+
+    data: Resources
+    pretrain: TrainingExecution
+    train: TrainingExecution
+    generate: GenerationExecution
+    analyse: Resources

@@ -1,0 +1,85 @@
+"""Identity: the digest of everything that determines a result, and nothing else.
+
+Payloads are plain JSON values taken from the typed models, so that `1` and `1.0` agree and the order of
+keys does not matter. A setting that has its default is left out (strict.py's models give a default
+only to settings that were added later), so that a new setting moves no digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import BaseModel
+
+from othink_mr1.study import versions
+from othink_mr1.study.config import StudyConfig
+from othink_mr1.study.sources import HubBackbone, PromptsSource, RenderedSource, UrlSource
+
+DIGEST_LENGTH = 10  # hex digits; 5,000 runs collide with probability 1e-5
+
+
+def canonical(value: Any) -> str:
+    """Canonical JSON: sorted keys, no white space, floats as Python writes them."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(payload: Any) -> str:
+    """The first hex digits of the sha256 of the payload's canonical JSON."""
+    return hashlib.sha256(canonical(payload).encode()).hexdigest()[:DIGEST_LENGTH]
+
+
+def written(model: BaseModel) -> dict[str, Any]:
+    """The model's values without those that have their default."""
+    values: dict[str, Any] = model.model_dump(mode="json", exclude_defaults=True)
+    return values
+
+
+def raw_identity(config: StudyConfig, name: str) -> dict[str, Any]:
+    """What determines the bytes of a source, as written in the config."""
+    source = config.sources[name]
+    if isinstance(source, PromptsSource):
+        return {
+            "kind": source.kind,
+            "prompts": raw_identity(config, source.prompts),
+            "images": raw_identity(config, source.images),
+        }
+    if isinstance(source, UrlSource):
+        return {"kind": source.kind, "sha256": source.sha256}  # a mirror's URL holds the same bytes
+    if isinstance(source, RenderedSource):
+        return written(source) | {"rendering": versions.RENDERING}
+    return written(source)
+
+
+def data_identity(config: StudyConfig, name: str) -> dict[str, Any]:
+    """What determines a prepared set."""
+    return {
+        "source": raw_identity(config, name),
+        "preparation": written(config.preparation),
+        "version": versions.PREPARATION,
+    }
+
+
+def backbone_identity(config: StudyConfig, name: str) -> dict[str, Any]:
+    """What determines a backbone's weights, tokenizer and processor."""
+    backbone = config.backbones[name]
+    if isinstance(backbone, HubBackbone):
+        return written(backbone)
+    shares = {
+        share_name: {"data": data_identity(config, share.source), "prompt": share.prompt, "share": share.share}
+        for share_name, share in backbone.pretraining.items()
+    }
+    return written(backbone) | {"pretraining": shares, "version": versions.PRETRAINING}
+
+
+def generation_identity(config: StudyConfig, task: str) -> dict[str, Any]:
+    """What, apart from the checkpoint, determines the answers on a task's test set."""
+    declared = config.tasks[task]
+    return {
+        "data": data_identity(config, declared.test),
+        "prompt": declared.test_prompt,
+        "max_new_tokens": declared.max_new_tokens,
+        "evaluation": written(config.evaluation),
+        "version": versions.GENERATION,
+    }

@@ -1,0 +1,117 @@
+"""Methods: how a backbone is post-trained. One class of settings per trainer.
+
+A field's default is the value that reproduces the behaviour from before the field existed; such a
+value is left out of the run's identity (see identity.py), so that adding a setting moves no digest.
+Fields without a default must be written in config.yaml, where each says where its value is from.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from othink_mr1.study.strict import Count, Fraction, NonNegative, Positive, Strict
+
+
+class ConstantKL(Strict):
+    """The KL weight β of GRPO, the same at every step."""
+
+    kind: Literal["constant"]
+    weight: NonNegative = Field(description="β")
+
+
+class DynamicKL(Strict):
+    """The KL weight β(s) of GRPO-D (eq. 3): from the middle down to minimum, then up to maximum."""
+
+    kind: Literal["dynamic"]
+    minimum: NonNegative = Field(description="β_min")
+    maximum: NonNegative = Field(description="β_max")
+    exploration_steps: Annotated[int, Field(ge=0)] = Field(description="w, in optimiser updates")
+
+    @model_validator(mode="after")
+    def _minimum_below_maximum(self) -> DynamicKL:
+        if self.minimum > self.maximum:
+            raise ValueError(f"minimum: must be at most maximum ({self.maximum:g}), got {self.minimum:g}")
+        return self
+
+
+KLSchedule = Annotated[ConstantKL | DynamicKL, Field(discriminator="kind")]
+
+
+class NoTraining(Strict):
+    """The backbone as it is."""
+
+    trainer: Literal["none"]
+
+
+class _GradientTraining(Strict):
+    """What SFT and GRPO share."""
+
+    learning_rate: Positive
+    learning_rate_schedule: Literal["constant", "linear", "cosine"]
+    warmup_fraction: Fraction = Field(description="share of the steps with a linearly rising learning rate")
+    weight_decay: NonNegative
+    adam_beta1: Fraction
+    adam_beta2: Fraction
+    max_gradient_norm: Positive
+    steps: Count = Field(description="optimiser updates in all")
+    checkpoint_steps: list[Count] = Field(
+        description="steps whose weights are kept for the learning curves; the last step always is"
+    )
+    precision: Literal["fp32", "bf16"] = Field(description="of the arithmetic; weights are kept in fp32")
+    train_vision_tower: bool = Field(description="false freezes the vision encoder")
+
+    @model_validator(mode="after")
+    def _checkpoints_within_steps(self) -> _GradientTraining:
+        if sorted(set(self.checkpoint_steps)) != self.checkpoint_steps:
+            raise ValueError(f"checkpoint_steps: must rise and not repeat, got {self.checkpoint_steps}")
+        if self.checkpoint_steps and self.checkpoint_steps[-1] > self.steps:
+            raise ValueError(
+                f"checkpoint_steps: must be at most steps ({self.steps}), got {self.checkpoint_steps[-1]}"
+            )
+        return self
+
+
+class SFT(_GradientTraining):
+    """Supervised fine-tuning on the target text."""
+
+    trainer: Literal["sft"]
+    batch_size: Count = Field(description="examples per optimiser update")
+
+
+class GRPO(_GradientTraining):
+    """Group Relative Policy Optimization (eqs. 1-5)."""
+
+    trainer: Literal["grpo"]
+    group_size: Annotated[int, Field(ge=2)] = Field(description="G, completions per prompt")
+    prompts_per_step: Count = Field(description="prompts per rollout")
+    updates_per_rollout: Count = Field(description="optimiser updates on one rollout; above 1 clipping acts")
+    clip_range: Positive = Field(description="ε of eq. 4")
+    advantage_epsilon: NonNegative = Field(description="added to the group's std in eq. 2")
+    format_weight: NonNegative = Field(description="α of eq. 1")
+    temperature: Positive
+    top_k: Annotated[int, Field(ge=0)] = Field(description="sample among the k likeliest tokens; 0: all")
+    max_completion_tokens: Count
+    kl_schedule: KLSchedule
+
+    @model_validator(mode="after")
+    def _exploration_within_steps(self) -> GRPO:
+        if isinstance(self.kl_schedule, DynamicKL) and self.kl_schedule.exploration_steps > self.steps:
+            raise ValueError(
+                f"kl_schedule.exploration_steps: must be at most steps ({self.steps}), "
+                f"got {self.kl_schedule.exploration_steps}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _rollouts_fill_steps(self) -> GRPO:
+        if self.steps % self.updates_per_rollout:
+            raise ValueError(
+                f"updates_per_rollout: must divide steps ({self.steps}), got {self.updates_per_rollout}"
+            )
+        return self
+
+
+TrainingSettings = SFT | GRPO
+MethodSettings = Annotated[NoTraining | SFT | GRPO, Field(discriminator="trainer")]

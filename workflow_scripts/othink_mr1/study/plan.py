@@ -1,0 +1,247 @@
+"""The plan: which files each exhibit is made of. All paths are relative to the results root.
+
+An exhibit has a fixed name (`same_task.csv`), while what it is made of has names with digests. So each
+exhibit gets a plan file that lists the identities of all it needs, down to the code that draws it. The
+Snakefile rewrites a plan file only when its content changes, or when the exhibit records another one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from othink_mr1.study import versions
+from othink_mr1.study.artefacts import write_json
+from othink_mr1.study.config import StudyConfig
+from othink_mr1.study.identity import backbone_identity, data_identity, digest, generation_identity, raw_identity
+from othink_mr1.study.methods import GRPO, ConstantKL
+from othink_mr1.study.runs import Run, all_runs, grid_runs
+
+SAME_TASK, CROSS_TASK = "same_task", "cross_task"
+FORMAT_SWEEP, KL_SWEEP = "format_weight_sweep", "kl_weight_sweep"
+CURVES = "learning_curves"
+
+# Exhibit -> the studies whose csv it is drawn from. Figure 2 shows examples of the sets and needs none.
+FIGURES: dict[str, tuple[str, ...]] = {
+    "figure1": (CURVES,),
+    "figure2": (),
+    "figure3": (SAME_TASK,),
+    "figure4": (FORMAT_SWEEP,),
+    "figure5": (SAME_TASK,),
+    "figure6": (KL_SWEEP,),
+    "figure7": (CROSS_TASK,),
+    "figure8": (CROSS_TASK,),
+}
+CLAIMS_NEED = (SAME_TASK, CROSS_TASK, FORMAT_SWEEP, KL_SWEEP)
+REWARD_CURVES_OF = SAME_TASK  # figure 5: the reward curves of table 1's GRPO runs
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A checkpoint and the task it is tested on. step: None for the final checkpoint."""
+
+    run: Run
+    step: int | None
+    tested_on: str
+
+    @property
+    def checkpoint(self) -> str:
+        """The checkpoint's name: the run's, with the step unless it is the final one."""
+        return self.run.name if self.step is None else f"{self.run.name}-step{self.step}"
+
+
+def raw_folder(config: StudyConfig, source: str) -> str:
+    """The folder of a source's raw files."""
+    return f"raw/{source}-{digest(raw_identity(config, source))}"
+
+
+def data_folder(config: StudyConfig, source: str) -> str:
+    """The folder of a prepared set."""
+    return f"data/{source}-{digest(data_identity(config, source))}"
+
+
+def backbone_folder(config: StudyConfig, backbone: str) -> str:
+    """The folder of a backbone."""
+    return f"backbones/{backbone}-{digest(backbone_identity(config, backbone))}"
+
+
+def tested_task(config: StudyConfig, task: str) -> str:
+    """A task with what determines its test answers, `geometry-1a2b3c4d5e`: the answers' folder's name."""
+    return f"{task}-{digest(generation_identity(config, task))}"
+
+
+def answers_file(config: StudyConfig, evaluation: Evaluation) -> str:
+    """The evaluation's answers."""
+    folder = tested_task(config, evaluation.tested_on)
+    return f"answers/{evaluation.checkpoint}/{folder}/answers.jsonl"
+
+
+def scores_file(config: StudyConfig, evaluation: Evaluation) -> str:
+    """The evaluation's scores."""
+    folder = tested_task(config, evaluation.tested_on)
+    return f"scores/{evaluation.checkpoint}/{folder}/{versions.SCORER}.csv"
+
+
+def evaluations(config: StudyConfig, study: str) -> list[Evaluation]:
+    """All evaluations of a study, in the order of its runs."""
+    grid = config.studies[study]
+    found = []
+    for run in grid_runs(config, study):
+        if grid.tested_on == "all":
+            tasks = list(config.tasks)
+        elif grid.tested_on == "own":
+            tasks = [run.task] if run.task is not None else grid.tasks
+        else:  # the backbone as it is, trained on no task, is tested on all of them
+            tasks = [task for task in config.tasks if task != run.task]
+        steps = (*run.checkpoint_steps, None) if grid.curves else (None,)
+        found.extend(Evaluation(run, step, task) for step in steps for task in tasks)
+    return found
+
+
+def all_evaluations(config: StudyConfig) -> list[Evaluation]:
+    """Every evaluation of every study, each once."""
+    found = {
+        (evaluation.checkpoint, evaluation.tested_on): evaluation
+        for study in config.studies
+        for evaluation in evaluations(config, study)
+    }
+    return list(found.values())
+
+
+def tested_tasks_by_checkpoint(config: StudyConfig) -> dict[str, tuple[Run, int | None, tuple[str, ...]]]:
+    """Checkpoint name -> its run, its step and all tasks that one generation job tests it on."""
+    found: dict[str, tuple[Run, int | None, tuple[str, ...]]] = {}
+    for evaluation in all_evaluations(config):
+        tasks = found.get(evaluation.checkpoint, (evaluation.run, None, ()))[2]
+        together = tuple(task for task in config.tasks if task in (*tasks, evaluation.tested_on))
+        found[evaluation.checkpoint] = (evaluation.run, evaluation.step, together)
+    return found
+
+
+def study_plan(config: StudyConfig, study: str) -> dict[str, Any]:
+    """The plan of a study's csv: one entry per evaluation."""
+    return {"exhibit": study, "evaluations": [_row(config, entry) for entry in evaluations(config, study)]}
+
+
+def runs_plan(config: StudyConfig, exhibit: str) -> dict[str, Any]:
+    """The plan of `runs.csv` (every run) or `reward_curves.csv` (GRPO's runs of one study)."""
+    if exhibit == "runs":
+        runs = [run for run in all_runs(config) if run.trained]
+    else:
+        runs = [run for run in grid_runs(config, REWARD_CURVES_OF) if isinstance(run.settings, GRPO)]
+    return {"exhibit": exhibit, "runs": [_run_row(run) for run in runs]}
+
+
+def examples_plan(config: StudyConfig) -> dict[str, Any]:
+    """The plan of figure 2: the test set of each task."""
+    return {
+        "exhibit": "figure2",
+        "tasks": {
+            name: {"examples": f"{data_folder(config, task.test)}/examples.parquet"}
+            for name, task in config.tasks.items()
+        },
+    }
+
+
+def drawn_exhibits(config: StudyConfig) -> dict[str, tuple[str, ...]]:
+    """The tables, figures and claims that the config's studies suffice for -> those studies."""
+    all_drawn = {"table1": (SAME_TASK,), **FIGURES, "claims": CLAIMS_NEED}
+    return {name: needed for name, needed in all_drawn.items() if set(needed) <= set(config.studies)}
+
+
+def collected_exhibits(config: StudyConfig) -> list[str]:
+    """The csv files: one per study, the runs, and the reward curves where their study exists."""
+    return [*config.studies, "runs", *(["reward_curves"] if REWARD_CURVES_OF in config.studies else [])]
+
+
+def all_plans(config: StudyConfig, scripts: Path) -> dict[str, dict[str, Any]]:
+    """Exhibit -> its plan. scripts: the folder of the entry points, whose code is part of the plan."""
+    plans: dict[str, dict[str, Any]] = {study: study_plan(config, study) for study in config.studies}
+    for exhibit in collected_exhibits(config):
+        if exhibit not in plans:
+            plans[exhibit] = runs_plan(config, exhibit)
+    for exhibit, needed in drawn_exhibits(config).items():
+        plans[exhibit] = {"exhibit": exhibit, "studies": [plans[study] for study in needed]}
+    if "figure2" in plans:
+        plans["figure2"] = examples_plan(config)
+    code = code_digest([*(scripts / "othink_mr1" / "exhibits").rglob("*"), *scripts.glob("*.py")])
+    return {exhibit: plan | {"code": code} for exhibit, plan in plans.items()}
+
+
+def code_digest(files: Iterable[Path]) -> str:
+    """One digest of the content of source and data files."""
+    hashes = {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in files
+        if file.suffix in (".py", ".csv", ".json", ".tex", ".md") and file.is_file()
+    }
+    return digest(hashes)
+
+
+def write_plans(results: Path, plans: dict[str, dict[str, Any]]) -> None:
+    """Write each plan file whose content changed, and renew those whose exhibit records another plan."""
+    for exhibit, plan in plans.items():
+        path = results / "plans" / f"{exhibit}.json"
+        record = results / "made_of" / f"{exhibit}.json"
+        present = _content(path)
+        if present != plan:
+            write_json(path, plan)
+        elif record.exists() and _content(record) != plan:
+            os.utime(path)
+
+
+def _content(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        return None  # damaged: as good as absent, it is written anew
+
+
+def _row(config: StudyConfig, evaluation: Evaluation) -> dict[str, Any]:
+    run = evaluation.run
+    return {
+        "backbone": run.backbone,
+        "method": run.method,
+        "trained_on": run.task,
+        "tested_on": evaluation.tested_on,
+        "seed": run.seed,
+        "step": evaluation.step,
+        "steps": run.settings.steps if run.trained else 0,
+        "run": run.name,
+        **_weights(run),
+        "scores": scores_file(config, evaluation),
+        "answers": answers_file(config, evaluation),
+        "examples": f"{data_folder(config, config.tasks[evaluation.tested_on].test)}/examples.parquet",
+    }
+
+
+def _run_row(run: Run) -> dict[str, Any]:
+    return {
+        "backbone": run.backbone,
+        "run": run.name,
+        "method": run.method,
+        "task": run.task,
+        "seed": run.seed,
+        "folder": f"runs/{run.name}",
+        **_weights(run),
+        "settings": run.settings.model_dump(mode="json"),
+    }
+
+
+def _weights(run: Run) -> dict[str, Any]:
+    """α and the constant β of a GRPO run, the axes of the sweeps; None where a run has none."""
+    if not isinstance(run.settings, GRPO):
+        return {"format_weight": None, "kl_weight": None, "kl_schedule": None}
+    schedule = run.settings.kl_schedule
+    return {
+        "format_weight": run.settings.format_weight,
+        "kl_weight": schedule.weight if isinstance(schedule, ConstantKL) else None,
+        "kl_schedule": schedule.kind,
+    }

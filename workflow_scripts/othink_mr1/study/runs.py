@@ -1,0 +1,162 @@
+"""Runs: the points of the study's grids, each with its identity and the name of its folder.
+
+The Snakefile and the command line tools get their runs from here, and from nowhere else.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from othink_mr1.study import versions
+from othink_mr1.study.config import StudyConfig, StudyGrid
+from othink_mr1.study.identity import backbone_identity, data_identity, digest, written
+from othink_mr1.study.methods import GRPO, MethodSettings, NoTraining
+from othink_mr1.study.settings import flat, merged_settings, validate_settings, with_changes
+from othink_mr1.study.strict import Strict
+
+
+class RunDescription(Strict):
+    """All that a training entry point is told about its run, next to files and execution."""
+
+    name: str
+    digest: str
+    backbone: str
+    task: str
+    method: str
+    seed: int
+    training_prompt: str
+    scorer: str
+    settings: MethodSettings
+
+
+@dataclass(frozen=True)
+class Run:
+    """backbone x task x method x settings x seed. `base` has neither task nor seed."""
+
+    backbone: str
+    task: str | None
+    method: str
+    seed: int | None
+    settings: Any
+    name: str
+    digest: str
+
+    @property
+    def trained(self) -> bool:
+        """False for the backbone as it is."""
+        return not isinstance(self.settings, NoTraining)
+
+    @property
+    def checkpoint_steps(self) -> tuple[int, ...]:
+        """Steps before the last one whose weights are kept."""
+        if not self.trained:
+            return ()
+        return tuple(step for step in self.settings.checkpoint_steps if step < self.settings.steps)
+
+
+def grid_runs(config: StudyConfig, study: str) -> list[Run]:
+    """The runs of one study, in the order in which its exhibits list them, each once."""
+    grid = config.studies[study]
+    runs = {}
+    for backbone in grid.backbones or [config.backbone]:
+        for method in grid.methods:
+            for task, seed in _points(config, grid, method):
+                for changes in _combinations(grid):
+                    run = make_run(config, backbone, method, task, seed, changes)
+                    runs[run.name] = run
+    return list(runs.values())
+
+
+def all_runs(config: StudyConfig) -> list[Run]:
+    """Every run of every study, each once."""
+    runs = {run.name: run for study in config.studies for run in grid_runs(config, study)}
+    return list(runs.values())
+
+
+def make_run(
+    config: StudyConfig,
+    backbone: str,
+    method: str,
+    task: str | None,
+    seed: int | None,
+    changes: dict[str, Any],
+) -> Run:
+    """One run. `changes` (path -> value) are applied on the method's settings for the task."""
+    raw = merged_settings(config.methods, method, task)
+    usual = validate_settings(raw)
+    if isinstance(usual, NoTraining):
+        identity = digest({"backbone": backbone_identity(config, backbone)})
+        name = "-".join(["base", *_backbone_part(config, backbone), identity])
+        return Run(backbone, None, method, None, usual, name, identity)
+    assert task is not None and seed is not None
+    settings = validate_settings(with_changes(usual.model_dump(), changes))
+    identity = digest(_run_identity(config, backbone, task, seed, settings))
+    differences = _differences(usual, settings)
+    parts = [task, method, *_backbone_part(config, backbone), *differences, f"s{seed}", identity]
+    return Run(backbone, task, method, seed, settings, "-".join(parts), identity)
+
+
+def description(config: StudyConfig, run: Run) -> RunDescription:
+    """What the run's training job is given."""
+    assert run.task is not None and run.seed is not None
+    task = config.tasks[run.task]
+    return RunDescription(
+        name=run.name,
+        digest=run.digest,
+        backbone=run.backbone,
+        task=run.task,
+        method=run.method,
+        seed=run.seed,
+        training_prompt=task.train_prompt,
+        scorer=task.scorer,
+        settings=run.settings,
+    )
+
+
+def _points(config: StudyConfig, grid: StudyGrid, method: str) -> Iterator[tuple[str | None, int | None]]:
+    if merged_settings(config.methods, method, None).get("trainer") == "none":
+        yield None, None
+        return
+    yield from itertools.product(grid.tasks, config.seeds)
+
+
+def _combinations(grid: StudyGrid) -> Iterator[dict[str, Any]]:
+    for values in itertools.product(*grid.vary.values()):
+        yield grid.fix | dict(zip(grid.vary, values, strict=True))
+
+
+def _run_identity(config: StudyConfig, backbone: str, task: str, seed: int, settings: Any) -> dict[str, Any]:
+    declared = config.tasks[task]
+    payload = {
+        "settings": written(settings),
+        "backbone": backbone_identity(config, backbone),
+        "data": data_identity(config, declared.train),
+        "prompt": declared.train_prompt,
+        "seed": seed,
+        "version": versions.TRAINING,
+    }
+    if isinstance(settings, GRPO):
+        payload["scorer"] = declared.scorer  # the reward is made of it
+    return payload
+
+
+def _backbone_part(config: StudyConfig, backbone: str) -> list[str]:
+    return [] if backbone == config.backbone else [backbone]
+
+
+def _differences(usual: Any, settings: Any) -> list[str]:
+    """What a swept run differs in from its method, e.g. `kl_schedule_weight0.02`."""
+    before, after = flat(usual.model_dump()), flat(settings.model_dump())
+    return [
+        f"{path.replace('.', '_')}{_shown(value)}"
+        for path, value in sorted(after.items())
+        if before.get(path) != value
+    ]
+
+
+def _shown(value: Any) -> str:
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return "".join(character if character.isalnum() or character in "._" else "_" for character in text)

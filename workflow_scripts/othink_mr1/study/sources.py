@@ -1,0 +1,121 @@
+"""Where data and backbones come from: the named entries of `sources:` and `backbones:`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from othink_mr1.study.strict import (
+    Count,
+    Fraction,
+    Name,
+    NonNegative,
+    Positive,
+    PromptTemplate,
+    Revision,
+    Sha256,
+    Strict,
+)
+
+
+class HubSource(Strict):
+    """A data set repository on the Hugging Face hub, or files of one."""
+
+    kind: Literal["hub"]
+    repository: str = Field(pattern=r"^[^/\s]+/[^/\s]+$", description="owner/name")
+    revision: Revision = Field(description="a commit; `main` while the commit is not known")
+    files: list[str] = Field(min_length=1, description="patterns of the files to fetch; nothing else is")
+
+
+class UrlSource(Strict):
+    """One file on the web, pinned by its sha256."""
+
+    kind: Literal["url"]
+    url: str = Field(pattern=r"^https?://\S+$")
+    sha256: Sha256
+
+
+class PromptsSource(Strict):
+    """A test set in R1-V's form: a jsonl of prompts and, apart from it, the images."""
+
+    kind: Literal["prompts"]
+    prompts: Name = Field(description="the source that holds the jsonl")
+    images: Name = Field(description="the source that holds the images, as files or in zip archives")
+    expect_rows: Count = Field(description="rows of the test set; another number is an error")
+
+
+class RenderedSource(Strict):
+    """A set that the workflow draws itself, in the raw form of the real ones."""
+
+    kind: Literal["rendered"]
+    renderer: Literal["scenes", "geometry"]
+    split: Literal["backbone", "train", "test"]
+    style: Literal["clevr", "superclevr", "mixed"] = Field("mixed", description="scenes only")
+    kinds: list[str] = Field([], description="geometry only: the relations to draw; empty means all")
+    items: Count
+    seed: Annotated[int, Field(ge=0)]
+    image_size: Annotated[int, Field(ge=28, le=1024)] = Field(112, description="pixels, width = height")
+    angle_step: Annotated[int, Field(ge=1, le=45)] = Field(5, description="degrees; givens are multiples")
+    reasoning: bool = Field(description="whether the set has reasoning text (`thinking`)")
+
+
+Source = Annotated[
+    HubSource | UrlSource | PromptsSource | RenderedSource, Field(discriminator="kind")
+]
+
+
+class HubBackbone(Strict):
+    """A Qwen2-VL checkpoint on the Hugging Face hub."""
+
+    kind: Literal["hub"]
+    repository: str = Field(pattern=r"^[^/\s]+/[^/\s]+$", description="owner/name")
+    revision: Revision
+
+
+class PretrainingShare(Strict):
+    """One of the small backbone's own sources, with the prompt around its questions."""
+
+    source: Name
+    prompt: PromptTemplate
+    share: Positive = Field(description="relative to the other shares: how often a batch's example is from here")
+
+
+class SmallBackbone(Strict):
+    """A small Qwen2-VL that the workflow pretrains: to the miniature what the instruct model is to the paper.
+
+    Its tokenizer and weights are made from sources and seeds of its own, apart from the tasks' sets.
+    """
+
+    kind: Literal["pretrained"]
+    pretraining: dict[Name, PretrainingShare] = Field(min_length=1)
+    vocabulary_size: Annotated[int, Field(ge=300, le=32000)]
+    hidden_size: Count
+    layers: Count
+    heads: Count
+    key_value_heads: Count
+    vision_hidden_size: Count
+    vision_layers: Count
+    vision_heads: Count
+    steps: Count
+    batch_size: Count
+    learning_rate: Positive
+    warmup_fraction: Fraction
+    weight_decay: NonNegative
+    seed: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> SmallBackbone:
+        if self.hidden_size % self.heads:
+            raise ValueError(f"heads: must divide hidden_size ({self.hidden_size}), got {self.heads}")
+        if self.heads % self.key_value_heads:
+            raise ValueError(f"key_value_heads: must divide heads ({self.heads}), got {self.key_value_heads}")
+        if self.vision_hidden_size % self.vision_heads:
+            raise ValueError(
+                f"vision_heads: must divide vision_hidden_size ({self.vision_hidden_size}), "
+                f"got {self.vision_heads}"
+            )
+        return self
+
+
+Backbone = Annotated[HubBackbone | SmallBackbone, Field(discriminator="kind")]

@@ -1,0 +1,12 @@
+"""Version numbers of what each stage means. Raise one by hand when its results would change.
+
+Raising a number makes new results under new names; the older ones stay. A change that keeps the
+results (a faster loop, a log line) leaves it alone.
+"""
+
+TRAINING = 1  # SFT and GRPO: losses, sampling, order of the data, optimiser
+PRETRAINING = 1  # the small backbone and its tokenizer
+PREPARATION = 1  # raw sets to the common schema
+RENDERING = 1  # the sets that the workflow draws itself
+GENERATION = 1  # test answers from a checkpoint
+SCORER = "r1v-1"  # scores from answers; names the files of the scores

@@ -1,0 +1,332 @@
+"""What the Snakefile asks of the study: files, names and lookups. Imports no Snakemake.
+
+A mistake in the config ends the process with one line here (`sys.exit(message)`), because Snakemake
+adds a traceback to every other exception.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from othink_mr1.errors import UserError
+from othink_mr1.study import plan, versions
+from othink_mr1.study.config import StudyConfig, Task
+from othink_mr1.study.execution import DeviceResources, Resources
+from othink_mr1.study.identity import canonical
+from othink_mr1.study.load_config import load_study
+from othink_mr1.study.methods import GRPO, SFT
+from othink_mr1.study.runs import Run, all_runs, description
+from othink_mr1.study.sources import HubBackbone, PromptsSource, RenderedSource, SmallBackbone
+
+
+def put_own_python_on_path() -> None:
+    """Let `python` in the rules be the one that runs Snakemake; `.venv/bin/snakemake` alone does not.
+
+    In the environment rather than in a shell prefix, so that the environment of --sdm conda or apptainer,
+    activated later, comes first.
+    """
+    own = str(Path(sys.executable).parent)
+    os.environ["PATH"] = os.pathsep.join([own, *filter(None, [os.environ.get("PATH")])])
+
+
+class Study:
+    """The config and everything that follows from it. All paths begin with `<results>`."""
+
+    def __init__(self, files: Sequence[str | Path], overrides: Mapping[str, Any]) -> None:
+        try:
+            self.config: StudyConfig = load_study([Path(file) for file in files], overrides)
+        except UserError as error:
+            sys.exit(f"error: {error}")
+
+    # Names. Each dict maps the name in a path, digest included, to what it stands for.
+
+    @cached_property
+    def runs(self) -> dict[str, Run]:
+        """Run name -> run, of the runs that are trained."""
+        return {run.name: run for run in all_runs(self.config) if run.trained}
+
+    @cached_property
+    def raw_sources(self) -> dict[str, str]:
+        """Folder name under raw/ -> source, of the sources that have raw files of their own."""
+        names = (name for name, source in self.config.sources.items() if not isinstance(source, PromptsSource))
+        return {Path(plan.raw_folder(self.config, name)).name: name for name in names}
+
+    @cached_property
+    def data_sets(self) -> dict[str, str]:
+        """Folder name under data/ -> source."""
+        return {Path(plan.data_folder(self.config, name)).name: name for name in self.config.sources}
+
+    @cached_property
+    def backbones(self) -> dict[str, str]:
+        """Folder name under backbones/ -> backbone."""
+        return {Path(plan.backbone_folder(self.config, name)).name: name for name in self.config.backbones}
+
+    @cached_property
+    def checkpoints(self) -> dict[str, tuple[Run, int | None, tuple[str, ...]]]:
+        """Checkpoint name -> run, step (None: the final one) and the tasks that it is tested on."""
+        return plan.tested_tasks_by_checkpoint(self.config)
+
+    @cached_property
+    def tested_tasks(self) -> dict[str, str]:
+        """Folder name under answers/<checkpoint>/ -> task."""
+        return {plan.tested_task(self.config, task): task for task in self.config.tasks}
+
+    # Subsets of the names, as regular expressions for wildcard constraints.
+
+    def rendered(self) -> str:
+        """Raw folders that the workflow draws itself."""
+        return _any_of(n for n, s in self.raw_sources.items() if isinstance(self._source(s), RenderedSource))
+
+    def downloaded(self) -> str:
+        """Raw folders that come from elsewhere."""
+        return _any_of(n for n, s in self.raw_sources.items() if not isinstance(self._source(s), RenderedSource))
+
+    def downloaded_backbones(self) -> str:
+        """Backbones that come from the hub."""
+        return _any_of(
+            n for n, b in self.backbones.items() if isinstance(self.config.backbones[b], HubBackbone)
+        )
+
+    def pretrained_backbones(self) -> str:
+        """Backbones that the workflow pretrains."""
+        return _any_of(
+            n for n, b in self.backbones.items() if isinstance(self.config.backbones[b], SmallBackbone)
+        )
+
+    def sft_runs(self) -> str:
+        """Runs that SFT trains."""
+        return _any_of(name for name, run in self.runs.items() if isinstance(run.settings, SFT))
+
+    def grpo_runs(self) -> str:
+        """Runs that GRPO trains, whatever their KL schedule."""
+        return _any_of(name for name, run in self.runs.items() if isinstance(run.settings, GRPO))
+
+    def task_sets(self) -> dict[tuple[str, ...], str]:
+        """Each set of tasks that some checkpoint is tested on -> those checkpoints."""
+        members: dict[tuple[str, ...], list[str]] = {}
+        for checkpoint, (_, _, tasks) in self.checkpoints.items():
+            members.setdefault(tasks, []).append(checkpoint)
+        return {tasks: _any_of(names) for tasks, names in members.items()}
+
+    # Files.
+
+    def raw_manifest(self, source: str) -> str:
+        """The manifest of a source's raw files."""
+        return f"<results>/{plan.raw_folder(self.config, source)}/manifest.json"
+
+    def raw_manifests(self, data_set: str) -> dict[str, str]:
+        """What a prepared set is made of: the raw folder, or prompts and images."""
+        name = self.data_sets[data_set]
+        source = self._source(name)
+        if isinstance(source, PromptsSource):
+            return {"prompts": self.raw_manifest(source.prompts), "images": self.raw_manifest(source.images)}
+        return {"raw": self.raw_manifest(name)}
+
+    def examples(self, source: str) -> str:
+        """The prepared examples of a source."""
+        return f"<results>/{plan.data_folder(self.config, source)}/examples.parquet"
+
+    def train_examples(self, run: str) -> str:
+        """The prepared training set of a run."""
+        return self.examples(self._task(self.runs[run].task).train)
+
+    def test_examples(self, tasks: Sequence[str]) -> list[str]:
+        """The prepared test sets of tasks."""
+        return [self.examples(self.config.tasks[task].test) for task in tasks]
+
+    def pretraining_examples(self, backbone: str) -> list[str]:
+        """The prepared sets of a small backbone, in the order of its `pretraining` entries."""
+        shares = self._small_backbone(backbone).pretraining.values()
+        return [self.examples(share.source) for share in shares]
+
+    def run_backbone(self, run: str) -> str:
+        """The backbone that a run starts from."""
+        return self._backbone_manifest(self.runs[run].backbone)
+
+    def checkpoint_manifest(self, checkpoint: str) -> str:
+        """What must exist before a checkpoint's answers can be generated: its run, or its backbone."""
+        run, _, _ = self.checkpoints[checkpoint]
+        return f"<results>/runs/{run.name}/manifest.json" if run.trained else self._backbone_manifest(run.backbone)
+
+    def answers(self, tasks: Sequence[str]) -> list[str]:
+        """The answers of one generation job, as a pattern with the wildcard {checkpoint}."""
+        folders = [plan.tested_task(self.config, task) for task in tasks]
+        return [f"<results>/answers/{{checkpoint}}/{folder}/answers.jsonl" for folder in folders]
+
+    def scores(self, study: str) -> list[str]:
+        """All scores of a study."""
+        found = plan.evaluations(self.config, study)
+        return [f"<results>/{plan.scores_file(self.config, evaluation)}" for evaluation in found]
+
+    def disjoint_reports(self, study: str) -> list[str]:
+        """The reports that no test item of the study's tasks is in the task's training set.
+
+        Only for tasks whose sets are both rendered here: real sets are what they are.
+        """
+        tasks = {evaluation.tested_on for evaluation in plan.evaluations(self.config, study)}
+        return [self._disjoint_report(task) for task in self.config.tasks if task in tasks & self._rendered_tasks]
+
+    def disjoint_sets(self) -> dict[str, tuple[str, str]]:
+        """Name of a disjointness report -> training and test examples."""
+        return {
+            Path(self._disjoint_report(name)).stem: (self.examples(task.train), self.examples(task.test))
+            for name, task in self.config.tasks.items()
+        }
+
+    def run_manifests(self, exhibit: str) -> list[str]:
+        """The runs of `runs.csv` or `reward_curves.csv`."""
+        return [f"<results>/{row['folder']}/manifest.json" for row in plan.runs_plan(self.config, exhibit)["runs"]]
+
+    def figure_data(self, figure: str) -> list[str]:
+        """The csv files that a figure is drawn from."""
+        csv = list(plan.FIGURES[figure])
+        return [f"<results>/{name}.csv" for name in (["reward_curves"] if figure == "figure5" else csv)]
+
+    def figure_pictures(self, figure: str) -> list[str]:
+        """The test sets, answers and scores that a figure shows items of."""
+        if figure == "figure2":
+            return self.test_examples(list(self.config.tasks))
+        if figure not in ("figure3", "figure8"):
+            return []
+        studies = plan.FIGURES[figure]
+        evaluations = [found for study in studies for found in plan.evaluations(self.config, study)]
+        return self.test_examples(sorted({found.tested_on for found in evaluations}))
+
+    def exhibit_files(self) -> list[str]:
+        """Every exhibit that the config's studies suffice for."""
+        drawn = plan.drawn_exhibits(self.config)
+        files = [f"<results>/{name}.csv" for name in plan.collected_exhibits(self.config)]
+        files += ["<results>/claims.csv"] if "claims" in drawn else []
+        if "table1" in drawn:
+            files += ["<results>/tables/table1.md", "<results>/tables/table1.tex"]
+        figures = [name for name in drawn if name in plan.FIGURES]
+        files += [f"<results>/figures/{name}.{kind}" for name in figures for kind in ("svg", "png", "html")]
+        return files
+
+    # Parameters of the entry points: canonical JSON.
+
+    def run_json(self, run: str) -> str:
+        """The run description of a training job."""
+        return canonical(description(self.config, self.runs[run]).model_dump(mode="json"))
+
+    def source_json(self, source: str) -> str:
+        """A source's settings."""
+        return canonical(self._source(source).model_dump(mode="json"))
+
+    def backbone_json(self, backbone: str) -> str:
+        """A backbone's settings, by the name of its folder."""
+        return canonical(self.config.backbones[self.backbones[backbone]].model_dump(mode="json"))
+
+    def preparation_arguments(self, data_set: str) -> str:
+        """Form and limits of a preparation, for the shell."""
+        source = self._source(self.data_sets[data_set])
+        is_test = isinstance(source, PromptsSource) or (
+            isinstance(source, RenderedSource) and source.split == "test"
+        )
+        rows = {PromptsSource: "expect_rows", RenderedSource: "items"}.get(type(source))
+        arguments = f"--form {'prompts' if is_test else 'parquet'} --max-pixels {self.config.preparation.max_pixels}"
+        return f"{arguments} --expect-rows {getattr(source, rows)}" if rows else arguments
+
+    def execution_json(self, stage: str) -> str:
+        """The execution preset of a stage."""
+        return canonical(getattr(self.config.execution, stage).model_dump(mode="json"))
+
+    def generation_arguments(self, tasks: Sequence[str], examples: Sequence[str], answers: Sequence[str]) -> str:
+        """What a generation job is told about its tasks, quoted for the shell."""
+        arguments = []
+        for name, example_file, answers_file in zip(tasks, examples, answers, strict=True):
+            task = {
+                "name": name,
+                "prompt": self.config.tasks[name].test_prompt,
+                "max_new_tokens": self.config.tasks[name].max_new_tokens,
+                "examples": str(example_file),
+                "output": str(Path(answers_file).parent),
+            }
+            arguments.append(f"--task {shlex.quote(canonical(task))}")
+        return " ".join(arguments)
+
+    def checkpoint_folder(self, checkpoint: str, manifest: str) -> str:
+        """Where a checkpoint's weights are, given the manifest of its run or backbone."""
+        run, step, _ = self.checkpoints[checkpoint]
+        folder = Path(manifest).parent
+        if run.trained:
+            folder /= "checkpoint" if step is None else f"checkpoint-{step}"
+        return str(folder)
+
+    @property
+    def scorer_version(self) -> str:
+        """Names the files of the scores."""
+        return versions.SCORER
+
+    def scorer(self, tested_task: str) -> str:
+        """The scorer of a folder of answers."""
+        return self.config.tasks[self.tested_tasks[tested_task]].scorer
+
+    # Resources.
+
+    def threads(self, stage: str, cores: int) -> int:
+        """Threads of a local job. A job with a GPU takes all cores, so that two do not run at once."""
+        resources: Resources = getattr(self.config.execution, stage)
+        if isinstance(resources, DeviceResources) and resources.gpus > 0:
+            return cores
+        return resources.cpus
+
+    def resources(self, stage: str) -> dict[str, int]:
+        """What a Slurm job of the stage asks for; time and memory limits are the config's."""
+        resources: Resources = getattr(self.config.execution, stage)
+        asked = {
+            "cpus_per_task": resources.cpus,
+            "mem_mb": round(resources.memory_gb * 1000),
+            "runtime": round(resources.hours * 60),
+        }
+        if isinstance(resources, DeviceResources) and resources.gpus > 0:
+            asked["gpu"] = resources.gpus
+        return asked
+
+    def write_plans(self, scripts: Path) -> None:
+        """Write the plan files of all exhibits, where they changed."""
+        try:
+            plan.write_plans(Path(self.config.results), plan.all_plans(self.config, scripts))
+        except OSError as error:
+            sys.exit(f"error: {error.filename}: plan file cannot be written: {error.strerror}; check `results`")
+
+    @property
+    def _rendered_tasks(self) -> set[str]:
+        return {
+            name
+            for name, task in self.config.tasks.items()
+            if all(isinstance(self._source(source), RenderedSource) for source in (task.train, task.test))
+        }
+
+    def _source(self, name: str) -> Any:
+        return self.config.sources[name]
+
+    def _task(self, name: str | None) -> Task:
+        assert name is not None
+        return self.config.tasks[name]
+
+    def _small_backbone(self, folder: str) -> SmallBackbone:
+        backbone = self.config.backbones[self.backbones[folder]]
+        assert isinstance(backbone, SmallBackbone)
+        return backbone
+
+    def _backbone_manifest(self, backbone: str) -> str:
+        return f"<results>/{plan.backbone_folder(self.config, backbone)}/manifest.json"
+
+    def _disjoint_report(self, task: str) -> str:
+        declared = self.config.tasks[task]
+        train = Path(plan.data_folder(self.config, declared.train)).name
+        test = Path(plan.data_folder(self.config, declared.test)).name
+        return f"<results>/data/disjoint/{train}--{test}.json"
+
+
+def _any_of(names: Any) -> str:
+    """A regular expression that matches exactly these names; one that matches nothing if there are none."""
+    return "|".join(re.escape(name) for name in sorted(names)) or "(?!)"
