@@ -59,7 +59,13 @@ def _typed(value: Any) -> Any:
         return {key: _typed(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_typed(item) for item in value]
-    return yaml.safe_load(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    try:
+        scalar = yaml.safe_load(value)
+    except yaml.YAMLError:
+        return value
+    return value if isinstance(scalar, dict | list) else scalar  # a prompt's {question} is no mapping
 
 
 def _paths(content: Any, path: KeyPath) -> Iterator[KeyPath]:

@@ -1,0 +1,180 @@
+"""The config model: what is accepted, and the one line that each mistake ends in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from othink_mr1.errors import UserError
+from othink_mr1.study.load_config import load_study
+from othink_mr1.study.methods import DynamicKL
+from othink_mr1.study.settings import merged_settings, validate_settings
+
+REPOSITORY = Path(__file__).parents[2]
+PAPER = REPOSITORY / "config.yaml"
+OVERLAYS = [REPOSITORY / "mini" / "study.yaml", REPOSITORY / "tests" / "study.yaml"]
+
+
+def edited(tmp_path: Path, old: str, new: str) -> Path:
+    text = PAPER.read_text()
+    assert text.count(old) >= 1, f"config.yaml no longer has {old!r}"
+    path = tmp_path / "config.yaml"
+    path.write_text(text.replace(old, new, 1))
+    return path
+
+
+def test_paper_study_is_sound() -> None:
+    config = load_study([PAPER])
+    assert config.seeds == [42]
+    assert config.backbones["qwen2_vl_2b_instruct"].revision == "895c3a49bc3fa70a340399125c650a463535e71c"
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.parent.name)
+def test_overlays_are_sound(overlay: Path) -> None:
+    config = load_study([PAPER, overlay])
+    assert config.backbone == "small_qwen2_vl"
+    assert set(config.studies) == set(load_study([PAPER]).studies)
+
+
+def test_exponent_without_point_is_a_number() -> None:
+    settings = validate_settings(merged_settings(load_study([PAPER]).methods, "grpo", "geometry"))
+    assert settings.learning_rate == 1e-6
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "    learning_rate: 1e-6 ",
+            "    learning_rat: 1e-6 ",
+            "methods.grpo.learning_rat: unknown key 'learning_rat'; did you mean learning_rate?",
+        ),
+        (
+            "preparation:",
+            "preparations:",
+            "preparations: unknown key 'preparations'; did you mean preparation?",
+        ),
+        (
+            "methods: [base, sft, grpo, grpo-d]",
+            "methods: [base, sft, gpro]",
+            "studies.same_task.methods.2: unknown method 'gpro'; did you mean grpo? "
+            "known: base, grpo, grpo-d, sft",
+        ),
+        (
+            "minimum: 0.0",
+            "minimum: 0.5",
+            "methods.grpo-d.kl_schedule.minimum: must be at most maximum (0.04), got 0.5",
+        ),
+        (
+            "format_weight: 1.0 ",
+            "format_weight: -1 ",
+            "methods.grpo.format_weight: must be at least 0, got -1",
+        ),
+        (
+            "format_weight: [0, 0.25",
+            "format_weight: [-1, 0.25",
+            "vary.format_weight.0: must be at least 0, got -1",
+        ),
+        (
+            "exploration_steps: 251",
+            "exploration_steps: 2000",
+            "methods.grpo-d.kl_schedule.exploration_steps: must be at most steps (1004), got 2000",
+        ),
+        ("group_size: 8", "group_size: 1", "methods.grpo.group_size: must be at least 2, got 1"),
+        (
+            "    learning_rate: 1e-6 ",
+            "    learning_rate: fast ",
+            "learning_rate: must be a number, got 'fast'",
+        ),
+        (
+            "batch_size: 128 ",
+            "batch_size: '128' ",
+            "methods.sft.batch_size: must be a whole number, got '128'",
+        ),
+        (
+            "vary: {format_weight: [0, 0.25, 0.5, 0.75, 1]}",
+            "vary: {format_weight: []}",
+            "studies.format_weight_sweep.vary.format_weight: must have at least 1 entry",
+        ),
+        ("vary: {format_weight:", "vary: {format_wait:", "unknown setting of grpo 'format_wait'"),
+        ("seeds: [42]", "seeds: []", "seeds: must have at least 1 entry"),
+        ("results: results ", "results: a\nresults: b #", "results: written twice, first in line"),
+        ("seeds: [42] ", "seeds: [42 ", "not valid YAML"),
+        (
+            "kind: dynamic",
+            "kind: dynamik",
+            "kl_schedule.kind: must be one of 'constant', 'dynamic', got 'dynamik'",
+        ),
+        ("    temperature: 1.0 ", "    #", "methods.grpo.temperature: missing"),
+        ("train: clevr_37k", "train: clevr_39k", "tasks.counting.train: unknown source 'clevr_39k'"),
+        ("train: clevr_37k", "train: superclevr_test", "tasks.counting.train: must be a source of kind"),
+        ("inherits: grpo", "inherits: grop", "methods.grpo-d.inherits: unknown method 'grop'"),
+        ("inherits: grpo", "inherits: grpo-d", "methods.grpo-d.inherits: circular: grpo-d -> grpo-d"),
+        ("steps: 4626 ", "stps: 4626 ", "methods.grpo.by_task.counting.stps: unknown key 'stps'"),
+        ("{question}  Output", "question  Output", "train_prompt: must hold {question} once"),
+        ("    learning_rate: 1e-6 ", "    learning_rate: .nan ", "learning_rate: must be"),
+        (
+            "checkpoint_steps: [15, 30, 45]",
+            "checkpoint_steps: [15, 300]",
+            "checkpoint_steps: must be at most steps",
+        ),
+        ("trainer: grpo", "trainer: ppo", "methods.grpo.trainer: must be one of"),
+    ],
+)
+def test_a_mistake_ends_in_one_line(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    path = edited(tmp_path, old, new)
+    with pytest.raises(UserError) as caught:
+        load_study([path])
+    message = str(caught.value)
+    assert expected in message
+    assert "\n" not in message
+    assert message.startswith(f"{path}:"), "the message does not say which file and line"
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"absent\.yaml: config file not found"):
+        load_study([PAPER, tmp_path / "absent.yaml"])
+
+
+def test_overlay_cannot_change_a_kind(tmp_path: Path) -> None:
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("sources:\n  clevr_37k:\n    kind: rendered\n")
+    with pytest.raises(
+        UserError, match=r"overlay\.yaml:3: sources\.clevr_37k\.kind: an overlay cannot change"
+    ):
+        load_study([PAPER, overlay])
+
+
+def test_overlay_merges_dicts_and_replaces_lists(tmp_path: Path) -> None:
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("seeds: [1, 2]\nmethods:\n  grpo:\n    group_size: 4\n")
+    config = load_study([PAPER, overlay])
+    assert config.seeds == [1, 2]
+    assert config.methods["grpo"]["group_size"] == 4
+    assert config.methods["grpo"]["temperature"] == 1.0
+
+
+def test_command_line_overrides_are_typed_and_located() -> None:
+    config = load_study([PAPER], {"seeds": ["1", "2"]})  # as Snakemake hands over --config seeds=[1,2]
+    assert config.seeds == [1, 2]
+    with pytest.raises(UserError, match=r"^--config: methods\.grpo\.group_size: must be at least 2, got 1"):
+        load_study([PAPER], {"methods": {"grpo": {"group_size": "1"}}})
+
+
+def test_grpo_d_inherits_all_but_the_schedule() -> None:
+    methods = load_study([PAPER]).methods
+    for task in ("counting", "geometry"):
+        grpo = validate_settings(merged_settings(methods, "grpo", task))
+        dynamic = validate_settings(merged_settings(methods, "grpo-d", task))
+        assert isinstance(dynamic.kl_schedule, DynamicKL)
+        assert dynamic.model_copy(update={"kl_schedule": grpo.kl_schedule}) == grpo
+
+
+def test_published_kl_weights() -> None:
+    methods = load_study([PAPER]).methods
+    weights = {
+        task: validate_settings(merged_settings(methods, "grpo", task)).kl_schedule.weight
+        for task in ("counting", "geometry")
+    }
+    assert weights == {"counting": 0.04, "geometry": 0.01}

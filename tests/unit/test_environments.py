@@ -1,0 +1,47 @@
+"""The pinned versions agree wherever they are written."""
+
+from __future__ import annotations
+
+import re
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def pins(file: str) -> dict[str, str]:
+    lines = (REPOSITORY / file).read_text().splitlines()
+    matches = (re.match(r"([A-Za-z0-9_.-]+)==([^\s#]+)", line) for line in lines)
+    return {match[1].lower().replace("_", "-"): match[2] for match in matches if match}
+
+
+@pytest.mark.parametrize("environment", ["training", "analysis"])
+def test_conda_environments_pin_what_requirements_pin(environment: str) -> None:
+    content = yaml.safe_load((REPOSITORY / "envs" / f"{environment}.yaml").read_text())
+    (by_pip,) = (entry["pip"] for entry in content["dependencies"] if isinstance(entry, dict))
+    required = pins("requirements.txt")
+    assert by_pip
+    for requirement in by_pip:
+        name, version = requirement.split("==")
+        assert required[name.lower().replace("_", "-")] == version
+
+
+def test_every_requirement_is_in_some_conda_environment() -> None:
+    texts = "".join((REPOSITORY / "envs" / f"{name}.yaml").read_text() for name in ("training", "analysis"))
+    missing = {name for name in pins("requirements.txt") if name not in texts.lower().replace("_", "-")}
+    assert missing == {"snakemake"}  # it starts the environments
+
+
+@pytest.mark.parametrize("file", ["requirements.txt", "requirements-dev.txt"])
+def test_requirements_agree_with_the_constraints(file: str) -> None:
+    constraints = pins("constraints.txt")
+    for name, version in pins(file).items():
+        assert constraints[name] == version
+
+
+def test_the_installed_packages_are_the_pinned_ones() -> None:
+    for name, version in pins("requirements.txt").items():
+        assert metadata.version(name).split("+")[0] == version

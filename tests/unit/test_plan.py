@@ -1,0 +1,90 @@
+"""The plan: what each exhibit is made of, and when its plan file is written."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from othink_mr1.study import plan
+from othink_mr1.study.load_config import load_study
+
+REPOSITORY = Path(__file__).parents[2]
+PAPER = load_study([REPOSITORY / "config.yaml"])
+
+
+def pairs_of(study: str) -> set[tuple[str, str | None, str, int | None]]:
+    return {
+        (entry.run.method, entry.run.task, entry.tested_on, entry.step)
+        for entry in plan.evaluations(PAPER, study)
+    }
+
+
+def test_same_task_tests_on_the_task_trained_on() -> None:
+    expected = {(method, task, task, None) for method in ("sft", "grpo", "grpo-d") for task in PAPER.tasks}
+    assert pairs_of("same_task") == expected | {("base", None, task, None) for task in PAPER.tasks}
+
+
+def test_cross_task_tests_on_the_other_task() -> None:
+    pairs = (("counting", "geometry"), ("geometry", "counting"))
+    expected = {(method, *pair, None) for method in ("sft", "grpo", "grpo-d") for pair in pairs}
+    assert pairs_of("cross_task") == expected | {("base", None, task, None) for task in PAPER.tasks}
+
+
+def test_curves_test_every_checkpoint_on_geometry() -> None:
+    assert {step for method, *_, step in pairs_of("learning_curves") if method == "grpo"} == {
+        100,
+        250,
+        500,
+        750,
+        None,
+    }
+
+
+def test_sweep_only_runs_are_tested_on_their_own_task_only() -> None:
+    tasks = plan.tested_tasks_by_checkpoint(PAPER)
+    both = {name for name, (*_, tested_on) in tasks.items() if len(tested_on) == 2}
+    assert len(both) == 7  # base and six runs of table 1
+    assert all(tested_on == ("geometry",) for name, (*_, tested_on) in tasks.items() if name not in both)
+
+
+def test_plan_file_is_rewritten_only_when_its_content_changes(tmp_path: Path) -> None:
+    plan.write_plans(tmp_path, {"x": {"a": 1}})
+    path = tmp_path / "plans" / "x.json"
+    os.utime(path, (1, 1))
+    plan.write_plans(tmp_path, {"x": {"a": 1}})
+    assert path.stat().st_mtime == 1
+    plan.write_plans(tmp_path, {"x": {"a": 2}})
+    assert json.loads(path.read_text()) == {"a": 2}
+    assert path.stat().st_mtime > 1
+
+
+def test_plan_file_is_renewed_when_the_exhibit_was_made_of_something_else(tmp_path: Path) -> None:
+    plan.write_plans(tmp_path, {"x": {"a": 1}})
+    path = tmp_path / "plans" / "x.json"
+    record = tmp_path / "made_of" / "x.json"
+    record.parent.mkdir()
+    record.write_text('{"a": 1}')
+    os.utime(path, (1, 1))
+    plan.write_plans(tmp_path, {"x": {"a": 1}})
+    assert path.stat().st_mtime == 1
+    record.write_text('{"a": 0}')
+    plan.write_plans(tmp_path, {"x": {"a": 1}})
+    assert path.stat().st_mtime > 1
+
+
+def test_exhibits_whose_study_is_missing_are_left_out() -> None:
+    fewer = PAPER.model_copy(update={"studies": {"cross_task": PAPER.studies["cross_task"]}})
+    assert set(plan.drawn_exhibits(fewer)) == {"figure2", "figure7", "figure8"}
+    assert plan.collected_exhibits(fewer) == ["cross_task", "runs"]
+
+
+def test_code_is_part_of_every_plan(tmp_path: Path) -> None:
+    exhibits = tmp_path / "othink_mr1" / "exhibits"
+    exhibits.mkdir(parents=True)
+    (exhibits / "theme.py").write_text("colour = 1\n")
+    before = plan.all_plans(PAPER, tmp_path)
+    (exhibits / "theme.py").write_text("colour = 2\n")
+    after = plan.all_plans(PAPER, tmp_path)
+    assert before.keys() == after.keys()
+    assert all(before[name] != after[name] for name in before)

@@ -1,0 +1,127 @@
+"""Runs and their identity: which there are, what moves a digest and what does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from othink_mr1.study import plan
+from othink_mr1.study.config import StudyConfig
+from othink_mr1.study.load_config import load_study
+from othink_mr1.study.runs import all_runs, grid_runs
+
+REPOSITORY = Path(__file__).parents[2]
+PAPER = REPOSITORY / "config.yaml"
+DIGESTS = REPOSITORY / "tests" / "paper_runs.txt"
+
+
+def paper(**overrides: Any) -> StudyConfig:
+    return load_study([PAPER], overrides)
+
+
+def trained(config: StudyConfig) -> set[str]:
+    return {run.name for run in all_runs(config) if run.trained}
+
+
+def test_paper_study_is_fifteen_runs_with_known_digests() -> None:
+    """A changed digest abandons GPU-weeks of results: it needs a line in CHANGELOG.md."""
+    assert sorted(trained(paper())) == DIGESTS.read_text().split()
+    assert len(trained(paper())) == 15
+
+
+def test_runs_per_task_and_method() -> None:
+    runs = [run for run in all_runs(paper()) if run.trained]
+    counted = {
+        (task, method): sum(run.task == task and run.method == method for run in runs)
+        for task in ("counting", "geometry")
+        for method in ("sft", "grpo", "grpo-d")
+    }
+    assert counted == {
+        ("counting", "sft"): 1,
+        ("counting", "grpo"): 1,
+        ("counting", "grpo-d"): 1,
+        ("geometry", "sft"): 1,
+        ("geometry", "grpo"): 10,  # table 1, the β sweep at α 1 and the α sweep at β 0.04, shared points once
+        ("geometry", "grpo-d"): 1,
+    }
+
+
+def test_sweeps_share_their_common_point_and_table_1() -> None:
+    config = paper()
+    formats = {run.name for run in grid_runs(config, "format_weight_sweep")}
+    weights = {run.name for run in grid_runs(config, "kl_weight_sweep")}
+    table = {run.name for run in grid_runs(config, "same_task")}
+    assert len(formats) == 5
+    assert len(weights) == 6
+    assert len(formats & weights) == 1
+    assert len(weights & table) == 1
+
+
+def test_base_has_neither_task_nor_seed() -> None:
+    base = [run for run in all_runs(paper(seeds=[1, 2])) if not run.trained]
+    assert [(run.task, run.seed) for run in base] == [(None, None)]
+
+
+def test_two_seeds_are_thirty_runs() -> None:
+    assert len(trained(paper(seeds=[1, 2]))) == 30
+
+
+def of(method: str, task: str = "") -> Callable[[str], bool]:
+    def matches(name: str) -> bool:
+        return name.startswith(task) and f"-{method}-" in name.replace("grpo-d-", "grpo_d-")
+
+    return matches
+
+
+@pytest.mark.parametrize(
+    ("change", "affected"),
+    [
+        ({"methods": {"sft": {"learning_rate": "1e-5"}}}, of("sft")),
+        ({"methods": {"grpo": {"learning_rate": "2e-6"}}}, lambda name: "grpo" in name),
+        ({"methods": {"grpo-d": {"kl_schedule": {"maximum": "0.05"}}}}, of("grpo_d")),
+        (
+            {"tasks": {"counting": {"train_prompt": "{question} Count."}}},
+            lambda name: name.startswith("counting"),
+        ),
+        ({"sources": {"geoqa_8k": {"revision": "a" * 40}}}, lambda name: name.startswith("geometry")),
+        ({"preparation": {"max_pixels": "200704"}}, lambda name: True),
+        ({"tasks": {"geometry": {"max_new_tokens": "512"}}}, lambda name: False),
+        ({"tasks": {"geometry": {"test_prompt": "{question}"}}}, lambda name: False),
+        ({"execution": {"train": {"micro_batch": "2"}}}, lambda name: False),
+        ({"results": "elsewhere"}, lambda name: False),
+        (
+            {"sources": {"r1v_geoqa_prompts": {"url": "https://mirror.example/prompts.jsonl"}}},
+            lambda name: False,
+        ),
+    ],
+)
+def test_a_change_moves_exactly_the_affected_runs(
+    change: dict[str, Any], affected: Callable[[str], bool]
+) -> None:
+    before, after = trained(paper()), trained(paper(**change))
+    moved = {name for name in before if name not in after}
+    assert moved == {name for name in before if affected(name)}
+    assert len(after) == len(before)
+
+
+def test_changing_back_finds_the_old_runs() -> None:
+    assert trained(paper(methods={"grpo": {"learning_rate": "0.000001"}})) == trained(paper())
+
+
+def test_generation_length_moves_answers_but_no_run() -> None:
+    longer = paper(tasks={"geometry": {"max_new_tokens": "2048"}})
+    assert plan.tested_task(longer, "geometry") != plan.tested_task(paper(), "geometry")
+    assert plan.tested_task(longer, "counting") == plan.tested_task(paper(), "counting")
+
+
+def test_key_order_and_number_spelling_do_not_matter(tmp_path: Path) -> None:
+    text = PAPER.read_text()
+    top, rest = text.split("seeds: [42]", 1)
+    reordered = tmp_path / "config.yaml"
+    reordered.write_text(
+        top + rest.replace("format_weight: 1.0 ", "format_weight: 1 ", 1) + "\nseeds: [42]  # at the end\n"
+    )
+    assert trained(load_study([reordered])) == trained(paper())
