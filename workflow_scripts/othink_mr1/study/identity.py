@@ -67,7 +67,11 @@ def backbone_identity(config: StudyConfig, name: str) -> dict[str, Any]:
     if isinstance(backbone, HubBackbone):
         return written(backbone)
     shares = {
-        share_name: {"data": data_identity(config, share.source), "prompt": share.prompt, "share": share.share}
+        share_name: {
+            "data": data_identity(config, share.source),
+            "prompt": share.prompt,
+            "share": share.share,
+        }
         for share_name, share in backbone.pretraining.items()
     }
     return written(backbone) | {"pretraining": shares, "version": versions.PRETRAINING}

@@ -83,8 +83,12 @@ def _references(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
             path = ("backbones", name, "pretraining", share_name, "source")
             yield from _source_reference(config, path, share.source, (RenderedSource, HubSource))
     for name, task in config.tasks.items():
-        yield from _source_reference(config, ("tasks", name, "train"), task.train, (RenderedSource, HubSource))
-        yield from _source_reference(config, ("tasks", name, "test"), task.test, (RenderedSource, PromptsSource))
+        yield from _source_reference(
+            config, ("tasks", name, "train"), task.train, (RenderedSource, HubSource)
+        )
+        yield from _source_reference(
+            config, ("tasks", name, "test"), task.test, (RenderedSource, PromptsSource)
+        )
         for key, split in (("train", "train"), ("test", "test")):
             source = config.sources[getattr(task, key)]
             if isinstance(source, RenderedSource) and source.split != split:
@@ -93,7 +97,11 @@ def _references(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
                     f"must be a source whose split is {split}; {getattr(task, key)} is split {source.split}",
                 )
     for name, grid in config.studies.items():
-        for key, known in (("tasks", config.tasks), ("methods", config.methods), ("backbones", config.backbones)):
+        for key, known in (
+            ("tasks", config.tasks),
+            ("methods", config.methods),
+            ("backbones", config.backbones),
+        ):
             for index, entry in enumerate(getattr(grid, key)):
                 if entry not in known:
                     yield ("studies", name, key, str(index)), unknown_name(key[:-1], entry, known)
@@ -239,5 +247,3 @@ def _located(path: KeyPath, problem: str, document: Document) -> str:
     place = document.place_of(path)
     dotted = ".".join(path)
     return f"{place}: {dotted}: {problem}" if place else f"{dotted}: {problem}"
-
-

@@ -18,7 +18,13 @@ from typing import Any
 from othink_mr1.study import versions
 from othink_mr1.study.artefacts import write_json
 from othink_mr1.study.config import StudyConfig
-from othink_mr1.study.identity import backbone_identity, data_identity, digest, generation_identity, raw_identity
+from othink_mr1.study.identity import (
+    backbone_identity,
+    data_identity,
+    digest,
+    generation_identity,
+    raw_identity,
+)
 from othink_mr1.study.methods import GRPO, ConstantKL
 from othink_mr1.study.runs import Run, all_runs, grid_runs
 

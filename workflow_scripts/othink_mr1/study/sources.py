@@ -60,9 +60,7 @@ class RenderedSource(Strict):
     reasoning: bool = Field(description="whether the set has reasoning text (`thinking`)")
 
 
-Source = Annotated[
-    HubSource | UrlSource | PromptsSource | RenderedSource, Field(discriminator="kind")
-]
+Source = Annotated[HubSource | UrlSource | PromptsSource | RenderedSource, Field(discriminator="kind")]
 
 
 class HubBackbone(Strict):
@@ -78,7 +76,9 @@ class PretrainingShare(Strict):
 
     source: Name
     prompt: PromptTemplate
-    share: Positive = Field(description="relative to the other shares: how often a batch's example is from here")
+    share: Positive = Field(
+        description="relative to the other shares: how often a batch's example is from here"
+    )
 
 
 class SmallBackbone(Strict):

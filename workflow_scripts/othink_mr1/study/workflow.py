@@ -55,7 +55,9 @@ class Study:
     @cached_property
     def raw_sources(self) -> dict[str, str]:
         """Folder name under raw/ -> source, of the sources that have raw files of their own."""
-        names = (name for name, source in self.config.sources.items() if not isinstance(source, PromptsSource))
+        names = (
+            name for name, source in self.config.sources.items() if not isinstance(source, PromptsSource)
+        )
         return {Path(plan.raw_folder(self.config, name)).name: name for name in names}
 
     @cached_property
@@ -86,7 +88,9 @@ class Study:
 
     def downloaded(self) -> str:
         """Raw folders that come from elsewhere."""
-        return _any_of(n for n, s in self.raw_sources.items() if not isinstance(self._source(s), RenderedSource))
+        return _any_of(
+            n for n, s in self.raw_sources.items() if not isinstance(self._source(s), RenderedSource)
+        )
 
     def downloaded_backbones(self) -> str:
         """Backbones that come from the hub."""
@@ -153,7 +157,11 @@ class Study:
     def checkpoint_manifest(self, checkpoint: str) -> str:
         """What must exist before a checkpoint's answers can be generated: its run, or its backbone."""
         run, _, _ = self.checkpoints[checkpoint]
-        return f"<results>/runs/{run.name}/manifest.json" if run.trained else self._backbone_manifest(run.backbone)
+        return (
+            f"<results>/runs/{run.name}/manifest.json"
+            if run.trained
+            else self._backbone_manifest(run.backbone)
+        )
 
     def answers(self, tasks: Sequence[str]) -> list[str]:
         """The answers of one generation job, as a pattern with the wildcard {checkpoint}."""
@@ -171,7 +179,9 @@ class Study:
         Only for tasks whose sets are both rendered here: real sets are what they are.
         """
         tasks = {evaluation.tested_on for evaluation in plan.evaluations(self.config, study)}
-        return [self._disjoint_report(task) for task in self.config.tasks if task in tasks & self._rendered_tasks]
+        return [
+            self._disjoint_report(task) for task in self.config.tasks if task in tasks & self._rendered_tasks
+        ]
 
     def disjoint_sets(self) -> dict[str, tuple[str, str]]:
         """Name of a disjointness report -> training and test examples."""
@@ -182,7 +192,9 @@ class Study:
 
     def run_manifests(self, exhibit: str) -> list[str]:
         """The runs of `runs.csv` or `reward_curves.csv`."""
-        return [f"<results>/{row['folder']}/manifest.json" for row in plan.runs_plan(self.config, exhibit)["runs"]]
+        return [
+            f"<results>/{row['folder']}/manifest.json" for row in plan.runs_plan(self.config, exhibit)["runs"]
+        ]
 
     def figure_data(self, figure: str) -> list[str]:
         """The csv files that a figure is drawn from."""
@@ -231,14 +243,18 @@ class Study:
             isinstance(source, RenderedSource) and source.split == "test"
         )
         rows = {PromptsSource: "expect_rows", RenderedSource: "items"}.get(type(source))
-        arguments = f"--form {'prompts' if is_test else 'parquet'} --max-pixels {self.config.preparation.max_pixels}"
+        arguments = (
+            f"--form {'prompts' if is_test else 'parquet'} --max-pixels {self.config.preparation.max_pixels}"
+        )
         return f"{arguments} --expect-rows {getattr(source, rows)}" if rows else arguments
 
     def execution_json(self, stage: str) -> str:
         """The execution preset of a stage."""
         return canonical(getattr(self.config.execution, stage).model_dump(mode="json"))
 
-    def generation_arguments(self, tasks: Sequence[str], examples: Sequence[str], answers: Sequence[str]) -> str:
+    def generation_arguments(
+        self, tasks: Sequence[str], examples: Sequence[str], answers: Sequence[str]
+    ) -> str:
         """What a generation job is told about its tasks, quoted for the shell."""
         arguments = []
         for name, example_file, answers_file in zip(tasks, examples, answers, strict=True):
@@ -295,7 +311,9 @@ class Study:
         try:
             plan.write_plans(Path(self.config.results), plan.all_plans(self.config, scripts))
         except OSError as error:
-            sys.exit(f"error: {error.filename}: plan file cannot be written: {error.strerror}; check `results`")
+            sys.exit(
+                f"error: {error.filename}: plan file cannot be written: {error.strerror}; check `results`"
+            )
 
     @property
     def _rendered_tasks(self) -> set[str]:

@@ -1,0 +1,54 @@
+"""Small raw sets for the tests of preparation."""
+
+import io
+import json
+import zipfile
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+
+def picture(size=(8, 6), mode="RGB", form="PNG", colour=None):
+    """A picture's bytes; `colour` in the mode's own terms."""
+    stream = io.BytesIO()
+    Image.new(mode, size, *([colour] if colour is not None else [])).save(stream, form)
+    return stream.getvalue()
+
+
+def training_row(number=0, **changes):
+    """One row as the hub's sets have it."""
+    row = {
+        "image": {"bytes": picture(colour=(number % 256, 0, 0)), "path": "x.png"},
+        "thinking": "<think>\nIt is so.\n</think>",
+        "problem": f"What is {number} ?",
+        "solution": f"<answer> {number} </answer>",
+    }
+    return row | changes
+
+
+def write_parquet(folder, rows, name="train-00000-of-00001.parquet"):
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    # Row groups as the `datasets` library writes them for images.
+    pq.write_table(pa.Table.from_pylist(rows), folder / "data" / name, row_group_size=100)
+    return folder
+
+
+def write_prompts(folder, rows):
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    (folder / "prompts.jsonl").write_text(lines, encoding="utf-8")
+    return folder
+
+
+def prompt_row(image_path="./images/superCLEVR_new_025000.png", gold=4, question="How many ?"):
+    return {"image_path": image_path, "question": question, "ground_truth": gold}
+
+
+def write_zip(path, members):
+    """members: name -> bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return path

@@ -1,0 +1,110 @@
+"""What would run: the paper's study, one exhibit, and nothing at all when the config is wrong."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from snakemake_runs import job_counts, run_snakemake
+
+pytestmark = pytest.mark.workflow
+
+
+def training_jobs(counts: dict[str, int]) -> int:
+    return sum(count for rule, count in counts.items() if rule.startswith("train_"))
+
+
+def test_all_is_the_papers_study(checkout: Path) -> None:
+    started = time.monotonic()
+    result = run_snakemake(checkout, ["-n", "all"])
+    seconds = time.monotonic() - started
+    assert result.returncode == 0, result.stderr
+    counts = job_counts(result.stdout)
+    assert training_jobs(counts) == 15
+    assert counts["train_sft"] == 2
+    assert counts["draw_figure"] == 8
+    assert seconds < 5
+
+
+def test_one_exhibit_is_only_what_it_needs(checkout: Path) -> None:
+    started = time.monotonic()
+    result = run_snakemake(checkout, ["-n", "results/cross_task.csv"], path="/usr/bin:/bin")
+    seconds = time.monotonic() - started
+    assert result.returncode == 0, result.stderr
+    counts = job_counts(result.stdout)
+    assert training_jobs(counts) == 6
+    assert counts["collect_study"] == 1
+    assert "draw_figure" not in counts
+    assert seconds < 5
+
+
+def test_two_seeds_train_twice(checkout: Path) -> None:
+    result = run_snakemake(checkout, ["-n", "all", "--config", "seeds=[1,2]"])
+    assert training_jobs(job_counts(result.stdout)) == 30
+
+
+def test_miniature_has_the_same_runs(checkout: Path) -> None:
+    result = run_snakemake(checkout, ["--profile", "mini", "-n", "all"])
+    assert result.returncode == 0, result.stderr
+    counts = job_counts(result.stdout)
+    assert training_jobs(counts) == 15
+    assert "download_source" not in counts
+    assert "results/mini/cross_task.csv" in result.stdout
+
+
+def test_a_figure_by_name(checkout: Path) -> None:
+    result = run_snakemake(checkout, ["--profile", "mini", "-n", "results/mini/figures/figure2.png"])
+    assert result.returncode == 0, result.stderr
+    assert training_jobs(job_counts(result.stdout)) == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("    learning_rate: 1e-6 ", "    learning_rat: 1e-6 ", "did you mean learning_rate?"),
+        ("methods: [base, sft, grpo, grpo-d]", "methods: [gpro]", "unknown method 'gpro'"),
+        ("minimum: 0.0", "minimum: 0.5", "minimum: must be at most maximum (0.04)"),
+        ("seeds: [42] ", "seeds: [42 ", "not valid YAML"),
+        ("results: results ", "results: a\nresults: b #", "written twice"),
+    ],
+)
+def test_a_wrong_config_ends_in_one_line(own_checkout: Path, old: str, new: str, expected: str) -> None:
+    config = own_checkout / "config.yaml"
+    text = config.read_text()
+    assert old in text
+    config.write_text(text.replace(old, new, 1))
+    result = run_snakemake(own_checkout, ["all"])
+    errors = [
+        line for line in result.stderr.splitlines() if not line.startswith("Using workflow specific profile")
+    ]
+    assert result.returncode == 1
+    assert len(errors) == 1
+    assert errors[0].startswith("error: config.yaml:")
+    assert expected in errors[0]
+    assert not (own_checkout / "results").exists()
+
+
+def test_missing_config_ends_in_one_line(own_checkout: Path) -> None:
+    (own_checkout / "config.yaml").unlink()
+    result = run_snakemake(own_checkout, ["-n"])
+    assert result.returncode == 1
+    assert "error: config.yaml: config file not found" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_digest_of_another_config_cannot_be_asked_for(checkout: Path) -> None:
+    result = run_snakemake(checkout, ["-n", "results/runs/geometry-grpo-s42-0123456789/manifest.json"])
+    assert result.returncode != 0
+    assert "MissingRuleException" in result.stdout
+
+
+def test_local_jobs_with_a_gpu_take_all_cores(checkout: Path) -> None:
+    """Two that are ready at once must not start together: the local executor starts all that fit."""
+    result = run_snakemake(checkout, ["-n", "--cores", "3", "results/cross_task.csv"])
+    blocks = [
+        block for block in result.stdout.split("[") if "rule train_" in block or "rule generate_" in block
+    ]
+    assert len(blocks) == 13
+    assert all("threads: 3" in block for block in blocks)

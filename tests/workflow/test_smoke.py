@@ -1,0 +1,118 @@
+"""The smoke study: every rule and exhibit really runs, a second time nothing does."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pytest
+
+from snakemake_runs import copy_repository, job_counts, run_snakemake
+
+pytestmark = pytest.mark.smoke
+
+SMOKE = ["--configfile", "tests/study.yaml", "--cores", "2"]
+SECONDS = 90
+
+
+class Finished(NamedTuple):
+    checkout: Path
+    results: Path
+    process: subprocess.CompletedProcess[str]
+    seconds: float
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    checkout = copy_repository(tmp_path_factory.mktemp("smoke"))
+    started = time.monotonic()
+    process = run_snakemake(checkout, [*SMOKE, "all"], timeout=600)
+    return Finished(checkout, checkout / "results" / "smoke", process, time.monotonic() - started)
+
+
+def test_every_rule_runs_in_time(smoke: Finished) -> None:
+    assert smoke.process.returncode == 0, smoke.process.stdout[-4000:] + smoke.process.stderr[-4000:]
+    rules = set(run_snakemake(smoke.checkout, [*SMOKE, "--list-rules"]).stdout.split())
+    ran = set(job_counts(smoke.process.stdout + smoke.process.stderr)) - {"total"}
+    assert rules - ran == {"download_source", "download_backbone"}  # what is rendered is not downloaded
+    assert smoke.seconds < SECONDS
+
+
+def test_every_exhibit_is_there(smoke: Finished) -> None:
+    studies = ("same_task", "cross_task", "format_weight_sweep", "kl_weight_sweep", "learning_curves")
+    for name in (*studies, "reward_curves", "runs", "claims"):
+        assert len(pd.read_csv(smoke.results / f"{name}.csv")) > 0, name
+    for number in range(1, 9):
+        for kind in ("svg", "png", "html", "csv"):
+            assert (smoke.results / "figures" / f"figure{number}.{kind}").stat().st_size > 0
+    for kind in ("md", "tex"):
+        assert (smoke.results / "tables" / f"table1.{kind}").stat().st_size > 0
+
+
+def test_every_job_has_log_and_benchmark(smoke: Finished) -> None:
+    counts = job_counts(smoke.process.stdout + smoke.process.stderr)
+    jobs = counts["total"] - counts["all"]
+    assert len(list(smoke.results.glob("benchmarks/**/*.tsv"))) == jobs
+    assert len(list(smoke.results.glob("logs/**/*.log"))) == jobs
+
+
+def test_every_artefact_has_a_true_manifest(smoke: Finished) -> None:
+    manifests = list(smoke.results.glob("*/**/manifest.json"))
+    folders = {path.relative_to(smoke.results).parts[0] for path in manifests}
+    assert folders == {"raw", "data", "backbones", "runs", "answers"}
+    for path in manifests:
+        manifest = json.loads(path.read_text())
+        assert manifest["packages"]
+        for name, file in manifest["files"].items():
+            assert (path.parent / name).stat().st_size == file["bytes"]
+
+
+def test_a_second_time_nothing_is_to_be_done(smoke: Finished) -> None:
+    again = run_snakemake(smoke.checkout, [*SMOKE, "all"])
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
+def test_a_deleted_snakemake_folder_and_a_touch_rerun_no_training(smoke: Finished) -> None:
+    for path in (smoke.checkout / "workflow_scripts").rglob("*.py"):
+        path.touch()
+    for path in smoke.results.glob("data/*/*"):
+        path.touch()
+    plan = run_snakemake(smoke.checkout, [*SMOKE, "-n", "all"])
+    assert plan.returncode == 0
+    rerun = set(job_counts(plan.stdout))
+    assert not {rule for rule in rerun if rule.startswith(("train_", "generate_", "score_", "pretrain_"))}
+
+
+def test_a_change_and_its_way_back(smoke: Finished) -> None:
+    change = ["--config", "methods={grpo-d: {kl_schedule: {maximum: 0.05}}}"]
+    changed = job_counts(run_snakemake(smoke.checkout, [*SMOKE, "-n", "all", *change]).stdout)
+    assert {rule: count for rule, count in changed.items() if rule.startswith("train_")} == {"train_grpo": 2}
+    back = job_counts(run_snakemake(smoke.checkout, [*SMOKE, "-n", "all"]).stdout)
+    assert not {rule for rule in back if rule.startswith(("train_", "generate_", "score_"))}
+
+
+def test_two_runs_that_ask_for_a_gpu_do_not_run_together(smoke: Finished) -> None:
+    asked = ["--config", "execution={train: {gpus: 1}}", "methods={sft: {learning_rate: 3e-5}}"]
+    listed = run_snakemake(smoke.checkout, [*SMOKE, "-n", "same_task", *asked])
+    plan = run_snakemake(smoke.checkout, [*SMOKE, "-n", "results/smoke/same_task.csv", *asked])
+    assert listed.returncode != 0  # no such target: the exhibit is named by its file
+    runs = [
+        line.split("output: ")[1]
+        for line in plan.stdout.splitlines()
+        if "/runs/" in line and "output:" in line
+    ]
+    assert len(runs) == 2
+    done = run_snakemake(smoke.checkout, [*SMOKE, *runs, *asked], timeout=300)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    spans = []
+    for run in runs:
+        manifest = json.loads((smoke.checkout / run).read_text())
+        end = datetime.fromisoformat(manifest["made"]).timestamp()
+        spans.append((end - manifest["wall_seconds"], end))
+    (_, first_end), (second_start, _) = sorted(spans)
+    assert second_start >= first_end

@@ -1,0 +1,26 @@
+"""Rule download_backbone: fetch a Qwen2-VL checkpoint from the hub."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from othink_mr1.data.download import download_backbone
+from othink_mr1.data.source_argument import backbone_from_json
+from othink_mr1.errors import UserError, run_entry_point
+from othink_mr1.study.sources import HubBackbone
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--backbone", required=True, help="the backbone's settings, as JSON")
+    parser.add_argument("--output", required=True, type=Path, help="folder to fill")
+    arguments = parser.parse_args()
+    backbone = backbone_from_json(arguments.backbone)
+    if not isinstance(backbone, HubBackbone):
+        raise UserError(f"--backbone: must be of kind hub, got {backbone.kind}")
+    download_backbone(backbone, arguments.output)
+
+
+if __name__ == "__main__":
+    run_entry_point(main)

@@ -1,0 +1,26 @@
+"""Rule download_source: fetch a data set from the hub, or one file from the web."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from othink_mr1.data.download import download_source
+from othink_mr1.data.source_argument import source_from_json
+from othink_mr1.errors import UserError, run_entry_point
+from othink_mr1.study.sources import HubSource, UrlSource
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--source", required=True, help="the source's settings, as JSON")
+    parser.add_argument("--output", required=True, type=Path, help="folder to fill")
+    arguments = parser.parse_args()
+    source = source_from_json(arguments.source)
+    if not isinstance(source, HubSource | UrlSource):
+        raise UserError(f"--source: must be of kind hub or url, got {source.kind}")
+    download_source(source, arguments.output)
+
+
+if __name__ == "__main__":
+    run_entry_point(main)

@@ -1,0 +1,1 @@
+"""Data: rendering, the raw forms of the real sets, download and preparation (one schema for all)."""

@@ -1,0 +1,26 @@
+"""Rule render_source: draw a rendered set in the raw form of the real ones."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from othink_mr1.data.rendering.render_source import render_source
+from othink_mr1.data.source_argument import source_from_json
+from othink_mr1.errors import UserError, run_entry_point
+from othink_mr1.study.sources import RenderedSource
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--source", required=True, help="the source's settings, as JSON")
+    parser.add_argument("--output", required=True, type=Path, help="folder to fill")
+    arguments = parser.parse_args()
+    source = source_from_json(arguments.source)
+    if not isinstance(source, RenderedSource):
+        raise UserError(f"--source: must be of kind rendered, got {source.kind}")
+    render_source(source, arguments.output)
+
+
+if __name__ == "__main__":
+    run_entry_point(main)
