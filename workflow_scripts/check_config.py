@@ -18,7 +18,9 @@ def main() -> None:
     arguments = parser.parse_args()
     config = load_study([arguments.config, *arguments.overlay])
     trained = [run for run in all_runs(config) if run.trained]
-    print(f"config is sound: {len(config.studies)} studies, {len(trained)} training runs, into {config.results}/")
+    print(
+        f"config is sound: {len(config.studies)} studies, {len(trained)} training runs, into {config.results}/"
+    )
 
 
 if __name__ == "__main__":

@@ -33,8 +33,8 @@ def test_counts_are_shuffled():
 def test_reasoning_counts_the_rows_and_ends_in_the_gold():
     for item in scenes.render_scenes(source()):
         rows, total = item.reasoning.removeprefix("Row by row: ").removesuffix(".").split(". Together ")
-        assert sum(map(int, rows.split())) == int(total) == int(item.gold)
-        assert len(rows.split()) == 4
+        assert sum(map(int, rows)) == int(total) == int(item.gold)
+        assert len(rows) == 4
 
 
 @pytest.mark.parametrize("style", ["clevr", "superclevr", "mixed"])
@@ -48,14 +48,13 @@ def test_each_row_of_the_picture_has_as_many_objects_as_the_reasoning_says(style
         empty = np.asarray(scenes.draw_scene(scene | {"objects": []}, 112)).astype(int)
         differs = np.abs(np.asarray(item.image).astype(int) - empty).sum(axis=2) > 30  # [height, width]
         cells = differs.reshape(4, 28, 4, 28).mean(axis=(1, 3)) > 0.06  # [rows, columns]
-        counts = " ".join(str(row.sum()) for row in cells)
+        counts = "".join(str(row.sum()) for row in cells)
         assert item.reasoning == f"Row by row: {counts}. Together {item.gold}."
 
 
-def test_the_test_question_is_the_set_s_own():
-    questions = {item.question for item in scenes.render_scenes(source(split="test", style="superclevr"))}
+def test_the_question_is_the_clevr_sets_own():
+    questions = {item.question for item in scenes.render_scenes(source(items=40))}
     assert questions == {"How many different items are there in the image?"}
-    assert len({item.question for item in scenes.render_scenes(source(items=40))}) > 2
 
 
 def test_same_settings_same_pictures_and_another_seed_others():

@@ -142,9 +142,8 @@ def _method_problems(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
                 path_text, problem = str(error).split(": ", 1)
                 yield tuple(path_text.split(".")), problem
             except ValidationError as error:
-                path, problem = _first_problem(error, raw, (NoTraining, SFT, GRPO))
-                written_path = written_at(config.methods, method, task, path)
-                yield written_path, f"{problem} (method {method}, task {task})"
+                setting, problem = _first_problem(error, raw, (NoTraining, SFT, GRPO))
+                yield written_at(config.methods, method, task, setting), f"{problem} (method {method}, task {task})"
 
 
 def _grid_problems(config: StudyConfig, name: str) -> Iterator[tuple[KeyPath, str]]:

@@ -96,7 +96,7 @@ def scores_file(config: StudyConfig, evaluation: Evaluation) -> str:
 def evaluations(config: StudyConfig, study: str) -> list[Evaluation]:
     """All evaluations of a study, in the order of its runs."""
     grid = config.studies[study]
-    found = []
+    found: list[Evaluation] = []
     for run in grid_runs(config, study):
         if grid.tested_on == "all":
             tasks = list(config.tasks)

@@ -91,7 +91,8 @@ def make_run(
         identity = digest({"backbone": backbone_identity(config, backbone)})
         name = "-".join(["base", *_backbone_part(config, backbone), identity])
         return Run(backbone, None, method, None, usual, name, identity)
-    assert task is not None and seed is not None
+    assert task is not None
+    assert seed is not None
     settings = validate_settings(with_changes(usual.model_dump(), changes))
     identity = digest(_run_identity(config, backbone, task, seed, settings))
     differences = _differences(usual, settings)
@@ -101,7 +102,8 @@ def make_run(
 
 def description(config: StudyConfig, run: Run) -> RunDescription:
     """What the run's training job is given."""
-    assert run.task is not None and run.seed is not None
+    assert run.task is not None
+    assert run.seed is not None
     task = config.tasks[run.task]
     return RunDescription(
         name=run.name,

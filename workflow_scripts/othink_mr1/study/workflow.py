@@ -242,11 +242,12 @@ class Study:
         is_test = isinstance(source, PromptsSource) or (
             isinstance(source, RenderedSource) and source.split == "test"
         )
-        rows = {PromptsSource: "expect_rows", RenderedSource: "items"}.get(type(source))
-        arguments = (
-            f"--form {'prompts' if is_test else 'parquet'} --max-pixels {self.config.preparation.max_pixels}"
-        )
-        return f"{arguments} --expect-rows {getattr(source, rows)}" if rows else arguments
+        arguments = f"--form {'prompts' if is_test else 'parquet'} --max-pixels {self.config.preparation.max_pixels}"
+        if isinstance(source, PromptsSource):
+            return f"{arguments} --expect-rows {source.expect_rows}"
+        if isinstance(source, RenderedSource):
+            return f"{arguments} --expect-rows {source.items}"
+        return arguments
 
     def execution_json(self, stage: str) -> str:
         """The execution preset of a stage."""

@@ -1,0 +1,225 @@
+"""A results root as the workflow would leave it, made up: for the tests of collecting and drawing.
+
+Answers are drawn at random with a given accuracy per evaluation and then really scored.
+"""
+
+import io
+import json
+import random
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from othink_mr1.data.examples import Example, write_examples
+from othink_mr1.scoring.answers import Answer
+from othink_mr1.scoring.scores import score_answers, write_scores
+from othink_mr1.scoring.task_scorers import load_scorer
+from othink_mr1.study.artefacts import finish_folder, start_folder
+
+BACKBONE = "small"
+TASKS = ("counting", "geometry")
+# (method, trained on) -> accuracy on (counting, geometry)
+ACCURACY = {
+    ("base", None): (0.41, 0.24),
+    ("sft", "counting"): (0.78, 0.06),
+    ("grpo", "counting"): (0.84, 0.22),
+    ("grpo-d", "counting"): (0.93, 0.27),
+    ("sft", "geometry"): (0.12, 0.55),
+    ("grpo", "geometry"): (0.44, 0.46),
+    ("grpo-d", "geometry"): (0.52, 0.50),
+}
+STEPS = {"base": 0, "sft": 120, "grpo": 200, "grpo-d": 200}
+
+
+class SyntheticResults:
+    """Writes data sets, answers, scores, runs and plans under a root."""
+
+    def __init__(self, root: Path, items: int = 24, seeds: tuple[int, ...] = (42,), skill: float = 1.0):
+        self.root, self.items, self.seeds, self.skill = root, items, seeds, skill
+        self.examples = {task: self._examples(task) for task in TASKS}
+
+    def write_all(self) -> None:
+        """Every plan of the paper's study."""
+        self.study("same_task", [e for m, t in ACCURACY for e in self._final(m, t, [t] if t else TASKS)])
+        self.study("cross_task", [e for m, t in ACCURACY for e in self._final(m, t, _others(t))])
+        sweep = dict(zip((0.0, 0.25, 0.5, 0.75, 1.0), (0.33, 0.41, 0.44, 0.43, 0.47), strict=True))
+        self.study("format_weight_sweep", [e for a, acc in sweep.items() for e in self._point(a, 0.04, acc)])
+        sweep = dict(
+            zip((0.0, 0.01, 0.02, 0.03, 0.04, 0.05), (0.38, 0.46, 0.49, 0.48, 0.47, 0.40), strict=True)
+        )
+        self.study("kl_weight_sweep", [e for b, acc in sweep.items() for e in self._point(1.0, b, acc)])
+        curves = self._final("base", None, ["geometry"])
+        for method, accuracies in (("sft", (0.3, 0.42, 0.49, 0.55)), ("grpo", (0.36, 0.41, 0.44, 0.46))):
+            for number, accuracy in enumerate(accuracies, start=1):
+                step = None if number == 4 else STEPS[method] * number // 4
+                curves += [
+                    self.evaluation(method, "geometry", "geometry", seed, accuracy, step=step)
+                    for seed in self.seeds
+                ]
+        self.study("learning_curves", curves)
+        self.runs()
+        for number, study in ((3, "same_task"), (8, "cross_task")):
+            plan = json.loads((self.root / f"plans/{study}.json").read_text())
+            self._plan(f"figure{number}", {"studies": [plan]})
+        self._plan("figure2", {"tasks": {t: {"examples": f"data/{t}/examples.parquet"} for t in TASKS}})
+
+    def study(self, name: str, evaluations: list[dict]) -> None:
+        """A study's plan."""
+        self._plan(name, {"evaluations": evaluations})
+
+    def evaluation(
+        self, method, trained_on, tested_on, seed, accuracy, step=None, weights=(None, None)
+    ) -> dict:
+        """An entry of a plan, with its answers and scores written."""
+        alpha, beta = weights if weights != (None, None) else _weights(method, trained_on)
+        run = BACKBONE if method == "base" else f"{trained_on}-{method}-a{alpha}-b{beta}-s{seed}"
+        checkpoint = run if step is None else f"{run}-step{step}"
+        answers, scores = (f"{kind}/{checkpoint}/{tested_on}/{file}" for kind, file in _FILES)
+        if not (self.root / scores).exists():
+            self._answer(
+                self.root / answers, self.root / scores, tested_on, accuracy * self.skill, checkpoint
+            )
+        return {
+            "backbone": BACKBONE,
+            "method": method,
+            "trained_on": trained_on,
+            "tested_on": tested_on,
+            "seed": seed,
+            "step": step,
+            "steps": STEPS[method],
+            "run": run,
+            "format_weight": alpha,
+            "kl_weight": beta,
+            "kl_schedule": {"grpo": "constant", "grpo-d": "dynamic"}.get(method),
+            "scores": scores,
+            "answers": answers,
+            "examples": f"data/{tested_on}/examples.parquet",
+        }
+
+    def runs(self, steps: int = 200) -> None:
+        """The runs of table 1 with metrics and manifests, and the plans of runs.csv and reward_curves.csv."""
+        rows = []
+        for method, task in ACCURACY:
+            for seed in self.seeds if task else ():
+                alpha, beta = _weights(method, task)
+                run = f"{task}-{method}-a{alpha}-b{beta}-s{seed}"
+                schedule = {"kind": "constant", "weight": beta} if method == "grpo" else {"kind": "dynamic"}
+                grpo = {"trainer": "grpo", "learning_rate": 1e-6, "kl_schedule": schedule, "steps": steps}
+                settings = grpo if method != "sft" else {"trainer": "sft", "checkpoint_steps": [30, 60]}
+                rows.append(
+                    {
+                        "backbone": BACKBONE, "run": run, "method": method, "task": task, "seed": seed,
+                        "format_weight": alpha, "kl_weight": beta,
+                        "kl_schedule": schedule["kind"] if method != "sft" else None,
+                        "folder": f"runs/{run}", "settings": settings,
+                    }
+                )  # fmt: skip
+                self._run(self.root / "runs" / run, method, steps, seed)
+        self._plan("runs", {"runs": rows})
+        self._plan("reward_curves", {"runs": [row for row in rows if row["method"] != "sft"]})
+
+    def _final(self, method, trained_on, tested):
+        seeds = self.seeds if trained_on else (None,)
+        return [
+            self.evaluation(method, trained_on, task, seed, ACCURACY[method, trained_on][TASKS.index(task)])
+            for task in tested
+            for seed in seeds
+        ]
+
+    def _point(self, alpha, beta, accuracy):
+        return [
+            self.evaluation("grpo", "geometry", "geometry", seed, accuracy, weights=(alpha, beta))
+            for seed in self.seeds
+        ]
+
+    def _plan(self, exhibit, plan):
+        path = self.root / "plans" / f"{exhibit}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"exhibit": exhibit, "code": "not read", **plan}))
+
+    def _answer(self, answers: Path, scores: Path, task: str, accuracy: float, name: str) -> None:
+        rng = random.Random(f"{name} {task}")
+        rows = []
+        for example in self.examples[task]:
+            right = rng.random() < accuracy
+            given = example.gold if right else ("11" if task == "counting" else "17°")
+            think = "The first row has 3 things, " * rng.randint(1, 14) + "and the sum follows."
+            tags = f"<think>{think}</think> <answer> {given} </answer>"
+            completion = tags if rng.random() < 0.97 else tags.removeprefix("<think>")
+            rows.append(Answer(example.id, task, example.question, example.gold, completion))
+        answers.parent.mkdir(parents=True, exist_ok=True)
+        answers.write_text("".join(json.dumps(vars(row), ensure_ascii=False) + "\n" for row in rows))
+        write_scores(scores, score_answers(rows, {task: load_scorer(task)}))
+
+    def _run(self, folder: Path, method: str, steps: int, seed: int) -> None:
+        rng = random.Random(f"{folder.name}")
+        start_folder(folder)
+        columns = ["step", "loss", "accuracy_reward", "format_reward", "reward", "kl", "kl_weight"]
+        columns = columns[:2] if method == "sft" else columns
+        lines = [",".join(columns)]
+        for step in range(1, steps + 1):
+            done = step / steps
+            accuracy = min(1, max(0, 0.25 + 0.25 * done + rng.gauss(0, 0.09)))
+            format_reward = min(1, 0.55 + 0.44 * min(1, 4 * done) + rng.gauss(0, 0.04))
+            row = [step, rng.random(), accuracy, format_reward, accuracy + format_reward, 0.02 * done, 0.01]
+            lines.append(",".join(f"{value:.5g}" for value in row[: len(columns)]))
+        (folder / "metrics.csv").write_text("\n".join(lines) + "\n")
+        finish_folder(folder, device="CPU", wall_seconds=12.5, gpu_hours=0.0, execution={"micro_batch": 8})
+
+    def _examples(self, task: str) -> list[Example]:
+        rng = random.Random(task)
+        rows = []
+        for number in range(self.items):
+            if task == "counting":
+                count = rng.randint(3, 10)
+                rows.append(
+                    Example(f"c{number}", _scene(rng, count), "How many items are there?", str(count), None)
+                )
+            else:
+                angle = 5 * rng.randint(4, 16)
+                question = (
+                    f"As shown in the figure, the points A, B and C lie on the circle with centre O; "
+                    f"if angle AOB = {2 * angle}.0, then the size of angle ACB is ( )"
+                )
+                rows.append(Example(f"g{number}", _circle(rng), question, f"{angle}°", None))
+        write_examples(rows, self.root / "data" / task / "examples.parquet")
+        return rows
+
+
+_FILES = (("answers", "answers.jsonl"), ("scores", "r1v-1.csv"))
+
+
+def _others(trained_on):
+    return [task for task in TASKS if task != trained_on]
+
+
+def _weights(method, task):
+    if method == "grpo":
+        return 1.0, 0.01 if task == "geometry" else 0.04
+    return (1.0, None) if method == "grpo-d" else (None, None)
+
+
+def _scene(rng, count):
+    image = Image.new("RGB", (112, 112), (188, 188, 184))
+    draw = ImageDraw.Draw(image)
+    for cell in rng.sample(range(16), count):
+        x, y = 28 * (cell % 4) + 4, 28 * (cell // 4) + 4
+        shape = rng.choice([draw.ellipse, draw.rectangle])
+        shape((x, y, x + 19, y + 19), fill=rng.choice(["#c33", "#27c", "#2a4", "#db2"]))
+    return _png(image)
+
+
+def _circle(rng):
+    image = Image.new("RGB", (112, 112), "white")
+    draw = ImageDraw.Draw(image)
+    draw.ellipse((16, 16, 96, 96), outline="black")
+    for x in (20, 92):
+        draw.line((56, 56, x, 80), fill="black")
+        draw.line((56 + rng.randint(-12, 12), 16, x, 80), fill="black")
+    return _png(image)
+
+
+def _png(image):
+    stream = io.BytesIO()
+    image.save(stream, format="PNG")
+    return stream.getvalue()

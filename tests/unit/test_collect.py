@@ -1,0 +1,173 @@
+"""From scores to the csv files of studies, runs and reward curves."""
+
+import json
+
+import pandas as pd
+import pytest
+from synthetic_results import SyntheticResults
+
+from othink_mr1.errors import UserError
+from othink_mr1.exhibits.collect import collect_study
+from othink_mr1.exhibits.frames import (
+    STUDY_COLUMNS,
+    pooled,
+    read_reward_curves,
+    read_study,
+    single_seeds,
+    write_frame,
+)
+from othink_mr1.exhibits.plan_files import RunsPlan, StudyPlan, read_plan
+from othink_mr1.exhibits.reward_curves import collect_reward_curves, smoothed, smoothing_window
+from othink_mr1.exhibits.runs_table import collect_runs
+from othink_mr1.exhibits.statistics import wilson_interval
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    root = tmp_path_factory.mktemp("results")
+    SyntheticResults(root, items=12, seeds=(42, 43)).write_all()
+    return root
+
+
+def collect(root, study):
+    return collect_study(read_plan(root / f"plans/{study}.json", StudyPlan), root)
+
+
+def test_counts_are_those_of_the_scores(results):
+    frame = collect(results, "same_task")
+    assert tuple(frame) == STUDY_COLUMNS
+    plan = json.loads((results / "plans/same_task.json").read_text())
+    singles = frame[frame.seed != "all"]
+    assert len(singles) == len(plan["evaluations"])
+    for entry, (_, row) in zip(plan["evaluations"], singles.iterrows(), strict=True):
+        lines = (results / entry["scores"]).read_text().splitlines()[1:]
+        correct = sum(line.endswith(",1") for line in lines)
+        assert (row["method"], row["items"], row.r1v_correct) == (entry["method"], len(lines), correct)
+        assert row.r1v_accuracy == correct / len(lines)
+        assert (row.r1v_low, row.r1v_high) == wilson_interval(correct, len(lines))
+        assert row.format_ok == sum(line.split(",")[2] == "1" for line in lines)
+
+
+def test_seeds_are_pooled(results):
+    frame = collect(results, "same_task")
+    every = frame[(frame.method == "sft") & (frame.tested_on == "counting")]
+    assert list(every.seed) == ["42", "43", "all"]
+    singles, together = every.iloc[:2], every.iloc[2]
+    assert together["items"] == singles["items"].sum() == 24
+    assert together.r1v_correct == singles.r1v_correct.sum()
+    assert together.seeds == 2
+    assert together.run == ""
+    assert (together.r1v_minimum, together.r1v_maximum) == (
+        singles.r1v_accuracy.min(),
+        singles.r1v_accuracy.max(),
+    )
+    assert list(frame[frame.method == "base"].seed) == ["", ""]  # one row per task, nothing to pool
+    assert len(pooled(frame)) == 8
+    assert set(single_seeds(frame).seed) == {"42", "43"}
+    assert single_seeds(frame[frame.seed == "42"]).empty  # one seed alone is the pooled row itself
+
+
+def test_paper_values_stand_beside_ours(results):
+    def paper(study, column="paper_accuracy"):
+        frame = pooled(collect(results, study))
+        return frame[frame[column].notna()]
+
+    assert len(paper("same_task")) == 8
+    assert set(paper("cross_task").method) == {"base", "sft", "grpo-d"}  # it prints none for GRPO
+    assert list(paper("kl_weight_sweep").kl_weight) == [0.01]
+    assert paper("format_weight_sweep").empty
+    assert list(paper("format_weight_sweep", "paper_format_accuracy").format_weight) == [0.0]
+    curves = paper("learning_curves")
+    assert list(curves.method) == ["base", "sft", "grpo"]
+    assert curves.step.isna().all()  # final values only
+
+
+def test_frames_survive_the_csv(results, tmp_path):
+    for study in ("same_task", "kl_weight_sweep", "learning_curves"):
+        frame = collect(results, study)
+        write_frame(tmp_path / "a.csv", frame)
+        write_frame(tmp_path / "b.csv", read_study(tmp_path / "a.csv"))
+        assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+        assert len(pooled(read_study(tmp_path / "a.csv"))) == len(pooled(frame))
+
+
+def test_other_items_are_refused(results, tmp_path):
+    plan = json.loads((results / "plans/same_task.json").read_text())
+    entry = plan["evaluations"][2]
+    shorter = tmp_path / "shorter.csv"
+    shorter.write_text("\n".join((results / entry["scores"]).read_text().splitlines()[:-1]) + "\n")
+    entry["scores"] = str(shorter)
+    with pytest.raises(UserError, match=r"shorter\.csv: scores other items of counting"):
+        collect_study(StudyPlan.model_validate(plan), results)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "there is no such file"),
+        ("", "is no csv"),
+        ("id,task,format_ok\na,counting,1\n", "has no column 'r1v_correct'"),
+        ("id,task,format_ok,r1v_correct\na,counting,1,yes\n", "r1v_correct must be 0 or 1"),
+        ("id,task,format_ok,r1v_correct\na,geometry,1,1\n", "has no scores of task 'counting'"),
+    ],
+)
+def test_damaged_scores_are_refused(results, tmp_path, content, said):
+    plan = json.loads((results / "plans/same_task.json").read_text())
+    path = tmp_path / "scores.csv"
+    if content is not None:
+        path.write_text(content)
+    plan["evaluations"] = [plan["evaluations"][0] | {"scores": str(path)}]
+    with pytest.raises(UserError, match=said):
+        collect_study(StudyPlan.model_validate(plan), results)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "is not JSON"),
+        ('{"exhibit": "x", "evaluations": []}', "evaluations"),
+        ('{"exhibit": "x", "evaluations": [{}]}', r"evaluations\.0\.backbone"),
+    ],
+)
+def test_damaged_plans_are_refused(tmp_path, content, said):
+    (tmp_path / "plan.json").write_text(content)
+    with pytest.raises(UserError, match=said) as error:
+        read_plan(tmp_path / "plan.json", StudyPlan)
+    assert "\n" not in str(error.value)
+
+
+def test_runs(results):
+    frame = collect_runs(read_plan(results / "plans/runs.json", RunsPlan), results)
+    assert len(frame) == 12
+    assert frame.run.is_unique
+    row = frame[frame.method == "grpo"].iloc[0]
+    assert (row["kl_schedule.kind"], row["kl_schedule.weight"]) == ("constant", 0.04)
+    assert (row["device"], row["wall_seconds"], row["execution.micro_batch"]) == ("CPU", 12.5, 8)
+    last = pd.read_csv(results / "runs" / row.run / "metrics.csv").iloc[-1]
+    assert row.final_reward == last.reward
+    assert frame[frame.method == "sft"].checkpoint_steps.iloc[0] == "30 60"
+
+
+def test_an_incomplete_run_is_refused(results, tmp_path):
+    plan = json.loads((results / "plans/runs.json").read_text())
+    plan["runs"][0]["folder"] = str(tmp_path)
+    with pytest.raises(UserError, match=r"incomplete, it has no manifest\.json"):
+        collect_runs(RunsPlan.model_validate(plan), results)
+
+
+def test_reward_curves(results, tmp_path):
+    plan = read_plan(results / "plans/reward_curves.json", RunsPlan)
+    frame = collect_reward_curves(plan, results)
+    assert set(frame.method) == {"grpo", "grpo-d"}
+    assert frame.groupby("run").step.max().eq(200).all()
+    write_frame(tmp_path / "curves.csv", frame)
+    assert len(read_reward_curves(tmp_path / "curves.csv")) == len(frame) == 8 * 200
+    of_sft = read_plan(results / "plans/runs.json", RunsPlan)
+    with pytest.raises(UserError, match="has no column 'accuracy_reward'"):
+        collect_reward_curves(of_sft, results)
+    assert collect_reward_curves(RunsPlan(runs=[]), results).empty
+
+
+def test_smoothing():
+    assert [smoothing_window(steps) for steps in (1, 3, 200, 1004)] == [1, 1, 10, 50]
+    assert list(smoothed(pd.Series([1.0, 2.0, 6.0, 4.0]), 3)) == [1.0, 1.5, 3.0, 4.0]

@@ -1,0 +1,341 @@
+"""Table and figures, as the commands make them: complete, repeatable, and drawn whatever the study lacks."""
+
+import importlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree
+from itertools import pairwise
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+from synthetic_results import SyntheticResults
+
+from othink_mr1.data.examples import Example, read_examples, write_examples
+from othink_mr1.errors import UserError, run_entry_point
+from othink_mr1.exhibits import figure1, figure2, figure3, figure4, figure5, figure6, figure7, figure8
+from othink_mr1.exhibits.cases import find_cases
+from othink_mr1.exhibits.collect import collect_study
+from othink_mr1.exhibits.figure_inputs import FigureInputs
+from othink_mr1.exhibits.frames import read_study, write_frame
+from othink_mr1.exhibits.output import write_figure
+from othink_mr1.exhibits.plan_files import RunsPlan, StudiesPlan, StudyPlan, read_plan
+from othink_mr1.exhibits.reward_curves import collect_reward_curves
+from othink_mr1.exhibits.table1 import latex, markdown, table1
+from othink_mr1.exhibits.theme import METHODS
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "workflow_scripts"
+FIGURES = {1: figure1, 2: figure2, 3: figure3, 4: figure4, 5: figure5, 6: figure6, 7: figure7, 8: figure8}
+STUDIES = ("same_task", "cross_task", "format_weight_sweep", "kl_weight_sweep", "learning_curves")
+
+
+def make(root, **settings):
+    SyntheticResults(root, items=12, **settings).write_all()
+    collect(root)
+    return root
+
+
+def collect(root):
+    for study in STUDIES:
+        plan = read_plan(root / f"plans/{study}.json", StudyPlan)
+        write_frame(root / f"{study}.csv", collect_study(plan, root))
+    plan = read_plan(root / "plans/reward_curves.json", RunsPlan)
+    write_frame(root / "reward_curves.csv", collect_reward_curves(plan, root))
+
+
+def inputs(root, number):
+    data = {name: root / f"{name}.csv" for name in (*STUDIES, "reward_curves")}
+    return FigureInputs(data=data, plan=root / f"plans/figure{number}.json", results=root)
+
+
+def shown_text(figure):
+    """All texts of a figure's specification: titles, data, labels."""
+    return json.dumps(figure.chart.to_dict(), ensure_ascii=False)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    return make(tmp_path_factory.mktemp("results"))
+
+
+@pytest.fixture(scope="module")
+def seeds(tmp_path_factory):
+    return make(tmp_path_factory.mktemp("seeds"), seeds=(42, 43))
+
+
+@pytest.fixture(scope="module")
+def without_skill(tmp_path_factory):
+    return make(tmp_path_factory.mktemp("without_skill"), skill=0.0)
+
+
+@pytest.mark.parametrize("number", FIGURES)
+@pytest.mark.parametrize("study", ["seeds", "without_skill"])
+def test_every_figure_is_drawn(number, study, request, tmp_path):
+    root = request.getfixturevalue(study)
+    figure = FIGURES[number].draw(inputs(root, number))
+    write_figure(figure, tmp_path / "figure")
+    assert xml.etree.ElementTree.parse(tmp_path / "figure.svg").getroot().tag.endswith("svg")
+    with Image.open(tmp_path / "figure.png") as picture:
+        assert picture.width > 600
+        assert len(picture.convert("L").resize((64, 64)).getcolors()) > 8  # something is on it
+    html = (tmp_path / "figure.html").read_text()
+    assert not re.search(r"<(script|link)[^>]*(src|href)=", html)  # nothing to fetch
+    assert len(pd.read_csv(tmp_path / "figure.csv")) == len(figure.data) > 0
+    assert f"Figure {number} · " in shown_text(figure)
+
+
+@pytest.mark.parametrize("number", [1, 4, 5, 6, 7])
+def test_an_empty_study_is_drawn_and_says_so(number, results, tmp_path):
+    data = {}
+    for name in (*STUDIES, "reward_curves"):
+        data[name] = tmp_path / f"{name}.csv"
+        data[name].write_text((results / f"{name}.csv").read_text().splitlines()[0] + "\n")
+    figure = FIGURES[number].draw(FigureInputs(data=data, plan=None, results=tmp_path))
+    write_figure(figure, tmp_path / "figure")
+    assert "this study" in shown_text(figure)
+
+
+@pytest.mark.parametrize("number", [1, 8])
+def test_the_same_data_gives_the_same_bytes(number, results, tmp_path):
+    for stem in ("a", "b"):
+        write_figure(FIGURES[number].draw(inputs(results, number)), tmp_path / stem)
+    for kind in ("svg", "png", "html", "csv"):
+        assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes(), kind
+
+
+def test_figure1_curves_start_at_the_backbone(results):
+    points = FIGURES[1].draw(inputs(results, 1)).data
+    assert list(points[points.method == "sft"].at_step) == [0, 30, 60, 90, 120]
+    base = read_study(results / "same_task.csv").set_index(["method", "tested_on"])
+    starts = points[points.at_step == 0]
+    assert set(starts.method) == {"sft", "grpo"}
+    assert set(starts.r1v_correct) == {base.r1v_correct["base", "geometry"]}
+    assert points[points.paper_accuracy.notna()].at_step.tolist() == [200, 120]  # GRPO, SFT: final values
+
+
+def test_figure2_shows_the_median_gold(tmp_path):
+    golds = ["9", "many", "3", "5", "4", "5"]
+    image = next(read_examples(make_set(tmp_path / "image.parquet", ["1"]))).image
+    path = make_set(tmp_path / "set.parquet", golds, image)
+    assert figure2.median_example(path).id == "e3"  # sorted: 3 4 5 5 9 many; the third is the first 5
+
+
+def make_set(path, golds, image=None):
+    if image is None:
+        Image.new("RGB", (8, 8)).save(path.with_suffix(".png"))
+        image = path.with_suffix(".png").read_bytes()
+    write_examples([Example(f"e{n}", image, "how many?", gold, None) for n, gold in enumerate(golds)], path)
+    return path
+
+
+@pytest.mark.parametrize(("number", "methods"), [(3, ["sft", "grpo-d"]), (8, ["base", "sft", "grpo-d"])])
+def test_cases_follow_their_rule(number, methods, results):
+    plan = read_plan(results / f"plans/figure{number}.json", StudiesPlan)
+    both = [read_plan(results / f"plans/{study}.json", StudyPlan) for study in ("same_task", "cross_task")]
+    cases = find_cases(plan, results, methods)
+    # A study may test on all tasks: then a method has been trained on each of them, and tested on each.
+    in_all = find_cases(StudiesPlan(studies=both), results, methods)
+    assert [case for case in in_all if (case.trained_on == case.tested_on) == (number == 3)] == cases
+    assert {(case.trained_on == case.tested_on) for case in cases} == {number == 3}
+    assert len(cases) == 2
+    entries = plan.studies[0].evaluations
+    for case in cases:
+        scores = {
+            entry.method: pd.read_csv(results / entry.scores).set_index("id").r1v_correct
+            for entry in entries
+            if entry.tested_on == case.tested_on and entry.trained_on in (None, case.trained_on)
+        }
+        order = [example.id for example in read_examples(results / f"data/{case.tested_on}/examples.parquet")]
+        wanted = [name for name in order if scores["grpo-d"][name] and not scores["sft"][name]]
+        assert case.example.id == wanted[0]
+        assert [shown.method for shown in case.shown] == methods
+        assert [shown.correct for shown in case.shown] == [bool(scores[m][wanted[0]]) for m in methods]
+
+
+@pytest.mark.parametrize("number", [3, 8])
+def test_no_case_is_said(number, without_skill, results, tmp_path):
+    figure = FIGURES[number].draw(inputs(without_skill, number))
+    assert shown_text(figure).count("no such case: there is no item that GRPO-D answers correctly") == 2
+    assert figure.data.missing.str.startswith("no such case").all()
+    plan = json.loads((results / f"plans/figure{number}.json").read_text())
+    study = plan["studies"][0]
+    for method, said in (("sft", "has no SFT here"), ("grpo-d", "has no GRPO-D here")):
+        rows = [row for row in study["evaluations"] if row["method"] != method]
+        (tmp_path / "plan.json").write_text(json.dumps({"studies": [study | {"evaluations": rows}]}))
+        lacking = FIGURES[number].draw(FigureInputs(data={}, plan=tmp_path / "plan.json", results=results))
+        assert shown_text(lacking).count(said) == 2
+
+
+def test_completions_cannot_leave_the_page(results, tmp_path):
+    """A completion is untrusted text: it must not become markup, nor break the files."""
+    root = tmp_path / "results"
+    shutil.copytree(results, root)
+    hostile = (
+        "<think></script><script>alert(1)</script>]]>&\x00\x1b\u202e\ud800"
+        + "x" * 5000
+        + "</think> <answer> 7 </answer>"
+    )
+    entries = read_plan(root / "plans/figure3.json", StudiesPlan).studies[0].evaluations
+    for path in {root / entry.answers for entry in entries}:
+        lines = [json.loads(line) | {"completion": hostile} for line in path.read_text().splitlines()]
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    figure = figure3.draw(inputs(root, 3))
+    assert len(figure.data) == 4
+    write_figure(figure, tmp_path / "figure")
+    xml.etree.ElementTree.parse(tmp_path / "figure.svg")
+    html = (tmp_path / "figure.html").read_text()
+    # Twice: the bundle of the drawing library, and the page's own script.
+    assert html.count("</script>") == 2
+    assert "<script>alert" not in html
+    assert "\\u003c/script>\\u003cscript>alert(1)" in html  # but it is shown
+    longest = max(shown_text(figure).split('"'), key=lambda text: text.count("x"))
+    assert longest.count("x") < 1000  # cut
+
+
+def test_a_damaged_image_is_one_line(results, tmp_path):
+    path = make_set(tmp_path / "set.parquet", ["1"], b"no image")
+    (tmp_path / "plan.json").write_text(json.dumps({"tasks": {"counting": {"examples": str(path)}}}))
+    with pytest.raises(UserError, match="counting item e0: the image cannot be read"):
+        figure2.draw(FigureInputs(data={}, plan=tmp_path / "plan.json", results=results))
+
+
+def test_methods_stay_apart_in_grey():
+    def grey(colour):
+        red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+        return 0.299 * red + 0.587 * green + 0.114 * blue
+
+    greys = [grey(style.colour) for style in METHODS.values()]
+    assert all(lighter - darker > 15 for lighter, darker in pairwise(greys))
+    assert len({style.shape for style in METHODS.values()}) == len(METHODS)
+
+
+def same_task_frame(**accuracies):
+    """Rows of one task; accuracy per method, `-` for `_`."""
+    rows = [
+        {
+            "backbone": "b_1",
+            "method": method.replace("_", "-"),
+            "trained_on": "" if method == "base" else "counting",
+            "tested_on": "counting",
+            "seed": "" if method == "base" else "42",
+            "items": 200,
+            "r1v_accuracy": accuracy,
+            "r1v_low": accuracy - 0.05,
+            "r1v_high": accuracy + 0.05,
+            "paper_backbone": "P",
+            "paper_version": "v1",
+        }
+        for method, accuracy in accuracies.items()
+    ]
+    columns = ["step", "format_weight", "kl_weight", "kl_schedule", "paper_accuracy"]
+    return pd.DataFrame(rows).assign(**dict.fromkeys(columns, float("nan")))
+
+
+def test_table1_marks():
+    table = table1(same_task_frame(base=0.4, sft=0.6, grpo=0.6, grpo_d=0.5))
+    assert markdown(table).splitlines()[:7] == [
+        "| Accuracy (%) | VC, ours | VC, paper |",
+        "|---|---:|---:|",
+        "| *b_1* | | |",
+        "| base | 40.00 [35.0–45.0] | – |",
+        "| SFT | **<u>60.00</u>** [55.0–65.0] | – |",  # the best may be a baseline, and both are
+        "| GRPO | **<u>60.00</u>** [55.0–65.0] | – |",
+        "| GRPO-D | 50.00 [45.0–55.0] | – |",
+    ]
+    text = latex(table)
+    assert r"SFT & \textbf{\underline{60.00}} {\footnotesize [55.0--65.0]} & -- \\" in text
+    assert r"\emph{b\_1}" in text
+    assert text.count("&") == 2 + 2 + 4 * 2 - 1
+    missing = markdown(table1(same_task_frame(base=0.4, grpo_d=0.5)))
+    assert "| SFT | – | – |" in missing
+    assert "| base | <u>40.00</u> [35.0–45.0] | – |" in missing
+
+
+def test_table1_of_the_paper(results):
+    text = markdown(table1(read_study(results / "same_task.csv")))
+    papers = [[cell.strip() for cell in line.split("|")] for line in text.splitlines()[3:7]]
+    assert [(row[1], row[3], row[5]) for row in papers] == [
+        ("base", "42.50", "15.52"),
+        ("SFT", "<u>68.50</u>", "<u>32.49</u>"),
+        ("GRPO", "64.50", "30.24"),
+        ("GRPO-D", "**76.50**", "**34.35**"),
+    ]
+
+
+def run(script, *arguments):
+    """Call an entry point in this process: starting one takes seconds. Returns what it says on failure."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [f"{script}.py", *map(str, arguments)])
+        try:
+            run_entry_point(importlib.import_module(script).main)
+        except SystemExit as stop:
+            return stop.code
+    return None
+
+
+def test_the_commands(results, tmp_path):
+    """Each command once, as the rules call them."""
+    out, plans = tmp_path / "out", results / "plans"
+    studies = {name: results / f"{name}.csv" for name in STUDIES}
+    collected = {"same_task": "study", "runs": "runs", "reward_curves": "reward_curves"}
+    for exhibit, what in collected.items():
+        files = (
+            "--plan",
+            plans / f"{exhibit}.json",
+            "--results",
+            results,
+            "--output",
+            out / f"{exhibit}.csv",
+        )
+        assert run(f"collect_{what}", *files) is None
+    table = ("--output-markdown", out / "table.md", "--output-latex", out / "table.tex")
+    assert run("make_table", "--same-task", out / "same_task.csv", *table) is None
+    given = [(f"--{name.replace('_', '-')}", studies[name]) for name in STUDIES if name != "learning_curves"]
+    assert (
+        run("check_claims", *(part for pair in given for part in pair), "--output", out / "claims.csv")
+        is None
+    )
+    data = ("--data", f"kl_weight_sweep={studies['kl_weight_sweep']}")
+    stem = ("--results", results, "--output-stem", out / "figures/figure6")
+    assert run("draw_figure", "--figure", 6, *data, *stem) is None
+
+    made = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    figure = {f"figures/figure6.{kind}" for kind in ("svg", "png", "html", "csv")}
+    tables = {"same_task.csv", "runs.csv", "reward_curves.csv", "table.md", "table.tex", "claims.csv"}
+    assert made == tables | figure
+    assert (out / "same_task.csv").read_bytes() == studies["same_task"].read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--figure", 6), "--data: this figure needs kl_weight_sweep=CSV"),
+        (("--figure", 3), "--plan: this figure needs its plan file"),
+        (("--figure", 6, "--data", "kl_weight_sweep"), "must be NAME=CSV"),
+        (("--figure", 6, "--data", "kl_weight_sweep=missing.csv"), "missing.csv: there is no such file"),
+        (
+            ("--figure", 6, "--data", f"kl_weight_sweep={__file__}"),
+            "remove it and let snakemake collect it again",
+        ),
+    ],
+)
+def test_mistakes_end_in_one_line(arguments, said, tmp_path):
+    message = run("draw_figure", *arguments, "--results", tmp_path, "--output-stem", tmp_path / "figure")
+    assert said in message
+    assert "\n" not in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_exhibits_do_not_import_torch():
+    modules = sorted(path.stem for path in (SCRIPTS / "othink_mr1/exhibits").glob("[a-z]*.py"))
+    assert "figure1" in modules
+    code = "import sys\n" + "\n".join(f"import othink_mr1.exhibits.{name}" for name in modules)
+    code += "\nassert 'torch' not in sys.modules and 'transformers' not in sys.modules"
+    outcome = subprocess.run(
+        [sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, text=True, timeout=60
+    )
+    assert outcome.returncode == 0, outcome.stderr

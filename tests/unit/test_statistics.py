@@ -1,0 +1,48 @@
+"""The exhibits' statistics against published values and the paper's own."""
+
+import math
+
+import pytest
+
+from othink_mr1.exhibits.statistics import (
+    difference_interval,
+    relative_gain,
+    two_proportion_p,
+    wilson_interval,
+)
+
+
+def test_wilson_interval():
+    # Newcombe 1998, Statistics in Medicine 17, 857-872, table I: method 3 (score).
+    assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson_interval(15, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
+    assert wilson_interval(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
+    assert wilson_interval(20, 20) == pytest.approx((0.8389, 1.0), abs=5e-5)
+
+
+def test_difference_interval():
+    # Newcombe 1998, Statistics in Medicine 17, 873-890, table II: method 10.
+    assert difference_interval(56, 70, 48, 80) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+    assert difference_interval(9, 10, 3, 10) == pytest.approx((0.1705, 0.8090), abs=5e-5)
+    assert difference_interval(10, 10, 0, 20) == pytest.approx((0.6791, 1.0), abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("counts", "p"),
+    [
+        ((153, 200, 137, 200), 0.073),  # GRPO-D and SFT, counting; all from the paper's table 1
+        ((259, 754, 245, 754), 0.44),
+        ((153, 200, 129, 200), 0.009),
+        ((259, 754, 228, 754), 0.088),
+        ((121, 754, 117, 754), 0.78),  # figure 7
+        ((0, 8, 0, 8), 1.0),
+        ((8, 8, 8, 8), 1.0),
+    ],
+)
+def test_two_proportion_p(counts, p):
+    assert two_proportion_p(*counts) == pytest.approx(p, abs=0.005)
+
+
+def test_relative_gain():
+    assert relative_gain(0.765, 0.645) == pytest.approx(0.1860, abs=5e-5)
+    assert math.isnan(relative_gain(0.5, 0.0))

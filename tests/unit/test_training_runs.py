@@ -1,0 +1,293 @@
+"""Whole training runs of a few steps: SFT, GRPO, pretraining and generation, through their run functions."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import (
+    QUESTIONS,
+    TARGETS,
+    TEMPLATE,
+    Tiny,
+    execution,
+    grpo_settings,
+    picture,
+    sft_settings,
+    tiny_settings,
+)
+from safetensors.torch import load_file
+
+from othink_mr1.data.examples import Example, write_examples
+from othink_mr1.errors import UserError
+from othink_mr1.evaluation.generate import generate_answers
+from othink_mr1.evaluation.generation_task import GenerationTask
+from othink_mr1.modeling.prompts import PromptMaker
+from othink_mr1.modeling.tokenizer import END_OF_MESSAGE
+from othink_mr1.study.artefacts import read_manifest
+from othink_mr1.study.execution import GenerationExecution
+from othink_mr1.study.runs import RunDescription
+from othink_mr1.training.examples import Examples
+from othink_mr1.training.pretraining import mixture_order, pretrain_backbone
+from othink_mr1.training.runs import train_grpo_run, train_sft_run
+from othink_mr1.training.supervised import make_lessons, supervised_backward
+
+EXAMPLES = [
+    Example("0", picture(3), QUESTIONS[0], "3", "Row by row: 2 1. Together 3."),
+    Example("1", picture(2, 84, 56), QUESTIONS[1], "145°", None),
+    *(Example(str(n), picture(n % 5), QUESTIONS[0], str(n % 5), None) for n in range(2, 7)),
+]
+
+
+@pytest.fixture
+def examples_file(tmp_path) -> Path:
+    write_examples(EXAMPLES, tmp_path / "examples.parquet")
+    return tmp_path / "examples.parquet"
+
+
+def description(settings) -> RunDescription:
+    return RunDescription(
+        name="counting-test-s7-0123456789",
+        digest="0123456789",
+        backbone="tiny",
+        task="counting",
+        method=settings.trainer,
+        seed=7,
+        training_prompt=TEMPLATE,
+        scorer="counting",
+        settings=settings,
+    )
+
+
+class LengthScorer:
+    """A tiny random model earns no real reward, and equal rewards move nothing."""
+
+    def r1v_reward(self, completion: str, gold: str) -> float:
+        return float(len(completion) % 2)
+
+
+@pytest.fixture(autouse=True)
+def _rewards_that_differ(monkeypatch) -> None:
+    monkeypatch.setattr("othink_mr1.training.runs.load_scorer", lambda name: LengthScorer())
+
+
+TRAINERS = {"sft": (train_sft_run, sft_settings), "grpo": (train_grpo_run, grpo_settings)}
+
+
+def train(trainer: str, tiny: Tiny, examples_file: Path, output: Path, settings=None, **changes) -> Path:
+    function, defaults = TRAINERS[trainer]
+    function(description(settings or defaults()), execution(**changes), examples_file, tiny.folder, output)
+    return output
+
+
+def metrics(folder: Path) -> list[dict[str, str]]:
+    with open(folder / "metrics.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    for row in rows:
+        assert float(row.pop("seconds")) > 0
+    return rows
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_a_run_fills_its_folder_and_repeats_to_the_bit(
+    trainer: str, tiny: Tiny, examples_file: Path, tmp_path: Path
+) -> None:
+    first = train(trainer, tiny, examples_file, tmp_path / "first")
+    again = train(trainer, tiny, examples_file, tmp_path / "again")
+    assert [row["step"] for row in metrics(first)] == ["1", "2", "3"]
+    assert metrics(first) == metrics(again)
+    for checkpoint in ("checkpoint", "checkpoint-2"):
+        model = f"{checkpoint}/model.safetensors"
+        assert (first / model).read_bytes() == (again / model).read_bytes()
+        assert (first / checkpoint / "tokenizer.json").exists()
+    assert any(
+        not torch.equal(weight, weights(tiny.folder)[name])
+        for name, weight in weights(first / "checkpoint").items()
+    )
+    manifest = read_manifest(first)
+    assert manifest["run"]["seed"] == 7
+    assert manifest["execution"]["micro_batch"] == 8
+    assert manifest["threads"] == 1
+    assert "checkpoint/model.safetensors" in manifest["files"]
+    assert "run.yaml" in manifest["files"]
+    assert list((first / "tensorboard").iterdir())
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+@pytest.mark.parametrize(
+    "changes", [{"micro_batch": 3}, {"gradient_checkpointing": True}], ids=["micro_batch", "checkpointing"]
+)
+def test_the_execution_changes_rounding_only(
+    trainer: str, changes: dict, tiny: Tiny, examples_file: Path, tmp_path: Path
+) -> None:
+    _, defaults = TRAINERS[trainer]
+    # One step, sampled from the same weights: a longer run parts at the first flipped token.
+    settings = defaults(steps=1, checkpoint_steps=[])
+    one = metrics(train(trainer, tiny, examples_file, tmp_path / "one", settings))[0]
+    other = metrics(train(trainer, tiny, examples_file, tmp_path / "other", settings, **changes))[0]
+    for column, value in one.items():
+        assert float(other[column]) == pytest.approx(float(value), rel=1e-4, abs=1e-6), column
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_bf16_keeps_fp32_weights(trainer: str, tiny: Tiny, examples_file: Path, tmp_path: Path) -> None:
+    _, defaults = TRAINERS[trainer]
+    settings = defaults(precision="bf16", steps=1, checkpoint_steps=[])
+    folder = train(trainer, tiny, examples_file, tmp_path / "run", settings)
+    assert {weight.dtype for weight in weights(folder / "checkpoint").values()} == {torch.float32}
+    assert float(metrics(folder)[0]["gradient_norm"]) > 0
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_vision_tower_is_trained_or_frozen(
+    trained: bool, tiny: Tiny, examples_file: Path, tmp_path: Path
+) -> None:
+    settings = sft_settings(train_vision_tower=trained, steps=1, checkpoint_steps=[])
+    after = weights(train("sft", tiny, examples_file, tmp_path / "run", settings) / "checkpoint")
+    before = weights(tiny.folder)
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert any("visual" in name for name in moved) == trained
+    assert any("visual" not in name for name in moved)
+
+
+def test_grpo_metrics_and_schedule(tiny: Tiny, examples_file: Path, tmp_path: Path) -> None:
+    schedule = {"kind": "dynamic", "minimum": 0.0, "maximum": 0.1, "exploration_steps": 2}
+    settings = grpo_settings(kl_schedule=schedule, steps=4, updates_per_rollout=2, learning_rate=0.01)
+    rows = metrics(train("grpo", tiny, examples_file, tmp_path / "run", settings))
+    assert [float(row["kl_weight"]) for row in rows] == pytest.approx([0.025, 0.0, 0.05, 0.1])
+    # One rollout serves two updates; the first of all is on-policy and at the reference.
+    assert rows[0]["completion_tokens"] == rows[1]["completion_tokens"]
+    assert rows[0]["reward"] == rows[1]["reward"]
+    assert float(rows[0]["kl"]) == pytest.approx(0, abs=1e-9)
+    assert float(rows[0]["clip_fraction"]) == 0
+    assert float(rows[1]["kl"]) > 0
+    for row in rows:
+        assert 0 <= float(row["truncated_fraction"]) <= 1
+        assert float(row["reward"]) == pytest.approx(
+            float(row["accuracy_reward"]) + float(row["format_reward"])
+        )
+
+
+def test_without_kl_weight_there_is_no_reference(tiny: Tiny, examples_file: Path, tmp_path: Path) -> None:
+    settings = grpo_settings(kl_schedule={"kind": "constant", "weight": 0.0}, steps=1, checkpoint_steps=[])
+    rows = metrics(train("grpo", tiny, examples_file, tmp_path / "run", settings))
+    assert [row["kl"] for row in rows] == [""]
+
+
+def test_sft_learns_the_target_alone(tiny: Tiny) -> None:
+    maker = PromptMaker(tiny.model, tiny.processor)
+    lessons = make_lessons(maker, tiny.processor, EXAMPLES[:2], [TEMPLATE] * 2)
+    tokenizer = tiny.processor.tokenizer
+    for lesson, question, target in zip(lessons, QUESTIONS, TARGETS, strict=True):
+        assert tokenizer.decode(lesson.target) == target + END_OF_MESSAGE
+        prompt = tokenizer.decode(lesson.prompt.token_ids)
+        assert prompt.index("<|vision_start|>") < prompt.index(question)  # the image stands before the text
+        assert prompt.endswith("<|im_start|>assistant\n")
+
+    # The loss against transformers' own, on a padded batch whose labels show only the target.
+    from transformers import Qwen2VLForConditionalGeneration
+
+    stock = Qwen2VLForConditionalGeneration.from_pretrained(tiny.folder, attn_implementation="sdpa")
+    losses = []
+    for lesson in lessons:
+        token_ids = torch.cat([lesson.prompt.token_ids, torch.tensor(lesson.target)])[None]
+        labels = token_ids.clone()
+        labels[:, : len(lesson.prompt)] = -100
+        loss = stock(
+            input_ids=token_ids,
+            labels=labels,
+            mm_token_type_ids=(token_ids == stock.config.image_token_id).long(),
+            pixel_values=lesson.prompt.pixel_values,
+            image_grid_thw=lesson.prompt.image_grid,
+        ).loss
+        losses.append(loss.item() * len(lesson.target))
+    tokens = sum(len(lesson.target) for lesson in lessons)
+    for micro_batch in (1, 2):
+        mean, counted = supervised_backward(tiny.model, lessons, "fp32", micro_batch)
+        assert counted == tokens
+        assert mean == pytest.approx(sum(losses) / tokens, abs=1e-5)
+
+
+def test_wrong_trainer_and_missing_examples_are_errors(tiny: Tiny, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"train_sft\.py takes sft"):
+        train_sft_run(description(grpo_settings()), execution(), tmp_path, tiny.folder, tmp_path / "run")
+    with pytest.raises(UserError, match=r"none\.parquet: no such examples file"):
+        train("sft", tiny, tmp_path / "none.parquet", tmp_path / "run")
+
+
+def test_examples_by_index(tmp_path: Path) -> None:
+    many = [Example(str(n), b"x", f"q{n}", str(n), None) for n in range(150)]  # three row groups
+    write_examples(many, tmp_path / "e.parquet")
+    examples = Examples(tmp_path / "e.parquet")
+    assert len(examples) == 150
+    assert [examples[n] for n in (149, 0, 63, 64, 128)] == [many[n] for n in (149, 0, 63, 64, 128)]
+    with pytest.raises(IndexError):
+        examples[150]
+
+
+def test_pretraining_makes_a_backbone_that_trains_and_answers(examples_file: Path, tmp_path: Path) -> None:
+    backbone = tmp_path / "backbone"
+    files = {"scenes": examples_file, "geometry": examples_file}
+    pretrain_backbone(tiny_settings(), execution(), files, backbone)
+    assert read_manifest(backbone)["backbone"]["hidden_size"] == 32
+    assert len(metrics(backbone)) == 3
+    again = tmp_path / "again"
+    pretrain_backbone(tiny_settings(), execution(), files, again)
+    assert (again / "model.safetensors").read_bytes() == (backbone / "model.safetensors").read_bytes()
+    assert (again / "tokenizer.json").read_bytes() == (backbone / "tokenizer.json").read_bytes()
+
+    tasks = [
+        GenerationTask(
+            name=name,
+            examples=str(examples_file),
+            prompt=TEMPLATE,
+            max_new_tokens=5,
+            output=str(tmp_path / "answers" / name),
+        )
+        for name in ("counting", "geometry")
+    ]
+    how = GenerationExecution.model_validate(
+        {
+            "cpus": 1,
+            "memory_gb": 1,
+            "hours": 1,
+            "device": "cpu",
+            "gpus": 0,
+            "batch_size": 3,
+            "attention": "sdpa",
+        }
+    )
+    generate_answers(backbone, "base", how, "fp32", tasks)
+    lines = (tmp_path / "answers/geometry/answers.jsonl").read_text().splitlines()
+    answers = [json.loads(line) for line in lines]
+    assert [answer["id"] for answer in answers] == [example.id for example in EXAMPLES]
+    assert set(answers[0]) == {"id", "task", "question", "gold", "completion"}
+    assert answers[1]["gold"] == "145°"
+    assert {answer["task"] for answer in answers} == {"geometry"}
+    assert read_manifest(tmp_path / "answers/counting")["run"] == "base"
+
+
+def test_pretraining_wants_every_source(examples_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="one file for each of geometry, scenes, got scenes"):
+        pretrain_backbone(tiny_settings(), execution(), {"scenes": examples_file}, tmp_path / "backbone")
+
+
+def test_mixture_follows_the_shares() -> None:
+    share = {"source": "anything", "prompt": TEMPLATE}
+    settings = tiny_settings(
+        pretraining={"scenes": share | {"share": 3.0}, "geometry": share | {"share": 1.0}},
+        steps=100,
+        batch_size=20,
+    )
+    order = mixture_order(settings, {"scenes": 100, "geometry": 50})
+    scenes = [index for name, index in order if name == "scenes"]
+    assert len(order) == 2000
+    assert len(scenes) / 2000 == pytest.approx(0.75, abs=0.04)
+    assert sorted(scenes[:100]) == list(range(100))  # an epoch before any repetition

@@ -1,0 +1,39 @@
+"""Draw one of the paper's figures: svg, png, html, and the csv of what it shows."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from othink_mr1.errors import UserError, run_entry_point
+from othink_mr1.exhibits import figure1, figure2, figure3, figure4, figure5, figure6, figure7, figure8
+from othink_mr1.exhibits.figure_inputs import FigureInputs
+from othink_mr1.exhibits.output import write_figure
+
+FIGURES = {1: figure1, 2: figure2, 3: figure3, 4: figure4, 5: figure5, 6: figure6, 7: figure7, 8: figure8}
+
+
+def main() -> None:
+    """Read arguments, draw, write the files."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--figure", type=int, choices=sorted(FIGURES), required=True)
+    parser.add_argument("--data", nargs="*", default=[], metavar="NAME=CSV", help="studies or reward curves")
+    parser.add_argument("--plan", type=Path, help="the figure's plan file; figures 2, 3 and 8 need it")
+    parser.add_argument("--results", type=Path, required=True, help="the root of the paths in the plan")
+    parser.add_argument(
+        "--output-stem", type=Path, required=True, help="figures/figure1 writes figures/figure1.svg …"
+    )
+    arguments = parser.parse_args()
+
+    data = {}
+    for pair in arguments.data:
+        name, separator, path = pair.partition("=")
+        if not (name and separator and path):
+            raise UserError(f"--data {pair!r}: must be NAME=CSV")
+        data[name] = Path(path)
+    inputs = FigureInputs(data=data, plan=arguments.plan, results=arguments.results)
+    write_figure(FIGURES[arguments.figure].draw(inputs), arguments.output_stem)
+
+
+if __name__ == "__main__":
+    run_entry_point(main)

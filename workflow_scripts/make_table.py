@@ -1,0 +1,27 @@
+"""Make table 1 in Markdown and LaTeX from the same-task study."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from othink_mr1.errors import run_entry_point
+from othink_mr1.exhibits.frames import read_study
+from othink_mr1.exhibits.table1 import latex, markdown, table1
+from othink_mr1.study.artefacts import write_text
+
+
+def main() -> None:
+    """Read the study, write both forms."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--same-task", type=Path, required=True, metavar="CSV")
+    parser.add_argument("--output-markdown", type=Path, required=True)
+    parser.add_argument("--output-latex", type=Path, required=True)
+    arguments = parser.parse_args()
+    table = table1(read_study(arguments.same_task))
+    write_text(arguments.output_markdown, markdown(table))
+    write_text(arguments.output_latex, latex(table))
+
+
+if __name__ == "__main__":
+    run_entry_point(main)

@@ -1,0 +1,1 @@
+"""Generating answers to the test questions."""

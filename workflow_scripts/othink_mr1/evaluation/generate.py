@@ -1,0 +1,93 @@
+"""Greedy answers of a checkpoint to a task's test questions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from transformers import Qwen2VLForConditionalGeneration
+
+from othink_mr1.data.examples import Example
+from othink_mr1.data.progress import Progress
+from othink_mr1.evaluation.generation_task import GenerationTask
+from othink_mr1.modeling.backbone import load_backbone
+from othink_mr1.modeling.decoding import decode, greedy
+from othink_mr1.modeling.device import Stopwatch, use_device
+from othink_mr1.modeling.processor import Qwen2VLProcessor, stop_tokens
+from othink_mr1.modeling.prompts import PromptMaker, fill_template
+from othink_mr1.study.artefacts import finish_folder, start_folder, write_text
+from othink_mr1.study.execution import GenerationExecution
+from othink_mr1.training.examples import Examples
+from othink_mr1.training.optimisation import autocast
+
+
+def generate_answers(
+    checkpoint: Path,
+    run_name: str,
+    execution: GenerationExecution,
+    precision: str,
+    tasks: list[GenerationTask],
+) -> None:
+    """Answer every task's questions with one load of the checkpoint; fill each task's output folder."""
+    use_device(execution)
+    model, processor = load_backbone(checkpoint, execution.attention, execution.device)
+    for task in tasks:
+        output = Path(task.output)
+        start_folder(output)
+        stopwatch = Stopwatch(execution)
+        examples = Examples(Path(task.examples))
+        chosen = [examples[index] for index in range(len(examples))]
+        progress = Progress(f"{run_name} on {task.name}", len(chosen))
+        completions = answer(model, processor, chosen, task, execution.batch_size, precision, progress)
+        lines = [
+            json.dumps(
+                {
+                    "id": example.id,
+                    "task": task.name,
+                    "question": example.question,
+                    "gold": example.gold,
+                    "completion": completion,
+                },
+                ensure_ascii=False,
+            )
+            for example, completion in zip(chosen, completions, strict=True)
+        ]
+        write_text(output / "answers.jsonl", "\n".join(lines) + "\n")
+        finish_folder(
+            output,
+            run=run_name,
+            task=task.model_dump(mode="json", exclude={"examples", "output"}),
+            precision=precision,
+            **stopwatch.facts(),
+        )
+
+
+def answer(
+    model: Qwen2VLForConditionalGeneration,
+    processor: Qwen2VLProcessor,
+    examples: list[Example],
+    task: GenerationTask,
+    batch_size: int,
+    precision: str,
+    progress: Progress,
+) -> list[str]:
+    """Greedy completions, one per example in their order, without special tokens.
+
+    Nothing is suppressed: these are the tokens that transformers' generate(do_sample=False) gives.
+    """
+    maker = PromptMaker(model, processor)
+    stops = stop_tokens(processor)
+    completions = []
+    for start in range(0, len(examples), batch_size):
+        part = examples[start : start + batch_size]
+        prompts = maker.make(
+            [example.image for example in part],
+            [fill_template(task.prompt, example.question) for example in part],
+        )
+        with autocast(precision, model.device):
+            tokens = decode(model, prompts, 1, task.max_new_tokens, stops, greedy)
+        completions += processor.tokenizer.batch_decode(
+            tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        progress.say(len(completions))
+    return completions

@@ -1,0 +1,15 @@
+"""What the generation of answers is told of a task."""
+
+from __future__ import annotations
+
+from othink_mr1.study.strict import Count, PromptTemplate, Strict
+
+
+class GenerationTask(Strict):
+    """A task to answer. examples: file of the test set; output: folder to fill."""
+
+    name: str
+    examples: str
+    prompt: PromptTemplate
+    max_new_tokens: Count
+    output: str

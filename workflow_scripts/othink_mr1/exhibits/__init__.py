@@ -1,0 +1,38 @@
+"""Exhibits: scores collected into tidy csv files, and from these the table, the figures and the claims.
+
+Aggregating happens in pandas (collect, reward_curves, runs_table, claims); Altair only draws. Nothing here
+imports torch.
+
+All paths inside plan files are relative to the results root, which every command takes as `--results`
+where it takes a plan. What each command reads and writes:
+
+    collect_study.py          --plan P --results ROOT --output ROOT/<study>.csv
+    collect_runs.py           --plan P --results ROOT --output ROOT/runs.csv
+    collect_reward_curves.py  --plan P --results ROOT --output ROOT/reward_curves.csv
+    check_claims.py           --same-task CSV --cross-task CSV --format-weight-sweep CSV
+                              --kl-weight-sweep CSV [--learning-curves CSV] [--reward-curves CSV]
+                              --output ROOT/claims.csv
+    make_table.py             --same-task CSV --output-markdown FILE.md --output-latex FILE.tex
+    draw_figure.py            --figure N [--data NAME=CSV ...] [--plan P] --results ROOT
+                              --output-stem ROOT/figures/figureN    writes .svg .png .html and .csv
+
+    figure  data (NAME=CSV)       plan
+    1       learning_curves       -
+    2       -                     {"tasks": {task: {"examples": parquet}}}
+    3       -                     {"studies": [plan of same_task]}
+    4       format_weight_sweep   -
+    5       reward_curves         -
+    6       kl_weight_sweep       -
+    7       cross_task            -
+    8       -                     {"studies": [plan of cross_task]}
+
+Data or a plan that a figure does not need may be given and is not read.
+
+The plan of a study is {"evaluations": [{backbone, method, trained_on, tested_on, seed, step, steps, run,
+format_weight, kl_weight, kl_schedule, scores, answers, examples}]}: step is null for a final checkpoint,
+steps the length of the run (0 for base); trained_on and seed are null for base; the weights are null for
+runs without them. The plan of runs.csv and reward_curves.csv is {"runs": [{backbone, run, method, task,
+seed, format_weight, kl_weight, kl_schedule, folder, settings}]}. Other keys are not read.
+
+A study may lack methods or points: every exhibit is drawn of what there is, and says what is not there.
+"""

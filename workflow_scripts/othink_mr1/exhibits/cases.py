@@ -1,0 +1,153 @@
+"""Choosing the test items of figures 3 and 8, by a rule and not by hand.
+
+The rule: of the items that the winner answers correctly (r1v) and the loser does not, the first in the
+order of the test set. One seed, the lowest; one backbone, the plan's first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from othink_mr1.data.examples import Example, read_examples
+from othink_mr1.errors import UserError
+from othink_mr1.exhibits.collect import read_scores
+from othink_mr1.exhibits.plan_files import EvaluationEntry, StudiesPlan
+from othink_mr1.exhibits.text import visible
+from othink_mr1.exhibits.theme import method_label
+from othink_mr1.scoring.answers import read_answers
+
+WINNER, LOSER = "grpo-d", "sft"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What one method wrote for the item."""
+
+    method: str
+    completion: str
+    correct: bool
+
+
+@dataclass(frozen=True)
+class Case:
+    """The item chosen for one pair of tasks; without one, `missing` says why."""
+
+    trained_on: str
+    tested_on: str
+    example: Example | None
+    shown: tuple[Shown, ...] = ()
+    missing: str = ""
+
+
+def rule_line() -> str:
+    """The rule, for the figure's subtitle."""
+    return (
+        f"rule: the first test item, in the set's order, that {method_label(WINNER)} answers correctly and "
+        f"{method_label(LOSER)} does not (r1v scorer); lowest seed"
+    )
+
+
+def find_cases(plan: StudiesPlan, results: Path, methods: Sequence[str]) -> list[Case]:
+    """One case per pair of training and test task that the plan tests the winner or the loser on.
+
+    methods: what is shown of the item, in this order, as far as the plan has it.
+    """
+    entries = [entry for study in plan.studies for entry in study.evaluations if entry.step is None]
+    entries = [entry for entry in entries if entry.backbone == entries[0].backbone]
+    pairs = dict.fromkeys(
+        (entry.trained_on, entry.tested_on)
+        for entry in entries
+        if entry.trained_on and entry.method in (WINNER, LOSER)
+    )
+    return [
+        _case(entries, results, trained_on, tested_on, methods)
+        for trained_on, tested_on in pairs
+        if trained_on
+    ]
+
+
+def cases_frame(cases: Sequence[Case]) -> pd.DataFrame:
+    """The figure's data: one row per case and method; a missing case is one row that says why."""
+    columns = [
+        "trained_on",
+        "tested_on",
+        "id",
+        "question",
+        "gold",
+        "method",
+        "r1v_correct",
+        "completion",
+        "missing",
+    ]
+    rows: list[dict[str, object]] = []
+    for case in cases:
+        if case.example is None:
+            rows.append({"trained_on": case.trained_on, "tested_on": case.tested_on, "missing": case.missing})
+        for shown in case.shown:
+            assert case.example is not None
+            rows.append(
+                {
+                    "trained_on": case.trained_on,
+                    "tested_on": case.tested_on,
+                    "id": case.example.id,
+                    "question": visible(case.example.question),
+                    "gold": visible(case.example.gold),
+                    "method": shown.method,
+                    "r1v_correct": int(shown.correct),
+                    "completion": visible(shown.completion),
+                }
+            )
+    return pd.DataFrame(rows, columns=columns).astype({"r1v_correct": "Int64"})
+
+
+def _case(
+    entries: Sequence[EvaluationEntry], results: Path, trained_on: str, tested_on: str, methods: Sequence[str]
+) -> Case:
+    found = {
+        method: _evaluation(entries, method, trained_on, tested_on) for method in {WINNER, LOSER, *methods}
+    }
+    winner, loser = found[WINNER], found[LOSER]
+    if winner is None or loser is None:
+        absent = method_label(WINNER if winner is None else LOSER)
+        return Case(trained_on, tested_on, None, missing=f"no such case: this study has no {absent} here")
+    wanted = _correct_ids(results, winner) - _correct_ids(results, loser)
+    examples = results / winner.examples
+    example = next((example for example in read_examples(examples) if example.id in wanted), None)
+    if example is None:
+        which = f"that {method_label(WINNER)} answers correctly and {method_label(LOSER)} does not"
+        return Case(trained_on, tested_on, None, missing=f"no such case: there is no item {which}")
+    shown = [
+        Shown(method, _completion(results, entry, example.id), example.id in _correct_ids(results, entry))
+        for method in methods
+        if (entry := found[method]) is not None
+    ]
+    return Case(trained_on, tested_on, example, tuple(shown))
+
+
+def _evaluation(
+    entries: Sequence[EvaluationEntry], method: str, trained_on: str, tested_on: str
+) -> EvaluationEntry | None:
+    """The method's evaluation of lowest seed; one without training stands for every training task."""
+    fitting = [
+        entry
+        for entry in entries
+        if entry.method == method and entry.tested_on == tested_on and entry.trained_on in (trained_on, None)
+    ]
+    return min(fitting, key=lambda entry: entry.seed or 0, default=None)
+
+
+def _correct_ids(results: Path, entry: EvaluationEntry) -> set[str]:
+    scores = read_scores(results / entry.scores, entry.tested_on)
+    return set(scores.id[scores.r1v_correct == 1])
+
+
+def _completion(results: Path, entry: EvaluationEntry, example_id: str) -> str:
+    path = results / entry.answers
+    for answer in read_answers(path):
+        if (answer.task, answer.id) == (entry.tested_on, example_id):
+            return answer.completion
+    raise UserError(f"{path}: has no answer to {entry.tested_on} item {example_id!r}, though the set has it")

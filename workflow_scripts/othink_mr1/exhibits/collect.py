@@ -1,0 +1,161 @@
+"""From score tables to a study's csv: counts, accuracies, intervals, and the paper's values beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from othink_mr1.errors import UserError
+from othink_mr1.exhibits.frames import ALL_SEEDS, STUDY_COLUMNS
+from othink_mr1.exhibits.paper_numbers import paper_accuracy, paper_backbone, paper_format_accuracy
+from othink_mr1.exhibits.plan_files import EvaluationEntry, StudyPlan
+from othink_mr1.exhibits.statistics import wilson_interval
+from othink_mr1.scoring.scores import COLUMNS as SCORE_COLUMNS
+
+# What makes two evaluations points of the same kind, to be pooled over seeds.
+_POINT = [
+    "backbone",
+    "method",
+    "trained_on",
+    "tested_on",
+    "step",
+    "steps",
+    "format_weight",
+    "kl_weight",
+    "kl_schedule",
+]
+_WEIGHTS = ("format_weight", "kl_weight")
+# In a sweep the paper's number of one point says nothing about its neighbours.
+_SWEEPS = ("format_weight_sweep", "kl_weight_sweep")
+
+
+def collect_study(plan: StudyPlan, results: Path) -> pd.DataFrame:
+    """The frame of a study, with STUDY_COLUMNS, in the plan's order; pooled rows follow their seeds.
+
+    UserError if a score table is missing or damaged, or if two evaluations on a task scored different
+    items: their accuracies would not compare.
+    """
+    items_of: dict[str, tuple[str, frozenset[str]]] = {}
+    rows = []
+    for entry in plan.evaluations:
+        scores = read_scores(results / entry.scores, entry.tested_on)
+        file, expected = items_of.setdefault(entry.tested_on, (entry.scores, frozenset(scores.id)))
+        if frozenset(scores.id) != expected:
+            raise UserError(
+                f"{results / entry.scores}: scores other items of {entry.tested_on} than {results / file}"
+            )
+        rows.append(_row(entry, scores))
+    frame = pd.DataFrame(rows).astype({"step": "float64", **dict.fromkeys(_WEIGHTS, "float64")})
+    frame["order"] = range(len(frame))
+    frame = pd.concat([frame, *_pooled_rows(frame)], ignore_index=True).sort_values("order", kind="stable")
+    frame = _with_accuracies(frame)
+    return _with_paper(frame, is_sweep=plan.exhibit in _SWEEPS)[list(STUDY_COLUMNS)].reset_index(drop=True)
+
+
+def read_scores(path: Path, task: str) -> pd.DataFrame:
+    """A task's rows of a score table: columns id, task, format_ok, r1v_correct (0 or 1)."""
+    try:
+        scores = pd.read_csv(path, dtype={"id": str, "task": str}, keep_default_na=False)
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such file; let snakemake score the answers") from None
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError):
+        raise UserError(f"{path}: is no csv; remove it and let snakemake score the answers again") from None
+    for column in SCORE_COLUMNS:
+        if column not in scores:
+            raise UserError(
+                f"{path}: has no column {column!r}; remove it and let snakemake score the answers again"
+            )
+    for column in ("format_ok", "r1v_correct"):
+        if not scores[column].isin([0, 1]).all():
+            raise UserError(f"{path}: {column} must be 0 or 1 in every row")
+    scores = scores[scores.task == task]
+    if scores.empty:
+        raise UserError(f"{path}: has no scores of task {task!r}")
+    return scores
+
+
+def _row(entry: EvaluationEntry, scores: pd.DataFrame) -> dict[str, Any]:
+    return {
+        **entry.model_dump(exclude={"scores", "answers", "examples"}),
+        "trained_on": entry.trained_on or "",
+        "kl_schedule": entry.kl_schedule or "",
+        "seed": "" if entry.seed is None else str(entry.seed),
+        "seeds": 1,
+        "items": len(scores),
+        "r1v_correct": int(scores.r1v_correct.sum()),
+        "format_ok": int(scores.format_ok.sum()),
+    }
+
+
+def _pooled_rows(frame: pd.DataFrame) -> list[pd.DataFrame]:
+    """One row per point that has several seeds, with the counts of all of them.
+
+    The seeds answer the same items, so the Wilson interval of the pooled counts is that of answers of
+    independent models to independent items: it is too narrow for what new items would give.
+    """
+    added = []
+    for _, seeds in frame.groupby(_POINT, dropna=False, sort=False):
+        if len(seeds) < 2:
+            continue
+        accuracies = seeds.r1v_correct / seeds["items"]
+        row = seeds.tail(1).assign(
+            seed=ALL_SEEDS,
+            run="",
+            seeds=len(seeds),
+            items=seeds["items"].sum(),
+            r1v_correct=seeds.r1v_correct.sum(),
+            format_ok=seeds.format_ok.sum(),
+            r1v_minimum=accuracies.min(),
+            r1v_maximum=accuracies.max(),
+        )
+        added.append(row)
+    return added
+
+
+def _with_accuracies(frame: pd.DataFrame) -> pd.DataFrame:
+    for name, count in (("r1v", "r1v_correct"), ("format", "format_ok")):
+        intervals = [
+            wilson_interval(correct, items)
+            for correct, items in zip(frame[count], frame["items"], strict=True)
+        ]
+        frame[f"{name}_accuracy"] = frame[count] / frame["items"]
+        frame[f"{name}_low"] = [low for low, _ in intervals]
+        frame[f"{name}_high"] = [high for _, high in intervals]
+    for column in ("r1v_minimum", "r1v_maximum"):
+        frame[column] = frame[column].fillna(frame.r1v_accuracy) if column in frame else frame.r1v_accuracy
+    return frame
+
+
+def _with_paper(frame: pd.DataFrame, is_sweep: bool) -> pd.DataFrame:
+    columns: dict[str, list[Any]] = {
+        name: [] for name in STUDY_COLUMNS if name.startswith("paper_") and name != "paper_backbone"
+    }
+    for row in frame.to_dict("records"):
+        weights = {name: None if pd.isna(row[name]) else float(row[name]) for name in _WEIGHTS}
+        paper = None
+        if pd.isna(row["step"]):  # the paper prints final values only
+            paper = paper_accuracy(
+                row["backbone"],
+                row["method"],
+                row["trained_on"],
+                row["tested_on"],
+                **weights,
+                weights_must_agree=is_sweep,
+            )
+        columns["paper_version"].append(paper.version if paper else "")
+        columns["paper_source"].append(paper.source if paper else "")
+        columns["paper_correct"].append(paper.correct if paper else None)
+        columns["paper_items"].append(paper.items if paper else None)
+        columns["paper_accuracy"].append(paper.accuracy if paper else None)
+        columns["paper_format_accuracy"].append(
+            paper_format_accuracy(row["backbone"], row["tested_on"], weights["format_weight"])
+            if is_sweep
+            else None
+        )
+    frame = frame.assign(**columns)
+    for column in ("paper_correct", "paper_items"):
+        frame[column] = frame[column].astype("Int64")
+    frame["step"] = frame["step"].astype("Int64")
+    return frame.assign(paper_backbone=[paper_backbone(name) for name in frame.backbone])

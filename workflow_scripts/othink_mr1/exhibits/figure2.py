@@ -1,0 +1,73 @@
+"""Figure 2: an example of each task's test set.
+
+The rule: the items sorted by the first number of their gold answer, equal ones in the order of the set;
+the one in the middle is shown.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import altair as alt
+import pandas as pd
+
+from othink_mr1.data.examples import Example, read_examples
+from othink_mr1.errors import UserError
+from othink_mr1.exhibits.canvas import Canvas
+from othink_mr1.exhibits.figure_inputs import FigureInputs
+from othink_mr1.exhibits.output import Figure
+from othink_mr1.exhibits.plan_files import ExamplesPlan
+from othink_mr1.exhibits.text import shortened, visible, wrapped
+from othink_mr1.exhibits.theme import FAINT, QUIET, SIZE, task_label, task_letters
+
+_TITLE = "Figure 2 · Examples of the tasks"
+_RULE = (
+    "rule: the test item whose gold answer is the median, by its first number; the first in the set's order"
+)
+_CARD, _GAP, _IMAGE, _PAD = 440, 24, 168, 14
+_MOST_LINES = 8
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_KINDS = {"counting": "multimodal content understanding", "geometry": "multimodal reasoning"}
+
+
+def draw(inputs: FigureInputs) -> Figure:
+    """Draw it from the test sets of the plan."""
+    plan = inputs.read_plan(ExamplesPlan)
+    examples = {task: median_example(inputs.results / entry.examples) for task, entry in plan.tasks.items()}
+    canvas = Canvas(_CARD * len(examples) + _GAP * (len(examples) - 1))
+    for number, (task, example) in enumerate(examples.items()):
+        _draw_card(canvas, number * (_CARD + _GAP), task, example, inputs.results)
+    rows = [
+        {"task": task, "id": example.id, "question": visible(example.question), "gold": visible(example.gold)}
+        for task, example in examples.items()
+    ]
+    return Figure(canvas.chart().properties(title=alt.Title(_TITLE, subtitle=_RULE)), pd.DataFrame(rows))
+
+
+def median_example(path: Path) -> Example:
+    """The item of the rule. UserError if the set is empty."""
+    order = sorted((_gold_number(example.gold), place) for place, example in enumerate(read_examples(path)))
+    if not order:
+        raise UserError(f"{path}: has no examples; prepare the set again")
+    _, chosen = order[(len(order) - 1) // 2]
+    return next(example for place, example in enumerate(read_examples(path)) if place == chosen)
+
+
+def _gold_number(gold: str) -> float:
+    found = _NUMBER.search(gold)
+    return float(found.group()) if found else float("inf")  # without a number: last
+
+
+def _draw_card(canvas: Canvas, x: float, task: str, example: Example, where: Path) -> None:
+    title = f"{task_label(task).capitalize()} ({task_letters(task)})" if task_letters(task) != task else task
+    y = canvas.text(x, 0, [title], size=SIZE + 1, bold=True)
+    y = canvas.text(x, y, [_KINDS.get(task, "")], colour=QUIET) + 8
+    height = _IMAGE + 2 * _PAD
+    canvas.box(x, y, _CARD, height, "#FAFAFA", FAINT)
+    canvas.image(x + _PAD, y + _PAD, _IMAGE, example.image, f"{where}, {task} item {example.id}")
+    left, width = x + _IMAGE + 2 * _PAD + 4, _CARD - _IMAGE - 3 * _PAD - 4
+    below = canvas.text(left, y + _PAD, ["Question"], size=SIZE - 1, colour=QUIET)
+    below = canvas.text(left, below, shortened(wrapped(example.question, width, SIZE), _MOST_LINES)) + 8
+    below = canvas.text(left, below, ["Gold answer"], size=SIZE - 1, colour=QUIET)
+    canvas.text(left, below, shortened(wrapped(example.gold, width, SIZE), 3), bold=True)

@@ -1,0 +1,53 @@
+"""Figure 4: impact of the format reward's weight α on accuracy and on format accuracy."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from othink_mr1.exhibits.figure_inputs import FigureInputs
+from othink_mr1.exhibits.frames import pooled
+from othink_mr1.exhibits.marks import INTERVALS, caption, paper_line, per_backbone, sweep_panel, titled
+from othink_mr1.exhibits.output import AnyChart, Figure
+from othink_mr1.exhibits.paper_numbers import paper_numbers
+from othink_mr1.exhibits.statistics import relative_gain
+
+_TITLE = "Figure 4 · Impact of the weight of the format reward (GRPO)"
+_X = "weight of the format reward, α"
+
+
+def draw(inputs: FigureInputs) -> Figure:
+    """Draw it from format_weight_sweep.csv."""
+    frame = inputs.study("format_weight_sweep")
+    return Figure(per_backbone(_TITLE, frame, _chart), frame)
+
+
+def _chart(frame: pd.DataFrame) -> AnyChart:
+    panels = alt.hconcat(
+        sweep_panel(frame, "format_weight", _X, "r1v", "accuracy", "paper_accuracy"),
+        sweep_panel(frame, "format_weight", _X, "format", "format accuracy", "paper_format_accuracy"),
+        spacing=36,
+    )
+    paper = paper_line(
+        frame, "the paper's format accuracy at α = 0, the only value it prints", "paper_format_accuracy"
+    )
+    lines = caption(
+        frame, f"accuracy at α = 1 relative to α = 0: {gain_line(frame)}", f"bars: {INTERVALS}", paper
+    )
+    return panels.properties(title=titled(_TITLE, lines, 760))
+
+
+def gain_line(frame: pd.DataFrame) -> str:
+    """The relative gain of α = 1 over α = 0: ours and the paper's, in words."""
+    numbers = paper_numbers()
+    paper = numbers[
+        (numbers.quantity == "relative_gain") & (numbers.compared_with == "format_weight 0")
+    ].iloc[0]
+    points = pooled(frame).set_index("format_weight").r1v_accuracy
+    if not {0.0, 1.0} <= set(points.index):
+        ours = "not in this study"
+    elif points[0.0].max() == 0:
+        ours = "none, as α = 0 has no correct answer"
+    else:
+        ours = f"{relative_gain(points[1.0].max(), points[0.0].max()):+.2%}"
+    return f"ours {ours}; paper {paper.value:+.2f}%"

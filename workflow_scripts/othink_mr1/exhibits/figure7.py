@@ -1,0 +1,93 @@
+"""Figure 7: cross-task validation: trained on one task, tested on the other."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from othink_mr1.exhibits.figure_inputs import FigureInputs
+from othink_mr1.exhibits.frames import pooled, single_seeds
+from othink_mr1.exhibits.marks import (
+    HOLLOW,
+    INTERVALS,
+    caption,
+    domain_of,
+    labelled,
+    numbers_row,
+    paper_line,
+    per_backbone,
+    percent,
+    titled,
+    with_paper,
+)
+from othink_mr1.exhibits.output import AnyChart, Figure
+from othink_mr1.exhibits.theme import INK, SIZE, method_colour, method_styles, task_label, task_letters
+
+_TITLE = "Figure 7 · Cross-task validation"
+# The paper's names of the directions.
+_DIRECTIONS = {
+    ("geometry", "counting"): "reasoning → understanding",
+    ("counting", "geometry"): "understanding → reasoning",
+}
+
+
+def draw(inputs: FigureInputs) -> Figure:
+    """Draw it from cross_task.csv."""
+    frame = by_direction(inputs.study("cross_task"))
+    return Figure(per_backbone(_TITLE, frame, _chart), frame)
+
+
+def _chart(frame: pd.DataFrame) -> AnyChart:
+    found = list(dict.fromkeys(zip(frame.trained, frame.tested_on, strict=True)))
+    order = [key for key in _DIRECTIONS if key in found] + [key for key in found if key not in _DIRECTIONS]
+    panels = [
+        _panel(frame[(frame.trained == start) & (frame.tested_on == end)], start, end) for start, end in order
+    ]
+    lines = caption(
+        frame, f"black bars: {INTERVALS}", paper_line(frame, "the paper's values (it prints none for GRPO)")
+    )
+    chart = alt.hconcat(*panels, spacing=40)
+    return chart.properties(title=titled(_TITLE, lines, 330 * len(panels)))
+
+
+def by_direction(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows tested on another task than trained on; the direction's training task is in `trained`.
+
+    The untrained backbone stands in every direction that ends in the task it is tested on.
+    """
+    trained = frame[(frame.trained_on != "") & (frame.trained_on != frame.tested_on)]
+    trained = trained.assign(trained=trained.trained_on)
+    base = frame[frame.trained_on == ""]
+    parts = []
+    for (start, end), rows in trained.groupby(["trained", "tested_on"], sort=False):
+        parts += [base[base.tested_on == end].assign(trained=str(start)), rows]
+    return pd.concat(parts, ignore_index=True) if parts else trained
+
+
+def _panel(frame: pd.DataFrame, trained: str, tested: str) -> AnyChart:
+    ours, paper = labelled(pooled(frame)), labelled(with_paper(frame))
+    order = [style.label for style in method_styles(ours.method).values()]
+    x = alt.X("label:N", sort=order, title=None, axis=alt.Axis(labelFontSize=SIZE, ticks=False))
+    domain = domain_of(ours.r1v_high, paper.paper_accuracy, from_zero=True)
+
+    def y(field: str) -> alt.Y:
+        return percent(field, f"accuracy, {task_label(tested)}", domain)
+
+    base = alt.Chart(ours).encode(x=x)
+    layers: list[alt.Chart] = [
+        base.mark_bar(size=44).encode(y=y("r1v_accuracy"), color=method_colour(ours.method).legend(None)),
+        base.mark_rule(strokeWidth=1.4, color=INK).encode(y=y("r1v_low"), y2="r1v_high:Q"),
+        numbers_row(ours, x, "r1v_accuracy"),
+    ]
+    seeds = single_seeds(frame)
+    if len(seeds):
+        dots = alt.Chart(labelled(seeds)).mark_circle(size=18, color=INK, opacity=0.7, xOffset=-13)
+        layers.append(dots.encode(x=x, y=y("r1v_accuracy")))
+    if len(paper):
+        layers.append(alt.Chart(paper).mark_point(**HOLLOW, xOffset=15).encode(x=x, y=y("paper_accuracy")))
+    letters = f"trained on {task_letters(trained)}, tested on {task_letters(tested)}"
+    name = _DIRECTIONS.get((trained, tested))
+    title = alt.Title(
+        name or letters, subtitle=letters if name else "", fontSize=SIZE + 1, anchor="middle", offset=8
+    )
+    return alt.layer(*layers).properties(width=alt.Step(66), height=260, title=title)

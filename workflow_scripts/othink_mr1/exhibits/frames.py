@@ -1,0 +1,127 @@
+"""The csv files between collecting and drawing: their columns, and reading them back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from othink_mr1.errors import UserError
+from othink_mr1.study.artefacts import write_text
+
+ALL_SEEDS = "all"
+
+# One row per evaluation, and where there are several seeds one more with seed "all": counts added up.
+# Accuracies are in 0..1, low and high the 95 % Wilson interval; step is empty for a final checkpoint.
+STUDY_COLUMNS = (
+    "backbone",
+    "method",
+    "trained_on",
+    "tested_on",
+    "seed",
+    "step",
+    "steps",
+    "run",
+    "format_weight",
+    "kl_weight",
+    "kl_schedule",
+    "seeds",
+    "items",
+    "r1v_correct",
+    "r1v_accuracy",
+    "r1v_low",
+    "r1v_high",
+    "r1v_minimum",  # over the seeds
+    "r1v_maximum",
+    "format_ok",
+    "format_accuracy",
+    "format_low",
+    "format_high",
+    "paper_backbone",
+    "paper_version",
+    "paper_source",
+    "paper_correct",
+    "paper_items",
+    "paper_accuracy",
+    "paper_format_accuracy",
+)
+REWARD_COLUMNS = (
+    "backbone",
+    "run",
+    "method",
+    "task",
+    "seed",
+    "format_weight",
+    "kl_schedule",
+    "step",
+    "accuracy_reward",
+    "format_reward",
+    "reward",
+    "kl",
+    "kl_weight",
+)
+_TEXT = (
+    "backbone",
+    "method",
+    "trained_on",
+    "tested_on",
+    "task",
+    "seed",
+    "run",
+    "kl_schedule",
+    "paper_backbone",
+    "paper_version",
+    "paper_source",
+)
+
+
+def write_frame(path: Path, frame: pd.DataFrame) -> None:
+    """Write a csv atomically; numbers with six significant digits."""
+    write_text(path, frame.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+
+
+def read_study(path: Path) -> pd.DataFrame:
+    """Read a study's csv. Text columns are "" where they are empty, numbers nan."""
+    return _read(path, STUDY_COLUMNS)
+
+
+def read_reward_curves(path: Path) -> pd.DataFrame:
+    """Read reward_curves.csv."""
+    return _read(path, REWARD_COLUMNS)
+
+
+def pooled(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row per point: the one of all seeds where there are several, else the only one."""
+    point = [
+        "backbone",
+        "method",
+        "trained_on",
+        "tested_on",
+        "step",
+        "format_weight",
+        "kl_weight",
+        "kl_schedule",
+    ]
+    several = (
+        frame.assign(pooled=frame.seed == ALL_SEEDS).groupby(point, dropna=False).pooled.transform("any")
+    )
+    return frame[(frame.seed == ALL_SEEDS) | ~several]
+
+
+def single_seeds(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of single seeds where there are several; empty for a study of one seed."""
+    return frame[~frame.index.isin(pooled(frame).index)]
+
+
+def _read(path: Path, columns: Iterable[str]) -> pd.DataFrame:
+    try:
+        frame = pd.read_csv(path, dtype=dict.fromkeys(_TEXT, str))
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such file; let snakemake collect it") from None
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError):
+        raise UserError(f"{path}: is no csv; remove it and let snakemake collect it again") from None
+    missing = [column for column in columns if column not in frame]
+    if missing:
+        raise UserError(f"{path}: has no column {missing[0]!r}; remove it and let snakemake collect it again")
+    return frame.fillna({column: "" for column in _TEXT if column in frame})

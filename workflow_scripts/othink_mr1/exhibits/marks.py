@@ -1,0 +1,140 @@
+"""Pieces that several figures share: axes, the paper's hollow marks, captions, the panel of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from othink_mr1.exhibits.frames import pooled, single_seeds
+from othink_mr1.exhibits.output import AnyChart
+from othink_mr1.exhibits.text import wrapped
+from othink_mr1.exhibits.theme import INK, QUIET, SIZE, method_colour, method_label, method_shape, task_label
+
+# The paper's values. The caption explains the mark, see paper_line().
+HOLLOW: dict[str, Any] = {
+    "shape": "circle",
+    "filled": True,
+    "fill": "white",
+    "stroke": INK,
+    "size": 120,
+    "strokeWidth": 1.6,
+    "opacity": 1,
+}
+INTERVALS = "95 % Wilson intervals"
+
+
+def labelled(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with the methods' printed names in the column `label`."""
+    return frame.assign(label=[method_label(method) for method in frame.method])
+
+
+def percent(field: str, title: str | None, domain: tuple[float, float]) -> alt.Y:
+    """A y axis for accuracies of 0..1, labelled in percent."""
+    axis = alt.Axis(format=".0%", tickCount=6)
+    return alt.Y(f"{field}:Q", title=title, scale=alt.Scale(domain=list(domain), nice=False), axis=axis)
+
+
+def domain_of(*columns: Iterable[float], from_zero: bool) -> tuple[float, float]:
+    """Limits of a y axis that hold all values of 0..1 and leave room for marks and numbers above them."""
+    values = [value for column in columns for value in column if not pd.isna(value)] or [0.0, 0.1]
+    low, high = (0.0 if from_zero else min(values)), max(values)
+    room = max(0.02, high - low)
+    return (0.0 if from_zero else max(-0.02, low - 0.08 * room)), high + 0.18 * room
+
+
+def with_paper(frame: pd.DataFrame, value: str = "paper_accuracy") -> pd.DataFrame:
+    """The pooled rows that the paper has a value for."""
+    rows = pooled(frame)
+    return rows[rows[value].notna()]
+
+
+def paper_line(frame: pd.DataFrame, what: str, value: str = "paper_accuracy") -> str:
+    """Explains the hollow marks: that they are another backbone's is said wherever they are drawn."""
+    rows = with_paper(frame, value)
+    if rows.empty:
+        return "the paper prints no values to compare with these"
+    names = " and ".join(dict.fromkeys(rows.paper_backbone))
+    return f"○ {what}, for its own backbone, {names}"
+
+
+def caption(frame: pd.DataFrame, *more: str) -> list[str]:
+    """The subtitle: which backbone, how many items and seeds; then what the figure adds."""
+    backbones = ", ".join(dict.fromkeys(frame.backbone))
+    sizes = {str(task): int(rows["items"].min()) for task, rows in frame.groupby("tested_on", sort=False)}
+    items = ", ".join(f"{number} test items of {task_label(task)}" for task, number in sizes.items())
+    return ["; ".join(part for part in (f"ours: {backbones}", items, _seeds(frame)) if part), *more]
+
+
+def titled(title: str, lines: list[str], width: float) -> alt.Title:
+    """A figure's title, and under it lines that are broken where they are wider than the figure."""
+    size = SIZE - 1
+    return alt.Title(title, subtitle=[part for line in lines for part in wrapped(line, width, size)])
+
+
+def numbers_row(ours: pd.DataFrame, x: alt.X, field: str) -> alt.Chart:
+    """The accuracies in figures, in a row at the panel's top, where no mark is: domain_of leaves the room."""
+    text = alt.Text(f"{field}:Q", format=".1%")
+    row = alt.Chart(ours).mark_text(baseline="top", dy=1, fontSize=SIZE - 1, color=INK)
+    return row.encode(x=x, y=alt.value(0), text=text)
+
+
+def per_backbone(title: str, frame: pd.DataFrame, draw: Callable[[pd.DataFrame], AnyChart]) -> AnyChart:
+    """One chart, or below each other one per backbone; without any rows a picture that says so."""
+    charts = [draw(rows) for _, rows in frame.groupby("backbone", sort=False)]
+    if not charts:
+        said = alt.Chart(pd.DataFrame({"text": ["this study has no such runs"]})).mark_text(
+            fontSize=SIZE, color=QUIET
+        )
+        return said.encode(text="text:N").properties(width=480, height=80, title=title)
+    return charts[0] if len(charts) == 1 else alt.vconcat(*charts, spacing=40)
+
+
+def sweep_panel(
+    frame: pd.DataFrame, x: str, x_title: str, name: str, title: str, paper_value: str
+) -> AnyChart:
+    """Accuracy over the values of one setting: line, points, intervals, numbers, the paper's marks.
+
+    name: `r1v` or `format`, the accuracy shown. paper_value: the column with the paper's number.
+    """
+    ours, paper = labelled(pooled(frame)), with_paper(frame, paper_value)
+    # labelExpr: Vega's own formats round the values of a sweep (0.25 to 0.3).
+    axis = alt.Axis(values=sorted(set(ours[x])), labelExpr="datum.value")
+    position = alt.X(f"{x}:Q", title=x_title, scale=alt.Scale(nice=False, padding=24), axis=axis)
+    domain = domain_of(ours[f"{name}_low"], ours[f"{name}_high"], paper[paper_value], from_zero=False)
+    colour, shape = method_colour(ours.method).legend(None), method_shape(ours.method).legend(None)
+
+    def y(field: str) -> alt.Y:
+        return percent(field, title, domain)
+
+    base = alt.Chart(ours).encode(x=position)
+    high = f"{name}_high"
+    layers: list[alt.Chart] = [
+        base.mark_line(strokeWidth=1.8).encode(y=y(f"{name}_accuracy"), color=colour),
+        base.mark_rule(strokeWidth=1.4).encode(y=y(f"{name}_low"), y2=f"{high}:Q", color=colour),
+        base.mark_point(filled=True, size=80, opacity=1).encode(
+            y=y(f"{name}_accuracy"), color=colour, shape=shape
+        ),
+        numbers_row(ours, position, f"{name}_accuracy"),
+    ]
+    seeds = single_seeds(frame)
+    if len(seeds):
+        dots = alt.Chart(seeds).mark_circle(size=18, opacity=0.7, color=QUIET)
+        layers.append(dots.encode(x=position, y=y(f"{name}_accuracy")))
+    if len(paper):
+        layers.append(alt.Chart(paper).mark_point(**HOLLOW, xOffset=10).encode(x=position, y=y(paper_value)))
+    return alt.layer(*layers).properties(width=320, height=240)
+
+
+def _seeds(frame: pd.DataFrame) -> str:
+    several = sorted(set(single_seeds(frame).seed) - {""}, key=_seed_order)
+    if several:
+        return f"seeds {', '.join(several)} pooled, small dots: single seeds"
+    only = sorted(set(frame.seed) - {""}, key=_seed_order)
+    return f"seed {', '.join(only)}" if only else ""
+
+
+def _seed_order(seed: str) -> tuple[int, str]:
+    return (int(seed), "") if seed.isdigit() else (0, seed)

@@ -1,0 +1,138 @@
+"""The paper's published numbers (paper_numbers.csv), and which of them compares with a row of ours.
+
+The csv has one row per number: the paper's version, where it stands, what it measures (in percent),
+correct and items where the count is known, how it is printed, and a note where it was inferred.
+v1: arXiv 2503.16081v1. v2: a later version, known from a secondary source.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+# The paper's small backbone stands for every backbone of ours that is not of the 7B kind: the miniature
+# compares in pattern, not in numbers, and the exhibits name the paper's backbone.
+SMALL, LARGE = "Qwen2-VL-2B-Instruct", "Qwen2-VL-7B-Instruct"
+VERSION_OF = {SMALL: "v1", LARGE: "v2"}
+
+_EQUAL_WEIGHTS = 1e-9
+
+
+@dataclass(frozen=True)
+class PaperAccuracy:
+    """An accuracy that the paper prints, or that follows from what it prints. accuracy: 0..1."""
+
+    version: str
+    source: str
+    backbone: str
+    accuracy: float
+    correct: int | None
+    items: int
+
+    @property
+    def nearest_correct(self) -> int:
+        """The count, or the one nearest to an accuracy that is none of a whole number of items."""
+        return self.correct if self.correct is not None else round(self.accuracy * self.items)
+
+
+@cache
+def paper_numbers() -> pd.DataFrame:
+    """All published numbers. Text columns are "" where they do not apply, weights and counts nan."""
+    text = (
+        "version",
+        "source",
+        "quantity",
+        "backbone",
+        "method",
+        "trained_on",
+        "tested_on",
+        "compared_with",
+        "printed",
+        "note",
+    )
+    frame = pd.read_csv(Path(__file__).with_name("paper_numbers.csv"), dtype=dict.fromkeys(text, str))
+    return frame.fillna(dict.fromkeys(text, ""))
+
+
+def paper_backbone(backbone: str) -> str:
+    """The backbone of the paper that a backbone of ours is compared with."""
+    return LARGE if "7b" in backbone.lower() else SMALL
+
+
+def paper_accuracy(
+    backbone: str,
+    method: str,
+    trained_on: str,
+    tested_on: str,
+    *,
+    format_weight: float | None = None,
+    kl_weight: float | None = None,
+    weights_must_agree: bool = False,
+) -> PaperAccuracy | None:
+    """The paper's accuracy of a method, or None where it publishes none.
+
+    weights_must_agree: in the sweeps only a number of the same α and β compares; elsewhere a method's
+    number is the paper's best, whatever its β.
+    """
+    there = paper_backbone(backbone)
+    numbers = paper_numbers()
+    rows = numbers[
+        (numbers.quantity == "accuracy")
+        & (numbers.backbone == there)
+        & (numbers.version == VERSION_OF[there])
+        & (numbers.method == method)
+        & (numbers.trained_on == trained_on)
+        & (numbers.tested_on == tested_on)
+    ]
+    if weights_must_agree:
+        rows = rows[_agrees(rows.format_weight, format_weight) & _agrees(rows.kl_weight, kl_weight)]
+    if rows.empty:
+        return None
+    row = rows.iloc[0]
+    return PaperAccuracy(
+        version=row.version,
+        source=row.source,
+        backbone=row.backbone,
+        accuracy=row.value / 100,
+        correct=None if pd.isna(row.correct) else int(row.correct),
+        items=int(row["items"]),
+    )
+
+
+def paper_format_accuracy(backbone: str, tested_on: str, format_weight: float | None) -> float | None:
+    """The format accuracy (0..1) that the paper prints for this α of its sweep, or None."""
+    numbers = paper_numbers()
+    rows = numbers[
+        (numbers.quantity == "format_accuracy")
+        & (numbers.backbone == paper_backbone(backbone))
+        & (numbers.tested_on == tested_on)
+        & _agrees(numbers.format_weight, format_weight)
+    ]
+    return None if rows.empty else float(rows.iloc[0].value) / 100
+
+
+def paper_relative_gain(
+    backbone: str, method: str, compared_with: str, trained_on: str, tested_on: str
+) -> float | None:
+    """The relative gain (1.0 is doubled) that the paper prints, or None."""
+    there = paper_backbone(backbone)
+    numbers = paper_numbers()
+    rows = numbers[
+        (numbers.quantity == "relative_gain")
+        & (numbers.backbone == there)
+        & (numbers.version == VERSION_OF[there])
+        & (numbers.method == method)
+        & (numbers.compared_with == compared_with)
+        & (numbers.trained_on == trained_on)
+        & (numbers.tested_on == tested_on)
+    ]
+    return None if rows.empty else float(rows.iloc[0].value) / 100
+
+
+def _agrees(published: pd.Series, ours: float | None) -> pd.Series:
+    if ours is None:
+        return published.isna()
+    return (published - ours).abs() < _EQUAL_WEIGHTS

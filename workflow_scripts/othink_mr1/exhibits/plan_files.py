@@ -1,0 +1,98 @@
+"""The plan files that tell an exhibit what it is made of. Paths in them are relative to the results root."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from othink_mr1.errors import UserError
+
+
+class _Entry(BaseModel):
+    # Plans hold more than is read here, e.g. the digest of the code: other keys are no mistake.
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+
+class EvaluationEntry(_Entry):
+    """A checkpoint and the task it is tested on."""
+
+    backbone: str
+    method: str
+    trained_on: str | None = Field(description="None for the backbone as it is")
+    tested_on: str
+    seed: int | None
+    step: int | None = Field(description="None for the final checkpoint")
+    steps: int = Field(description="length of the run in optimiser updates; 0 without training")
+    run: str
+    format_weight: float | None
+    kl_weight: float | None = Field(description="β where it is constant")
+    kl_schedule: str | None
+    scores: str
+    answers: str
+    examples: str
+
+
+class StudyPlan(_Entry):
+    """What a study's csv is made of."""
+
+    exhibit: str = Field(description="the study's name")
+    evaluations: list[EvaluationEntry] = Field(min_length=1)
+
+
+class StudiesPlan(_Entry):
+    """What figures 3 and 8 choose their cases from."""
+
+    studies: list[StudyPlan] = Field(min_length=1)
+
+
+class ExamplesEntry(_Entry):
+    """A task's test set."""
+
+    examples: str
+
+
+class ExamplesPlan(_Entry):
+    """What figure 2 shows."""
+
+    tasks: dict[str, ExamplesEntry] = Field(min_length=1)
+
+
+class RunEntry(_Entry):
+    """A trained run."""
+
+    backbone: str
+    run: str
+    method: str
+    task: str
+    seed: int
+    format_weight: float | None
+    kl_weight: float | None
+    kl_schedule: str | None
+    folder: str
+    settings: dict[str, Any]
+
+
+class RunsPlan(_Entry):
+    """What runs.csv and reward_curves.csv are made of. Empty when the study trains nothing."""
+
+    runs: list[RunEntry]
+
+
+Plan = TypeVar("Plan", bound=_Entry)
+
+
+def read_plan(path: Path, kind: type[Plan]) -> Plan:
+    """Read and check a plan file. UserError names the file and the first key that is wrong."""
+    try:
+        return kind.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValidationError as error:  # before ValueError, of which it is one
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{path}: {key}: {first['msg']}; let snakemake write the plan again") from None
+    except ValueError:
+        raise UserError(f"{path}: is not JSON; let snakemake write the plan again") from None

@@ -1,0 +1,50 @@
+"""The statistics of the exhibits. Proportions are correct answers over test items."""
+
+from __future__ import annotations
+
+import math
+
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint, proportions_ztest
+
+
+def wilson_interval(correct: int, items: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of correct/items: (low, high), both in 0..1. items must be positive."""
+    _check(correct, items)
+    low, high = proportion_confint(correct, items, alpha=1 - confidence, method="wilson")
+    return max(0.0, float(low)), min(1.0, float(high))  # rounding can leave -1e-17
+
+
+def difference_interval(
+    correct: int, items: int, other_correct: int, other_items: int, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Newcombe's interval of correct/items - other_correct/other_items: (low, high), both in -1..1.
+
+    It is his hybrid score interval without continuity correction. The samples are taken as independent;
+    two checkpoints answer the same test items, so that for them the interval errs to the wide side.
+    """
+    _check(correct, items)
+    _check(other_correct, other_items)
+    low, high = confint_proportions_2indep(
+        correct, items, other_correct, other_items, method="newcomb", compare="diff", alpha=1 - confidence
+    )
+    return float(low), float(high)
+
+
+def two_proportion_p(correct: int, items: int, other_correct: int, other_items: int) -> float:
+    """Two-sided p of the two-proportion z test with pooled variance; 1 when all or none are correct."""
+    _check(correct, items)
+    _check(other_correct, other_items)
+    if correct + other_correct in (0, items + other_items):
+        return 1.0  # no variance: the samples do not differ at all
+    _, p = proportions_ztest([correct, other_correct], [items, other_items])
+    return float(p)
+
+
+def relative_gain(value: float, baseline: float) -> float:
+    """(value - baseline) / baseline; not a number when the baseline is zero."""
+    return (value - baseline) / baseline if baseline else math.nan
+
+
+def _check(correct: int, items: int) -> None:
+    assert 0 <= correct <= items, (correct, items)
+    assert items > 0

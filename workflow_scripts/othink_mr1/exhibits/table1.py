@@ -1,0 +1,152 @@
+"""Table 1: same-task accuracy, ours with 95 % intervals beside the paper's, in Markdown and LaTeX.
+
+As in the paper the best method is bold and the strongest baseline, GRPO-D apart, underlined: each among
+the values of one column. Equal values are marked alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from othink_mr1.exhibits.frames import pooled
+from othink_mr1.exhibits.marks import caption
+from othink_mr1.exhibits.theme import METHODS, method_label, method_styles, task_label, task_letters
+
+PROPOSED = "grpo-d"
+_ABSENT = "–"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value as printed (percent, two decimals), its interval, and how it stands out."""
+
+    value: str
+    interval: str = ""
+    best: bool = False
+    strongest_baseline: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """One block per backbone: its rows are methods, its columns per task ours and the paper's."""
+
+    tasks: tuple[str, ...]
+    blocks: tuple[tuple[str, tuple[tuple[str, tuple[Cell, ...]], ...]], ...]
+    notes: tuple[str, ...]
+
+
+def table1(frame: pd.DataFrame) -> Table:
+    """The table of a same-task frame. A method that was not run has a dash."""
+    points = pooled(frame)
+    points = points[(points.trained_on == "") | (points.trained_on == points.tested_on)]
+    tasks = tuple(dict.fromkeys(points.tested_on))
+    blocks = []
+    for backbone, rows in points.groupby("backbone", sort=False):
+        methods = list(method_styles({*METHODS, *rows.method}))
+        columns = []
+        for task in tasks:
+            by_method = rows[rows.tested_on == task].set_index("method")
+            columns.append(_column(methods, by_method, "r1v_accuracy", interval=True))
+            columns.append(_column(methods, by_method, "paper_accuracy", interval=False))
+        blocks.append((str(backbone), tuple(zip(methods, zip(*columns, strict=True), strict=True))))
+    return Table(tasks, tuple(blocks), _notes(frame))
+
+
+def markdown(table: Table) -> str:
+    """The table in Markdown; underlining is HTML, which Markdown has no sign for."""
+
+    def cell(one: Cell) -> str:
+        value = f"<u>{one.value}</u>" if one.strongest_baseline else one.value
+        return (f"**{value}**" if one.best else value) + (f" {one.interval}" if one.interval else "")
+
+    heads = [
+        text
+        for task in table.tasks
+        for text in (f"{task_letters(task)}, ours", f"{task_letters(task)}, paper")
+    ]
+    lines = [f"| Accuracy (%) | {' | '.join(heads)} |", "|---|" + "---:|" * len(heads)]
+    for backbone, rows in table.blocks:
+        lines.append(f"| *{_plain(backbone)}* |" + " |" * len(heads))
+        lines += [f"| {method_label(method)} | {' | '.join(map(cell, cells))} |" for method, cells in rows]
+    return "\n".join([*lines, "", *(f"{note}  " for note in table.notes)]) + "\n"
+
+
+def latex(table: Table) -> str:
+    """The table in LaTeX, for the package booktabs."""
+
+    def cell(one: Cell) -> str:
+        value = rf"\underline{{{one.value}}}" if one.strongest_baseline else one.value
+        value = rf"\textbf{{{value}}}" if one.best else value
+        return (value + (rf" {{\footnotesize {one.interval}}}" if one.interval else "")).replace("–", "--")
+
+    columns = 2 * len(table.tasks)
+    heads = [rf"\multicolumn{{2}}{{c}}{{{_escaped(task_letters(task))}}}" for task in table.tasks]
+    rules = [rf"\cmidrule(lr){{{2 * place + 2}-{2 * place + 3}}}" for place in range(len(table.tasks))]
+    lines = [
+        "% Made by make_table.py; needs \\usepackage{booktabs}.",
+        r"\begin{tabular}{l" + "rr" * len(table.tasks) + "}",
+        r"\toprule",
+        r"Accuracy (\%) & " + " & ".join(heads) + r" \\",
+        *rules,
+        " & " + " & ".join(["ours & paper"] * len(table.tasks)) + r" \\",
+    ]
+    for backbone, rows in table.blocks:
+        lines += [r"\midrule", rf"\multicolumn{{{columns + 1}}}{{l}}{{\emph{{{_escaped(backbone)}}}}} \\"]
+        lines += [
+            " & ".join([_escaped(method_label(method)), *map(cell, cells)]) + r" \\" for method, cells in rows
+        ]
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    return "\n".join([*lines, *(f"% {note}" for note in table.notes)]) + "\n"
+
+
+def _column(methods: list[str], rows: pd.DataFrame, value: str, interval: bool) -> list[Cell]:
+    values = rows[value].dropna().round(6)  # of the csv's digits: what is equal there is equal here
+    best, strongest = values.max(), values.drop(PROPOSED, errors="ignore").max()
+    cells = []
+    for method in methods:
+        if method not in values.index:
+            cells.append(Cell(_ABSENT))
+            continue
+        low, high = rows.r1v_low[method], rows.r1v_high[method]
+        cells.append(
+            Cell(
+                value=f"{100 * values[method]:.2f}",
+                interval=f"[{100 * low:.1f}–{100 * high:.1f}]" if interval else "",
+                best=bool(values[method] == best),
+                strongest_baseline=bool(method != PROPOSED and values[method] == strongest),
+            )
+        )
+    return cells
+
+
+def _notes(frame: pd.DataFrame) -> tuple[str, ...]:
+    papers = ", ".join(
+        dict.fromkeys(f"{row.paper_backbone} ({row.paper_version})" for row in _printed(frame))
+    )
+    tasks = ", ".join(f"{task_letters(task)}: {task_label(task)}" for task in dict.fromkeys(frame.tested_on))
+    return (
+        f"{tasks}. {'. '.join(caption(frame))}. Brackets: 95 % Wilson intervals.",
+        f"The paper's values are of its own backbone, {papers}. Accuracy by the published scorer (r1v).",
+        "Bold: best of the column; underlined: strongest baseline.",
+    )
+
+
+def _printed(frame: pd.DataFrame) -> list[pd.Series]:
+    rows = frame[frame.paper_accuracy.notna()]
+    return [row for _, row in rows.iterrows()]
+
+
+def _plain(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _escaped(text: str) -> str:
+    special: dict[str, Callable[[], str] | str] = {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+    }
+    return "".join(str(special.get(c, "\\" + c if c in "&%$#_{}" else c)) for c in text)

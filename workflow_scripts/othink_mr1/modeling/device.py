@@ -1,0 +1,44 @@
+"""The machine that computes: choosing it, its threads, and what manifests say of it."""
+
+from __future__ import annotations
+
+import platform
+import time
+from typing import Any
+
+import torch
+
+from othink_mr1.errors import UserError
+from othink_mr1.study.execution import DeviceResources
+
+
+class Stopwatch:
+    """Wall time of a job, for its manifest."""
+
+    def __init__(self, execution: DeviceResources) -> None:
+        self._execution = execution
+        self._started = time.monotonic()
+
+    def facts(self) -> dict[str, Any]:
+        """The manifest's device, execution, threads, wall_seconds and gpu_hours."""
+        seconds = time.monotonic() - self._started
+        return {
+            "device": _device_name(self._execution.device),
+            "execution": self._execution.model_dump(mode="json"),
+            "threads": torch.get_num_threads(),
+            "wall_seconds": round(seconds, 3),
+            "gpu_hours": round(seconds / 3600 * self._execution.gpus, 6),
+        }
+
+
+def use_device(execution: DeviceResources) -> None:
+    """Check that the device is there and set the number of threads, on which rounding depends."""
+    if execution.device == "cuda" and not torch.cuda.is_available():
+        raise UserError(
+            "execution.device: cuda, but this machine shows no GPU; set it to cpu or run on a GPU machine"
+        )
+    torch.set_num_threads(execution.cpus)
+
+
+def _device_name(device: str) -> str:
+    return torch.cuda.get_device_name() if device == "cuda" else f"cpu ({platform.machine()})"

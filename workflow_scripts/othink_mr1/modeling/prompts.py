@@ -1,0 +1,85 @@
+"""Prompts: one example's image and text as the tensors that the model takes, made once per example.
+
+The dialogue is a single user message, the image first and then the text, and the opening of the
+assistant's message. No system message is added; Qwen2-VL's chat template puts in its own default one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import Qwen2VLForConditionalGeneration
+
+from othink_mr1.modeling.processor import Qwen2VLProcessor
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One prompt, on the CPU."""
+
+    token_ids: Tensor  # [tokens], every image patch group already one <|image_pad|>
+    pixel_values: Tensor  # [patches, values of a patch]
+    image_grid: Tensor  # [1, 3]: time, height, width of the image in patches
+    positions: Tensor  # [3, tokens]: rotary positions (time, height, width)
+    next_position: int  # the position of the first completion token, on all three axes
+
+    def __len__(self) -> int:
+        return len(self.token_ids)
+
+
+class PromptMaker:
+    """Turns images and questions into prompts."""
+
+    def __init__(self, model: Qwen2VLForConditionalGeneration, processor: Qwen2VLProcessor) -> None:
+        self._model = model
+        self._processor = processor
+        self._image_token = processor.tokenizer.convert_tokens_to_ids(processor.image_token)
+
+    def make(self, images: Sequence[bytes], texts: Sequence[str]) -> list[Prompt]:
+        """images: encoded files (PNG, JPEG); texts: the filled-in prompt templates, one per image."""
+        decoded = [Image.open(BytesIO(image)).convert("RGB") for image in images]
+        dialogues = [self._dialogue(text) for text in texts]
+        inputs = self._processor(text=dialogues, images=decoded)
+        patches = [int(torch.as_tensor(grid).prod()) for grid in inputs["image_grid_thw"]]
+        pixel_values = torch.as_tensor(inputs["pixel_values"]).split(patches)
+        grids = torch.as_tensor(inputs["image_grid_thw"])  # [images, 3]
+        return [
+            self._prompt(torch.tensor(token_ids), pixels, grid[None])
+            for token_ids, pixels, grid in zip(inputs["input_ids"], pixel_values, grids, strict=True)
+        ]
+
+    def _dialogue(self, text: str) -> str:
+        message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}
+        dialogue: str = self._processor.apply_chat_template(
+            [message], tokenize=False, add_generation_prompt=True
+        )
+        return dialogue
+
+    def _prompt(self, token_ids: Tensor, pixel_values: Tensor, grid: Tensor) -> Prompt:
+        is_image = (token_ids == self._image_token).long()
+        positions, _ = self._model.model.get_rope_index(
+            token_ids[None], mm_token_type_ids=is_image[None], image_grid_thw=grid
+        )  # [3, 1, tokens]
+        return Prompt(
+            token_ids=token_ids,
+            pixel_values=pixel_values,
+            image_grid=grid,
+            positions=positions[:, 0],
+            next_position=int(positions.max()) + 1,
+        )
+
+
+def fill_template(template: str, question: str) -> str:
+    """Put the question into a prompt template of the config (str.format would trip over LaTeX braces)."""
+    return template.replace("{question}", question)
+
+
+def target_text(reasoning: str | None, gold: str) -> str:
+    """The text that SFT teaches: reasoning where the set has one, then the answer in its tags."""
+    answer = f"<answer> {gold} </answer>"
+    return answer if reasoning is None else f"<think>{reasoning}</think> {answer}"

@@ -1,0 +1,65 @@
+"""Reading answers.jsonl, line by line checked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from othink_mr1.errors import UserError
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One line of answers.jsonl: a test item and what the model wrote for it."""
+
+    id: str
+    task: str
+    question: str
+    gold: str
+    completion: str
+
+
+_KEYS = tuple(field.name for field in fields(Answer))
+
+
+def read_answers(path: Path) -> list[Answer]:
+    """All answers of a file. UserError names the first line that is not an answer, or repeats one."""
+    try:
+        # Split by "\n" alone: JSON allows other line separators (U+2028, form feed) inside strings.
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    if lines[-1] == b"":
+        lines.pop()
+    if not lines:
+        raise UserError(f"{path}: has no answers")
+    answers: list[Answer] = []
+    seen: dict[tuple[str, str], int] = {}
+    for number, line in enumerate(lines, start=1):
+        answer = _read_line(line, f"{path}, line {number}")
+        first = seen.setdefault((answer.task, answer.id), number)
+        if first != number:
+            raise UserError(
+                f"{path}, line {number}: task {answer.task!r}, id {answer.id!r} is in line {first} already"
+            )
+        answers.append(answer)
+    return answers
+
+
+def _read_line(line: bytes, where: str) -> Answer:
+    try:
+        value = json.loads(line.decode("utf-8"))
+    except (ValueError, RecursionError):  # bad UTF-8 and bad JSON are ValueErrors
+        raise UserError(f"{where}: is not JSON; expected an object with {', '.join(_KEYS)}") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{where}: is not an object with {', '.join(_KEYS)}")
+    for key in _KEYS:
+        if key not in value:
+            raise UserError(f"{where}: has no {key!r}; expected {', '.join(_KEYS)}")
+        if not isinstance(value[key], str):
+            raise UserError(f"{where}: {key!r} must be a string, got {type(value[key]).__name__}")
+    for key in ("id", "task"):  # they are written to the scores; half a surrogate pair cannot be
+        if not value[key] or any("\ud800" <= character <= "\udfff" for character in value[key]):
+            raise UserError(f"{where}: {key!r} is not a valid name, got {value[key]!r}")
+    return Answer(**{key: value[key] for key in _KEYS})

@@ -1,0 +1,36 @@
+"""Visual counting by R1-V's protocol."""
+
+from __future__ import annotations
+
+import re
+
+from othink_mr1.errors import UserError
+from othink_mr1.scoring.r1v_accuracy import accuracy_reward
+
+_COUNT = re.compile(r"<answer>\s*(\d+)\s*</answer>")
+
+
+def r1v_correct(completion: str, gold: str) -> bool:
+    """Whether the first `<answer>` that holds nothing but digits is the gold's integer.
+
+    As R1-V's src/eval/test_qwen2vl_counting_superclevr.py. gold: an integer, else UserError.
+    """
+    try:
+        count = int(gold)
+    except ValueError:
+        raise UserError(f"gold {gold!r}: a counting task's gold must be an integer") from None
+    found = _COUNT.search(completion)
+    if found is None:
+        return False
+    try:
+        return int(found.group(1)) == count
+    except ValueError:  # more than 4300 digits, which int() refuses: no gold is that long
+        return False
+
+
+def r1v_reward(completion: str, gold: str) -> float:
+    """The accuracy reward of training, 0 or 1: R1-V trains counting with the reward of all tasks.
+
+    It is laxer than r1v_correct: a last number in the text passes when the answer holds none.
+    """
+    return accuracy_reward(completion, gold)

@@ -1,0 +1,46 @@
+"""Finding a task's scorer by its name."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import Protocol, cast
+
+from othink_mr1 import scoring
+from othink_mr1.errors import UserError
+from othink_mr1.study.versions import SCORER
+
+# Names the score files; raised by hand when the meaning of a score changes.
+SCORER_VERSION = SCORER
+
+
+class Scorer(Protocol):
+    """What a module othink_mr1.scoring.<scorer> offers."""
+
+    def r1v_correct(self, completion: str, gold: str) -> bool: ...
+
+    def r1v_reward(self, completion: str, gold: str) -> float: ...
+
+
+def known_scorers() -> list[str]:
+    """The modules of this package that score a task."""
+    names = (module.name for module in pkgutil.iter_modules(scoring.__path__))
+    return sorted(name for name in names if _is_scorer(importlib.import_module(f"{scoring.__name__}.{name}")))
+
+
+def load_scorer(name: str) -> Scorer:
+    """The scorer of that name. UserError names the known ones."""
+    if name not in {module.name for module in pkgutil.iter_modules(scoring.__path__)}:
+        raise _unknown(name)
+    module = importlib.import_module(f"{scoring.__name__}.{name}")
+    if not _is_scorer(module):
+        raise _unknown(name)
+    return cast(Scorer, module)
+
+
+def _is_scorer(module: object) -> bool:
+    return hasattr(module, "r1v_correct") and hasattr(module, "r1v_reward")
+
+
+def _unknown(name: str) -> UserError:
+    return UserError(f"scorer {name!r}: unknown; known are {', '.join(known_scorers())}")

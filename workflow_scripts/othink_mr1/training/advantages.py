@@ -1,0 +1,16 @@
+"""Advantages: how much better a completion is than the others of its group."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def group_advantages(rewards: Tensor, epsilon: float) -> Tensor:
+    """Standardise each prompt's rewards over its group (eq. 2): (r - mean) / (std + ε).
+
+    rewards: [prompts, group], any unit; std is the sample's (divisor G - 1), and ε keeps a group of
+    nearly equal rewards from blowing up (1e-4 in R1-V and TRL; the paper writes no ε).
+    Returns the same shape, dimensionless; a group with equal rewards gives zeros.
+    """
+    centred = rewards - rewards.mean(dim=1, keepdim=True)  # [prompts, group]
+    return centred / (rewards.std(dim=1, correction=1, keepdim=True) + epsilon)

@@ -1,0 +1,49 @@
+"""Reading prepared examples: any example at any time, with only a bounded part of the images in memory."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import OrderedDict
+from itertools import accumulate
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from othink_mr1.data.examples import SCHEMA, Example
+from othink_mr1.errors import UserError
+
+# Of 64 rows each. Rendered sets fit whole; of the real ones this is two gigabytes at most.
+ROW_GROUPS_KEPT = 64
+
+
+class Examples:
+    """The examples of a parquet file, by index."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise UserError(f"{path}: no such examples file; run the rule that prepares it")
+        self._file = pq.ParquetFile(path)
+        sizes = [self._file.metadata.row_group(i).num_rows for i in range(self._file.num_row_groups)]
+        self._ends = list(accumulate(sizes))
+        self._kept: OrderedDict[int, list[Example]] = OrderedDict()
+        if not self._ends or self._ends[-1] == 0:
+            raise UserError(f"{path}: holds no examples")
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def __getitem__(self, index: int) -> Example:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        group = bisect_right(self._ends, index)
+        start = self._ends[group - 1] if group else 0
+        return self._group(group)[index - start]
+
+    def _group(self, group: int) -> list[Example]:
+        if group not in self._kept:
+            rows = self._file.read_row_group(group, columns=SCHEMA.names).to_pylist()
+            self._kept[group] = [Example(**row) for row in rows]
+            if len(self._kept) > ROW_GROUPS_KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(group)
+        return self._kept[group]

@@ -1,0 +1,37 @@
+"""The weight β(s) of the KL penalty over the optimiser updates s = 1..t.
+
+GRPO-D's schedule is eq. 3 of the paper, one of whose branches lost a subscript in print. With
+β_mid = (β_min + β_max) / 2, it is read here as
+
+    s <= w:      β(s) = β_mid - (β_mid - β_min) · s / w
+    w < s <= t:  β(s) = β_min + (β_max - β_min) · (s - w) / (t - w)
+
+because only then do the branches meet (at β_min, when s = w) and is β_mid used at all. The paper's prose
+says that β "starts from a small value and gradually increases"; by its formula β first falls, from
+β_mid to β_min over the w exploration steps. The formula is followed.
+"""
+
+from __future__ import annotations
+
+from othink_mr1.study.methods import ConstantKL, DynamicKL
+
+
+def kl_weight(schedule: ConstantKL | DynamicKL, step: int, steps: int) -> float:
+    """β at optimiser update `step` of `steps` (s of t), dimensionless; a new kind of schedule goes here."""
+    if isinstance(schedule, ConstantKL):
+        return schedule.weight
+    return dynamic_kl_weight(schedule, step, steps)
+
+
+def dynamic_kl_weight(schedule: DynamicKL, step: int, steps: int) -> float:
+    """Eq. 3. The last update has β_max (β_min if w = t); w = 0 leaves the second branch only.
+
+    step: 0..steps; updates are counted from 1, and step 0 is the state before the first.
+    """
+    minimum, maximum, exploration = schedule.minimum, schedule.maximum, schedule.exploration_steps
+    assert 0 <= step <= steps
+    assert exploration <= steps
+    if exploration > 0 and step <= exploration:
+        middle = (minimum + maximum) / 2
+        return middle - (middle - minimum) * step / exploration
+    return minimum + (maximum - minimum) * (step - exploration) / (steps - exploration)

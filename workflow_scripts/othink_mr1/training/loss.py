@@ -1,0 +1,51 @@
+"""GRPO's loss (eqs. 4 and 5) from log-probabilities and advantages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TokenLosses:
+    """Per-token terms, [completions, tokens]; what stands behind a completion's end is meaningless."""
+
+    loss: Tensor
+    kl: Tensor | None  # None without a reference
+    clipped: Tensor  # bool: the clipped branch was taken
+
+
+def token_losses(
+    log_probabilities: Tensor,
+    old_log_probabilities: Tensor,
+    reference_log_probabilities: Tensor | None,
+    advantages: Tensor,
+    clip_range: float,
+    kl_weight: float,
+) -> TokenLosses:
+    """The negated objective of eq. 4 for every token: -min(ρA, clip(ρ, 1-ε, 1+ε)A) + β·KL (eq. 5).
+
+    log_probabilities: [completions, tokens] of the policy (with gradient), of the policy that sampled,
+    and of the reference. advantages: [completions]. KL is the estimator π_ref/π - log(π_ref/π) - 1.
+    """
+    advantage = advantages[:, None]  # [completions, 1]
+    ratio = torch.exp(log_probabilities - old_log_probabilities)  # ρ, [completions, tokens]
+    kept = ratio.clamp(1 - clip_range, 1 + clip_range)
+    loss = -torch.minimum(ratio * advantage, kept * advantage)
+    clipped = kept * advantage < ratio * advantage
+    if reference_log_probabilities is None:
+        return TokenLosses(loss, None, clipped)
+    difference = reference_log_probabilities - log_probabilities
+    kl = torch.exp(difference) - difference - 1
+    return TokenLosses(loss + kl_weight * kl, kl, clipped)
+
+
+def completion_means(values: Tensor, lengths: Tensor) -> Tensor:
+    """Mean over each completion's tokens (eq. 4's 1/|o_i|).
+
+    values: [completions, tokens]; lengths: [completions], tokens that count. Returns [completions].
+    """
+    counts = torch.arange(values.shape[1], device=values.device) < lengths[:, None]
+    return (values * counts).sum(dim=1) / lengths

@@ -1,0 +1,120 @@
+"""Pretraining of the small backbone: supervised, on a mixture of sources of its own.
+
+It gives the miniature what instruction tuning gave the 2B model: some skill at both tasks and the habit
+of the answer format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from othink_mr1.errors import UserError
+from othink_mr1.modeling.backbone import save_checkpoint
+from othink_mr1.modeling.device import Stopwatch, use_device
+from othink_mr1.modeling.processor import new_processor
+from othink_mr1.modeling.prompts import PromptMaker, fill_template, target_text
+from othink_mr1.modeling.small_backbone import new_small_backbone
+from othink_mr1.modeling.tokenizer import train_tokenizer
+from othink_mr1.study.artefacts import finish_folder, start_folder
+from othink_mr1.study.execution import TrainingExecution
+from othink_mr1.study.methods import SFT
+from othink_mr1.study.sources import SmallBackbone
+from othink_mr1.training.data_order import example_indices
+from othink_mr1.training.examples import Examples
+from othink_mr1.training.supervised import COLUMNS, Lesson, make_lessons, train_supervised
+from othink_mr1.training.training_log import TrainingLog
+
+# Texts of each source that the tokenizer learns from; more change nothing in rendered text.
+TOKENIZER_TEXTS = 1000
+
+
+def pretrain_backbone(
+    settings: SmallBackbone, execution: TrainingExecution, example_files: Mapping[str, Path], output: Path
+) -> None:
+    """Make tokenizer and weights and fill the backbone's folder.
+
+    example_files: prepared examples of every entry of settings.pretraining, by the entry's name.
+    """
+    if set(example_files) != set(settings.pretraining):
+        raise UserError(
+            f"--examples: give one file for each of {', '.join(sorted(settings.pretraining))}, "
+            f"got {', '.join(sorted(example_files)) or 'none'}"
+        )
+    use_device(execution)
+    start_folder(output)
+    stopwatch = Stopwatch(execution)
+    examples = {name: Examples(path) for name, path in example_files.items()}
+    tokenizer = train_tokenizer(_texts(settings, examples), settings.vocabulary_size)
+    processor = new_processor(tokenizer)
+    model = new_small_backbone(settings, tokenizer).to(execution.device)
+    maker = PromptMaker(model, processor)
+    mixture = mixture_order(settings, {name: len(source) for name, source in examples.items()})
+
+    def lessons_of(step: int) -> list[Lesson]:
+        batch = mixture[(step - 1) * settings.batch_size : step * settings.batch_size]
+        return make_lessons(
+            maker,
+            processor,
+            [examples[name][index] for name, index in batch],
+            [settings.pretraining[name].prompt for name, _ in batch],
+        )
+
+    with TrainingLog(output, "pretraining", COLUMNS, settings.steps) as log:
+        train_supervised(model, _as_sft(settings), execution, lessons_of, log, lambda step: None)
+    save_checkpoint(model, processor, output)
+    finish_folder(output, backbone=settings.model_dump(mode="json"), **stopwatch.facts())
+
+
+def mixture_order(settings: SmallBackbone, sizes: Mapping[str, int]) -> list[tuple[str, int]]:
+    """(source, index) of every example of the pretraining, in order.
+
+    Each place draws its source by the shares; a source's own examples come in its own epochs' order.
+    """
+    names = sorted(settings.pretraining)
+    shares = np.array([settings.pretraining[name].share for name in names])
+    places = settings.steps * settings.batch_size
+    draws = np.random.default_rng(settings.seed).choice(len(names), size=places, p=shares / shares.sum())
+    mixture: list[tuple[str, int]] = [("", -1)] * places
+    for source, name in enumerate(names):
+        own_places = np.flatnonzero(draws == source).tolist()
+        if own_places:
+            # One batch as long as all of this source's places: its whole order at once.
+            indices = example_indices(1, len(own_places), sizes[name], settings.seed)
+            for place, index in zip(own_places, indices, strict=True):
+                mixture[place] = (name, index)
+    return mixture
+
+
+def _texts(settings: SmallBackbone, examples: Mapping[str, Examples]) -> list[str]:
+    """Prompts and targets as the model will see them."""
+    return [
+        text
+        for name in sorted(examples)
+        for example in (examples[name][i] for i in range(min(TOKENIZER_TEXTS, len(examples[name]))))
+        for text in (
+            fill_template(settings.pretraining[name].prompt, example.question),
+            target_text(example.reasoning, example.gold),
+        )
+    ]
+
+
+def _as_sft(settings: SmallBackbone) -> SFT:
+    """The optimiser's settings that are not in the config: usual values for a model from scratch."""
+    return SFT(
+        trainer="sft",
+        learning_rate=settings.learning_rate,
+        learning_rate_schedule="linear",
+        warmup_fraction=settings.warmup_fraction,
+        weight_decay=settings.weight_decay,
+        adam_beta1=0.9,
+        adam_beta2=0.98,
+        max_gradient_norm=1.0,
+        steps=settings.steps,
+        checkpoint_steps=[],
+        precision="fp32",
+        train_vision_tower=True,
+        batch_size=settings.batch_size,
+    )

@@ -1,0 +1,45 @@
+"""Rule pretrain_backbone: make the small backbone, tokenizer and weights, from sources of its own."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from othink_mr1.errors import UserError, run_entry_point
+from othink_mr1.study.execution import TrainingExecution
+from othink_mr1.study.sources import SmallBackbone
+from othink_mr1.training.json_argument import parse_json
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--backbone", required=True, help="the backbone's settings, as JSON")
+    parser.add_argument(
+        "--examples",
+        required=True,
+        nargs="+",
+        metavar="NAME=FILE",
+        help="prepared examples of every pretraining entry",
+    )
+    parser.add_argument("--execution", required=True, help="how to compute, as JSON")
+    parser.add_argument("--output", required=True, type=Path, help="folder to fill")
+    arguments = parser.parse_args()
+    backbone = parse_json(SmallBackbone, arguments.backbone, "--backbone")
+    execution = parse_json(TrainingExecution, arguments.execution, "--execution")
+    files = dict(_named_file(text) for text in arguments.examples)
+
+    # Imported late: torch and transformers take seconds, mistakes above should not.
+    from othink_mr1.training.pretraining import pretrain_backbone
+
+    pretrain_backbone(backbone, execution, files, arguments.output)
+
+
+def _named_file(text: str) -> tuple[str, Path]:
+    name, separator, path = text.partition("=")
+    if not separator:
+        raise UserError(f"--examples {text}: must be NAME=FILE")
+    return name, Path(path)
+
+
+if __name__ == "__main__":
+    run_entry_point(main)

@@ -1,0 +1,43 @@
+"""Score a file of answers: a csv with one row per answer; the totals go to standard output as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from othink_mr1.errors import UserError, run_entry_point
+from othink_mr1.scoring.answers import read_answers
+from othink_mr1.scoring.scores import score_answers, totals, write_scores
+from othink_mr1.scoring.task_scorers import load_scorer
+
+
+def main() -> None:
+    """Read arguments, score, write, print the totals."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--answers", type=Path, required=True, help="answers.jsonl; only read")
+    parser.add_argument("--scores", type=Path, required=True, help="csv to write")
+    parser.add_argument(
+        "--scorer",
+        action="append",
+        default=[],
+        metavar="TASK=SCORER",
+        help="scorer of a task, repeatable; by default the scorer with the task's name",
+    )
+    arguments = parser.parse_args()
+
+    chosen: dict[str, str] = {}
+    for pair in arguments.scorer:
+        task, separator, name = pair.partition("=")
+        if not (task and separator and name):
+            raise UserError(f"--scorer {pair!r}: must be TASK=SCORER")
+        chosen[task] = name
+    answers = read_answers(arguments.answers)
+    scorers = {task: load_scorer(chosen.get(task, task)) for task in {answer.task for answer in answers}}
+    scores = score_answers(answers, scorers)
+    write_scores(arguments.scores, scores)
+    print(json.dumps(totals(scores), ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    run_entry_point(main)

@@ -1,0 +1,32 @@
+"""Rule train_sft: post-train a backbone on one task by SFT."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from othink_mr1.errors import run_entry_point
+from othink_mr1.study.execution import TrainingExecution
+from othink_mr1.study.runs import RunDescription
+from othink_mr1.training.json_argument import parse_json
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", required=True, help="the run's description, as JSON")
+    parser.add_argument("--execution", required=True, help="how to compute, as JSON")
+    parser.add_argument("--examples", required=True, type=Path, help="prepared training examples")
+    parser.add_argument("--backbone", required=True, type=Path, help="folder of the backbone")
+    parser.add_argument("--output", required=True, type=Path, help="the run's folder, to fill")
+    arguments = parser.parse_args()
+    run = parse_json(RunDescription, arguments.run, "--run")
+    execution = parse_json(TrainingExecution, arguments.execution, "--execution")
+
+    # Imported late: torch and transformers take seconds, mistakes above should not.
+    from othink_mr1.training.runs import train_sft_run
+
+    train_sft_run(run, execution, arguments.examples, arguments.backbone, arguments.output)
+
+
+if __name__ == "__main__":
+    run_entry_point(main)
