@@ -195,13 +195,15 @@ def test_decoding_stops_at_stop_tokens_and_drops_the_ended(tiny: Tiny, prompts) 
 
 def test_dropping_ended_sequences_leaves_the_others_alone(tiny: Tiny, prompts) -> None:
     end = stop_tokens(tiny.processor)[0]
+    others = (1, 3)  # one of each prompt, so that padding and positions differ
     seen: dict[bool, list[torch.Tensor]] = {True: [], False: []}
 
     def record(dropping: bool):
         def choose(logits, sequences, step):
-            seen[dropping].append(logits[sequences.tolist().index(3)])
+            alive = sequences.tolist()
+            seen[dropping].append(logits[[alive.index(other) for other in others]])
             return torch.tensor(
-                [end if dropping and s < 3 and step == 1 else 70 + s for s in sequences.tolist()]
+                [end if dropping and s not in others and step == 1 else 70 + s for s in alive]
             )
 
         return choose

@@ -41,7 +41,7 @@ def source(**changes):
     ],
 )
 def test_gold_follows_from_the_givens(kind, givens, gold):
-    assert KINDS[kind].solve(givens)[0] == gold
+    assert KINDS[kind].solve(givens).gold == gold
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -60,7 +60,7 @@ def test_figures_are_to_scale(kind):
             givens = (a,) if KINDS[kind].form == "angle" else (a, 50)
             figure = KINDS[kind].draw(givens, ("1", "2", "3"), lot)
             measured = {angle.label: degrees(angle) for angle in figure.angles}
-            expected = [*givens, int(KINDS[kind].solve(givens)[0].removesuffix("°"))]
+            expected = [*givens, int(KINDS[kind].solve(givens).gold.removesuffix("°"))]
             assert measured == {str(n): pytest.approx(value) for n, value in enumerate(expected, start=1)}
 
 

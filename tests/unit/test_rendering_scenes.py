@@ -32,7 +32,7 @@ def test_counts_are_shuffled():
 
 def test_reasoning_counts_the_rows_and_ends_in_the_gold():
     for item in scenes.render_scenes(source()):
-        rows, total = item.reasoning.removeprefix("Row by row: ").removesuffix(".").split(". Together ")
+        rows, total = item.reasoning.removeprefix("Step by step: ").removesuffix(".").split(". Together ")
         assert sum(map(int, rows)) == int(total) == int(item.gold)
         assert len(rows) == 4
 
@@ -49,7 +49,7 @@ def test_each_row_of_the_picture_has_as_many_objects_as_the_reasoning_says(style
         differs = np.abs(np.asarray(item.image).astype(int) - empty).sum(axis=2) > 30  # [height, width]
         cells = differs.reshape(4, 28, 4, 28).mean(axis=(1, 3)) > 0.06  # [rows, columns]
         counts = "".join(str(row.sum()) for row in cells)
-        assert item.reasoning == f"Row by row: {counts}. Together {item.gold}."
+        assert item.reasoning == f"Step by step: {counts}. Together {item.gold}."
 
 
 def test_the_question_is_the_clevr_sets_own():

@@ -168,6 +168,7 @@ def test_grpo_metrics_and_schedule(tiny: Tiny, examples_file: Path, tmp_path: Pa
     assert float(rows[0]["kl"]) == pytest.approx(0, abs=1e-9)
     assert float(rows[0]["clip_fraction"]) == 0
     assert float(rows[1]["kl"]) > 0
+    assert float(rows[1]["clip_fraction"]) > 0  # the second measures against the policy that sampled
     for row in rows:
         assert 0 <= float(row["truncated_fraction"]) <= 1
         assert float(row["reward"]) == pytest.approx(

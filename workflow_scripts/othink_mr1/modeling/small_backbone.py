@@ -17,7 +17,7 @@ INITIALIZER_RANGE = 0.06
 
 # The axes of the picture get the slow half of the rotary frequencies. With the 2B model's base of a million
 # two neighbouring cells of a small picture would look alike to a model with 16 frequencies.
-ROTARY_BASE = 30.0
+ROTARY_BASE = 10.0
 
 
 def new_small_backbone(settings: SmallBackbone, tokenizer: Qwen2Tokenizer) -> Qwen2VLForConditionalGeneration:

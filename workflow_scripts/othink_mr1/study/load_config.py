@@ -143,7 +143,10 @@ def _method_problems(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
                 yield tuple(path_text.split(".")), problem
             except ValidationError as error:
                 setting, problem = _first_problem(error, raw, (NoTraining, SFT, GRPO))
-                yield written_at(config.methods, method, task, setting), f"{problem} (method {method}, task {task})"
+                yield (
+                    written_at(config.methods, method, task, setting),
+                    f"{problem} (method {method}, task {task})",
+                )
 
 
 def _grid_problems(config: StudyConfig, name: str) -> Iterator[tuple[KeyPath, str]]:

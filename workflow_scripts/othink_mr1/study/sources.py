@@ -58,6 +58,15 @@ class RenderedSource(Strict):
     image_size: Annotated[int, Field(ge=28, le=1024)] = Field(112, description="pixels, width = height")
     angle_step: Annotated[int, Field(ge=1, le=45)] = Field(5, description="degrees; givens are multiples")
     reasoning: bool = Field(description="whether the set has reasoning text (`thinking`)")
+    estimates: Fraction = Field(
+        0.0, description="share of items whose text estimates the answer (the backbone's sets)"
+    )
+
+    @model_validator(mode="after")
+    def _only_the_backbone_estimates(self) -> RenderedSource:
+        if self.estimates > 0 and self.split != "backbone":
+            raise ValueError(f"estimates: must be 0 in split {self.split}, whose golds are true")
+        return self
 
 
 Source = Annotated[HubSource | UrlSource | PromptsSource | RenderedSource, Field(discriminator="kind")]

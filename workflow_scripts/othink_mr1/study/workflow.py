@@ -242,7 +242,9 @@ class Study:
         is_test = isinstance(source, PromptsSource) or (
             isinstance(source, RenderedSource) and source.split == "test"
         )
-        arguments = f"--form {'prompts' if is_test else 'parquet'} --max-pixels {self.config.preparation.max_pixels}"
+        arguments = (
+            f"--form {'prompts' if is_test else 'parquet'} --max-pixels {self.config.preparation.max_pixels}"
+        )
         if isinstance(source, PromptsSource):
             return f"{arguments} --expect-rows {source.expect_rows}"
         if isinstance(source, RenderedSource):

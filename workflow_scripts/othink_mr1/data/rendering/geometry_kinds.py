@@ -23,8 +23,17 @@ Labels = tuple[str, ...]
 
 
 @dataclass(frozen=True)
+class Solution:
+    """gold: the answer; relation: what the picture shows; working: how the gold follows from the givens."""
+
+    gold: str
+    relation: str
+    working: str
+
+
+@dataclass(frozen=True)
 class Kind:
-    """One relation. form: which givens and question texts it shares; solve: (gold, reasoning).
+    """One relation. form: which givens and question texts it shares.
 
     draw: the figure to scale, from the givens, the labels and a lot in [0, 1) for its free proportion.
     rare_share: part of all items, for kinds that stay rare; None: an equal part of the rest.
@@ -32,7 +41,7 @@ class Kind:
 
     form: str
     draw: Callable[[Givens, Labels, float], Figure]
-    solve: Callable[[Givens], tuple[str, str]]
+    solve: Callable[[Givens], Solution]
     rare_share: float | None = None
 
 
@@ -177,62 +186,64 @@ def _half(value: int) -> str:
     return str(value // 2) if value % 2 == 0 else f"{value / 2:.1f}"
 
 
-def _solve_altitude(givens: Givens) -> tuple[str, str]:
+def _solve_altitude(givens: Givens) -> Solution:
     a, b = givens
     hypotenuse = math.isqrt(a * a + b * b)
     height = Fraction(a * b, hypotenuse)
     gold = str(height) if height.denominator == 1 else rf"\frac{{{height.numerator}}}{{{height.denominator}}}"
-    return gold, f"An altitude: {a}×{b}÷{hypotenuse}={gold}."
+    return Solution(gold, "an altitude", f"{a}×{b}÷{hypotenuse}={gold}")
 
 
-# Reasoning has no spaces within a formula: each would be a token of its own beside the digits.
-def _degrees(value: int, reason: str) -> tuple[str, str]:
-    return f"{value}°", f"{reason}={value}."
+# Workings have no spaces within a formula: each would be a token of its own beside the digits.
+def _degrees(value: int, relation: str, formula: str) -> Solution:
+    return Solution(f"{value}°", relation, f"{formula}={value}")
 
 
 KINDS: dict[str, Kind] = {
     "straight_line": Kind(
-        "angle", _straight_line, lambda g: _degrees(180 - g[0], f"A straight line: 180-{g[0]}")
+        "angle", _straight_line, lambda g: _degrees(180 - g[0], "a straight line", f"180-{g[0]}")
     ),
-    "right_angle": Kind("angle", _right_angle, lambda g: _degrees(90 - g[0], f"A right angle: 90-{g[0]}")),
-    "inscribed_angle": Kind("angle", _inscribed_angle, lambda g: _degrees(2 * g[0], f"A circle: 2×{g[0]}")),
+    "right_angle": Kind("angle", _right_angle, lambda g: _degrees(90 - g[0], "a right angle", f"90-{g[0]}")),
+    "inscribed_angle": Kind("angle", _inscribed_angle, lambda g: _degrees(2 * g[0], "a circle", f"2×{g[0]}")),
     "isosceles_triangle": Kind(
         "angle",
         _isosceles_triangle,
-        lambda g: _degrees(180 - 2 * g[0], f"An isosceles triangle: 180-2×{g[0]}=180-{2 * g[0]}"),
+        lambda g: _degrees(180 - 2 * g[0], "an isosceles triangle", f"180-2×{g[0]}=180-{2 * g[0]}"),
     ),
     "vertical_angles": Kind(
-        "angle", _vertical_angles, lambda g: (f"{g[0]}°", f"Vertical angles are equal: {g[0]}.")
+        "angle", _vertical_angles, lambda g: Solution(f"{g[0]}°", "vertical angles", f"equal to {g[0]}")
     ),
     "parallel_lines": Kind(
-        "angle", _parallel_lines, lambda g: _degrees(180 - g[0], f"Parallel lines: 180-{g[0]}")
+        "angle", _parallel_lines, lambda g: _degrees(180 - g[0], "parallel lines", f"180-{g[0]}")
     ),
     "triangle": Kind(
         "two_angles",
         _triangle,
         lambda g: _degrees(
-            180 - g[0] - g[1], f"A triangle: {g[0]}+{g[1]}={g[0]+g[1]}, 180-{g[0]+g[1]}"
+            180 - g[0] - g[1], "a triangle", f"{g[0]}+{g[1]}={g[0] + g[1]}, 180-{g[0] + g[1]}"
         ),
     ),
     "exterior_angle": Kind(
-        "two_angles", _exterior_angle, lambda g: _degrees(g[0] + g[1], f"An exterior angle: {g[0]}+{g[1]}")
+        "two_angles", _exterior_angle, lambda g: _degrees(g[0] + g[1], "an exterior angle", f"{g[0]}+{g[1]}")
     ),
     "midline": Kind(
-        "length", _midline, lambda g: (f"{_half(g[0])}cm", f"A midline: {g[0]}÷2={_half(g[0])}."), 0.03
+        "length",
+        _midline,
+        lambda g: Solution(f"{_half(g[0])}cm", "a midline", f"{g[0]}÷2={_half(g[0])}"),
+        0.03,
     ),
     "equilateral_height": Kind(
         "length",
         _equilateral_height,
-        lambda g: (
-            f"{_half(g[0])}√{{3}}",
-            f"An equilateral triangle: {g[0]}÷2={_half(g[0])}, times √{{3}}.",
+        lambda g: Solution(
+            f"{_half(g[0])}√{{3}}", "an equilateral triangle", f"{g[0]}÷2={_half(g[0])}, times √{{3}}"
         ),
         0.02,
     ),
     "semicircle_arc": Kind(
         "length",
         _semicircle_arc,
-        lambda g: (f"{_half(g[0])}π", f"A semicircle: {g[0]}÷2={_half(g[0])}, times π."),
+        lambda g: Solution(f"{_half(g[0])}π", "a semicircle", f"{g[0]}÷2={_half(g[0])}, times π"),
         0.02,
     ),
     "altitude": Kind("two_lengths", _altitude, _solve_altitude, 0.02),

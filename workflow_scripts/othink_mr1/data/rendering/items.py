@@ -22,6 +22,14 @@ SPLIT_SHARES = {"backbone": 40, "train": 40, "test": 20}
 
 
 @dataclass(frozen=True)
+class Answer:
+    """answer: the text without tags; reasoning: without <think> tags."""
+
+    answer: str
+    reasoning: str
+
+
+@dataclass(frozen=True)
 class RenderedItem:
     """One picture with its question. gold: the answer without tags; reasoning: without <think> tags."""
 
