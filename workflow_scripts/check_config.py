@@ -17,10 +17,8 @@ def main() -> None:
     parser.add_argument("--overlay", type=Path, action="append", default=[], help="merged in order")
     arguments = parser.parse_args()
     config = load_study([arguments.config, *arguments.overlay])
-    trained = [run for run in all_runs(config) if run.trained]
-    print(
-        f"config is sound: {len(config.studies)} studies, {len(trained)} training runs, into {config.results}/"
-    )
+    trained = sum(run.trained for run in all_runs(config))
+    print(f"config is sound: {len(config.studies)} studies, {trained} training runs, into {config.results}")
 
 
 if __name__ == "__main__":

@@ -82,6 +82,7 @@ def _isosceles_triangle(givens: Givens, labels: Labels, lot: float) -> Figure:
     (a,) = givens
     left, right, apex = complex(-1), complex(1), complex(0, math.tan(math.radians(a)))
     return Figure(
+        areas=[(left, right, apex)],
         segments=[(left, right), (right, apex), (apex, left)],
         ticks=[(left, apex), (right, apex)],
         angles=[Angle(left, right, apex, labels[0]), Angle(apex, left, right, labels[1], outside=a < 40)],
@@ -119,6 +120,7 @@ def _triangle_corners(a: int, b: int) -> tuple[complex, complex, complex]:
 def _triangle(givens: Givens, labels: Labels, lot: float) -> Figure:
     left, right, apex = _triangle_corners(*givens)
     return Figure(
+        areas=[(left, right, apex)],
         segments=[(left, right), (right, apex), (apex, left)],
         angles=[
             Angle(left, right, apex, labels[0]),
@@ -146,6 +148,7 @@ def _midline(givens: Givens, labels: Labels, lot: float) -> Figure:
     left, right, apex = complex(-1), complex(1), complex(lot - 0.5, 1.5)
     one, other = (left + apex) / 2, (right + apex) / 2
     return Figure(
+        areas=[(left, right, apex)],
         segments=[(left, right), (right, apex), (apex, left), (one, other)],
         ticks=[(left, one), (one, apex)],
         labels=[(0j, apex, labels[0]), ((one + other) / 2, apex, labels[1])],
@@ -155,6 +158,7 @@ def _midline(givens: Givens, labels: Labels, lot: float) -> Figure:
 def _equilateral_height(givens: Givens, labels: Labels, lot: float) -> Figure:
     left, right, apex = complex(-1), complex(1), complex(0, math.sqrt(3))
     return Figure(
+        areas=[(left, right, apex)],
         segments=[(left, right), (right, apex), (apex, left), (apex, 0j)],
         ticks=[(left, apex), (right, apex), (left, 0j), (0j, right)],
         right_angles=[(0j, right, apex)],
@@ -176,6 +180,7 @@ def _altitude(givens: Givens, labels: Labels, lot: float) -> Figure:
     corner, right, top = 0j, complex(across / longest), complex(0, up / longest)
     foot = right * (up * up) / (across**2 + up**2) + top * (across**2) / (across**2 + up**2)
     return Figure(
+        areas=[(corner, right, top)],
         segments=[(corner, right), (right, top), (top, corner), (corner, foot)],
         right_angles=[(corner, right, top), (foot, corner, right)],
         labels=[(right / 2, foot, labels[0]), (top / 2, foot, labels[1]), (foot * 0.6, right / 2, labels[2])],
