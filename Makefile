@@ -3,7 +3,7 @@
 # make check  style and types
 # Everything is installed into .venv on first use; nothing else on the machine is touched.
 
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 .SHELLFLAGS := -eu -o pipefail -c
 SHELL := bash
 

@@ -27,8 +27,10 @@ rule collect_study:
         "<results>/benchmarks/collect_study/{study}.tsv"
     conda:
         "../envs/analysis.yaml"
+    params:
+        results=study.config.results,
     shell:
-        "python workflow_scripts/collect_study.py --plan {input.plan} --results <results>"
+        "python workflow_scripts/collect_study.py --plan {input.plan} --results {params.results}"
         " --output {output.csv} > {log} 2>&1 && cp {input.plan} {output.made_of}"
 
 
@@ -45,8 +47,10 @@ rule collect_runs:
         "<results>/benchmarks/collect_runs.tsv"
     conda:
         "../envs/analysis.yaml"
+    params:
+        results=study.config.results,
     shell:
-        "python workflow_scripts/collect_runs.py --plan {input.plan} --results <results>"
+        "python workflow_scripts/collect_runs.py --plan {input.plan} --results {params.results}"
         " --output {output.csv} > {log} 2>&1 && cp {input.plan} {output.made_of}"
 
 
@@ -63,8 +67,10 @@ rule collect_reward_curves:
         "<results>/benchmarks/collect_reward_curves.tsv"
     conda:
         "../envs/analysis.yaml"
+    params:
+        results=study.config.results,
     shell:
-        "python workflow_scripts/collect_reward_curves.py --plan {input.plan} --results <results>"
+        "python workflow_scripts/collect_reward_curves.py --plan {input.plan} --results {params.results}"
         " --output {output.csv} > {log} 2>&1 && cp {input.plan} {output.made_of}"
 
 
@@ -124,11 +130,13 @@ rule draw_figure:
     conda:
         "../envs/analysis.yaml"
     params:
+        results=study.config.results,
+        stem=lambda wildcards, output: str(Path(output.pictures[0]).with_suffix("")),
         number=lambda wildcards: wildcards.figure.removeprefix("figure"),
         data=lambda wildcards, input: " ".join(
             f"{Path(file).stem}={file}" for file in input.data
         ),
     shell:
         "python workflow_scripts/draw_figure.py --figure {params.number} --data {params.data} --plan {input.plan}"
-        " --results <results> --output-stem <results>/figures/{wildcards.figure}"
+        " --results {params.results} --output-stem {params.stem}"
         " > {log} 2>&1 && cp {input.plan} {output.made_of}"
