@@ -1,13 +1,16 @@
 # make mini   the whole study in miniature on this machine's CPU; results in results/mini
 # make test   all tests
 # make check  style and types
+# make environment   only the environment, .venv
 # Everything is installed into .venv on first use; nothing else on the machine is touched.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 .SHELLFLAGS := -eu -o pipefail -c
 SHELL := bash
 
-.PHONY: mini test check clean-environment
+.PHONY: environment mini test check clean-environment
+
+environment: .venv/runtime-installed
 
 mini: .venv/runtime-installed
 	.venv/bin/python workflow_scripts/check_config.py --config config.yaml --overlay mini/study.yaml

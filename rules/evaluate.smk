@@ -13,7 +13,8 @@ for tasks, checkpoints in study.task_sets().items():
             ),
             examples=ancient(study.test_examples(tasks)),
         output:
-            study.answers(tasks),
+            answers=study.answers(tasks, "answers.jsonl"),
+            manifests=study.answers(tasks, "manifest.json"),
         log:
             f"<results>/logs/generate_answers/{{checkpoint}}-{'-'.join(tasks)}.log",
         benchmark:
@@ -30,7 +31,7 @@ for tasks, checkpoints in study.task_sets().items():
                 wildcards.checkpoint, input.checkpoint
             ),
             tasks=lambda wildcards, input, output, tasks=tasks: study.generation_arguments(
-                tasks, input.examples, output
+                tasks, input.examples, output.answers
             ),
             execution=study.execution_json("generate"),
             precision=study.config.evaluation.precision,
@@ -50,7 +51,7 @@ rule score_answers:
         "<results>/benchmarks/score_answers/{checkpoint}-{tested_task}-{scorer_version}.tsv"
     wildcard_constraints:
         checkpoint="|".join(study.checkpoints),
-        scorer_version=study.scorer_version,
+        scorer_version=study.scorer_version(),
     conda:
         "../envs/analysis.yaml"
     threads: study.threads("analyse", workflow.cores)

@@ -37,7 +37,7 @@ rule collect_study:
 rule collect_runs:
     input:
         plan="<results>/plans/runs.json",
-        runs=ancient(study.run_manifests("runs")),
+        runs=lambda wildcards: ancient(study.run_manifests("runs")),
     output:
         csv="<results>/runs.csv",
         made_of="<results>/made_of/runs.json",
@@ -57,7 +57,7 @@ rule collect_runs:
 rule collect_reward_curves:
     input:
         plan="<results>/plans/reward_curves.json",
-        runs=ancient(study.run_manifests("reward_curves")),
+        runs=lambda wildcards: ancient(study.run_manifests("reward_curves")),
     output:
         csv="<results>/reward_curves.csv",
         made_of="<results>/made_of/reward_curves.json",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import time
 from datetime import datetime
@@ -82,6 +83,7 @@ def test_a_deleted_snakemake_folder_and_a_touch_rerun_no_training(smoke: Finishe
         path.touch()
     for path in smoke.results.glob("data/*/*"):
         path.touch()
+    shutil.rmtree(smoke.checkout / ".snakemake")
     plan = run_snakemake(smoke.checkout, [*SMOKE, "-n", "all"])
     assert plan.returncode == 0
     rerun = set(job_counts(plan.stdout))
@@ -94,6 +96,17 @@ def test_a_change_and_its_way_back(smoke: Finished) -> None:
     assert {rule: count for rule, count in changed.items() if rule.startswith("train_")} == {"train_grpo": 2}
     back = job_counts(run_snakemake(smoke.checkout, [*SMOKE, "-n", "all"]).stdout)
     assert not {rule for rule in back if rule.startswith(("train_", "generate_", "score_"))}
+
+
+def test_another_generation_length_regenerates_that_task_and_retrains_nothing(smoke: Finished) -> None:
+    longer = ["--config", "tasks={geometry: {max_new_tokens: 4}}"]
+    before = {path: path.read_bytes() for path in smoke.results.glob("answers/*/*/answers.jsonl")}
+    done = run_snakemake(smoke.checkout, [*SMOKE, "results/smoke/learning_curves.csv", *longer], timeout=300)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    ran = job_counts(done.stdout + done.stderr)
+    assert not {rule for rule in ran if rule.startswith(("train_", "pretrain_"))}
+    assert sum(count for rule, count in ran.items() if rule.startswith("generate_")) == 5
+    assert {path: path.read_bytes() for path in before} == before
 
 
 def test_two_runs_that_ask_for_a_gpu_do_not_run_together(smoke: Finished) -> None:

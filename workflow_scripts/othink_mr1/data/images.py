@@ -11,6 +11,9 @@ from PIL import Image
 
 # Refused before decoding: such a picture takes gigabytes of memory. Real ones have below a million pixels.
 LARGEST_IMAGE = 50_000_000
+# Formats that are pixels only: Pillow hands others (EPS, for one) to programs of the system.
+READ_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
+LARGEST_ASPECT = 200  # Qwen2-VL's preprocessing takes no longer pictures
 KEPT_FORMATS = ("PNG", "JPEG")
 
 # What Pillow raises on broken files, depending on the format and on where it is broken.
@@ -28,9 +31,11 @@ def bounded_image(data: bytes, max_pixels: int) -> bytes:
     transparent ones are laid on white, as Qwen's own preprocessing does. UnusableImage if it is unreadable.
     """
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=READ_FORMATS) as image:
             if image.width * image.height > LARGEST_IMAGE:
                 raise UnusableImage(f"image above {LARGEST_IMAGE} pixels")
+            if max(image.size) > LARGEST_ASPECT * min(image.size):
+                raise UnusableImage(f"image with one side over {LARGEST_ASPECT} times the other")
             image.load()
             if (
                 image.format in KEPT_FORMATS

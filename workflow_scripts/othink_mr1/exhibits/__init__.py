@@ -10,8 +10,7 @@ where it takes a plan. What each command reads and writes:
     collect_runs.py           --plan P --results ROOT --output ROOT/runs.csv
     collect_reward_curves.py  --plan P --results ROOT --output ROOT/reward_curves.csv
     check_claims.py           --same-task CSV --cross-task CSV --format-weight-sweep CSV
-                              --kl-weight-sweep CSV [--learning-curves CSV] [--reward-curves CSV]
-                              --output ROOT/claims.csv
+                              --kl-weight-sweep CSV --output ROOT/claims.csv
     make_table.py             --same-task CSV --output-markdown FILE.md --output-latex FILE.tex
     draw_figure.py            --figure N [--data NAME=CSV ...] [--plan P] --results ROOT
                               --output-stem ROOT/figures/figureN    writes .svg .png .html and .csv

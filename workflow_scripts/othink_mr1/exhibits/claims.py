@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from othink_mr1.exhibits.frames import pooled
+from othink_mr1.exhibits.frames import final, pooled
 from othink_mr1.exhibits.paper_numbers import paper_accuracy, paper_numbers
 from othink_mr1.exhibits.statistics import difference_interval, relative_gain, two_proportion_p
 from othink_mr1.exhibits.verdicts import (
@@ -155,7 +155,7 @@ COMPARISONS = (
 
 def check_claims(studies: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """One row per claim and backbone, with COLUMNS. studies: same_task, cross_task and the two sweeps."""
-    points = {name: pooled(frame) for name, frame in studies.items()}
+    points = {name: pooled(final(frame)) for name, frame in studies.items()}
     backbones = dict.fromkeys(name for frame in points.values() for name in frame.backbone)
     rows: list[dict[str, Any]] = []
     for backbone in backbones:
@@ -222,7 +222,7 @@ def _difference_columns(value: Count, baseline: Count) -> dict[str, Any]:
 
 
 def _format_weight_row(points: pd.DataFrame) -> dict[str, Any]:
-    """α = 1 against α = 0. The paper prints the gain only; two pairs of counts fit it, so two p."""
+    """α = 1 against α = 0. The paper prints the gain only; two pairs of counts fit it: the larger p."""
     numbers = paper_numbers()
     candidates = numbers[numbers.quantity == "accuracy_candidate"]
     with_format, without = (candidates[candidates.format_weight == weight] for weight in (1, 0))

@@ -1,6 +1,6 @@
 """Figure 5: format reward and accuracy reward over the training steps, for GRPO with α = 1 on geometry.
 
-The paper's run is the α = 1 point of figure 4; here it is table 1's GRPO, whose KL weight differs.
+The paper does not say which run its curves are of; here it is table 1's GRPO (docs/deviations.md).
 """
 
 from __future__ import annotations

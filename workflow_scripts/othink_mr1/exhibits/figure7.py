@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from othink_mr1.exhibits.figure_inputs import FigureInputs
-from othink_mr1.exhibits.frames import pooled, single_seeds
+from othink_mr1.exhibits.frames import final, pooled, single_seeds
 from othink_mr1.exhibits.marks import (
     HOLLOW,
     INTERVALS,
@@ -65,7 +65,7 @@ def by_direction(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _panel(frame: pd.DataFrame, trained: str, tested: str) -> AnyChart:
-    ours, paper = labelled(pooled(frame)), labelled(with_paper(frame))
+    ours, paper = labelled(pooled(final(frame))), labelled(with_paper(final(frame)))
     order = [style.label for style in method_styles(ours.method).values()]
     x = alt.X("label:N", sort=order, title=None, axis=alt.Axis(labelFontSize=SIZE, ticks=False))
     domain = domain_of(ours.r1v_high, paper.paper_accuracy, from_zero=True)

@@ -91,6 +91,11 @@ def read_reward_curves(path: Path) -> pd.DataFrame:
     return _read(path, REWARD_COLUMNS)
 
 
+def final(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of final checkpoints: a study with `curves: true` has others too."""
+    return frame[frame.step.isna()]
+
+
 def pooled(frame: pd.DataFrame) -> pd.DataFrame:
     """One row per point: the one of all seeds where there are several, else the only one."""
     point = [

@@ -114,24 +114,6 @@ def paper_format_accuracy(backbone: str, tested_on: str, format_weight: float | 
     return None if rows.empty else float(rows.iloc[0].value) / 100
 
 
-def paper_relative_gain(
-    backbone: str, method: str, compared_with: str, trained_on: str, tested_on: str
-) -> float | None:
-    """The relative gain (1.0 is doubled) that the paper prints, or None."""
-    there = paper_backbone(backbone)
-    numbers = paper_numbers()
-    rows = numbers[
-        (numbers.quantity == "relative_gain")
-        & (numbers.backbone == there)
-        & (numbers.version == VERSION_OF[there])
-        & (numbers.method == method)
-        & (numbers.compared_with == compared_with)
-        & (numbers.trained_on == trained_on)
-        & (numbers.tested_on == tested_on)
-    ]
-    return None if rows.empty else float(rows.iloc[0].value) / 100
-
-
 def _agrees(published: pd.Series, ours: float | None) -> pd.Series:
     if ours is None:
         return published.isna()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from othink_mr1.exhibits.frames import pooled
+from othink_mr1.exhibits.frames import final, pooled
 from othink_mr1.exhibits.marks import caption
 from othink_mr1.exhibits.theme import METHODS, method_label, method_styles, task_label, task_letters
 
@@ -40,7 +40,7 @@ class Table:
 
 def table1(frame: pd.DataFrame) -> Table:
     """The table of a same-task frame. A method that was not run has a dash."""
-    points = pooled(frame)
+    points = pooled(final(frame))
     points = points[(points.trained_on == "") | (points.trained_on == points.tested_on)]
     tasks = tuple(dict.fromkeys(points.tested_on))
     blocks = []

@@ -29,7 +29,12 @@ def load_backbone(
     if not (folder / "config.json").exists():
         raise UserError(f"{folder}: no backbone here (no config.json); run the rule that makes it")
     model, report = Qwen2VLForConditionalGeneration.from_pretrained(
-        folder, dtype=torch.float32, attn_implementation=attention, output_loading_info=True
+        folder,
+        dtype=torch.float32,
+        attn_implementation=attention,
+        output_loading_info=True,
+        use_safetensors=True,  # never a pickle
+        local_files_only=True,
     )
     # A weight that was not in the file is random; transformers only prints that.
     absent = sorted(report["missing_keys"])

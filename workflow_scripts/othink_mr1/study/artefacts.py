@@ -22,6 +22,7 @@ from typing import Any
 from othink_mr1.errors import UserError
 
 MANIFEST = "manifest.json"
+UNFINISHED = ".unfinished"  # marks a folder that a job is filling, or left
 
 # The packages whose version can change a number; recorded with every artefact.
 RECORDED_PACKAGES = (
@@ -73,13 +74,18 @@ def sha256_of(path: Path) -> str:
 
 
 def start_folder(folder: Path) -> None:
-    """Empty an artefact folder before it is filled: what an interrupted attempt left is no result."""
-    manifest = folder / MANIFEST
-    if manifest.exists():
+    """Make an artefact folder to be filled; what an interrupted attempt left in it is no result.
+
+    Raises UserError if the folder is complete, or holds what is no attempt of ours.
+    """
+    if (folder / MANIFEST).exists():
         raise UserError(f"{folder}: is complete already; delete its {MANIFEST} to make it again")
-    if folder.exists():
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / UNFINISHED).exists():
+            raise UserError(f"{folder}: holds files that no unfinished job left; choose another folder")
         shutil.rmtree(folder)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / UNFINISHED).touch()
 
 
 def finish_folder(folder: Path, **facts: Any) -> None:
@@ -87,7 +93,9 @@ def finish_folder(folder: Path, **facts: Any) -> None:
 
     facts: JSON values, e.g. identity, device, execution, wall_seconds, gpu_hours.
     """
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    files = sorted(
+        path for path in folder.rglob("*") if path.is_file() and path.name not in (MANIFEST, UNFINISHED)
+    )
     manifest = {
         **facts,
         "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -100,6 +108,7 @@ def finish_folder(folder: Path, **facts: Any) -> None:
         },
     }
     write_json(folder / MANIFEST, manifest)
+    (folder / UNFINISHED).unlink(missing_ok=True)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -41,6 +41,9 @@ _ALLOWED = {
     "union_tag_invalid": "must be one of {expected_tags}",
 }
 
+# Exhibits that are no study: `results/<name>.csv` is theirs.
+RESERVED_EXHIBITS = ("runs", "reward_curves", "claims")
+
 # What a pattern means to a user.
 _PATTERNS = {
     get_args(PromptTemplate)[1].metadata[0].pattern: "must hold {question} once, and no other braces",
@@ -97,6 +100,8 @@ def _references(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
                     f"must be a source whose split is {split}; {getattr(task, key)} is split {source.split}",
                 )
     for name, grid in config.studies.items():
+        if name in RESERVED_EXHIBITS:
+            yield ("studies", name), f"must not be {', '.join(RESERVED_EXHIBITS)}: these name other exhibits"
         for key, known in (
             ("tasks", config.tasks),
             ("methods", config.methods),

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from othink_mr1.study.strict import Count, Fraction, NonNegative, Positive, Strict
+from othink_mr1.study.strict import BelowOne, Count, Fraction, NonNegative, Positive, Strict
 
 
 class ConstantKL(Strict):
@@ -52,8 +52,8 @@ class _GradientTraining(Strict):
     learning_rate_schedule: Literal["constant", "linear", "cosine"]
     warmup_fraction: Fraction = Field(description="share of the steps with a linearly rising learning rate")
     weight_decay: NonNegative
-    adam_beta1: Fraction
-    adam_beta2: Fraction
+    adam_beta1: BelowOne
+    adam_beta2: BelowOne
     max_gradient_norm: Positive
     steps: Count = Field(description="optimiser updates in all")
     checkpoint_steps: list[Count] = Field(

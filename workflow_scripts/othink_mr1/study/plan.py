@@ -90,7 +90,8 @@ def answers_file(config: StudyConfig, evaluation: Evaluation) -> str:
 def scores_file(config: StudyConfig, evaluation: Evaluation) -> str:
     """The evaluation's scores."""
     folder = tested_task(config, evaluation.tested_on)
-    return f"scores/{evaluation.checkpoint}/{folder}/{versions.SCORER}.csv"
+    scorer = config.tasks[evaluation.tested_on].scorer
+    return f"scores/{evaluation.checkpoint}/{folder}/{scorer}-{versions.SCORER}.csv"
 
 
 def evaluations(config: StudyConfig, study: str) -> list[Evaluation]:
@@ -175,14 +176,14 @@ def all_plans(config: StudyConfig, scripts: Path) -> dict[str, dict[str, Any]]:
         plans[exhibit] = {"exhibit": exhibit, "studies": [plans[study] for study in needed]}
     if "figure2" in plans:
         plans["figure2"] = examples_plan(config)
-    code = code_digest([*(scripts / "othink_mr1" / "exhibits").rglob("*"), *scripts.glob("*.py")])
+    code = code_digest(scripts, [*(scripts / "othink_mr1" / "exhibits").rglob("*"), *scripts.glob("*.py")])
     return {exhibit: plan | {"code": code} for exhibit, plan in plans.items()}
 
 
-def code_digest(files: Iterable[Path]) -> str:
-    """One digest of the content of source and data files."""
+def code_digest(root: Path, files: Iterable[Path]) -> str:
+    """One digest of the content of source and data files below a folder."""
     hashes = {
-        file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+        file.relative_to(root).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in files
         if file.suffix in (".py", ".csv", ".json", ".tex", ".md") and file.is_file()
     }

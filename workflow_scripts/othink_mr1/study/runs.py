@@ -13,8 +13,8 @@ from typing import Any
 from othink_mr1.study import versions
 from othink_mr1.study.config import StudyConfig, StudyGrid
 from othink_mr1.study.identity import backbone_identity, data_identity, digest, written
-from othink_mr1.study.methods import GRPO, MethodSettings, NoTraining
-from othink_mr1.study.settings import flat, merged_settings, validate_settings, with_changes
+from othink_mr1.study.methods import GRPO, ConstantKL, MethodSettings, NoTraining
+from othink_mr1.study.settings import merged_settings, validate_settings, with_changes
 from othink_mr1.study.strict import Strict
 
 
@@ -95,8 +95,7 @@ def make_run(
     assert seed is not None
     settings = validate_settings(with_changes(usual.model_dump(), changes))
     identity = digest(_run_identity(config, backbone, task, seed, settings))
-    differences = _differences(usual, settings)
-    parts = [task, method, *_backbone_part(config, backbone), *differences, f"s{seed}", identity]
+    parts = [task, method, *_backbone_part(config, backbone), *_shown_weights(settings), f"s{seed}", identity]
     return Run(backbone, task, method, seed, settings, "-".join(parts), identity)
 
 
@@ -141,7 +140,7 @@ def _run_identity(config: StudyConfig, backbone: str, task: str, seed: int, sett
         "version": versions.TRAINING,
     }
     if isinstance(settings, GRPO):
-        payload["scorer"] = declared.scorer  # the reward is made of it
+        payload["reward"] = {"scorer": declared.scorer, "version": versions.REWARD}
     return payload
 
 
@@ -149,16 +148,15 @@ def _backbone_part(config: StudyConfig, backbone: str) -> list[str]:
     return [] if backbone == config.backbone else [backbone]
 
 
-def _differences(usual: Any, settings: Any) -> list[str]:
-    """What a swept run differs in from its method, e.g. `kl_schedule_weight0.02`."""
-    before, after = flat(usual.model_dump()), flat(settings.model_dump())
-    return [
-        f"{path.replace('.', '_')}{_shown(value)}"
-        for path, value in sorted(after.items())
-        if before.get(path) != value
-    ]
+def _shown_weights(settings: Any) -> list[str]:
+    """What tells GRPO's runs apart for a reader: α, and a constant β.
 
-
-def _shown(value: Any) -> str:
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    return "".join(character if character.isalnum() or character in "._" else "_" for character in text)
+    Always shown, so that a name depends on the run alone: a name that left out what is the method's usual
+    value would change with that value, and the run would be trained again.
+    """
+    if not isinstance(settings, GRPO):
+        return []
+    shown = [f"alpha{settings.format_weight:g}"]
+    if isinstance(settings.kl_schedule, ConstantKL):
+        shown.append(f"beta{settings.kl_schedule.weight:g}")
+    return shown

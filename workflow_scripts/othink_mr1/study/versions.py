@@ -9,4 +9,5 @@ PRETRAINING = 1  # the small backbone and its tokenizer
 PREPARATION = 1  # raw sets to the common schema
 RENDERING = 1  # the sets that the workflow draws itself
 GENERATION = 1  # test answers from a checkpoint
-SCORER = "r1v-1"  # scores from answers; names the files of the scores
+REWARD = 1  # the rewards that GRPO trains on: accuracy and format
+SCORER = "r1v-1"  # scores from answers; with the task's scorer, names the files of the scores

@@ -163,10 +163,10 @@ class Study:
             else self._backbone_manifest(run.backbone)
         )
 
-    def answers(self, tasks: Sequence[str]) -> list[str]:
-        """The answers of one generation job, as a pattern with the wildcard {checkpoint}."""
+    def answers(self, tasks: Sequence[str], file: str) -> list[str]:
+        """A file of each answers folder of one generation job, with the wildcard {checkpoint}."""
         folders = [plan.tested_task(self.config, task) for task in tasks]
-        return [f"<results>/answers/{{checkpoint}}/{folder}/answers.jsonl" for folder in folders]
+        return [f"<results>/answers/{{checkpoint}}/{folder}/{file}" for folder in folders]
 
     def scores(self, study: str) -> list[str]:
         """All scores of a study."""
@@ -207,9 +207,11 @@ class Study:
             return self.test_examples(list(self.config.tasks))
         if figure not in ("figure3", "figure8"):
             return []
-        studies = plan.FIGURES[figure]
-        evaluations = [found for study in studies for found in plan.evaluations(self.config, study)]
-        return self.test_examples(sorted({found.tested_on for found in evaluations}))
+        found = [entry for study in plan.FIGURES[figure] for entry in plan.evaluations(self.config, study)]
+        files = [plan.answers_file(self.config, entry) for entry in found]
+        files += [plan.scores_file(self.config, entry) for entry in found]
+        tested = sorted({entry.tested_on for entry in found})
+        return [*self.test_examples(tested), *(f"<results>/{file}" for file in files)]
 
     def exhibit_files(self) -> list[str]:
         """Every exhibit that the config's studies suffice for."""
@@ -279,10 +281,9 @@ class Study:
             folder /= "checkpoint" if step is None else f"checkpoint-{step}"
         return str(folder)
 
-    @property
     def scorer_version(self) -> str:
-        """Names the files of the scores."""
-        return versions.SCORER
+        """Names of the files of the scores, as a regular expression."""
+        return _any_of(f"{task.scorer}-{versions.SCORER}" for task in self.config.tasks.values())
 
     def scorer(self, tested_task: str) -> str:
         """The scorer of a folder of answers."""

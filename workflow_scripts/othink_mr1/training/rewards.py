@@ -26,7 +26,8 @@ def score_completions(
 ) -> Rewards:
     """Reward each completion against its gold answer.
 
-    scorer: the task's, the same that scores test answers. format_weight: α.
+    scorer: the task's; its r1v_reward is the published training rule, laxer for counting than r1v_correct.
+    format_weight: α.
     """
     pairs = list(zip(completions, golds, strict=True))
     # A group repeats itself more and more as it learns, and parsing an answer takes milliseconds.
