@@ -139,13 +139,25 @@ def test_fitting_pictures_keep_their_bytes(form):
 
 
 @pytest.mark.parametrize(
-    ("size", "max_pixels"), [((400, 100), 10_000), ((3, 5000), 1000), ((1, 99), 9), ((7, 7), 1)]
+    ("size", "max_pixels"), [((400, 100), 10_000), ((30, 5000), 1000), ((1, 99), 9), ((7, 7), 1)]
 )
 def test_large_pictures_are_shrunk_with_their_aspect(size, max_pixels):
     width, height = decoded(bounded_image(picture(size), max_pixels)).size
     assert width * height <= max_pixels
     if size == (400, 100):
         assert (width, height) == (200, 50)
+
+
+def test_a_picture_too_long_for_the_model_is_unusable():
+    assert decoded(bounded_image(picture((5, 1000)), 10_000)).size == (5, 1000)
+    with pytest.raises(UnusableImage, match="over 200 times"):
+        bounded_image(picture((5, 1001)), 10_000)
+
+
+def test_only_formats_that_are_pixels_are_read(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "page.eps")
+    with pytest.raises(UnusableImage):
+        bounded_image((tmp_path / "page.eps").read_bytes(), 1000)
 
 
 def test_shrunk_sides_are_rounded_down():

@@ -2,7 +2,7 @@
 
     higher   holds: the interval of the difference lies above 0; does not hold: below 0; else undecided
     lower    the same with the signs changed
-    similar  holds: the interval lies within ±15 points (200 items do not resolve ±10);
+    similar  holds: the interval lies within ±10 points (200 items do not quite resolve that);
              does not hold: outside of them; else undecided
     share    (of a single proportion) holds: its Wilson interval lies above 90 %; does not hold: below it;
              else undecided
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from othink_mr1.exhibits.statistics import difference_interval, wilson_interval
 
 HOLDS, FAILS, UNDECIDED, NOT_MEASURED = "holds", "does not hold", "undecided", "not measured"
-SIMILAR_MARGIN = 0.15
+SIMILAR_MARGIN = 0.10
 HIGH_SHARE = 0.90
 
 

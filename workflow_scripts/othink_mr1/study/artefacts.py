@@ -22,7 +22,6 @@ from typing import Any
 from othink_mr1.errors import UserError
 
 MANIFEST = "manifest.json"
-UNFINISHED = ".unfinished"  # marks a folder that a job is filling, or left
 
 # The packages whose version can change a number; recorded with every artefact.
 RECORDED_PACKAGES = (
@@ -81,11 +80,16 @@ def start_folder(folder: Path) -> None:
     if (folder / MANIFEST).exists():
         raise UserError(f"{folder}: is complete already; delete its {MANIFEST} to make it again")
     if folder.exists() and any(folder.iterdir()):
-        if not (folder / UNFINISHED).exists():
+        if not _unfinished(folder).exists():
             raise UserError(f"{folder}: holds files that no unfinished job left; choose another folder")
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / UNFINISHED).touch()
+    _unfinished(folder).touch()
+
+
+def _unfinished(folder: Path) -> Path:
+    """The file beside a folder that says that a job is filling it, or has left it unfinished."""
+    return folder.with_name(f".{folder.name}.unfinished")
 
 
 def finish_folder(folder: Path, **facts: Any) -> None:
@@ -93,9 +97,7 @@ def finish_folder(folder: Path, **facts: Any) -> None:
 
     facts: JSON values, e.g. identity, device, execution, wall_seconds, gpu_hours.
     """
-    files = sorted(
-        path for path in folder.rglob("*") if path.is_file() and path.name not in (MANIFEST, UNFINISHED)
-    )
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
     manifest = {
         **facts,
         "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -108,7 +110,7 @@ def finish_folder(folder: Path, **facts: Any) -> None:
         },
     }
     write_json(folder / MANIFEST, manifest)
-    (folder / UNFINISHED).unlink(missing_ok=True)
+    _unfinished(folder).unlink(missing_ok=True)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
