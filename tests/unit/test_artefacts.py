@@ -10,7 +10,7 @@ from othink_mr1.errors import UserError
 from othink_mr1.study.artefacts import finish_folder, read_manifest, start_folder, write_text, written_aside
 
 
-def test_a_finished_folder_has_a_manifest_of_its_files_and_nothing_beside_it(tmp_path: Path) -> None:
+def test_a_finished_folder_has_a_manifest_of_its_files(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     start_folder(folder)
     write_text(folder / "part" / "metrics.csv", "step\n1\n")
@@ -18,7 +18,6 @@ def test_a_finished_folder_has_a_manifest_of_its_files_and_nothing_beside_it(tmp
     manifest = read_manifest(folder)
     assert manifest["device"] == "cpu"
     assert manifest["files"]["part/metrics.csv"]["bytes"] == 7
-    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_what_an_interrupted_attempt_left_is_emptied(tmp_path: Path) -> None:
@@ -34,6 +33,15 @@ def test_a_complete_folder_is_not_made_again(tmp_path: Path) -> None:
     finish_folder(tmp_path / "run")
     with pytest.raises(UserError, match="complete already"):
         start_folder(tmp_path / "run")
+
+
+def test_a_folder_whose_manifest_was_deleted_is_made_again(tmp_path: Path) -> None:
+    start_folder(tmp_path / "run")
+    write_text(tmp_path / "run" / "metrics.csv", "1")
+    finish_folder(tmp_path / "run")
+    (tmp_path / "run" / "manifest.json").unlink()
+    start_folder(tmp_path / "run")
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:

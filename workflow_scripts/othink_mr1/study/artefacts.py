@@ -75,21 +75,23 @@ def sha256_of(path: Path) -> str:
 def start_folder(folder: Path) -> None:
     """Make an artefact folder to be filled; what an interrupted attempt left in it is no result.
 
-    Raises UserError if the folder is complete, or holds what is no attempt of ours.
+    Raises UserError if the folder is complete, or was never an artefact's: its files are somebody's.
     """
     if (folder / MANIFEST).exists():
         raise UserError(f"{folder}: is complete already; delete its {MANIFEST} to make it again")
     if folder.exists() and any(folder.iterdir()):
-        if not _unfinished(folder).exists():
-            raise UserError(f"{folder}: holds files that no unfinished job left; choose another folder")
+        if not _mark(folder).exists():
+            raise UserError(
+                f"{folder}: holds files that are no artefact of this workflow; choose another folder"
+            )
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    _unfinished(folder).touch()
+    _mark(folder).touch()
 
 
-def _unfinished(folder: Path) -> Path:
-    """The file beside a folder that says that a job is filling it, or has left it unfinished."""
-    return folder.with_name(f".{folder.name}.unfinished")
+def _mark(folder: Path) -> Path:
+    """The hidden file beside a folder that says that the folder is an artefact's and may be emptied."""
+    return folder.with_name(f".{folder.name}.artefact")
 
 
 def finish_folder(folder: Path, **facts: Any) -> None:
@@ -110,7 +112,6 @@ def finish_folder(folder: Path, **facts: Any) -> None:
         },
     }
     write_json(folder / MANIFEST, manifest)
-    _unfinished(folder).unlink(missing_ok=True)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
