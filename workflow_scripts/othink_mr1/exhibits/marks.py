@@ -33,7 +33,10 @@ def labelled(frame: pd.DataFrame) -> pd.DataFrame:
 
 def percent(field: str, title: str | None, domain: tuple[float, float]) -> alt.Y:
     """A y axis for accuracies of 0..1, labelled in percent."""
-    axis = alt.Axis(format=".0%", tickCount=6)
+    decimals = 0 if domain[1] - domain[0] > 0.06 else 1  # else neighbouring ticks would read alike
+    # The domain leaves room above 100 %, where there is nothing to label.
+    label = f"datum.value > 1.0001 ? '' : format(datum.value, '.{decimals}%')"
+    axis = alt.Axis(labelExpr=label, tickCount=6)
     return alt.Y(f"{field}:Q", title=title, scale=alt.Scale(domain=list(domain), nice=False), axis=axis)
 
 
