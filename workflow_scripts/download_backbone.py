@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from othink_mr1.data.download import download_backbone
-from othink_mr1.data.source_argument import backbone_from_json
 from othink_mr1.errors import UserError, run_entry_point
-from othink_mr1.study.sources import HubBackbone
+from othink_mr1.study.json_argument import parse_json
+from othink_mr1.study.sources import Backbone, HubBackbone
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     parser.add_argument("--backbone", required=True, help="the backbone's settings, as JSON")
     parser.add_argument("--output", required=True, type=Path, help="folder to fill")
     arguments = parser.parse_args()
-    backbone = backbone_from_json(arguments.backbone)
+    backbone = parse_json(Backbone, arguments.backbone, "--backbone")
     if not isinstance(backbone, HubBackbone):
         raise UserError(f"--backbone: must be of kind hub, got {backbone.kind}")
     download_backbone(backbone, arguments.output)

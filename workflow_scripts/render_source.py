@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from othink_mr1.data.rendering.render_source import render_source
-from othink_mr1.data.source_argument import source_from_json
 from othink_mr1.errors import UserError, run_entry_point
-from othink_mr1.study.sources import RenderedSource
+from othink_mr1.study.json_argument import parse_json
+from othink_mr1.study.sources import RenderedSource, Source
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     parser.add_argument("--source", required=True, help="the source's settings, as JSON")
     parser.add_argument("--output", required=True, type=Path, help="folder to fill")
     arguments = parser.parse_args()
-    source = source_from_json(arguments.source)
+    source = parse_json(Source, arguments.source, "--source")
     if not isinstance(source, RenderedSource):
         raise UserError(f"--source: must be of kind rendered, got {source.kind}")
     render_source(source, arguments.output)

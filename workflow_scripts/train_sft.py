@@ -7,8 +7,8 @@ from pathlib import Path
 
 from othink_mr1.errors import run_entry_point
 from othink_mr1.study.execution import TrainingExecution
+from othink_mr1.study.json_argument import parse_json
 from othink_mr1.study.runs import RunDescription
-from othink_mr1.training.json_argument import parse_json
 
 
 def main() -> None:

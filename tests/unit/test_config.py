@@ -120,6 +120,8 @@ def test_exponent_without_point_is_a_number() -> None:
             "checkpoint_steps: must be at most steps",
         ),
         ("trainer: grpo", "trainer: ppo", "methods.grpo.trainer: must be one of"),
+        ("  same_task:  ", "  claims:  ", "studies.claims: must not be runs, reward_curves, claims"),
+        ("    adam_beta1: 0.9 ", "    adam_beta1: 1.0 ", "adam_beta1: must be less than 1, got 1.0"),
     ],
 )
 def test_a_mistake_ends_in_one_line(tmp_path: Path, old: str, new: str, expected: str) -> None:

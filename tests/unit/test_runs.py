@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from othink_mr1.study import plan
+from othink_mr1.study import plan, versions
 from othink_mr1.study.config import StudyConfig
 from othink_mr1.study.load_config import load_study
 from othink_mr1.study.runs import all_runs, grid_runs
@@ -105,6 +105,26 @@ def test_a_change_moves_exactly_the_affected_runs(
     moved = {name for name in before if name not in after}
     assert moved == {name for name in before if affected(name)}
     assert len(after) == len(before)
+
+
+def test_sweep_points_keep_their_names_when_the_usual_value_changes() -> None:
+    """A name that left out what is usual would rename, and so retrain, runs that did not change."""
+    moved = paper(
+        methods={
+            "grpo": {"format_weight": "0.5", "by_task": {"geometry": {"kl_schedule": {"weight": "0.02"}}}}
+        }
+    )
+    for study in ("kl_weight_sweep", "format_weight_sweep"):
+        assert [run.name for run in grid_runs(moved, study)] == [
+            run.name for run in grid_runs(paper(), study)
+        ]
+
+
+def test_the_rewards_version_is_part_of_grpo_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = trained(paper())
+    monkeypatch.setattr(versions, "REWARD", versions.REWARD + 1)
+    moved = before - trained(paper())
+    assert moved == {name for name in before if "grpo" in name}
 
 
 def test_changing_back_finds_the_old_runs() -> None:
