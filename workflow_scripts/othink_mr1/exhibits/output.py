@@ -9,12 +9,14 @@ from typing import Any
 
 import altair as alt
 import pandas as pd
+import vl_convert
 
 from othink_mr1.exhibits.frames import write_frame
 from othink_mr1.study.artefacts import write_text, written_aside
 
 AnyChart = alt.Chart | alt.LayerChart | alt.HConcatChart | alt.VConcatChart | alt.FacetChart
 
+VEGALITE_VERSION = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
 _PNG_SCALE = 2  # pixels of the png per pixel of the layout
 
 
@@ -37,8 +39,10 @@ def write_figure(figure: Figure, stem: Path) -> None:
     """Write stem.csv, stem.svg, stem.png and stem.html, each atomically. The html needs no network."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     write_frame(stem.with_name(f"{stem.name}.csv"), figure.data)
-    for kind in ("svg", "png"):
-        with written_aside(stem.with_name(f"{stem.name}.{kind}")) as aside:
-            figure.chart.save(str(aside), format=kind, scale_factor=_PNG_SCALE if kind == "png" else 1)
+    svg = vl_convert.vegalite_to_svg(figure.chart.to_json(), vl_version=VEGALITE_VERSION)
+    write_text(stem.with_name(f"{stem.name}.svg"), svg)
+    # From the svg: a second run of Vega would take as long as the first.
+    with written_aside(stem.with_name(f"{stem.name}.png")) as aside:
+        aside.write_bytes(vl_convert.svg_to_png(svg, scale=_PNG_SCALE))
     html = figure.chart.to_html(inline=True, json_kwds={"cls": _ScriptSafe})
     write_text(stem.with_name(f"{stem.name}.html"), html)
