@@ -28,7 +28,7 @@ rule collect_study:
     conda:
         "../envs/analysis.yaml"
     params:
-        results=study.config.results,
+        results=lambda wildcards, output: str(Path(output.csv).parent),
     shell:
         "python workflow_scripts/collect_study.py --plan {input.plan} --results {params.results}"
         " --output {output.csv} > {log} 2>&1 && cp {input.plan} {output.made_of}"
@@ -48,7 +48,7 @@ rule collect_runs:
     conda:
         "../envs/analysis.yaml"
     params:
-        results=study.config.results,
+        results=lambda wildcards, output: str(Path(output.csv).parent),
     shell:
         "python workflow_scripts/collect_runs.py --plan {input.plan} --results {params.results}"
         " --output {output.csv} > {log} 2>&1 && cp {input.plan} {output.made_of}"
@@ -68,7 +68,7 @@ rule collect_reward_curves:
     conda:
         "../envs/analysis.yaml"
     params:
-        results=study.config.results,
+        results=lambda wildcards, output: str(Path(output.csv).parent),
     shell:
         "python workflow_scripts/collect_reward_curves.py --plan {input.plan} --results {params.results}"
         " --output {output.csv} > {log} 2>&1 && cp {input.plan} {output.made_of}"
@@ -130,7 +130,7 @@ rule draw_figure:
     conda:
         "../envs/analysis.yaml"
     params:
-        results=study.config.results,
+        results=lambda wildcards, output: str(Path(output.pictures[0]).parents[1]),
         stem=lambda wildcards, output: str(Path(output.pictures[0]).with_suffix("")),
         number=lambda wildcards: wildcards.figure.removeprefix("figure"),
         data=lambda wildcards, input: " ".join(
