@@ -14,6 +14,7 @@ from transformers import Qwen2VLForConditionalGeneration
 from othink_mr1.errors import UserError
 from othink_mr1.modeling.packed_rows import use_packed_attention
 from othink_mr1.modeling.processor import Qwen2VLProcessor, load_processor, save_processor
+from othink_mr1.study.artefacts import MANIFEST, verify_folder
 
 
 def load_backbone(
@@ -24,10 +25,13 @@ def load_backbone(
     attention: `sdpa`, `eager` or `flash_attention_2`: the kernel of the vision tower; the language
     model's packed rows and decoding batches go through torch's scaled_dot_product_attention, which picks
     the best kernel itself.
-    Raises UserError when the folder is no backbone.
+    Raises UserError when the folder is no backbone, or not what its manifest says.
     """
     if not (folder / "config.json").exists():
         raise UserError(f"{folder}: no backbone here (no config.json); run the rule that makes it")
+    # A backbone has a manifest; a run's checkpoint is a folder within the run, which has one.
+    if (folder / MANIFEST).exists():
+        verify_folder(folder)
     model, report = Qwen2VLForConditionalGeneration.from_pretrained(
         folder,
         dtype=torch.float32,

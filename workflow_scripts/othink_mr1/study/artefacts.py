@@ -13,7 +13,7 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -89,14 +89,22 @@ def start_folder(folder: Path) -> None:
     _mark(folder).touch()
 
 
+def continue_folder(folder: Path) -> None:
+    """Like start_folder, but what an interrupted attempt left stays, for a caller that checks it."""
+    kept = folder.exists() and _mark(folder).exists() and not (folder / MANIFEST).exists()
+    if not kept:
+        start_folder(folder)
+
+
 def _mark(folder: Path) -> Path:
     """The hidden file beside a folder that says that the folder is an artefact's and may be emptied."""
     return folder.with_name(f".{folder.name}.artefact")
 
 
-def finish_folder(folder: Path, **facts: Any) -> None:
+def finish_folder(folder: Path, digests: Mapping[str, str] | None = None, **facts: Any) -> None:
     """Write the manifest, last: what is in the folder, who made it, and the caller's own facts.
 
+    digests: path in the folder -> sha256, of files that the caller has just read; others are read here.
     facts: JSON values, e.g. identity, device, execution, wall_seconds, gpu_hours.
     """
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
@@ -107,8 +115,8 @@ def finish_folder(folder: Path, **facts: Any) -> None:
         "python": platform.python_version(),
         "packages": _package_versions(),
         "files": {
-            path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
-            for path in files
+            name: {"bytes": path.stat().st_size, "sha256": (digests or {}).get(name) or sha256_of(path)}
+            for name, path in ((path.relative_to(folder).as_posix(), path) for path in files)
         },
     }
     write_json(folder / MANIFEST, manifest)
@@ -119,7 +127,31 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not path.exists():
         raise UserError(f"{folder}: incomplete, it has no {MANIFEST}; run snakemake to make it")
-    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path}: is no JSON ({error}); delete it and run snakemake again") from None
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+        raise UserError(f"{path}: lists no files; delete it and run snakemake again")
+    return manifest
+
+
+def verify_folder(folder: Path) -> dict[str, Any]:
+    """Read every file of a finished folder and compare it with the manifest, which is returned.
+
+    UserError, naming the file and what to delete, if one is missing or has another size or sha256.
+    """
+    manifest = read_manifest(folder)
+    for name, expected in manifest["files"].items():
+        path = folder / name
+        again = f"delete {path} and {folder / MANIFEST}, then run snakemake again"
+        if not path.is_file():
+            raise UserError(f"{path}: missing, though the manifest lists it; {again}")
+        size = path.stat().st_size
+        if size != expected["bytes"]:
+            raise UserError(f"{path}: has {size} bytes, the manifest says {expected['bytes']}; {again}")
+        if sha256_of(path) != expected["sha256"]:
+            raise UserError(f"{path}: its sha256 is not the manifest's, the file was damaged; {again}")
     return manifest
 
 
