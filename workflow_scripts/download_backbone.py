@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from othink_mr1.data.download import download_backbone
+from othink_mr1.data.download.arguments import add_download_arguments, patience_of
+from othink_mr1.data.download.sources import download_backbone
 from othink_mr1.errors import UserError, run_entry_point
 from othink_mr1.study.json_argument import parse_json
 from othink_mr1.study.sources import Backbone, HubBackbone
@@ -14,12 +14,12 @@ from othink_mr1.study.sources import Backbone, HubBackbone
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backbone", required=True, help="the backbone's settings, as JSON")
-    parser.add_argument("--output", required=True, type=Path, help="folder to fill")
+    add_download_arguments(parser)
     arguments = parser.parse_args()
     backbone = parse_json(Backbone, arguments.backbone, "--backbone")
     if not isinstance(backbone, HubBackbone):
         raise UserError(f"--backbone: must be of kind hub, got {backbone.kind}")
-    download_backbone(backbone, arguments.output)
+    download_backbone(backbone, arguments.output, arguments.lock, patience_of(arguments))
 
 
 if __name__ == "__main__":

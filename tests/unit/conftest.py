@@ -1,9 +1,13 @@
-"""A tiny backbone, made by the same code as the miniature's: seconds to build, a few milliseconds to run."""
+"""A tiny backbone, made by the same code as the miniature's: seconds to build, a few milliseconds to run.
+
+And a hub to download from.
+"""
 
 from __future__ import annotations
 
 import copy
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,3 +146,25 @@ def prompts(tiny: Tiny) -> list[Any]:
         [picture(2), picture(3, width=112, height=84)],
         [fill_template(TEMPLATE, question) for question in QUESTIONS],
     )
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A folder to download into (tests/unit/downloads)."""
+    # Imported here: the hub's client takes a second, which only the tests of downloads need.
+    from download_runs import Place
+
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    return Place(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def hub(place: Any) -> Iterator[Any]:
+    """A fake hub with one small data set, which `place` downloads from."""
+    from download_runs import FILES, SET
+
+    from fake_hub import FakeHub
+
+    with FakeHub({SET: FILES}).start() as hub:
+        place.use(hub)
+        yield hub

@@ -13,6 +13,7 @@ from othink_mr1.study.strict import (
     NonNegative,
     Positive,
     PromptTemplate,
+    Repository,
     Revision,
     Sha256,
     Strict,
@@ -20,20 +21,29 @@ from othink_mr1.study.strict import (
 
 
 class HubSource(Strict):
-    """A data set repository on the Hugging Face hub, or files of one."""
+    """A repository of data on the Hugging Face hub, or files of one."""
 
     kind: Literal["hub"]
-    repository: str = Field(pattern=r"^[^/\s]+/[^/\s]+$", description="owner/name")
+    repository: Repository
+    repository_type: Literal["dataset", "model"] = Field(
+        "dataset", description="some images lie in a repository that the hub lists as a model"
+    )
     revision: Revision = Field(description="a commit; `main` while the commit is not known")
     files: list[str] = Field(min_length=1, description="patterns of the files to fetch; nothing else is")
 
 
 class UrlSource(Strict):
-    """One file on the web, pinned by its sha256."""
+    """One file on the web, pinned by its sha256. From where it comes is no part of what it is."""
 
     kind: Literal["url"]
-    url: str = Field(pattern=r"^https?://\S+$")
+    base_url: str = Field(pattern=r"^https?://[^\s/]\S*$", description="a mirror's can stand in its place")
+    path: str = Field(pattern=r"^[^\s/?#][^\s?#]*[^\s/?#]$", description="below base_url")
     sha256: Sha256
+
+    @property
+    def url(self) -> str:
+        """The file's address."""
+        return f"{self.base_url.rstrip('/')}/{self.path}"
 
 
 class PromptsSource(Strict):
@@ -76,7 +86,7 @@ class HubBackbone(Strict):
     """A Qwen2-VL checkpoint on the Hugging Face hub."""
 
     kind: Literal["hub"]
-    repository: str = Field(pattern=r"^[^/\s]+/[^/\s]+$", description="owner/name")
+    repository: Repository
     revision: Revision
 
 

@@ -1,0 +1,33 @@
+"""How long failing servers are asked again."""
+
+import pytest
+
+from othink_mr1.data.download.retries import Interrupted, Patience
+from othink_mr1.errors import UserError
+
+
+def test_patience_ends_within_minutes(monkeypatch):
+    waits = []
+    monkeypatch.setattr("tenacity.nap.time.sleep", waits.append)
+
+    def attempt():
+        raise Interrupted("no")
+
+    with pytest.raises(UserError, match=r"^x: no \(6 attempts\)"):
+        Patience().retry("x", attempt)
+    assert len(waits) == 5
+    assert waits == sorted(waits)
+    assert 31 <= sum(waits) <= 31 + 5
+
+
+def test_attempts_that_bring_something_do_not_count(monkeypatch):
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
+    attempts = iter([*["gained"] * 20, "no", "no", "gained", "no", "no", "done"])
+
+    def attempt():
+        found = next(attempts)
+        if found != "done":
+            raise Interrupted(found, gained=found == "gained")
+        return found
+
+    assert Patience(attempts=3).retry("x", attempt) == "done"

@@ -1,0 +1,48 @@
+"""The token goes to the hub and nowhere else, and is never repeated."""
+
+from download_runs import FILES, SET, dataset_program
+
+from fake_hub import FakeHub
+
+TOKEN = "hf_sentinelSENTINELsentinel"
+
+
+def test_the_token_goes_to_the_hub_and_nowhere_else(tmp_path):
+    """LFS files come from another host, which must not see it; nor does any output."""
+    with FakeHub({SET: FILES}, cdn=True, token=TOKEN).start() as hub:
+        refused = dataset_program(hub, tmp_path)
+        assert refused.returncode == 1
+        assert "set HF_TOKEN to your token" in refused.stderr
+        hub.requests.clear()
+        hub.fail("*.parquet", status=503, times=1)
+        done = dataset_program(hub, tmp_path, HF_TOKEN=TOKEN)
+        assert done.returncode == 0, done.stderr
+        assert not hub.asked("GET", "*agent*"), "the client's question how to report who calls it"
+        hosts = {each.server for each in hub.requests}
+        assert hosts == {"hub", "cdn"}
+        for each in hub.requests:
+            assert ("authorization" in each.headers) == (each.server == "hub")
+            assert TOKEN not in each.query
+    assert TOKEN not in done.stdout + done.stderr
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert written
+    assert not [path for path in written if TOKEN.encode() in path.read_bytes()]
+
+
+def test_a_listing_that_goes_on_elsewhere_does_not_take_the_token_along(place, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    with FakeHub({SET: FILES}, page=2).start() as hub, FakeHub({SET: FILES}, page=2).start() as other:
+        place.use(hub)
+        hub.next_page_at = other.endpoint
+        place.download()
+        assert other.asked("GET", "*/tree/*") == 2
+        assert not [each for each in other.requests if "authorization" in each.headers]
+        assert all(TOKEN in each.headers["authorization"] for each in hub.requests)
+
+
+def test_a_server_that_repeats_the_token_is_not_quoted(place, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    with FakeHub({SET: {f"{TOKEN}.json": b"{}"}}).start() as hub:
+        place.use(hub)
+        message = place.fails()
+    assert "the repository has ***.json" in message

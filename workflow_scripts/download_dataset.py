@@ -1,0 +1,26 @@
+"""Rule download_dataset: fetch a data set from the hub, or one file from the web."""
+
+from __future__ import annotations
+
+import argparse
+
+from othink_mr1.data.download.arguments import add_download_arguments, patience_of
+from othink_mr1.data.download.sources import download_dataset
+from othink_mr1.errors import UserError, run_entry_point
+from othink_mr1.study.json_argument import parse_json
+from othink_mr1.study.sources import HubSource, Source, UrlSource
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--source", required=True, help="the source's settings, as JSON")
+    add_download_arguments(parser)
+    arguments = parser.parse_args()
+    source = parse_json(Source, arguments.source, "--source")
+    if not isinstance(source, HubSource | UrlSource):
+        raise UserError(f"--source: must be of kind hub or url, got {source.kind}")
+    download_dataset(source, arguments.output, arguments.lock, patience_of(arguments))
+
+
+if __name__ == "__main__":
+    run_entry_point(main)

@@ -1,0 +1,90 @@
+"""What is tried again, how often and after how long."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import tenacity
+
+from othink_mr1.data.download.secrets import without_secrets
+from othink_mr1.errors import UserError
+
+Thing = TypeVar("Thing")
+
+LONGEST_WAIT_SECONDS = 60.0
+# The hub counts requests in windows of five minutes; a server that wants longer than that is given up.
+LONGEST_ASKED_SECONDS = 300.0
+
+
+class Interrupted(Exception):
+    """An attempt failed for a reason that may pass.
+
+    asked: seconds that the server wants us to wait. gained: the attempt brought a good piece of the file.
+    """
+
+    def __init__(self, reason: str, asked: float = 0.0, gained: bool = False) -> None:
+        super().__init__(reason)
+        self.asked, self.gained = asked, gained
+
+
+class Refused(Exception):
+    """An attempt failed for a reason that will not pass: what, and what to do."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """attempts: in a row without a gain. By default a failing server is given up after 1 to 4 minutes."""
+
+    attempts: int = 6
+    first_wait_seconds: float = 1.0
+
+    def retry(self, what: str, attempt: Callable[[], Thing]) -> Thing:
+        """The attempt's value; it is repeated while it raises Interrupted, UserError when patience ends."""
+        growing = tenacity.wait_exponential_jitter(
+            multiplier=self.first_wait_seconds, max=LONGEST_WAIT_SECONDS, jitter=self.first_wait_seconds
+        )
+
+        def wait(state: tenacity.RetryCallState) -> float:
+            return max(growing(state), _interruption(state).asked)
+
+        def say(state: tenacity.RetryCallState) -> None:
+            seconds = state.next_action.sleep if state.next_action else 0.0
+            line = f"download {what}: {_interruption(state)}; next try in {seconds:.1f} s"
+            print(without_secrets(line), file=sys.stderr, flush=True)
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(Interrupted),
+            stop=_fruitless(self.attempts),
+            wait=wait,
+            before_sleep=say,
+            reraise=True,
+        )
+        try:
+            return retrying(attempt)
+        except Refused as error:
+            raise UserError(f"{what}: {error}") from None
+        except Interrupted as error:
+            raise UserError(
+                f"{what}: {error} ({self.attempts} attempts); start it again later, what is complete is kept"
+            ) from None
+
+
+def _interruption(state: tenacity.RetryCallState) -> Interrupted:
+    error = state.outcome.exception() if state.outcome else None
+    assert isinstance(error, Interrupted)
+    return error
+
+
+def _fruitless(attempts: int) -> Callable[[tenacity.RetryCallState], bool]:
+    """Stop after so many attempts in a row without a gain: 12 GB over a poor line break off more often."""
+    failures = 0
+
+    def stop(state: tenacity.RetryCallState) -> bool:
+        nonlocal failures
+        failures = 0 if _interruption(state).gained else failures + 1
+        return failures >= attempts
+
+    return stop

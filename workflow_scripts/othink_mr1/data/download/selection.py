@@ -1,0 +1,59 @@
+"""Which of a repository's files are fetched: those that a pattern asks for, and never code or pickles."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]
+
+from othink_mr1.data.download.listing import Wanted, is_safe
+from othink_mr1.errors import UserError
+
+# Weights as safetensors and the texts beside them.
+BACKBONE_FILES = ("*.safetensors", "*.json", "*.txt", "*.jinja")
+BACKBONE_NEEDS = ("config.json", "*.safetensors")
+# The only kinds that are ever fetched, whatever the patterns say: none of them can run.
+_IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+_ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz")
+_TEXTS = (".json", ".jsonl", ".txt", ".md", ".csv")
+_KINDS = {
+    "dataset": (".parquet", *_TEXTS, *_IMAGES, *_ARCHIVES),
+    "model": (".safetensors", ".jinja", ".parquet", *_TEXTS, *_IMAGES, *_ARCHIVES),
+}
+NAMED = 8
+
+
+def names_one_file(pattern: str) -> bool:
+    """Whether a pattern is a file's name, without wildcards: then that file must be there."""
+    return not any(letter in pattern for letter in "*?[") and not pattern.endswith("/")
+
+
+def select_paths(wanted: Wanted, paths: Sequence[str]) -> list[str]:
+    """The paths to fetch, sorted. UserError if there is none, or if a name leads out of the folder."""
+    asked = sorted(filter_repo_objects(paths, allow_patterns=list(wanted.patterns)))
+    harmless = [path for path in asked if path.lower().endswith(_KINDS[wanted.repository_type])]
+    if refused := sorted(set(asked) - set(harmless)):
+        line = f"download {wanted}: {_some(refused)} left out, as neither data nor safetensors"
+        print(line, file=sys.stderr, flush=True)
+    if not harmless:
+        raise UserError(
+            f"{wanted}: no file to fetch matches {', '.join(wanted.patterns)}; the repository has "
+            f"{_some(sorted(paths)) or 'no files'}; correct `files`"
+        )
+    for pattern in wanted.needed:
+        if not any(filter_repo_objects(harmless, allow_patterns=pattern)):
+            raise UserError(
+                f"{wanted}: has no {pattern} (only {_some(harmless)}); is it the right repository?"
+            )
+    for path in harmless:
+        if not is_safe(path):
+            raise UserError(
+                f"{wanted}: refused, as it lists the file name {path!r}; do not use this repository"
+            )
+    return harmless
+
+
+def _some(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
+    return ", ".join(ascii(path)[1:-1] for path in paths[:NAMED]) + more

@@ -1,0 +1,72 @@
+"""The lock file: which commit a branch stood for when it was first downloaded.
+
+`downloads.lock.json` maps "<type>/<owner>/<name>@<written revision>" to {"commit": <40 hex digits>}. It is
+meant to be committed to git, so that everybody's `revision: main` is the same data. It is checked by every
+download and is no part of any identity.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from othink_mr1.errors import UserError
+from othink_mr1.study.artefacts import write_json
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+GUARD_SECONDS = 60.0
+
+
+def lock_key(repository_type: str, repository: str, revision: str) -> str:
+    """The entry's name, e.g. dataset/owner/name@main."""
+    return f"{repository_type}/{repository}@{revision}"
+
+
+def read_lock(path: Path) -> dict[str, dict[str, str]]:
+    """All entries; {} if there is no lock file yet. UserError if it is damaged."""
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise UserError(f"{path}: is no JSON ({error}); restore it with git, or delete it") from None
+    if not isinstance(entries, dict):
+        raise UserError(f"{path}: must be a JSON object; restore it with git, or delete it")
+    for key, entry in entries.items():
+        commit = entry.get("commit") if isinstance(entry, dict) else None
+        if not isinstance(commit, str) or not COMMIT.fullmatch(commit):
+            raise UserError(
+                f"{path}: entry {key} does not name a commit of 40 digits; restore it with git, or delete it"
+            )
+    return entries
+
+
+def locked_commit(path: Path, key: str) -> str | None:
+    """The commit that the entry names; None if there is no such entry."""
+    return read_lock(path).get(key, {}).get("commit")
+
+
+def agree(path: Path, key: str, commit: str) -> None:
+    """Add an entry, or compare with the one that is there: UserError if that names another commit."""
+    # Imported here, as the Snakefile only reads.
+    from filelock import FileLock, Timeout
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(f".{path.name}.guard"), timeout=GUARD_SECONDS):
+            entries = read_lock(path)
+            locked = entries.get(key, {}).get("commit")
+            if locked is None:
+                write_json(path, {**entries, key: {"commit": commit}})
+    except Timeout:
+        raise UserError(f"{path}: another process keeps it locked; try again") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); make its folder writable") from None
+    if locked not in (None, commit):
+        raise UserError(
+            f"{key}: moved since it was first downloaded, from commit {locked} ({path}) to {commit}; in "
+            f"config.yaml write `revision: {locked}` to keep the data or `revision: {commit}` to change it"
+        )
