@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from othink_mr1.data.prepare import prepare_dataset
+from othink_mr1.data.row_to_example import RowLimits
 from othink_mr1.errors import run_entry_point
 from othink_mr1.study.artefacts import MANIFEST
 
@@ -15,11 +16,39 @@ def main() -> None:
     parser.add_argument("--form", required=True, choices=("parquet", "prompts"), help="of the raw set")
     parser.add_argument("--raw", required=True, type=Path, nargs="+", help="raw folders, or their manifests")
     parser.add_argument("--output", required=True, type=Path, help="folder to fill")
-    parser.add_argument("--max-pixels", required=True, type=int, help="larger images are shrunk")
-    parser.add_argument("--expect-rows", type=int, help="another number of rows is an error")
+    parser.add_argument("--max-pixels", required=True, type=_count, help="larger images are shrunk")
+    parser.add_argument(
+        "--max-prompt-tokens", required=True, type=_count, help="rows with longer prompts are unusable"
+    )
+    parser.add_argument(
+        "--largest-unusable-share", required=True, type=_share, help="of training rows; more is an error"
+    )
+    parser.add_argument("--expect-rows", type=_count, help="another number of rows is an error")
+    parser.add_argument("--threads", type=_count, default=1, help="the result does not depend on it")
     arguments = parser.parse_args()
-    raw = [path.parent if path.name == MANIFEST else path for path in arguments.raw]
-    prepare_dataset(arguments.form, raw, arguments.output, arguments.max_pixels, arguments.expect_rows)
+    prepare_dataset(
+        arguments.form,
+        [path.parent if path.name == MANIFEST else path for path in arguments.raw],
+        arguments.output,
+        RowLimits(arguments.max_pixels, arguments.max_prompt_tokens),
+        arguments.largest_unusable_share,
+        arguments.expect_rows,
+        arguments.threads,
+    )
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise ValueError(text)
+    return share
 
 
 if __name__ == "__main__":

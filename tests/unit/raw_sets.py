@@ -2,11 +2,21 @@
 
 import io
 import json
+import tarfile
 import zipfile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
+
+from othink_mr1.study.artefacts import MANIFEST, finish_folder
+
+
+def finished(folder):
+    """The raw folder with a manifest, as a download leaves it."""
+    if not (folder / MANIFEST).exists():
+        finish_folder(folder)
+    return folder
 
 
 def picture(size=(8, 6), mode="RGB", form="PNG", colour=None):
@@ -46,9 +56,20 @@ def prompt_row(image_path="./images/superCLEVR_new_025000.png", gold=4, question
 
 
 def write_zip(path, members):
-    """members: name -> bytes."""
+    """members: name or ZipInfo -> bytes, or pairs of them."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w") as archive:
-        for name, data in members.items():
+        for name, data in members.items() if isinstance(members, dict) else members:
             archive.writestr(name, data)
+    return path
+
+
+def write_tar(path, members, mode="w:gz"):
+    """members: name or TarInfo -> bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, mode) as archive:
+        for name, data in members.items():
+            member = name if isinstance(name, tarfile.TarInfo) else tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
     return path

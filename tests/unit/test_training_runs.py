@@ -30,7 +30,6 @@ from othink_mr1.modeling.tokenizer import END_OF_MESSAGE
 from othink_mr1.study.artefacts import read_manifest
 from othink_mr1.study.execution import GenerationExecution
 from othink_mr1.study.runs import RunDescription
-from othink_mr1.training.examples import Examples
 from othink_mr1.training.pretraining import mixture_order, pretrain_backbone
 from othink_mr1.training.runs import train_grpo_run, train_sft_run
 from othink_mr1.training.supervised import make_lessons, supervised_backward
@@ -219,18 +218,8 @@ def test_sft_learns_the_target_alone(tiny: Tiny) -> None:
 def test_wrong_trainer_and_missing_examples_are_errors(tiny: Tiny, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"train_sft\.py takes sft"):
         train_sft_run(description(grpo_settings()), execution(), tmp_path, tiny.folder, tmp_path / "run")
-    with pytest.raises(UserError, match=r"none\.parquet: no such examples file"):
+    with pytest.raises(UserError, match=r"none\.parquet: there is no such file"):
         train("sft", tiny, tmp_path / "none.parquet", tmp_path / "run")
-
-
-def test_examples_by_index(tmp_path: Path) -> None:
-    many = [Example(str(n), b"x", f"q{n}", str(n), None) for n in range(150)]  # three row groups
-    write_examples(many, tmp_path / "e.parquet")
-    examples = Examples(tmp_path / "e.parquet")
-    assert len(examples) == 150
-    assert [examples[n] for n in (149, 0, 63, 64, 128)] == [many[n] for n in (149, 0, 63, 64, 128)]
-    with pytest.raises(IndexError):
-        examples[150]
 
 
 def test_pretraining_makes_a_backbone_that_trains_and_answers(examples_file: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -31,7 +32,7 @@ CHUNK = 64
 class Example:
     """One question about one picture.
 
-    image: PNG or JPEG that Pillow opens as RGB; gold: the answer's text without tags, e.g. `145°`, `7`;
+    image: PNG or JPEG, to be read as RGB; gold: the answer's text without tags, e.g. `145°`, `7`;
     reasoning: text without <think> tags, or None where the set has none.
     """
 
@@ -55,18 +56,28 @@ def write_examples(examples: Iterable[Example], path: Path) -> int:
 
 def read_examples(path: Path) -> Iterator[Example]:
     """Yield the examples of a prepared set in order, a few in memory at a time. UserError if it is none."""
+    with prepared_set_errors(path), pq.ParquetFile(path) as file:
+        check_schema(file, path)
+        for batch in file.iter_batches(batch_size=CHUNK):
+            for row in batch.to_pylist():
+                yield Example(**row)
+
+
+def check_schema(file: pq.ParquetFile, path: Path) -> None:
+    """UserError if the columns are not those of a prepared set."""
+    if not file.schema_arrow.equals(SCHEMA):
+        raise UserError(f"{path}: is no prepared set; its columns are {', '.join(file.schema_arrow.names)}")
+
+
+@contextmanager
+def prepared_set_errors(path: Path) -> Iterator[None]:
+    """Turn what pyarrow raises on a missing or damaged file into a UserError that says how to mend it."""
     try:
-        with pq.ParquetFile(path) as file:
-            if not file.schema_arrow.equals(SCHEMA):
-                raise UserError(f"{path}: is no prepared set; its columns are {file.schema_arrow.names}")
-            for batch in file.iter_batches(batch_size=CHUNK):
-                for row in batch.to_pylist():
-                    yield Example(**row)
+        yield
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file; prepare the set first") from None
-    except pa.ArrowInvalid as error:
-        raise UserError(f"{path}: is no readable parquet file ({_first_line(error)})") from None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"{path}: is damaged ({reason}); delete its folder and run snakemake to prepare it again"
+        ) from None

@@ -1,104 +1,132 @@
-"""Preparation: from either raw form to the one schema of examples.py, real and rendered sets alike."""
+"""Preparation: from either raw form to the one schema of examples.parquet, real and rendered sets alike.
+
+Test rows are never dropped. Training rows that cannot be used are left out, counted and listed; too many
+of them stop the preparation.
+"""
 
 from __future__ import annotations
 
-import re
+import sys
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 from othink_mr1.data.examples import EXAMPLES_FILE, Example, write_examples
-from othink_mr1.data.images import UnusableImage, bounded_image
+from othink_mr1.data.in_order import in_order
+from othink_mr1.data.parquet_rows import count_parquet_rows, parquet_files, read_parquet_rows
 from othink_mr1.data.progress import Progress
-from othink_mr1.data.raw_forms import RawRow, parquet_files, read_parquet_rows, read_prompt_rows
+from othink_mr1.data.prompt_rows import read_prompt_rows
+from othink_mr1.data.raw_rows import RawRow
+from othink_mr1.data.row_to_example import RowLimits, UnusableRow, row_to_example
+from othink_mr1.data.unusable_rows import UNUSABLE_FILE, UnusableRows
 from othink_mr1.errors import UserError
-from othink_mr1.study.artefacts import finish_folder, start_folder
+from othink_mr1.study.artefacts import finish_folder, start_folder, verify_folder
 
 Form = Literal["parquet", "prompts"]
 
-_ANSWER = re.compile(r"\s*<answer>(.*?)</answer>\s*", re.DOTALL)
-_THINK = re.compile(r"\s*<think>(.*?)</think>\s*", re.DOTALL)
-_TAG = re.compile(r"</?(?:answer|think)>")
-
-
-class UnusableRow(ValueError):
-    """A row that gives no example; the message is the reason."""
+# Bytes of images that are read ahead of their turn.
+READ_AHEAD = 64 * 2**20
 
 
 def prepare_dataset(
-    form: Form, raw: Sequence[Path], out: Path, max_pixels: int, expect_rows: int | None
+    form: Form,
+    raw: Sequence[Path],
+    out: Path,
+    limits: RowLimits,
+    largest_unusable_share: float,
+    expect_rows: int | None = None,
+    threads: int = 1,
 ) -> int:
     """Prepare a set into `out`/examples.parquet and finish the folder with a manifest; returns the rows.
 
     form: `parquet` (training sets) or `prompts` (R1-V's jsonl, images in the same or another raw folder).
-    max_pixels: larger images are shrunk. expect_rows: the number that the set must have, None if unknown.
-    UserError if a row cannot be used (rows are never dropped in silence), or if their number is another one.
+    largest_unusable_share: of a training set's rows, 0 to 1. expect_rows: the number that the raw set must
+    have, None if unknown. The result does not depend on `threads`.
+    UserError if a raw file is damaged, if the set has another number of rows, if a test row cannot be used,
+    or too many training rows; `out`/unusable_rows.csv then lists them.
     """
     started = time.perf_counter()
+    raw = list(dict.fromkeys(raw))
+    for folder in raw:
+        verify_folder(folder)
     start_folder(out)
+    rows, expected = _raw_rows(form, raw, expect_rows)
+    progress = Progress(f"prepare {out.name}", expected)
+    # Memory: the pictures in the threads' hands, READ_AHEAD, and a row group on its way out.
+    attempts = in_order(
+        lambda numbered: _attempt(*numbered, limits),
+        enumerate(progress.over(rows)),
+        threads,
+        weight=lambda numbered: len(numbered[1].image or b""),
+        most_weight=READ_AHEAD,
+    )
+    most = largest_unusable_share if form == "parquet" else 0.0
     where = ", ".join(map(str, raw))
-    rows: Iterator[RawRow]
-    if form == "parquet":
-        rows = read_parquet_rows([file for folder in raw for file in parquet_files(folder)])
-    else:
-        rows = read_prompt_rows(raw)
-    examples = _examples(Progress(f"prepare {out.name}", expect_rows).over(rows), max_pixels, where)
-    count = write_examples(examples, out / EXAMPLES_FILE)
-    if count == 0 or (expect_rows is not None and count != expect_rows):
-        (out / EXAMPLES_FILE).unlink()
-        raise UserError(f"{where}: has {count} rows, expected {expect_rows or 'some'}; is it the right set?")
+    report = UnusableRows(out / UNUSABLE_FILE)
+    try:
+        count = write_examples(_judged(attempts, report, most, expect_rows, where), out / EXAMPLES_FILE)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error}); make room on that disk and try again") from None
+    if report.counts:
+        print(f"{where}: {report.counts.total()} rows left out: {report.summary()}", file=sys.stderr)
     finish_folder(
         out,
         form=form,
-        max_pixels=max_pixels,
+        max_pixels=limits.max_pixels,
+        max_prompt_tokens=limits.max_prompt_tokens,
+        largest_unusable_share=largest_unusable_share,
+        raw_rows=count + report.counts.total(),
         rows=count,
+        unusable=dict(sorted(report.counts.items())),
+        threads=threads,
         wall_seconds=round(time.perf_counter() - started, 3),
     )
     return count
 
 
-def example_of(row: RawRow, number: int, max_pixels: int) -> Example:
-    """One raw row as an example. UnusableRow with the reason."""
-    if not row.image:
-        raise UnusableRow("no image")
-    if not row.question or not row.question.strip():
-        raise UnusableRow("no question")
+def _raw_rows(
+    form: Form, raw: Sequence[Path], expect_rows: int | None
+) -> tuple[Iterator[RawRow], int | None]:
+    """The rows, and how many there will be as far as is known."""
+    if form == "prompts":
+        return read_prompt_rows(raw), expect_rows
+    files = [file for folder in raw for file in parquet_files(folder)]
+    return read_parquet_rows(files), count_parquet_rows(files)
+
+
+def _attempt(number: int, row: RawRow, limits: RowLimits) -> tuple[int, str, Example | UnusableRow]:
+    """Number and place of a row, and what came of it."""
     try:
-        image = bounded_image(row.image, max_pixels)
-    except UnusableImage as error:
-        raise UnusableRow(str(error)) from error
-    gold = _inner(_ANSWER, row.solution, "solution")
-    if gold is None:
-        raise UnusableRow("no answer")
-    return Example(f"{number:06d}", image, row.question, gold, _inner(_THINK, row.thinking, "thinking"))
+        return number, row.where, row_to_example(row, number, limits)
+    except UnusableRow as error:
+        return number, row.where, error
 
 
-def _examples(rows: Iterator[RawRow], max_pixels: int, where: str) -> Iterator[Example]:
-    """Examples of the rows; all rows are looked at, so that one message counts all that is wrong."""
-    reasons: Counter[str] = Counter()
-    first = ""
-    for number, row in enumerate(rows):
-        try:
-            example = example_of(row, number, max_pixels)
-        except UnusableRow as error:
-            first = first or row.where
-            reasons[str(error)] += 1
-            continue
-        yield example
-    if reasons:
-        counts = ", ".join(f"{count} × {reason}" for reason, count in sorted(reasons.items()))
-        raise UserError(f"{where}: {reasons.total()} rows cannot be used ({counts}; first: {first})")
-
-
-def _inner(tag: re.Pattern[str], text: str | None, what: str) -> str | None:
-    """The text within the tag, or all of it where it has no tag; None if there is none."""
-    if text is None:
-        return None
-    match = tag.fullmatch(text)
-    inner = (match[1] if match else text).strip()
-    # `<answer> 1 </answer> <answer> 2 </answer>`, half a tag, a <think> in the answer …
-    if _TAG.search(inner):
-        raise UnusableRow(f"{what} with stray tags")
-    return inner or None
+def _judged(
+    attempts: Iterator[tuple[int, str, Example | UnusableRow]],
+    report: UnusableRows,
+    most: float,
+    expect_rows: int | None,
+    where: str,
+) -> Iterator[Example]:
+    """The examples. After the last one the set is judged: an error here leaves no examples file behind."""
+    count = 0
+    with report.opened():
+        for number, place, outcome in attempts:
+            count += 1
+            if isinstance(outcome, UnusableRow):
+                report.add(number, place, str(outcome))
+            else:
+                yield outcome
+    unusable = report.counts.total()
+    if unusable > most * count:
+        allowed = f"at most {most:.2%} may be left out" if most else "none may be left out"
+        raise UserError(
+            f"{where}: {unusable} of {count} rows cannot be used, {allowed} ({report.summary()}); "
+            f"{report.path} lists them"
+        )
+    if unusable == count or (expect_rows is not None and count != expect_rows):
+        raise UserError(
+            f"{where}: has {count} rows, expected {expect_rows or 'usable ones'}; is it the right set?"
+        )

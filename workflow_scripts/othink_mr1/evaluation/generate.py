@@ -9,6 +9,7 @@ from transformers import Qwen2VLForConditionalGeneration
 
 from othink_mr1.data.examples import Example
 from othink_mr1.data.progress import Progress
+from othink_mr1.data.stored_examples import StoredExamples
 from othink_mr1.evaluation.generation_task import GenerationTask
 from othink_mr1.modeling.backbone import load_backbone
 from othink_mr1.modeling.decoding import decode, greedy
@@ -17,7 +18,6 @@ from othink_mr1.modeling.processor import Qwen2VLProcessor, stop_tokens
 from othink_mr1.modeling.prompts import PromptMaker, fill_template
 from othink_mr1.study.artefacts import finish_folder, start_folder, write_text
 from othink_mr1.study.execution import GenerationExecution
-from othink_mr1.training.examples import Examples
 from othink_mr1.training.optimisation import autocast
 
 
@@ -35,7 +35,7 @@ def generate_answers(
         output = Path(task.output)
         start_folder(output)
         stopwatch = Stopwatch(execution)
-        examples = Examples(Path(task.examples))
+        examples = StoredExamples(Path(task.examples))
         chosen = [examples[index] for index in range(len(examples))]
         progress = Progress(f"{run_name} on {task.name}", len(chosen))
         completions = answer(model, processor, chosen, task, execution.batch_size, precision, progress)

@@ -8,13 +8,21 @@ from pydantic import Field
 
 from othink_mr1.study.execution import Execution
 from othink_mr1.study.sources import Backbone, Source
-from othink_mr1.study.strict import Count, Name, PromptTemplate, Strict
+from othink_mr1.study.strict import Count, Fraction, Name, PromptTemplate, Strict
 
 
 class Preparation(Strict):
     """What every source goes through on its way to the common schema."""
 
     max_pixels: Count = Field(description="larger images are shrunk to this many pixels")
+    max_prompt_tokens: Count = Field(
+        2048,
+        description="a training row is left out, never truncated, if its image's tokens and its question's "
+        "UTF-8 bytes (no byte-level tokenizer makes more tokens of them) exceed this",
+    )
+    largest_unusable_share: Fraction = Field(
+        0.005, description="share of training rows that may be unusable; beyond it the preparation fails"
+    )
 
 
 class Task(Strict):

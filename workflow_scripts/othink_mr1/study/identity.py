@@ -56,9 +56,16 @@ def data_identity(config: StudyConfig, name: str) -> dict[str, Any]:
     """What determines a prepared set."""
     return {
         "source": raw_identity(config, name),
-        "preparation": written(config.preparation),
+        "preparation": _preparation_identity(config),
         "version": versions.PREPARATION,
     }
+
+
+def _preparation_identity(config: StudyConfig) -> dict[str, Any]:
+    """The settings that a prepared set's rows depend on: not the threshold, which lets it be made or not."""
+    values = written(config.preparation)
+    values.pop("largest_unusable_share", None)
+    return values
 
 
 def backbone_identity(config: StudyConfig, name: str) -> dict[str, Any]:

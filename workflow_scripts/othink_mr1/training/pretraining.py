@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from othink_mr1.data.stored_examples import StoredExamples
 from othink_mr1.errors import UserError
 from othink_mr1.modeling.backbone import save_checkpoint
 from othink_mr1.modeling.device import Stopwatch, use_device
@@ -23,7 +24,6 @@ from othink_mr1.study.execution import TrainingExecution
 from othink_mr1.study.methods import SFT
 from othink_mr1.study.sources import SmallBackbone
 from othink_mr1.training.data_order import example_indices
-from othink_mr1.training.examples import Examples
 from othink_mr1.training.supervised import COLUMNS, Lesson, make_lessons, train_supervised
 from othink_mr1.training.training_log import TrainingLog
 
@@ -46,7 +46,7 @@ def pretrain_backbone(
     use_device(execution)
     start_folder(output)
     stopwatch = Stopwatch(execution)
-    examples = {name: Examples(path) for name, path in example_files.items()}
+    examples = {name: StoredExamples(path) for name, path in example_files.items()}
     tokenizer = train_tokenizer(_texts(settings, examples), settings.vocabulary_size)
     processor = new_processor(tokenizer)
     model = new_small_backbone(settings, tokenizer).to(execution.device)
@@ -88,7 +88,7 @@ def mixture_order(settings: SmallBackbone, sizes: Mapping[str, int]) -> list[tup
     return mixture
 
 
-def _texts(settings: SmallBackbone, examples: Mapping[str, Examples]) -> list[str]:
+def _texts(settings: SmallBackbone, examples: Mapping[str, StoredExamples]) -> list[str]:
     """Prompts and targets as the model will see them."""
     return [
         text

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from othink_mr1.data.stored_examples import StoredExamples
 from othink_mr1.errors import UserError
 from othink_mr1.modeling.backbone import load_backbone
 from othink_mr1.modeling.device import Stopwatch, use_device
@@ -20,7 +21,6 @@ from othink_mr1.study.runs import RunDescription
 from othink_mr1.training import grpo, supervised
 from othink_mr1.training.checkpoints import checkpoint_saver
 from othink_mr1.training.data_order import example_indices
-from othink_mr1.training.examples import Examples
 from othink_mr1.training.training_log import TrainingLog
 
 
@@ -33,7 +33,7 @@ def train_sft_run(
         raise UserError(f"run {run.name}: its trainer is {settings.trainer}; train_sft.py takes sft")
     with _run_folder(run, execution, output):
         model, processor = load_backbone(backbone, execution.attention, execution.device)
-        examples = Examples(examples_file)
+        examples = StoredExamples(examples_file)
         maker = PromptMaker(model, processor)
 
         def lessons_of(step: int) -> list[supervised.Lesson]:
@@ -56,7 +56,7 @@ def train_grpo_run(
         raise UserError(f"run {run.name}: its trainer is {settings.trainer}; train_grpo.py takes grpo")
     with _run_folder(run, execution, output):
         model, processor = load_backbone(backbone, execution.attention, execution.device)
-        examples = Examples(examples_file)
+        examples = StoredExamples(examples_file)
         maker = PromptMaker(model, processor)
 
         def questions_of(rollout: int) -> list[grpo.Question]:

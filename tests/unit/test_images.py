@@ -1,0 +1,169 @@
+"""Pictures on their way into a prepared set: what is kept, changed and refused; and their tokens."""
+
+import io
+import zlib
+
+import pytest
+from PIL import Image
+from raw_sets import picture
+
+from othink_mr1.data import images
+from othink_mr1.data.image_tokens import image_tokens
+from othink_mr1.data.images import Picture, UnusableImage, bounded_image, decoded
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG"])
+def test_fitting_pictures_keep_their_bytes(form):
+    data = picture((40, 30), form=form)
+    assert bounded_image(data, 1200) == Picture(data, 40, 30)
+    assert bounded_image(data, 1199).data != data
+
+
+def test_an_opaque_alpha_channel_stays_and_a_transparent_spot_does_not():
+    image = Image.new("RGBA", (40, 30), (200, 100, 50, 255))
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    assert bounded_image(stream.getvalue(), 1200).data == stream.getvalue()
+    assert decoded(stream.getvalue()).getpixel((0, 0)) == (200, 100, 50)
+    image.putpixel((3, 3), (200, 100, 50, 0))
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    bounded = bounded_image(stream.getvalue(), 1200).data
+    assert bounded != stream.getvalue()
+    assert decoded(bounded).getpixel((3, 3)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize(
+    ("size", "max_pixels"), [((400, 100), 10_000), ((30, 4000), 1000), ((1, 99), 9), ((7, 7), 1)]
+)
+def test_large_pictures_are_shrunk_with_their_aspect(size, max_pixels):
+    bounded = bounded_image(picture(size), max_pixels)
+    width, height = decoded(bounded.data).size
+    assert (bounded.width, bounded.height) == (width, height)
+    assert width * height <= max_pixels
+    if size == (400, 100):
+        assert (width, height) == (200, 50)
+
+
+def test_a_picture_too_long_for_the_model_is_unusable():
+    assert decoded(bounded_image(picture((5, 1000)), 10_000).data).size == (5, 1000)
+    with pytest.raises(UnusableImage, match="over 200 times"):
+        bounded_image(picture((5, 1001)), 10_000)
+    # 2 x 408 pixels when it is shrunk.
+    with pytest.raises(UnusableImage, match="over 200 times"):
+        bounded_image(picture((30, 5000)), 1000)
+
+
+def test_only_formats_that_are_pixels_are_read(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "page.eps")
+    with pytest.raises(UnusableImage):
+        bounded_image((tmp_path / "page.eps").read_bytes(), 1000)
+
+
+def test_shrunk_sides_are_rounded_down():
+    assert decoded(bounded_image(picture((100, 90)), 1000).data).size == (33, 30)
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "expected"),
+    [
+        ("L", 200, 200),
+        ("1", 1, 255),
+        ("P", 0, 0),
+        ("LA", (0, 0), 255),  # transparent: white shows
+        ("RGBA", (0, 0, 0, 0), 255),
+        ("RGBA", (0, 0, 0, 51), 204),
+        ("I;16", 200 * 256, 200),
+    ],
+)
+def test_odd_modes_become_rgb(mode, colour, expected):
+    data = bounded_image(picture(mode=mode, colour=colour), 1000).data
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.mode == "RGB"
+        assert image.getpixel((0, 0)) == (expected,) * 3
+
+
+def test_a_transparent_colour_of_an_rgb_picture_becomes_white():
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 6), (1, 2, 3)).save(stream, "PNG", transparency=(1, 2, 3))
+    assert decoded(bounded_image(stream.getvalue(), 1000).data).getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_other_formats_become_png():
+    data = bounded_image(picture(form="BMP"), 1000).data
+    assert data.startswith(b"\x89PNG")
+
+
+def test_enormous_pictures_are_refused_before_decoding():
+    data = bytearray(picture())
+    data[16:24] = (20_000).to_bytes(4, "big") * 2
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    with pytest.raises(UnusableImage, match="image above 50000000 pixels"):
+        bounded_image(bytes(data), 1000)
+    data[16:24] = (8_000).to_bytes(4, "big") * 2
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    with pytest.raises(UnusableImage, match="image above 50000000 pixels"):
+        bounded_image(bytes(data), 1000)
+
+
+def test_large_files_are_refused_before_they_are_opened(monkeypatch):
+    data = picture()
+    monkeypatch.setattr(images, "LARGEST_FILE", len(data))
+    assert bounded_image(data, 1000).data == data
+    with pytest.raises(UnusableImage, match=f"^image file above {len(data)} bytes$"):
+        bounded_image(data + b"!", 1000)
+
+
+def test_a_file_with_more_in_it_than_a_picture_is_written_anew():
+    data = picture() + bytes(2**20 + 8 * 6 * 6)
+    bounded = bounded_image(data, 1000)
+    assert len(bounded.data) < 1000
+    assert decoded(bounded.data).tobytes() == decoded(data).tobytes()
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "BMP", "TIFF"])
+def test_cut_off_pictures_are_told_from_other_bytes(form):
+    noise = Image.effect_noise((40, 30), 90).convert("RGB")
+    stream = io.BytesIO()
+    noise.save(stream, form)
+    data = stream.getvalue()
+    bounded_image(data, 10_000)
+    with pytest.raises(UnusableImage, match=r"^truncated image$"):
+        bounded_image(data[: len(data) * 2 // 3], 10_000)
+    with pytest.raises(UnusableImage, match=r"^unreadable image$"):
+        bounded_image(bytes(reversed(data)), 10_000)
+
+
+def test_image_tokens_are_those_of_the_processor():
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
+
+    sides = [
+        1,
+        2,
+        13,
+        14,
+        15,
+        27,
+        28,
+        41,
+        42,
+        43,
+        55,
+        56,
+        57,
+        112,
+        224,
+        333,
+        480,
+        633,
+        2048,
+        3583,
+        3585,
+        9000,
+    ]
+    for width in sides:
+        for height in sides:
+            if max(width, height) <= 200 * min(width, height):
+                rows, columns = smart_resize(height, width, max_pixels=12_845_056)
+                assert image_tokens(width, height) == rows * columns / 28**2, (width, height)
+    assert image_tokens(480, 320) == 17 * 11

@@ -1,0 +1,128 @@
+"""Training sets: which files and columns are read, and which are refused."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from raw_sets import picture, training_row, write_parquet
+
+from othink_mr1.data import parquet_files as bounds
+from othink_mr1.data.parquet_rows import count_parquet_rows, parquet_files, read_parquet_rows
+from othink_mr1.errors import UserError
+
+
+def test_parquet_rows_come_in_the_order_of_the_files(tmp_path):
+    write_parquet(tmp_path, [training_row(n) for n in range(40)], "train-00000-of-00002.parquet")
+    write_parquet(tmp_path, [training_row(n) for n in range(40, 50)], "train-00001-of-00002.parquet")
+    rows = list(read_parquet_rows(parquet_files(tmp_path)))
+    assert [row.question for row in rows] == [f"What is {n} ?" for n in range(50)]
+    assert rows[-1].where == "train-00001-of-00002.parquet row 9"
+
+
+def test_only_the_training_split_is_read(tmp_path):
+    write_parquet(tmp_path, [training_row(1)], "test-00000-of-00001.parquet")
+    assert [path.name for path in parquet_files(tmp_path)] == ["test-00000-of-00001.parquet"]
+    write_parquet(tmp_path, [training_row(2)])
+    write_parquet(tmp_path / ".cache", [training_row(3)])
+    assert [path.name for path in parquet_files(tmp_path)] == ["train-00000-of-00001.parquet"]
+
+
+def test_plain_binary_images_and_missing_thinking_are_read(tmp_path):
+    row = {"image": picture(), "problem": "a", "solution": "b"}
+    (read,) = read_parquet_rows(parquet_files(write_parquet(tmp_path, [row])))
+    assert read.image == picture()
+    assert read.thinking is None
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (
+            {"image": b"x", "question": "a", "solution": "b"},
+            "has no column 'problem'; its columns are image, ",
+        ),
+        ({"image": "x.png", "problem": "a", "solution": "b"}, "column 'image' is string, not an image"),
+        ({"image": b"x", "problem": "a", "solution": 7}, "column 'solution' is int64, not text"),
+    ],
+)
+def test_wrong_columns_are_named(tmp_path, row, message):
+    with pytest.raises(UserError, match=message):
+        list(read_parquet_rows(parquet_files(write_parquet(tmp_path, [row]))))
+
+
+def test_broken_parquet_and_empty_folders_are_refused(tmp_path):
+    with pytest.raises(UserError, match="has no parquet file"):
+        parquet_files(tmp_path)
+    path = write_parquet(tmp_path, [training_row()]) / "data/train-00000-of-00001.parquet"
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(UserError, match="is no readable parquet file"):
+        list(read_parquet_rows([path]))
+
+
+def test_a_row_that_is_no_utf8_does_not_stop_the_others(tmp_path):
+    texts = pa.array([b"caf\xe9", b"caf\xc3\xa9", None], pa.binary()).view(pa.string())
+    table = pa.table({"image": [picture()] * 3, "problem": texts, "solution": ["1", "2", "3"]})
+    pq.write_table(table, tmp_path / "train.parquet")
+    rows = list(read_parquet_rows([tmp_path / "train.parquet"]))
+    assert [row.question for row in rows] == ["caf\udce9", "café", None]
+
+
+def test_rows_of_all_files_are_counted(tmp_path):
+    for name, rows in (("train-0.parquet", 250), ("train-1.parquet", 3)):
+        write_parquet(tmp_path, [training_row(n) for n in range(rows)], name)
+    assert count_parquet_rows(parquet_files(tmp_path)) == 253
+    assert len(list(read_parquet_rows(parquet_files(tmp_path)))) == 253
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "message"),
+    [
+        ("MOST_ROWS", 4, "declares 5 rows, at most 4"),
+        ("LARGEST_ROW_GROUP", 100, "row group 0 declares"),
+        ("LARGEST_FOOTER_TEXT", 3, "is no readable parquet file"),
+        ("MOST_FOOTER_ENTRIES", 2, "is no readable parquet file"),
+    ],
+)
+def test_absurd_files_are_refused(tmp_path, monkeypatch, limit, value, message):
+    files = parquet_files(write_parquet(tmp_path, [training_row(n) for n in range(5)]))
+    assert len(list(read_parquet_rows(files))) == 5
+    monkeypatch.setattr(bounds, limit, value)
+    with pytest.raises(UserError, match=message):
+        list(read_parquet_rows(files))
+
+
+def test_a_bomb_is_refused_by_what_it_declares(tmp_path):
+    """300 MB of zeros in a file of some ten thousand bytes."""
+    table = pa.table({"image": [bytes(100 * 2**20)] * 3, "problem": ["a"] * 3, "solution": ["b"] * 3})
+    pq.write_table(table, tmp_path / "train.parquet", compression="zstd", use_dictionary=False)
+    del table
+    with pytest.raises(UserError, match=r"row group 0 declares 3\d{8} bytes, in a file of \d{5};"):
+        list(read_parquet_rows([tmp_path / "train.parquet"]))
+
+
+def test_a_large_row_group_is_read_a_few_rows_at_a_time(tmp_path, monkeypatch):
+    (path,) = parquet_files(write_parquet(tmp_path, [training_row(n) for n in range(5)]))
+    with bounds.readable_parquet(path) as file:
+        sizes = [batch.num_rows for batch in bounds.bounded_batches(file, ["image"])]
+        assert sizes == [5]
+        monkeypatch.setattr(bounds, "BYTES_AT_ONCE", 2 * file.metadata.row_group(0).total_byte_size)
+        sizes = [batch.num_rows for batch in bounds.bounded_batches(file, ["image"])]
+        assert sizes == [2, 2, 1]
+
+
+def test_a_column_twice_is_refused(tmp_path):
+    columns = [pa.array([b"x"]), pa.array(["a"]), pa.array(["b"]), pa.array(["c"])]
+    pq.write_table(
+        pa.table(columns, names=["image", "problem", "solution", "solution"]), tmp_path / "a.parquet"
+    )
+    with pytest.raises(UserError, match="has several columns 'solution'"):
+        list(read_parquet_rows([tmp_path / "a.parquet"]))
+
+
+def test_damaged_pages_are_one_line(tmp_path):
+    (path,) = parquet_files(write_parquet(tmp_path, [training_row(n) for n in range(5)]))
+    data = bytearray(path.read_bytes())
+    data[4:60] = b"\xff" * 56
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="is no readable parquet file") as caught:
+        list(read_parquet_rows([path]))
+    assert "\n" not in str(caught.value)

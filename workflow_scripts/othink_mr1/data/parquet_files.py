@@ -1,0 +1,75 @@
+"""Parquet files from the network: opened within bounds, read a few rows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from othink_mr1.errors import UserError
+
+READ_BUFFER = 2**20
+# The file's own description of itself (schema, row groups): what its texts and lists may take.
+LARGEST_FOOTER_TEXT = 16 * 2**20
+MOST_FOOTER_ENTRIES = 1_000_000
+MOST_ROWS = 10_000_000
+LARGEST_ROW_GROUP = 4 * 2**30  # bytes, unpacked; the hub's have some ten million
+# Unpacked bytes per stored byte; pictures, which make up the files, are compressed already.
+LARGEST_RATIO = 100
+RATIO_FREE = 256 * 2**20
+MOST_ROWS_AT_ONCE = 32
+# A column's dictionary may repeat one long value in every row; with it, so many bytes at once are allowed.
+BYTES_AT_ONCE = 256 * 2**20
+
+
+@contextmanager
+def readable_parquet(path: Path) -> Iterator[pq.ParquetFile]:
+    """Open a parquet file. UserError, for what is done within the block too, if it is damaged or absurd."""
+    try:
+        with pq.ParquetFile(
+            path,
+            # Pages are read as they are needed; by default a whole row group would be held.
+            pre_buffer=False,
+            buffer_size=READ_BUFFER,
+            thrift_string_size_limit=LARGEST_FOOTER_TEXT,
+            thrift_container_size_limit=MOST_FOOTER_ENTRIES,
+        ) as file:
+            _check(file.metadata, path)
+            yield file
+    except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path}: is no readable parquet file ({reason}); download it again") from None
+
+
+def bounded_batches(file: pq.ParquetFile, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the file's rows in order, so few at a time that no row group can fill the memory."""
+    for group in range(file.num_row_groups):
+        rows = BYTES_AT_ONCE // max(1, file.metadata.row_group(group).total_byte_size)
+        at_once = max(1, min(MOST_ROWS_AT_ONCE, rows))
+        yield from file.iter_batches(batch_size=at_once, row_groups=[group], columns=list(columns))
+
+
+def image_column_fits(kind: pa.DataType) -> bool:
+    """Whether a column can be of images: their bytes, or a struct that holds them, as `datasets` writes."""
+    if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
+        kind = kind.field("bytes").type
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+
+
+def _check(metadata: pq.FileMetaData, path: Path) -> None:
+    if metadata.num_rows > MOST_ROWS:
+        raise UserError(
+            f"{path}: declares {metadata.num_rows} rows, at most {MOST_ROWS}; do not use this file"
+        )
+    stored = path.stat().st_size
+    for group in range(metadata.num_row_groups):
+        # The whole group: asking for a single column's size ends the process if the file is damaged.
+        unpacked = metadata.row_group(group).total_byte_size
+        if not 0 <= unpacked <= min(LARGEST_ROW_GROUP, max(RATIO_FREE, LARGEST_RATIO * stored)):
+            raise UserError(
+                f"{path}: row group {group} declares {unpacked} bytes, in a file of {stored}; "
+                "do not use this file"
+            )

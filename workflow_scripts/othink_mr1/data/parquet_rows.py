@@ -1,0 +1,93 @@
+"""Training sets: parquet files with the columns image, problem, solution and sometimes thinking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from othink_mr1.data.parquet_files import bounded_batches, image_column_fits, readable_parquet
+from othink_mr1.data.raw_rows import RawRow
+from othink_mr1.errors import UserError
+
+REQUIRED_COLUMNS = ("image", "problem", "solution")
+OPTIONAL_COLUMNS = ("thinking",)
+
+
+def parquet_files(folder: Path) -> list[Path]:
+    """The training split's files in order. UserError if there are none."""
+    files = [
+        path
+        for path in sorted(folder.rglob("*.parquet"))
+        # The hub client keeps its notes in a hidden folder.
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    if not files:
+        raise UserError(f"{folder}: has no parquet file; download or render the set again")
+    # A repository that has several splits names their files by them (`test-00000-of-00001.parquet`).
+    return [path for path in files if path.name.startswith("train")] or files
+
+
+def count_parquet_rows(files: Sequence[Path]) -> int:
+    """The rows that the files declare. UserError if one is unreadable."""
+    rows = 0
+    for path in files:
+        with readable_parquet(path) as file:
+            rows += file.metadata.num_rows
+    return rows
+
+
+def read_parquet_rows(files: Sequence[Path]) -> Iterator[RawRow]:
+    """Yield the rows of parquet files with `datasets` image columns; a few rows in memory at a time.
+
+    UserError if a file is unreadable, is absurd in size, or lacks a column.
+    """
+    for path in files:
+        with readable_parquet(path) as file:
+            columns = _columns(file.schema_arrow, path)
+            number = 0
+            for batch in bounded_batches(file, columns):
+                images = _images(batch.column("image"))
+                texts = {name: _texts(batch.column(name)) for name in columns if name != "image"}
+                for row in range(batch.num_rows):
+                    yield RawRow(
+                        where=f"{path.name} row {number}",
+                        image=images[row].as_py() or None,
+                        question=texts["problem"][row],
+                        solution=texts["solution"][row],
+                        thinking=texts["thinking"][row] if "thinking" in texts else None,
+                    )
+                    number += 1
+
+
+def _columns(schema: pa.Schema, path: Path) -> list[str]:
+    missing = [name for name in REQUIRED_COLUMNS if name not in schema.names]
+    if missing:
+        raise UserError(f"{path}: has no column {missing[0]!r}; its columns are {', '.join(schema.names)}")
+    columns = [name for name in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS) if name in schema.names]
+    for name in columns:
+        if schema.names.count(name) > 1:
+            raise UserError(f"{path}: has several columns {name!r}; is it the right set?")
+        kind = schema.field(name).type
+        if name == "image":
+            fits, expected = image_column_fits(kind), "an image"
+        else:
+            fits, expected = pa.types.is_string(kind) or pa.types.is_large_string(kind), "text"
+        if not fits:
+            raise UserError(f"{path}: column {name!r} is {kind}, not {expected}; is it the right set?")
+    return columns
+
+
+def _images(column: pa.Array) -> pa.Array:
+    return pc.struct_field(column, "bytes") if pa.types.is_struct(column.type) else column
+
+
+def _texts(column: pa.Array) -> list[str | None]:
+    # Not column.to_pylist(), which stops at the first row that is no UTF-8.
+    kind = pa.large_binary() if pa.types.is_large_string(column.type) else pa.binary()
+    return [
+        None if value is None else value.decode("utf-8", "surrogateescape")
+        for value in column.cast(kind).to_pylist()
+    ]

@@ -1,0 +1,94 @@
+"""One raw row as an example, or the reason why it gives none."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from othink_mr1.data.examples import Example
+from othink_mr1.data.image_tokens import image_tokens
+from othink_mr1.data.images import UnusableImage, bounded_image
+from othink_mr1.data.raw_rows import RawRow
+
+LARGEST_TEXT = 2**20  # characters of a question, an answer or a reasoning
+
+_ANSWER = re.compile(r"\s*<answer>(.*?)</answer>\s*", re.DOTALL)
+_THINK = re.compile(r"\s*<think>(.*?)</think>\s*", re.DOTALL)
+_TAG = re.compile(r"</?(?:answer|think)>")
+# Qwen2-VL's own tokens all look so: `<|image_pad|>`, `<|im_end|>`. The tokenizer takes them in any text at
+# their word; a further <|image_pad|>, for one, stops the training for want of a picture.
+_CONTROL_TOKEN = re.compile(r"<\|\w+\|>")
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+class UnusableRow(ValueError):
+    """A row that gives no example; the message is the reason, the same text for all rows of its kind."""
+
+
+@dataclass(frozen=True)
+class RowLimits:
+    """max_pixels: larger images are shrunk. max_prompt_tokens: rows with longer prompts are unusable."""
+
+    max_pixels: int
+    max_prompt_tokens: int
+
+
+def row_to_example(row: RawRow, number: int, limits: RowLimits) -> Example:
+    """The example of a raw row; its id is the row's number in the raw set. UnusableRow with the reason."""
+    if not row.image:
+        raise UnusableRow("no image")
+    if not row.question or not row.question.strip():
+        raise UnusableRow("no question")
+    for text, what in ((row.question, "question"), (row.solution, "answer"), (row.thinking, "reasoning")):
+        _check_text(text or "", what)
+    gold = _inner(_ANSWER, row.solution or "", "answer")
+    if gold is None:
+        raise UnusableRow("no answer")
+    reasoning = _inner(_THINK, row.thinking or "", "reasoning")
+    # Before the picture is decoded, which is what takes the time.
+    text_tokens = _most_tokens(row.question)
+    _check_prompt(text_tokens, limits)
+    try:
+        picture = bounded_image(row.image, limits.max_pixels)
+    except UnusableImage as error:
+        raise UnusableRow(str(error)) from error
+    _check_prompt(image_tokens(picture.width, picture.height) + text_tokens, limits)
+    return Example(f"{number:06d}", picture.data, row.question, gold, reasoning)
+
+
+def _check_text(text: str, what: str) -> None:
+    if len(text) > LARGEST_TEXT:
+        raise UnusableRow(f"{what} above {LARGEST_TEXT} characters")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UnusableRow(f"{what} is no UTF-8") from error
+    if _CONTROL_CHARACTER.search(text):
+        raise UnusableRow(f"control character in the {what}")
+    if _CONTROL_TOKEN.search(text):
+        raise UnusableRow(f"control token in the {what}")
+
+
+def _most_tokens(text: str) -> int:
+    """The most tokens that a byte-level tokenizer makes of a text: one for each byte.
+
+    Qwen's normalises the text first (NFC), which makes a few characters longer.
+    """
+    return max(len(text.encode()), len(unicodedata.normalize("NFC", text).encode()))
+
+
+def _check_prompt(tokens: int, limits: RowLimits) -> None:
+    if tokens > limits.max_prompt_tokens:
+        raise UnusableRow(f"prompt above {limits.max_prompt_tokens} tokens")
+
+
+def _inner(tag: re.Pattern[str], text: str, what: str) -> str | None:
+    """The text within the tag, or all of it where it has no tag; None if there is none."""
+    match = tag.fullmatch(text)
+    inner = (match[1] if match else text).strip()
+    if _TAG.search(inner):
+        # `<answer> 1 </answer> <answer> 2 </answer>`; or half a tag, a <think> in the answer …
+        several = what == "answer" and text.count("<answer>") > 1
+        raise UnusableRow("several answers" if several else f"{what} with stray tags")
+    return inner or None
