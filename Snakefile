@@ -34,6 +34,7 @@ include: "rules/report.smk"
 
 
 if workflow.is_main_process:
+    study.check_downloads()
     study.write_plans(scripts)
 
 

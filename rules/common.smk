@@ -1,5 +1,8 @@
 # What all rules share: which python runs, and how wildcards are bounded.
 
+from othink_mr1.study import versions
+from othink_mr1.study.workflow import DOWNLOAD_LOCK
+
 put_own_python_on_path()
 
 
@@ -10,7 +13,9 @@ wildcard_constraints:
     data_set="|".join(study.data_sets),
     backbone="|".join(study.backbones),
     tested_task="|".join(study.tested_tasks),
-    sets="|".join(study.disjoint_sets()),
+    pair="|".join(study.leak_pairs),
+    leaks_version=str(versions.LEAKS),
+    task="|".join(study.config.tasks),
     study="|".join(study.config.studies),
     figure=r"figure\d+",
 

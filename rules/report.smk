@@ -17,7 +17,7 @@ rule collect_study:
     input:
         plan="<results>/plans/{study}.json",
         scores=lambda wildcards: ancient(study.scores(wildcards.study)),
-        disjoint=lambda wildcards: ancient(study.disjoint_reports(wildcards.study)),
+        leaks=lambda wildcards: ancient(study.leak_reports(wildcards.study)),
     output:
         csv="<results>/{study}.csv",
         made_of="<results>/made_of/{study}.json",

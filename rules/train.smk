@@ -20,8 +20,9 @@ rule download_backbone:
         "../envs/analysis.yaml"
     params:
         backbone=lambda wildcards: study.backbone_json(wildcards.backbone),
+        lock=DOWNLOAD_LOCK,
     shell:
-        "python workflow_scripts/download_backbone.py --backbone {params.backbone:q}"
+        "python workflow_scripts/download_backbone.py --backbone {params.backbone:q} --lock {params.lock}"
         " --output $(dirname {output}) > {log} 2>&1"
 
 

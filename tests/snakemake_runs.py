@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
@@ -34,10 +34,18 @@ def copy_repository(target: Path) -> Path:
 
 
 def run_snakemake(
-    checkout: Path, arguments: Sequence[str], timeout: float = 120, path: str | None = None
+    checkout: Path,
+    arguments: Sequence[str],
+    timeout: float = 120,
+    path: str | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run `.venv/bin/snakemake` as a user does: nothing activated, only its own folder known."""
+    """Run `.venv/bin/snakemake` as a user does: nothing activated, only its own folder known.
+
+    variables: of the environment, besides PATH and HOME.
+    """
     environment = {"PATH": path or os.environ["PATH"], "HOME": os.environ.get("HOME", str(checkout))}
+    environment |= variables or {}
     return subprocess.run(
         [str(Path(sys.executable).parent / "snakemake"), *arguments],
         cwd=checkout,

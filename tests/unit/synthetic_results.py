@@ -11,6 +11,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from othink_mr1.data.examples import Example, write_examples
+from othink_mr1.data.leaks import Leak, write_leaks
 from othink_mr1.scoring.answers import Answer
 from othink_mr1.scoring.scores import score_answers, write_scores
 from othink_mr1.scoring.task_scorers import load_scorer
@@ -94,6 +95,7 @@ class SyntheticResults:
             "scores": scores,
             "answers": answers,
             "examples": f"data/{tested_on}/examples.parquet",
+            "leaks": self._leaks(trained_on, tested_on) if trained_on else None,
         }
 
     def runs(self, steps: int = 200) -> None:
@@ -131,6 +133,17 @@ class SyntheticResults:
             self.evaluation("grpo", "geometry", "geometry", seed, accuracy, weights=(alpha, beta))
             for seed in self.seeds
         ]
+
+    def _leaks(self, trained_on: str, tested_on: str) -> str:
+        """The report of a pair: one shared item and two near ones within a task, none across."""
+        path = f"data/leaks/{trained_on}--{tested_on}-1.csv"
+        found = ["same", "near", "near"] if trained_on == tested_on else []
+        leaks = [
+            Leak(trained_on, tested_on, example.id, "000000", kind, 0, "same", "How many ?", "How many ?")
+            for example, kind in zip(self.examples[tested_on], found, strict=False)
+        ]
+        write_leaks(self.root / path, leaks)
+        return path
 
     def _plan(self, exhibit, plan):
         path = self.root / "plans" / f"{exhibit}.json"

@@ -67,6 +67,25 @@ def test_seeds_are_pooled(results):
     assert single_seeds(frame[frame.seed == "42"]).empty  # one seed alone is the pooled row itself
 
 
+def test_items_that_the_run_was_trained_on_are_counted(results):
+    frame = collect(results, "same_task")
+    base, trained = frame[frame.method == "base"], frame[frame.method != "base"]
+    assert base.shared_items.isna().all()
+    assert base.near_shared_items.isna().all()
+    singles, together = trained[trained.seed != "all"], trained[trained.seed == "all"]
+    assert set(zip(singles.shared_items, singles.near_shared_items, strict=True)) == {(1, 2)}
+    assert set(zip(together.shared_items, together.near_shared_items, strict=True)) == {(2, 4)}  # as items
+    across = collect(results, "cross_task")
+    assert across[across.method != "base"].shared_items.eq(0).all()
+
+
+def test_an_absent_leak_report_is_one_line(results):
+    plan = json.loads((results / "plans/same_task.json").read_text())
+    plan["evaluations"] = [plan["evaluations"][-1] | {"leaks": "data/leaks/none.csv"}]
+    with pytest.raises(UserError, match=r"none\.csv: there is no such file; let snakemake look for leaks"):
+        collect_study(StudyPlan.model_validate(plan), results)
+
+
 def test_paper_values_stand_beside_ours(results):
     def paper(study, column="paper_accuracy"):
         frame = pooled(collect(results, study))

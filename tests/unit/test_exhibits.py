@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,12 +17,15 @@ from PIL import Image
 from synthetic_results import SyntheticResults
 
 from othink_mr1.data.examples import Example, read_examples, write_examples
+from othink_mr1.data.leaks import Leak, write_leaks
 from othink_mr1.errors import UserError, run_entry_point
 from othink_mr1.exhibits import figure1, figure2, figure3, figure4, figure5, figure6, figure7, figure8
-from othink_mr1.exhibits.cases import find_cases
+from othink_mr1.exhibits.case_panels import draw_cases
+from othink_mr1.exhibits.cases import cases_frame, find_cases
 from othink_mr1.exhibits.collect import collect_study
 from othink_mr1.exhibits.figure_inputs import FigureInputs
 from othink_mr1.exhibits.frames import read_study, write_frame
+from othink_mr1.exhibits.leaks_note import leaks_note
 from othink_mr1.exhibits.output import write_figure
 from othink_mr1.exhibits.plan_files import RunsPlan, StudiesPlan, StudyPlan, read_plan
 from othink_mr1.exhibits.reward_curves import collect_reward_curves
@@ -231,7 +235,7 @@ def same_task_frame(**accuracies):
         }
         for method, accuracy in accuracies.items()
     ]
-    columns = ["step", "format_weight", "kl_weight", "kl_schedule", "paper_accuracy"]
+    columns = ["step", "format_weight", "kl_weight", "kl_schedule", "paper_accuracy", "shared_items"]
     return pd.DataFrame(rows).assign(**dict.fromkeys(columns, float("nan")))
 
 
@@ -253,6 +257,64 @@ def test_table1_marks():
     missing = markdown(table1(same_task_frame(base=0.4, grpo_d=0.5)))
     assert "| SFT | – | – |" in missing
     assert "| base | <u>40.00</u> [35.0–45.0] | – |" in missing
+
+
+LEAKS = "test items that also stand in the training set: "
+
+
+def test_notes_say_what_the_runs_were_trained_on(results, seeds):
+    own = "visual counting 1 of 12 (2 near), geometry reasoning 1 of 12 (2 near)"
+    table = table1(read_study(results / "same_task.csv"))
+    assert f"\nT{LEAKS[1:]}{own}.  \n" in markdown(table)
+    assert f"\n% T{LEAKS[1:]}{own}.\n" in latex(table)
+    for number in (1, 4, 6):
+        # Of several seeds the items are the same.
+        assert f"{LEAKS}geometry reasoning 1 of 12 (2 near)" in said(
+            FIGURES[number].draw(inputs(seeds, number))
+        )
+    across = said(FIGURES[7].draw(inputs(seeds, 7)))
+    assert f"{LEAKS}VC → GR 0 of 12 (0 near), GR → VC 0 of 12 (0 near)" in across
+    base = read_study(results / "same_task.csv").query("method == 'base'")
+    assert LEAKS.capitalize() not in markdown(table1(base))
+
+
+def said(figure):
+    """The lines of a figure's subtitle as one text: where they are broken depends on the width."""
+    return " ".join(figure.chart.to_dict()["title"]["subtitle"])
+
+
+def test_a_note_counts_the_items_of_one_seed(seeds):
+    frame = read_study(seeds / "same_task.csv")
+    assert leaks_note(frame.iloc[::-1]) == [
+        f"{LEAKS}geometry reasoning 1 of 12 (2 near), visual counting 1 of 12 (2 near)"
+    ]
+    assert leaks_note(frame[frame.method == "base"]) == []
+
+
+@pytest.mark.parametrize(
+    ("picture", "question", "leak", "words"),
+    [
+        ("same", "same", "same", "it also stands in the training set"),
+        ("near", "same", "near", "the training set has a picture that looks alike, with the same question"),
+        ("same", "other", "", ")"),
+    ],
+)
+def test_cases_say_whether_the_methods_were_trained_on_them(
+    picture, question, leak, words, results, tmp_path
+):
+    plan = json.loads((results / "plans/figure3.json").read_text())
+    (case, *_) = find_cases(StudiesPlan.model_validate(plan), results, ["sft"])
+    found = Leak("a", "b", case.example.id, "0", picture, 0, question, "q", "q")
+    write_leaks(tmp_path / "leaks.csv", [replace(found, test_id="another"), found])
+    for entry in plan["studies"][0]["evaluations"]:
+        entry["leaks"] = str(tmp_path / "leaks.csv")
+    (case, *_) = cases = find_cases(StudiesPlan.model_validate(plan), results, ["sft"])
+    assert case.leak == leak
+    assert set(cases_frame([case]).in_training_set) == {leak}
+    text = json.dumps(draw_cases(cases[:1], lambda _: "", results).to_dict(), ensure_ascii=False)
+    where = f"(test item {case.example.id}"
+    shown = text[text.index(where) + len(where) :]
+    assert shown.replace("\\n", " ").startswith(f"; {words})" if leak else words)
 
 
 def test_table1_of_the_paper(results):

@@ -93,7 +93,7 @@ def of(method: str, task: str = "") -> Callable[[str], bool]:
         ({"execution": {"train": {"micro_batch": "2"}}}, lambda name: False),
         ({"results": "elsewhere"}, lambda name: False),
         (
-            {"sources": {"r1v_geoqa_prompts": {"url": "https://mirror.example/prompts.jsonl"}}},
+            {"sources": {"r1v_geoqa_prompts": {"base_url": "https://mirror.example"}}},
             lambda name: False,
         ),
     ],

@@ -50,7 +50,7 @@ def test_miniature_has_the_same_runs(checkout: Path) -> None:
     assert result.returncode == 0, result.stderr
     counts = job_counts(result.stdout)
     assert training_jobs(counts) == 15
-    assert "download_source" not in counts
+    assert "download_dataset" not in counts
     assert "results/mini/cross_task.csv" in result.stdout
 
 

@@ -44,7 +44,8 @@ def test_every_rule_runs_in_time(smoke: Finished) -> None:
     assert smoke.process.returncode == 0, smoke.process.stdout[-4000:] + smoke.process.stderr[-4000:]
     rules = set(run_snakemake(smoke.checkout, [*SMOKE, "--list-rules"]).stdout.split())
     ran = set(job_counts(smoke.process.stdout + smoke.process.stderr)) - {"total"}
-    assert rules - ran == {"download_source", "download_backbone"}  # what is rendered is not downloaded
+    # What is rendered is not downloaded.
+    assert rules - ran == {"download", "download_dataset", "download_backbone"}
     assert smoke.seconds < SECONDS
 
 

@@ -18,6 +18,10 @@ _PAD = 10
 _MOST_LINES = 12  # of a completion
 _MOST_QUESTION_LINES = 4
 _BOLD = 1.06  # how much wider bold letters are
+_ALSO_IN_TRAINING = {
+    "same": "it also stands in the training set",
+    "near": "the training set has a picture that looks alike, with the same question",
+}
 _RIGHT, _WRONG = "#00694E", "#A64B00"
 
 
@@ -42,8 +46,10 @@ def _draw_case(canvas: Canvas, y: float, case: Case, heading: str, where: Path) 
     width = WIDTH - _LEFT
     question = shortened(wrapped(f"Question: {case.example.question}", width, SIZE), _MOST_QUESTION_LINES)
     below = canvas.text(_LEFT, y, question)
+    where_else = f"; {_ALSO_IN_TRAINING[case.leak]}" if case.leak else ""
     gold = shortened(
-        wrapped(f"Gold answer: {case.example.gold}   (test item {case.example.id})", width, SIZE), 3
+        wrapped(f"Gold answer: {case.example.gold}   (test item {case.example.id}{where_else})", width, SIZE),
+        3,
     )
     below = canvas.text(_LEFT, below + 3, gold, colour=QUIET) + 10
     return max(y + _IMAGE, _draw_completions(canvas, below, case.shown))

@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from othink_mr1.data.examples import Example, read_examples
+from othink_mr1.data.leaks import read_leaks
 from othink_mr1.errors import UserError
 from othink_mr1.exhibits.collect import read_scores
 from othink_mr1.exhibits.plan_files import EvaluationEntry, StudiesPlan
@@ -41,6 +42,7 @@ class Case:
     example: Example | None
     shown: tuple[Shown, ...] = ()
     missing: str = ""
+    leak: str = ""  # if the methods were trained on it: "same" picture and question, or "near"
 
 
 def rule_line() -> str:
@@ -78,6 +80,7 @@ def cases_frame(cases: Sequence[Case]) -> pd.DataFrame:
         "id",
         "question",
         "gold",
+        "in_training_set",
         "method",
         "r1v_correct",
         "completion",
@@ -96,6 +99,7 @@ def cases_frame(cases: Sequence[Case]) -> pd.DataFrame:
                     "id": case.example.id,
                     "question": visible(case.example.question),
                     "gold": visible(case.example.gold),
+                    "in_training_set": case.leak,
                     "method": shown.method,
                     "r1v_correct": int(shown.correct),
                     "completion": visible(shown.completion),
@@ -125,7 +129,14 @@ def _case(
         for method in methods
         if (entry := found[method]) is not None
     ]
-    return Case(trained_on, tested_on, example, tuple(shown))
+    return Case(trained_on, tested_on, example, tuple(shown), leak=_leak(results, winner, example.id))
+
+
+def _leak(results: Path, entry: EvaluationEntry, example_id: str) -> str:
+    """How the item stands in the training set: "same", "near", or "" if it does not."""
+    leaks = read_leaks(results / entry.leaks) if entry.leaks is not None else []
+    found = (leak.picture for leak in leaks if leak.test_id == example_id and leak.question == "same")
+    return next(found, "")
 
 
 def _evaluation(

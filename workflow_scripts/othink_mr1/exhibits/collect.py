@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from othink_mr1.data.leaks import count_leaks, read_leaks
 from othink_mr1.errors import UserError
 from othink_mr1.exhibits.frames import ALL_SEEDS, STUDY_COLUMNS
 from othink_mr1.exhibits.paper_numbers import paper_accuracy, paper_backbone, paper_format_accuracy
@@ -27,6 +28,7 @@ _POINT = [
     "kl_schedule",
 ]
 _WEIGHTS = ("format_weight", "kl_weight")
+_SHARED = ("shared_items", "near_shared_items")
 # In a sweep the paper's number of one point says nothing about its neighbours.
 _SWEEPS = ("format_weight_sweep", "kl_weight_sweep")
 
@@ -46,8 +48,10 @@ def collect_study(plan: StudyPlan, results: Path) -> pd.DataFrame:
             raise UserError(
                 f"{results / entry.scores}: scores other items of {entry.tested_on} than {results / file}"
             )
-        rows.append(_row(entry, scores))
-    frame = pd.DataFrame(rows).astype({"step": "float64", **dict.fromkeys(_WEIGHTS, "float64")})
+        rows.append(_row(entry, scores) | _shared_items(entry, results))
+    frame = pd.DataFrame(rows).astype(
+        {"step": "float64", **dict.fromkeys(_WEIGHTS, "float64"), **dict.fromkeys(_SHARED, "Int64")}
+    )
     frame["order"] = range(len(frame))
     frame = pd.concat([frame, *_pooled_rows(frame)], ignore_index=True).sort_values("order", kind="stable")
     frame = _with_accuracies(frame)
@@ -78,7 +82,7 @@ def read_scores(path: Path, task: str) -> pd.DataFrame:
 
 def _row(entry: EvaluationEntry, scores: pd.DataFrame) -> dict[str, Any]:
     return {
-        **entry.model_dump(exclude={"scores", "answers", "examples"}),
+        **entry.model_dump(exclude={"scores", "answers", "examples", "leaks"}),
         "trained_on": entry.trained_on or "",
         "kl_schedule": entry.kl_schedule or "",
         "seed": "" if entry.seed is None else str(entry.seed),
@@ -87,6 +91,14 @@ def _row(entry: EvaluationEntry, scores: pd.DataFrame) -> dict[str, Any]:
         "r1v_correct": int(scores.r1v_correct.sum()),
         "format_ok": int(scores.format_ok.sum()),
     }
+
+
+def _shared_items(entry: EvaluationEntry, results: Path) -> dict[str, Any]:
+    """How many of the test items the run was trained on; nothing for the backbone, which was not."""
+    if entry.leaks is None:
+        return dict.fromkeys(_SHARED)
+    counts = count_leaks(read_leaks(results / entry.leaks))
+    return {"shared_items": counts.same, "near_shared_items": counts.near}
 
 
 def _pooled_rows(frame: pd.DataFrame) -> list[pd.DataFrame]:
@@ -105,6 +117,7 @@ def _pooled_rows(frame: pd.DataFrame) -> list[pd.DataFrame]:
             run="",
             seeds=len(seeds),
             items=seeds["items"].sum(),
+            **{name: seeds[name].sum(min_count=len(seeds)) for name in _SHARED},
             r1v_correct=seeds.r1v_correct.sum(),
             format_ok=seeds.format_ok.sum(),
             r1v_minimum=accuracies.min(),

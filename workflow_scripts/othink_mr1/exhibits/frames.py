@@ -13,7 +13,8 @@ from othink_mr1.study.artefacts import write_text
 ALL_SEEDS = "all"
 
 # One row per evaluation, and where there are several seeds one more with seed "all": counts added up.
-# Accuracies are in 0..1, low and high the 95 % Wilson interval; step is empty for a final checkpoint.
+# Accuracies are in 0..1, low and high the 95 % Wilson interval. Empty: step for a final checkpoint, shared
+# items for the untrained backbone.
 STUDY_COLUMNS = (
     "backbone",
     "method",
@@ -28,6 +29,8 @@ STUDY_COLUMNS = (
     "kl_schedule",
     "seeds",
     "items",
+    "shared_items",  # of the items, those that stand in the run's training set: picture and question
+    "near_shared_items",  # those that do nearly: a picture that looks alike, the same question
     "r1v_correct",
     "r1v_accuracy",
     "r1v_low",

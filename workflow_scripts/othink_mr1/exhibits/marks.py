@@ -9,6 +9,7 @@ import altair as alt
 import pandas as pd
 
 from othink_mr1.exhibits.frames import pooled, single_seeds
+from othink_mr1.exhibits.leaks_note import leaks_note
 from othink_mr1.exhibits.output import AnyChart
 from othink_mr1.exhibits.text import wrapped
 from othink_mr1.exhibits.theme import INK, QUIET, SIZE, method_colour, method_label, method_shape, task_label
@@ -64,11 +65,12 @@ def paper_line(frame: pd.DataFrame, what: str, value: str = "paper_accuracy") ->
 
 
 def caption(frame: pd.DataFrame, *more: str) -> list[str]:
-    """The subtitle: which backbone, how many items and seeds; then what the figure adds."""
+    """The subtitle: which backbone, items and seeds; what the figure adds; what the runs were trained on."""
     backbones = ", ".join(dict.fromkeys(frame.backbone))
     sizes = {str(task): int(rows["items"].min()) for task, rows in frame.groupby("tested_on", sort=False)}
     items = ", ".join(f"{number} test items of {task_label(task)}" for task, number in sizes.items())
-    return ["; ".join(part for part in (f"ours: {backbones}", items, _seeds(frame)) if part), *more]
+    ours = "; ".join(part for part in (f"ours: {backbones}", items, _seeds(frame)) if part)
+    return [ours, *more, *leaks_note(frame)]
 
 
 def titled(title: str, lines: list[str], width: float) -> alt.Title:

@@ -35,11 +35,17 @@ class _ScriptSafe(json.JSONEncoder):
         return super().encode(o).replace("<", "\\u003c")
 
 
+def as_svg(chart: AnyChart) -> str:
+    """The chart as the text of an svg file; the same chart gives the same text."""
+    svg: str = vl_convert.vegalite_to_svg(chart.to_json(), vl_version=VEGALITE_VERSION)
+    return svg
+
+
 def write_figure(figure: Figure, stem: Path) -> None:
     """Write stem.csv, stem.svg, stem.png and stem.html, each atomically. The html needs no network."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     write_frame(stem.with_name(f"{stem.name}.csv"), figure.data)
-    svg = vl_convert.vegalite_to_svg(figure.chart.to_json(), vl_version=VEGALITE_VERSION)
+    svg = as_svg(figure.chart)
     write_text(stem.with_name(f"{stem.name}.svg"), svg)
     # From the svg: a second run of Vega would take as long as the first.
     with written_aside(stem.with_name(f"{stem.name}.png")) as aside:

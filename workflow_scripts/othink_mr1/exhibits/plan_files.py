@@ -33,6 +33,7 @@ class EvaluationEntry(_Entry):
     scores: str
     answers: str
     examples: str
+    leaks: str | None = Field(description="the test items that the run was trained on; None for the backbone")
 
 
 class StudyPlan(_Entry):
@@ -79,6 +80,46 @@ class RunsPlan(_Entry):
     """What runs.csv and reward_curves.csv are made of. Empty when the study trains nothing."""
 
     runs: list[RunEntry]
+
+
+class LeaksPair(_Entry):
+    """A training and a test set."""
+
+    train_task: str
+    test_task: str
+    leaks: str
+
+
+class LeaksPlan(_Entry):
+    """What leaks.csv is made of."""
+
+    pairs: list[LeaksPair]
+
+
+class DataSet(_Entry):
+    """A task's training or test set."""
+
+    source: str = Field(description="its name in the config")
+    settings: dict[str, Any] = Field(description="the source's, as in the config")
+    folder: str
+    raw: list[str] = Field(description="the folders of its raw files")
+
+
+class Prompts(_Entry):
+    """The texts around the questions."""
+
+    train: str
+    test: str
+
+
+class DataCardPlan(_Entry):
+    """What a task's data card is made of."""
+
+    task: str
+    train: DataSet
+    test: DataSet
+    prompts: Prompts
+    leaks: str
 
 
 Plan = TypeVar("Plan", bound=_Entry)

@@ -127,10 +127,12 @@ def _notes(frame: pd.DataFrame) -> tuple[str, ...]:
         dict.fromkeys(f"{row.paper_backbone} ({row.paper_version})" for row in _printed(frame))
     )
     tasks = ", ".join(f"{task_letters(task)}: {task_label(task)}" for task in dict.fromkeys(frame.tested_on))
+    ours, *leaks = caption(frame)
     return (
-        f"{tasks}. {'. '.join(caption(frame))}. Brackets: 95 % Wilson intervals.",
+        f"{tasks}. {ours}. Brackets: 95 % Wilson intervals.",
         f"The paper's values are of its own backbone, {papers}. Accuracy by the published scorer (r1v).",
         "Bold: best of the column; underlined: strongest baseline.",
+        *(f"{line[0].upper()}{line[1:]}." for line in leaks),
     )
 
 

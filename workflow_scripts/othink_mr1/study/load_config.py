@@ -42,7 +42,7 @@ _ALLOWED = {
 }
 
 # Exhibits that are no study: `results/<name>.csv` is theirs.
-RESERVED_EXHIBITS = ("runs", "reward_curves", "claims")
+RESERVED_EXHIBITS = ("runs", "reward_curves", "claims", "leaks")
 
 # What a pattern means to a user.
 _PATTERNS = {

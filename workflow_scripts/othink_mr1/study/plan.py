@@ -18,13 +18,9 @@ from typing import Any
 from othink_mr1.study import versions
 from othink_mr1.study.artefacts import write_json
 from othink_mr1.study.config import StudyConfig
-from othink_mr1.study.identity import (
-    backbone_identity,
-    data_identity,
-    digest,
-    generation_identity,
-    raw_identity,
-)
+from othink_mr1.study.data_plan import LEAKS, data_card, data_card_plan, leaks_plan
+from othink_mr1.study.folders import examples_file, leaks_file, tested_task
+from othink_mr1.study.identity import digest
 from othink_mr1.study.methods import GRPO, ConstantKL
 from othink_mr1.study.runs import Run, all_runs, grid_runs
 
@@ -61,26 +57,6 @@ class Evaluation:
         return self.run.name if self.step is None else f"{self.run.name}-step{self.step}"
 
 
-def raw_folder(config: StudyConfig, source: str) -> str:
-    """The folder of a source's raw files."""
-    return f"raw/{source}-{digest(raw_identity(config, source))}"
-
-
-def data_folder(config: StudyConfig, source: str) -> str:
-    """The folder of a prepared set."""
-    return f"data/{source}-{digest(data_identity(config, source))}"
-
-
-def backbone_folder(config: StudyConfig, backbone: str) -> str:
-    """The folder of a backbone."""
-    return f"backbones/{backbone}-{digest(backbone_identity(config, backbone))}"
-
-
-def tested_task(config: StudyConfig, task: str) -> str:
-    """A task with what determines its test answers, `geometry-1a2b3c4d5e`: the answers' folder's name."""
-    return f"{task}-{digest(generation_identity(config, task))}"
-
-
 def answers_file(config: StudyConfig, evaluation: Evaluation) -> str:
     """The evaluation's answers."""
     folder = tested_task(config, evaluation.tested_on)
@@ -92,6 +68,14 @@ def scores_file(config: StudyConfig, evaluation: Evaluation) -> str:
     folder = tested_task(config, evaluation.tested_on)
     scorer = config.tasks[evaluation.tested_on].scorer
     return f"scores/{evaluation.checkpoint}/{folder}/{scorer}-{versions.SCORER}.csv"
+
+
+def leaks_of(config: StudyConfig, evaluation: Evaluation) -> str | None:
+    """The report of the test items that the evaluated run was trained on; None for the backbone as it is."""
+    if evaluation.run.task is None:
+        return None
+    trained_on = config.tasks[evaluation.run.task].train
+    return leaks_file(config, trained_on, config.tasks[evaluation.tested_on].test)
 
 
 def evaluations(config: StudyConfig, study: str) -> list[Evaluation]:
@@ -149,8 +133,7 @@ def examples_plan(config: StudyConfig) -> dict[str, Any]:
     return {
         "exhibit": "figure2",
         "tasks": {
-            name: {"examples": f"{data_folder(config, task.test)}/examples.parquet"}
-            for name, task in config.tasks.items()
+            name: {"examples": examples_file(config, task.test)} for name, task in config.tasks.items()
         },
     }
 
@@ -176,6 +159,8 @@ def all_plans(config: StudyConfig, scripts: Path) -> dict[str, dict[str, Any]]:
         plans[exhibit] = {"exhibit": exhibit, "studies": [plans[study] for study in needed]}
     if "figure2" in plans:
         plans["figure2"] = examples_plan(config)
+    plans[LEAKS] = leaks_plan(config)
+    plans |= {data_card(task): data_card_plan(config, task) for task in config.tasks}
     code = code_digest(scripts, [*(scripts / "othink_mr1" / "exhibits").rglob("*"), *scripts.glob("*.py")])
     return {exhibit: plan | {"code": code} for exhibit, plan in plans.items()}
 
@@ -225,7 +210,8 @@ def _row(config: StudyConfig, evaluation: Evaluation) -> dict[str, Any]:
         **_weights(run),
         "scores": scores_file(config, evaluation),
         "answers": answers_file(config, evaluation),
-        "examples": f"{data_folder(config, config.tasks[evaluation.tested_on].test)}/examples.parquet",
+        "examples": examples_file(config, config.tasks[evaluation.tested_on].test),
+        "leaks": leaks_of(config, evaluation),
     }
 
 

@@ -7,6 +7,7 @@ results (a faster loop, a log line) leaves it alone.
 TRAINING = 1  # SFT and GRPO: losses, sampling, order of the data, optimiser
 PRETRAINING = 1  # the small backbone and its tokenizer
 PREPARATION = 1  # raw sets to the common schema
+LEAKS = 1  # what counts as the same picture and question in a training and a test set
 RENDERING = 1  # the sets that the workflow draws itself
 GENERATION = 1  # test answers from a checkpoint
 REWARD = 1  # the rewards that GRPO trains on: accuracy and format

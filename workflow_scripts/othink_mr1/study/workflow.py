@@ -16,14 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from othink_mr1.errors import UserError
-from othink_mr1.study import plan, versions
+from othink_mr1.study import data_plan, folders, plan, versions
 from othink_mr1.study.config import StudyConfig, Task
+from othink_mr1.study.downloaded import check_downloads
 from othink_mr1.study.execution import DeviceResources, Resources
 from othink_mr1.study.identity import canonical
 from othink_mr1.study.load_config import load_study
 from othink_mr1.study.methods import GRPO, SFT
 from othink_mr1.study.runs import Run, all_runs, description
 from othink_mr1.study.sources import HubBackbone, PromptsSource, RenderedSource, SmallBackbone
+
+# Beside config.yaml and meant to be committed, like it.
+DOWNLOAD_LOCK = "downloads.lock.json"
 
 
 def put_own_python_on_path() -> None:
@@ -58,17 +62,17 @@ class Study:
         names = (
             name for name, source in self.config.sources.items() if not isinstance(source, PromptsSource)
         )
-        return {Path(plan.raw_folder(self.config, name)).name: name for name in names}
+        return {Path(folders.raw_folder(self.config, name)).name: name for name in names}
 
     @cached_property
     def data_sets(self) -> dict[str, str]:
         """Folder name under data/ -> source."""
-        return {Path(plan.data_folder(self.config, name)).name: name for name in self.config.sources}
+        return {Path(folders.data_folder(self.config, name)).name: name for name in self.config.sources}
 
     @cached_property
     def backbones(self) -> dict[str, str]:
         """Folder name under backbones/ -> backbone."""
-        return {Path(plan.backbone_folder(self.config, name)).name: name for name in self.config.backbones}
+        return {Path(folders.backbone_folder(self.config, name)).name: name for name in self.config.backbones}
 
     @cached_property
     def checkpoints(self) -> dict[str, tuple[Run, int | None, tuple[str, ...]]]:
@@ -78,7 +82,7 @@ class Study:
     @cached_property
     def tested_tasks(self) -> dict[str, str]:
         """Folder name under answers/<checkpoint>/ -> task."""
-        return {plan.tested_task(self.config, task): task for task in self.config.tasks}
+        return {folders.tested_task(self.config, task): task for task in self.config.tasks}
 
     # Subsets of the names, as regular expressions for wildcard constraints.
 
@@ -123,19 +127,16 @@ class Study:
 
     def raw_manifest(self, source: str) -> str:
         """The manifest of a source's raw files."""
-        return f"<results>/{plan.raw_folder(self.config, source)}/manifest.json"
+        return f"<results>/{folders.raw_folder(self.config, source)}/manifest.json"
 
     def raw_manifests(self, data_set: str) -> dict[str, str]:
         """What a prepared set is made of: the raw folder, or prompts and images."""
-        name = self.data_sets[data_set]
-        source = self._source(name)
-        if isinstance(source, PromptsSource):
-            return {"prompts": self.raw_manifest(source.prompts), "images": self.raw_manifest(source.images)}
-        return {"raw": self.raw_manifest(name)}
+        parts = data_plan.raw_parts(self.config, self.data_sets[data_set])
+        return {part: self.raw_manifest(source) for part, source in parts.items()}
 
     def examples(self, source: str) -> str:
         """The prepared examples of a source."""
-        return f"<results>/{plan.data_folder(self.config, source)}/examples.parquet"
+        return f"<results>/{folders.examples_file(self.config, source)}"
 
     def train_examples(self, run: str) -> str:
         """The prepared training set of a run."""
@@ -165,30 +166,51 @@ class Study:
 
     def answers(self, tasks: Sequence[str], file: str) -> list[str]:
         """A file of each answers folder of one generation job, with the wildcard {checkpoint}."""
-        folders = [plan.tested_task(self.config, task) for task in tasks]
-        return [f"<results>/answers/{{checkpoint}}/{folder}/{file}" for folder in folders]
+        tested = [folders.tested_task(self.config, task) for task in tasks]
+        return [f"<results>/answers/{{checkpoint}}/{folder}/{file}" for folder in tested]
 
     def scores(self, study: str) -> list[str]:
         """All scores of a study."""
         found = plan.evaluations(self.config, study)
         return [f"<results>/{plan.scores_file(self.config, evaluation)}" for evaluation in found]
 
-    def disjoint_reports(self, study: str) -> list[str]:
-        """The reports that no test item of the study's tasks is in the task's training set.
+    def downloads(self) -> list[str]:
+        """The manifests of all that the study needs from the internet."""
+        return [f"<results>/{folder}/manifest.json" for folder in data_plan.downloads(self.config)]
 
-        Only for tasks whose sets are both rendered here: real sets are what they are.
-        """
-        tasks = {evaluation.tested_on for evaluation in plan.evaluations(self.config, study)}
-        return [
-            self._disjoint_report(task) for task in self.config.tasks if task in tasks & self._rendered_tasks
-        ]
+    def fingerprints(self, source: str) -> str:
+        """The fingerprints of a prepared set."""
+        return f"<results>/{folders.fingerprints_file(self.config, source)}"
 
-    def disjoint_sets(self) -> dict[str, tuple[str, str]]:
-        """Name of a disjointness report -> training and test examples."""
-        return {
-            Path(self._disjoint_report(name)).stem: (self.examples(task.train), self.examples(task.test))
-            for name, task in self.config.tasks.items()
-        }
+    @cached_property
+    def leak_pairs(self) -> dict[str, tuple[str, str]]:
+        """Name of a leak report -> its training source and its test source."""
+        return {Path(file).stem: pair for file, pair in data_plan.leak_pairs(self.config).items()}
+
+    def leak_reports(self, study: str | None = None) -> list[str]:
+        """The leak reports of a study's runs, or all of them."""
+        if study is None:
+            return [f"<results>/{file}" for file in data_plan.leak_pairs(self.config)]
+        found = (plan.leaks_of(self.config, entry) for entry in plan.evaluations(self.config, study))
+        return [f"<results>/{file}" for file in sorted({file for file in found if file is not None})]
+
+    def leak_arguments(self, pair: str) -> str:
+        """The names of a pair's sets, for the shell, and whether they must share nothing."""
+        train, test = self.leak_pairs[pair]
+        refuse = " --refuse" if data_plan.must_be_disjoint(self.config, train, test) else ""
+        return f"--train-name {train} --test-name {test}{refuse}"
+
+    def data_card_sources(self, task: str) -> list[str]:
+        """The two sets of a task, with the manifests of their raw files."""
+        declared = self.config.tasks[task]
+        sets = (declared.train, declared.test)
+        parts = [part for name in sets for part in data_plan.raw_parts(self.config, name).values()]
+        return [*map(self.examples, sets), *map(self.raw_manifest, dict.fromkeys(parts))]
+
+    def data_card_leaks(self, task: str) -> str:
+        """The leak report of a task's two sets."""
+        declared = self.config.tasks[task]
+        return f"<results>/{folders.leaks_file(self.config, declared.train, declared.test)}"
 
     def run_manifests(self, exhibit: str) -> list[str]:
         """The runs of `runs.csv` or `reward_curves.csv`."""
@@ -202,7 +224,7 @@ class Study:
         return [f"<results>/{name}.csv" for name in (["reward_curves"] if figure == "figure5" else csv)]
 
     def figure_pictures(self, figure: str) -> list[str]:
-        """The test sets, answers and scores that a figure shows items of."""
+        """The test sets, answers, scores and leak reports that a figure shows items of."""
         if figure == "figure2":
             return self.test_examples(list(self.config.tasks))
         if figure not in ("figure3", "figure8"):
@@ -211,12 +233,15 @@ class Study:
         files = [plan.answers_file(self.config, entry) for entry in found]
         files += [plan.scores_file(self.config, entry) for entry in found]
         tested = sorted({entry.tested_on for entry in found})
-        return [*self.test_examples(tested), *(f"<results>/{file}" for file in files)]
+        leaks = [file for study in plan.FIGURES[figure] for file in self.leak_reports(study)]
+        return [*self.test_examples(tested), *(f"<results>/{file}" for file in files), *leaks]
 
     def exhibit_files(self) -> list[str]:
         """Every exhibit that the config's studies suffice for."""
         drawn = plan.drawn_exhibits(self.config)
         files = [f"<results>/{name}.csv" for name in plan.collected_exhibits(self.config)]
+        files += ["<results>/data/leaks.csv"]
+        files += [f"<results>/data/{task}.{kind}" for task in self.config.tasks for kind in ("md", "svg")]
         files += ["<results>/claims.csv"] if "claims" in drawn else []
         if "table1" in drawn:
             files += ["<results>/tables/table1.md", "<results>/tables/table1.tex"]
@@ -244,8 +269,11 @@ class Study:
         is_test = isinstance(source, PromptsSource) or (
             isinstance(source, RenderedSource) and source.split == "test"
         )
+        limits = self.config.preparation
         arguments = (
-            f"--form {'prompts' if is_test else 'parquet'} --max-pixels {self.config.preparation.max_pixels}"
+            f"--form {'prompts' if is_test else 'parquet'} --max-pixels {limits.max_pixels}"
+            f" --max-prompt-tokens {limits.max_prompt_tokens}"
+            f" --largest-unusable-share {limits.largest_unusable_share}"
         )
         if isinstance(source, PromptsSource):
             return f"{arguments} --expect-rows {source.expect_rows}"
@@ -310,6 +338,13 @@ class Study:
             asked["gpu"] = resources.gpus
         return asked
 
+    def check_downloads(self) -> None:
+        """Compare what was downloaded from branches with the commits that the lock file names."""
+        try:
+            check_downloads(self.config, Path(self.config.results), Path(DOWNLOAD_LOCK))
+        except UserError as error:
+            sys.exit(f"error: {error}")
+
     def write_plans(self, scripts: Path) -> None:
         """Write the plan files of all exhibits, where they changed."""
         try:
@@ -318,14 +353,6 @@ class Study:
             sys.exit(
                 f"error: {error.filename}: plan file cannot be written: {error.strerror}; check `results`"
             )
-
-    @property
-    def _rendered_tasks(self) -> set[str]:
-        return {
-            name
-            for name, task in self.config.tasks.items()
-            if all(isinstance(self._source(source), RenderedSource) for source in (task.train, task.test))
-        }
 
     def _source(self, name: str) -> Any:
         return self.config.sources[name]
@@ -340,13 +367,7 @@ class Study:
         return backbone
 
     def _backbone_manifest(self, backbone: str) -> str:
-        return f"<results>/{plan.backbone_folder(self.config, backbone)}/manifest.json"
-
-    def _disjoint_report(self, task: str) -> str:
-        declared = self.config.tasks[task]
-        train = Path(plan.data_folder(self.config, declared.train)).name
-        test = Path(plan.data_folder(self.config, declared.test)).name
-        return f"<results>/data/disjoint/{train}--{test}.json"
+        return f"<results>/{folders.backbone_folder(self.config, backbone)}/manifest.json"
 
 
 def _any_of(names: Any) -> str:

@@ -1,0 +1,122 @@
+"""What is downloaded, where leaks are sought, and whether a download agrees with the lock file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from othink_mr1.errors import UserError
+from othink_mr1.study import data_plan, plan
+from othink_mr1.study.artefacts import finish_folder, start_folder
+from othink_mr1.study.data_plan import branches, downloads, leak_pairs, leaks_plan
+from othink_mr1.study.downloaded import check_downloads
+from othink_mr1.study.load_config import load_study
+
+REPOSITORY = Path(__file__).parents[2]
+PAPER = load_study([REPOSITORY / "config.yaml"])
+MINIATURE = load_study([REPOSITORY / "config.yaml", REPOSITORY / "mini" / "study.yaml"])
+
+
+def names(folders: list[str]) -> set[str]:
+    return {folder.rsplit("-", 1)[0] for folder in folders}
+
+
+def test_only_what_the_study_needs_is_downloaded() -> None:
+    assert names(downloads(PAPER)) == {
+        "raw/clevr_37k",
+        "raw/geoqa_8k",
+        "raw/r1v_geoqa_prompts",
+        "raw/r1v_superclevr_prompts",
+        "raw/geo170k_images",
+        "raw/superclevr_images",
+        "backbones/qwen2_vl_2b_instruct",
+    }
+    assert downloads(MINIATURE) == []
+
+
+def test_another_choice_of_set_and_images_downloads_these() -> None:
+    changed = {
+        "tasks": {"counting": {"train": "clevr_70k"}},
+        "sources": {"superclevr_test": {"images": "superclevr_all_images"}},
+    }
+    chosen = names(downloads(load_study([REPOSITORY / "config.yaml"], changed)))
+    assert {"raw/clevr_70k", "raw/superclevr_all_images"} <= chosen
+    assert not {"raw/clevr_37k", "raw/superclevr_images"} & chosen
+
+
+def test_a_mirror_or_a_threshold_moves_no_identity() -> None:
+    mirrored = {
+        "sources": {"r1v_geoqa_prompts": {"base_url": "http://mirror.local/raw"}},
+        "preparation": {"largest_unusable_share": 0.5},
+    }
+    changed = load_study([REPOSITORY / "config.yaml"], mirrored)
+    assert downloads(changed) == downloads(PAPER)
+    assert leak_pairs(changed) == leak_pairs(PAPER)
+    assert changed.sources["r1v_geoqa_prompts"].url.startswith("http://mirror.local/raw/Deep-Agent/R1-V/bbbb")
+
+
+def test_another_limit_of_the_prompts_is_another_set() -> None:
+    changed = load_study([REPOSITORY / "config.yaml"], {"preparation": {"max_prompt_tokens": 1024}})
+    assert not set(leak_pairs(changed)) & set(leak_pairs(PAPER))
+
+
+def test_each_training_set_is_compared_with_each_test_set() -> None:
+    pairs = {(pair["train"], pair["test"]) for pair in leaks_plan(PAPER)["pairs"]}
+    assert pairs == {
+        (train, test) for train in ("clevr_37k", "geoqa_8k") for test in ("superclevr_test", "geoqa_test")
+    }
+    assert {pair["leaks"] for pair in leaks_plan(PAPER)["pairs"]} == set(leak_pairs(PAPER))
+
+
+def test_an_evaluation_knows_the_leaks_of_its_own_training_set() -> None:
+    for entry in plan.evaluations(PAPER, "cross_task"):
+        leaks = plan.leaks_of(PAPER, entry)
+        if entry.run.task is None:
+            assert leaks is None
+        else:
+            train, test = leak_pairs(PAPER)[leaks]
+            assert (train, test) == (PAPER.tasks[entry.run.task].train, PAPER.tasks[entry.tested_on].test)
+
+
+def test_only_rendered_sets_must_be_disjoint() -> None:
+    assert data_plan.must_be_disjoint(MINIATURE, "rendered_scenes", "rendered_scenes_test")
+    assert not data_plan.must_be_disjoint(PAPER, "clevr_37k", "superclevr_test")
+
+
+OLD, NEW = "a" * 40, "b" * 40
+
+
+def downloaded(results: Path, source: str, revision: str) -> None:
+    folder = next(results / name for name in branches(PAPER) if name.startswith(f"raw/{source}-"))
+    start_folder(folder)
+    finish_folder(folder, revision=revision)
+
+
+def locked(path: Path, commit: str) -> Path:
+    entry = {"commit": commit}
+    path.write_text(json.dumps({"dataset/leonardPKU/GEOQA_R1V_Train_8K@main": entry}))
+    return path
+
+
+def test_a_download_of_the_locked_commit_is_fine(tmp_path: Path) -> None:
+    downloaded(tmp_path, "geoqa_8k", OLD)
+    check_downloads(PAPER, tmp_path, locked(tmp_path / "downloads.lock.json", OLD))
+    check_downloads(PAPER, tmp_path, tmp_path / "no.lock.json")
+
+
+def test_nothing_downloaded_is_fine(tmp_path: Path) -> None:
+    check_downloads(PAPER, tmp_path, locked(tmp_path / "downloads.lock.json", OLD))
+
+
+def test_a_download_of_another_commit_is_refused(tmp_path: Path) -> None:
+    downloaded(tmp_path, "geoqa_8k", OLD)
+    lock = locked(tmp_path / "downloads.lock.json", NEW)
+    with pytest.raises(UserError) as caught:
+        check_downloads(PAPER, tmp_path, lock)
+    message = str(caught.value)
+    assert f"write `revision: {OLD}` into config.yaml" in message
+    assert f"`revision: {NEW}`" in message
+    assert "geoqa_8k" in message
+    assert "\n" not in message

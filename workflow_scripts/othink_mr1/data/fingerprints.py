@@ -1,0 +1,153 @@
+"""Fingerprints of a prepared set's examples: by them the same item is found again in another set.
+
+A picture has two: the sha256 of its decoded pixels, equal for equal pictures whatever their files' bytes,
+and a perceptual hash, which stays close when a picture is saved again, scaled, brightened or trimmed.
+A question has the sha256 of its normalised text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import struct
+import unicodedata
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import imagehash
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from othink_mr1.data.examples import Example, read_examples
+from othink_mr1.data.images import decoded
+from othink_mr1.data.progress import Progress
+from othink_mr1.errors import UserError
+from othink_mr1.study.artefacts import written_aside
+
+# The perceptual hash is ImageHash's phash, the signs of the 16 x 16 lowest frequencies. Its usual 8 x 8 are
+# too few: independent rendered scenes come as close to each other as copies with an added border.
+HASH_SIDE = 16
+HASH_BYTES = HASH_SIDE * HASH_SIDE // 8
+SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("pixels", pa.binary(32), nullable=False),
+        pa.field("picture_hash", pa.binary(HASH_BYTES), nullable=False),
+        pa.field("question", pa.string(), nullable=False),
+        pa.field("question_sha256", pa.binary(32), nullable=False),
+    ]
+)
+CHUNK = 64  # examples in memory at a time
+# What Pillow raises on a damaged picture, depending on where it is damaged.
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+
+_BLANK = re.compile(r"\(\s*\)")  # the gap to be filled in: `the angle is ( )`
+# Not those within numbers and ratios (`3.5`, `1:2`), nor brackets, primes and signs: they are mathematics.
+_SENTENCE_MARKS = re.compile(r"[.,:;?](?!\d)")
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """A set's fingerprints, in its order.
+
+    ids, questions (as written): one text per example; pixels, question_sha256: 32 bytes per example;
+    picture_hashes: uint8, examples x HASH_BYTES.
+    """
+
+    ids: list[str]
+    pixels: list[bytes]
+    picture_hashes: np.ndarray[Any, np.dtype[np.uint8]]
+    questions: list[str]
+    question_sha256: list[bytes]
+
+
+def fingerprint_set(examples: Path, output: Path, threads: int = 1) -> int:
+    """Write the fingerprints of a prepared set as parquet, atomically; returns their number.
+
+    Memory does not grow with the set, and `threads` changes the time alone. UserError if the set or one of
+    its pictures cannot be read.
+    """
+    progress = Progress(f"fingerprints of {examples.parent.name}", None)
+    stream = progress.over(read_examples(examples))
+    rows = 0
+    with (
+        written_aside(output) as aside,
+        ThreadPoolExecutor(threads) as pool,  # Pillow and hashlib let other threads run
+        pq.ParquetWriter(aside, SCHEMA, compression="zstd") as writer,
+    ):
+        while chunk := list(islice(stream, CHUNK)):
+            found = list(pool.map(lambda example: _fingerprint(example, examples), chunk))
+            writer.write_table(pa.Table.from_pylist(found, schema=SCHEMA))
+            rows += len(found)
+    return rows
+
+
+def read_fingerprints(path: Path) -> Fingerprints:
+    """All fingerprints of a set, about 300 bytes each. UserError if the file is none of fingerprints."""
+    again = "delete it and run snakemake again"
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such file; let snakemake make the fingerprints") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{path}: is no readable parquet file ({_first_line(error)}); {again}") from None
+    if not table.schema.equals(SCHEMA):
+        raise UserError(f"{path}: holds no fingerprints, its columns are {table.schema.names}; {again}")
+    hashes = b"".join(_column(table, "picture_hash"))
+    return Fingerprints(
+        ids=_column(table, "id"),
+        pixels=_column(table, "pixels"),
+        picture_hashes=np.frombuffer(hashes, np.uint8).reshape(-1, HASH_BYTES),
+        questions=_column(table, "question"),
+        question_sha256=_column(table, "question_sha256"),
+    )
+
+
+def normalised(question: str) -> str:
+    """The question without what does not make it another one: forms of characters, case, spacing, marks.
+
+    Unicode's NFKC makes Chinese brackets and full-width digits plain ones.
+    """
+    text = unicodedata.normalize("NFKC", question).casefold()
+    text = _SENTENCE_MARKS.sub(" ", _BLANK.sub(" ", text))
+    return " ".join(text.split())
+
+
+def pixel_digest(picture: Image.Image) -> bytes:
+    """The sha256 of a picture's size and pixels."""
+    return hashlib.sha256(f"{picture.width} {picture.height} ".encode() + picture.tobytes()).digest()
+
+
+def picture_hash(picture: Image.Image) -> bytes:
+    """The perceptual hash, HASH_BYTES bytes: pictures that look alike differ in few bits."""
+    return np.packbits(imagehash.phash(picture, HASH_SIDE).hash.ravel()).tobytes()
+
+
+def _fingerprint(example: Example, where: Path) -> dict[str, Any]:
+    try:
+        picture = decoded(example.image)
+    except UNREADABLE as error:
+        raise UserError(
+            f"{where}: the picture of {example.id} cannot be read ({error}); prepare the set again"
+        ) from None
+    return {
+        "id": example.id,
+        "pixels": pixel_digest(picture),
+        "picture_hash": picture_hash(picture),
+        "question": example.question,
+        "question_sha256": hashlib.sha256(normalised(example.question).encode()).digest(),
+    }
+
+
+def _column(table: pa.Table, name: str) -> list[Any]:
+    values: list[Any] = table.column(name).to_pylist()
+    return values
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

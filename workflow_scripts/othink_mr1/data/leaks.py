@@ -1,0 +1,176 @@
+"""Leaks: test items that also stand in a training set, the same or nearly so."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from othink_mr1.data.fingerprints import Fingerprints
+from othink_mr1.errors import UserError
+from othink_mr1.study.artefacts import written_aside
+
+# Bits of the 256 in which near pictures may differ. Measured with benchmarks/near_pictures.py on rendered
+# scenes and geometry: copies saved as JPEG, scaled or brightened differ in 24 at most; of those with a border
+# of a pixel, or 2 % cut off one side, more than nine of ten in 32 at most. Independent pictures with the same
+# question differ in 44 or more among 2,000 x 600 of them, in 40 or more among 20,000 x 600.
+NEAR_BITS = 32
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A test item and the training item that is closest to it; train and test are the sets' names.
+
+    picture: `same` (equal pixels) or `near` (few bits of the perceptual hash differ: `distance`).
+    question: `same` (when normalised) or `other`. The questions are as written, on one line.
+    """
+
+    train: str
+    test: str
+    test_id: str
+    train_id: str
+    picture: Literal["same", "near"]
+    distance: int
+    question: Literal["same", "other"]
+    train_question: str
+    test_question: str
+
+
+COLUMNS = tuple(field.name for field in fields(Leak))
+
+
+@dataclass(frozen=True)
+class LeakCounts:
+    """Test items by how they stand in a training set. An item counts once.
+
+    same: picture and question; near: a near picture, same question; picture: picture, another question.
+    """
+
+    same: int
+    near: int
+    picture: int
+
+
+def find_leaks(train: Fingerprints, test: Fingerprints, train_name: str, test_name: str) -> list[Leak]:
+    """At most one leak per test item, in the order of the test set.
+
+    The closest training item is one with the same picture and question, else the nearest picture with the
+    same question, else one with the same picture; of several the first in the training set's order.
+    """
+    closest = _Closest(train)
+    found = []
+    for place, test_id in enumerate(test.ids):
+        pixels, question = test.pixels[place], test.question_sha256[place]
+        match = closest.to(pixels, test.picture_hashes[place], question)
+        if match is None:
+            continue
+        item, distance = match
+        found.append(
+            Leak(
+                train=train_name,
+                test=test_name,
+                test_id=test_id,
+                train_id=train.ids[item],
+                picture="same" if train.pixels[item] == pixels else "near",
+                distance=distance,
+                question="same" if train.question_sha256[item] == question else "other",
+                train_question=_one_line(train.questions[item]),
+                test_question=_one_line(test.questions[place]),
+            )
+        )
+    return found
+
+
+def count_leaks(leaks: Iterable[Leak]) -> LeakCounts:
+    """How many leaks there are of each kind."""
+    kinds = [(leak.picture, leak.question) for leak in leaks]
+    return LeakCounts(
+        same=kinds.count(("same", "same")),
+        near=kinds.count(("near", "same")),
+        picture=kinds.count(("same", "other")),
+    )
+
+
+def refuse_shared_pictures(leaks: Iterable[Leak], train: Path, test: Path) -> None:
+    """UserError if the sets, which were drawn to be apart, share a picture, whatever is asked about it."""
+    shared = [leak for leak in leaks if leak.picture == "same"]
+    if shared:
+        raise UserError(
+            f"{test}: {len(shared)} pictures also stand in {train}, e.g. its {shared[0].train_id} as "
+            f"{shared[0].test_id}; give one set another seed or source"
+        )
+
+
+def write_leaks(path: Path, leaks: Iterable[Leak]) -> None:
+    """Write a pair's csv, atomically: the header, and a row per leak."""
+    with written_aside(path) as aside, open(aside, "w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(leak) for leak in leaks)
+
+
+def read_leaks(path: Path) -> list[Leak]:
+    """The leaks of a pair's csv. UserError if it is none."""
+    again = "delete it and run snakemake again"
+    try:
+        with open(path, encoding="utf-8", newline="") as stream:
+            lines = csv.DictReader(stream, strict=True)
+            if tuple(lines.fieldnames or ()) != COLUMNS:
+                raise UserError(f"{path}: is no report of leaks, its columns are {lines.fieldnames}; {again}")
+            return [_leak(line) for line in lines]
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such file; let snakemake look for leaks") from None
+    except (csv.Error, ValueError, KeyError) as error:
+        raise UserError(f"{path}: is no report of leaks ({error}); {again}") from None
+
+
+def _leak(line: dict[str, Any]) -> Leak:
+    if None in line or None in line.values():
+        raise ValueError(f"a row of {len(line)} columns")
+    if line["picture"] not in ("same", "near") or line["question"] not in ("same", "other"):
+        raise ValueError(f"a picture {line['picture']!r} and a question {line['question']!r}")
+    return Leak(**(line | {"distance": int(line["distance"])}))
+
+
+class _Closest:
+    """A training set, arranged for looking up what is closest to a test item."""
+
+    def __init__(self, train: Fingerprints) -> None:
+        self.hashes = train.picture_hashes.view(np.uint64)  # examples x 4: fewer, larger steps
+        self.by_pixels: dict[bytes, int] = {}
+        self.by_both: dict[tuple[bytes, bytes], int] = {}
+        by_question: dict[bytes, list[int]] = defaultdict(list)
+        for item, (pixels, question) in enumerate(zip(train.pixels, train.question_sha256, strict=True)):
+            self.by_pixels.setdefault(pixels, item)
+            self.by_both.setdefault((pixels, question), item)
+            by_question[question].append(item)
+        self.by_question = {question: np.array(items) for question, items in by_question.items()}
+        # Gathered once: in a counting set one question has all pictures.
+        self.hashes_by_question = {
+            question: self.hashes[items] for question, items in self.by_question.items()
+        }
+
+    def to(
+        self, pixels: bytes, picture_hash: np.ndarray[Any, np.dtype[np.uint8]], question: bytes
+    ) -> tuple[int, int] | None:
+        """The closest training item and its distance in bits; None if none is close."""
+        if (pixels, question) in self.by_both:
+            return self.by_both[pixels, question], 0
+        if question in self.by_question:
+            others = self.hashes_by_question[question]
+            distances = np.bitwise_count(others ^ picture_hash.view(np.uint64)).sum(axis=1)
+            nearest = int(distances.argmin())  # the first of several
+            if distances[nearest] <= NEAR_BITS:
+                return int(self.by_question[question][nearest]), int(distances[nearest])
+        if pixels in self.by_pixels:
+            return self.by_pixels[pixels], 0
+        return None
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

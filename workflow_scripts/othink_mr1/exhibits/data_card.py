@@ -1,0 +1,181 @@
+"""A task's data card in Markdown: where its two sets come from, what is in them, what they share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from othink_mr1.data.leaks import Leak, count_leaks, read_leaks
+from othink_mr1.errors import UserError
+from othink_mr1.exhibits.markdown_text import markdown_table, markdown_text
+from othink_mr1.exhibits.plan_files import DataCardPlan
+from othink_mr1.exhibits.set_facts import SetFacts
+from othink_mr1.exhibits.theme import task_label
+from othink_mr1.study.artefacts import MANIFEST, read_manifest
+
+TRAIN, TEST = "training", "test"
+_FREQUENT = 8  # answers that are named
+_NAMED = 10  # leaks that are listed
+_ABSENT = "–"
+
+
+def data_card(plan: DataCardPlan, results: Path, facts: Mapping[str, SetFacts], chart: str) -> str:
+    """The card. facts: of TRAIN and TEST; chart: the picture's path as the card names it."""
+    leaks = read_leaks(results / plan.leaks)
+    label = task_label(plan.task)
+    title = plan.task if label == plan.task else f"{plan.task} ({label})"
+    lines = [
+        f"# Data of {markdown_text(title)}",
+        "",
+        "Made by the workflow from the sets as they were downloaded or rendered, and prepared.",
+        "",
+        "## Sources",
+        "",
+        *_sources(plan, results),
+        "",
+        "## Rows",
+        "",
+        *_rows(plan, facts),
+        "",
+        "Least / middle / greatest value where there are three. Images as prepared, in pixels; questions in "
+        "characters, without the prompt around them.",
+        "",
+        *_unusable(facts),
+        "## Prompts",
+        "",
+        "Of training, then of the test, as they are written in the config:",
+        "",
+        *_verbatim(plan.prompts.train),
+        "",
+        *_verbatim(plan.prompts.test),
+        "",
+        "## Gold answers",
+        "",
+        f"![Gold answers of {markdown_text(plan.task)}]({chart})",
+        "",
+        *_frequent(facts),
+        "",
+        "## Test items that also stand in the training set",
+        "",
+        *_leaks(leaks, facts[TEST].rows),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _verbatim(text: str) -> list[str]:
+    """A block of code by indentation: white space stays (two spaces differ from one), nothing ends it."""
+    return [f"    {line}" for line in text.splitlines()]
+
+
+def _sources(plan: DataCardPlan, results: Path) -> list[str]:
+    head = ["Set", "Source", "From", "Revision", "Commit", "Licence", "Files", "Size"]
+    rows = []
+    for name, declared in ((TRAIN, plan.train), (TEST, plan.test)):
+        for folder in declared.raw:
+            manifest = read_manifest(results / folder)
+            settings = manifest.get("source")
+            if not isinstance(settings, dict) or "kind" not in settings:
+                raise UserError(
+                    f"{results / folder / MANIFEST}: does not say of which source the files are; "
+                    "delete it and run snakemake again"
+                )
+            files = manifest["files"].values()
+            rows.append(
+                [
+                    name,
+                    markdown_text(Path(folder).name.rpartition("-")[0]),
+                    *_origin(settings, manifest),
+                    str(len(files)),
+                    _megabytes(sum(file["bytes"] for file in files)),
+                ]
+            )
+    return markdown_table(head, rows, right=2)
+
+
+def _origin(settings: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str]:
+    """Four cells: from where, the revision as written, the commit, the licence as stated there."""
+    if settings["kind"] == "rendered":
+        said = (
+            f"drawn here: {settings['renderer']}, split {settings['split']}, seed {settings['seed']}, "
+            f"{settings['image_size']} pixels wide"
+        )
+        return [markdown_text(said), _ABSENT, _ABSENT, _ABSENT]
+    licence = markdown_text(str(manifest.get("licence") or "not stated"))
+    if settings["kind"] == "url":
+        # Below which address is not recorded: it may be a private mirror's, and the sha256 says enough.
+        where = f"{settings['path']} (on the web)"
+        return [markdown_text(where, 300), _ABSENT, f"sha256 {markdown_text(settings['sha256'])}", licence]
+    repository = f"{settings['repository']} ({settings.get('repository_type', 'dataset')} on the hub)"
+    commit = manifest.get("revision") or "not recorded"
+    return [*(markdown_text(str(text)) for text in (repository, settings["revision"], commit)), licence]
+
+
+def _rows(plan: DataCardPlan, facts: Mapping[str, SetFacts]) -> list[str]:
+    found = [facts[TRAIN], facts[TEST]]
+    rows = [
+        ["set", *(markdown_text(one.source) for one in (plan.train, plan.test))],
+        ["rows in the source", *(str(one.raw_rows) for one in found)],
+        ["rows used", *(str(one.rows) for one in found)],
+        ["rows left out as unusable", *(str(sum(one.unusable.values())) for one in found)],
+        ["with reasoning", *(f"{one.with_reasoning / one.rows:.1%}" for one in found)],
+        ["image width", *(str(one.widths) for one in found)],
+        ["image height", *(str(one.heights) for one in found)],
+        ["length of the question", *(str(one.question_lengths) for one in found)],
+        ["different answers", *(str(len(one.golds)) for one in found)],
+    ]
+    return markdown_table(["", TRAIN, TEST], rows, right=2)
+
+
+def _unusable(facts: Mapping[str, SetFacts]) -> list[str]:
+    rows = [
+        [name, markdown_text(reason), str(count)]
+        for name, one in facts.items()
+        for reason, count in sorted(one.unusable.items())
+    ]
+    if not rows:
+        return []
+    return [*markdown_table(["Set", "Why rows were left out", "Rows"], rows, right=1), ""]
+
+
+def _frequent(facts: Mapping[str, SetFacts]) -> list[str]:
+    rows = []
+    for name, one in facts.items():
+        # Of equally frequent ones the first by its text, so that the card is the same every time.
+        most = sorted(one.golds.items(), key=lambda item: (-item[1], item[0]))[:_FREQUENT]
+        said = ", ".join(f"{markdown_text(gold, 30)} ({count / one.rows:.1%})" for gold, count in most)
+        rows.append([name, said])
+    return markdown_table(["Set", "Most frequent answers"], rows)
+
+
+def _leaks(leaks: list[Leak], items: int) -> list[str]:
+    counts = count_leaks(leaks)
+    lines = [
+        f"- {counts.same} of {items}: the same picture with the same question",
+        f"- {counts.near} of {items}: a picture that looks alike (perceptual hash), with the same question",
+        f"- {counts.picture} of {items}: the same picture with another question",
+    ]
+    if not leaks:
+        return lines
+    rows = [
+        [
+            markdown_text(leak.test_id),
+            markdown_text(leak.train_id),
+            leak.picture,
+            str(leak.distance),
+            leak.question,
+            markdown_text(leak.test_question),
+        ]
+        for leak in leaks[:_NAMED]
+    ]
+    head = ["Test item", "Training item", "Picture", "Bits apart", "Question", "Test question"]
+    more = (
+        []
+        if len(rows) == len(leaks)
+        else ["", f"The first {len(rows)} of {len(leaks)}; `leaks.csv` has all."]
+    )
+    return [*lines, "", *markdown_table(head, rows), *more]
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"

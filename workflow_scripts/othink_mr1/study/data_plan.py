@@ -1,0 +1,124 @@
+"""The part of the plan that is about data: what is downloaded, where leaks are sought, what data cards say.
+
+A set has a digest in its name; `data/leaks.csv` and `data/<task>.md` have not, so they have plan files like
+every exhibit.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from othink_mr1.study.config import StudyConfig, Task
+from othink_mr1.study.folders import backbone_folder, data_folder, leaks_file, raw_folder
+from othink_mr1.study.runs import all_runs
+from othink_mr1.study.sources import HubBackbone, HubSource, PromptsSource, RenderedSource, UrlSource
+
+LEAKS = "leaks"
+
+
+def data_card(task: str) -> str:
+    """The exhibit's name of a task's data card. No study can have it: their names hold no dot."""
+    return f"data.{task}"
+
+
+def raw_parts(config: StudyConfig, source: str) -> dict[str, str]:
+    """The sources that hold a set's raw files, by their part: itself, or its prompts and its images."""
+    declared = config.sources[source]
+    if isinstance(declared, PromptsSource):
+        return {"prompts": declared.prompts, "images": declared.images}
+    return {"raw": source}
+
+
+def used_sources(config: StudyConfig) -> list[str]:
+    """The sources that the tasks need and the backbones are pretrained on, each once."""
+    sets = [source for task in config.tasks.values() for source in (task.train, task.test)]
+    for backbone in used_backbones(config):
+        shares = getattr(config.backbones[backbone], "pretraining", {}).values()
+        sets += [share.source for share in shares]
+    return list(dict.fromkeys(part for source in sets for part in raw_parts(config, source).values()))
+
+
+def used_backbones(config: StudyConfig) -> list[str]:
+    """The backbones that the studies' runs start from, each once."""
+    return list(dict.fromkeys(run.backbone for run in all_runs(config)))
+
+
+def downloads(config: StudyConfig) -> list[str]:
+    """The folders of all that the study needs from the internet."""
+    return [
+        *(
+            raw_folder(config, name)
+            for name in used_sources(config)
+            if isinstance(config.sources[name], HubSource | UrlSource)
+        ),
+        *(
+            backbone_folder(config, name)
+            for name in used_backbones(config)
+            if isinstance(config.backbones[name], HubBackbone)
+        ),
+    ]
+
+
+def branches(config: StudyConfig) -> dict[str, tuple[str, str, str]]:
+    """Folder of each hub download -> type of the repository, repository, revision as written."""
+    found: dict[str, tuple[str, str, str]] = {}
+    for name, source in config.sources.items():
+        if isinstance(source, HubSource):
+            found[raw_folder(config, name)] = (source.repository_type, source.repository, source.revision)
+    for name, backbone in config.backbones.items():
+        if isinstance(backbone, HubBackbone):
+            found[backbone_folder(config, name)] = ("model", backbone.repository, backbone.revision)
+    return found
+
+
+def leak_pairs(config: StudyConfig) -> dict[str, tuple[str, str]]:
+    """Leak report -> its training source and its test source, for each training with each test set."""
+    tasks = config.tasks.values()
+    return {
+        leaks_file(config, trained.train, tested.test): (trained.train, tested.test)
+        for trained in tasks
+        for tested in tasks
+    }
+
+
+def must_be_disjoint(config: StudyConfig, train: str, test: str) -> bool:
+    """Whether a shared picture is a mistake: both sets are drawn here. Real sets are what they are."""
+    return all(isinstance(config.sources[name], RenderedSource) for name in (train, test))
+
+
+def leaks_plan(config: StudyConfig) -> dict[str, Any]:
+    """The plan of `data/leaks.csv`: a row per pair of a training and a test set."""
+    pairs = [
+        {
+            "train_task": trained_on,
+            "test_task": tested_on,
+            "train": trained.train,
+            "test": tested.test,
+            "leaks": leaks_file(config, trained.train, tested.test),
+        }
+        for trained_on, trained in config.tasks.items()
+        for tested_on, tested in config.tasks.items()
+    ]
+    return {"exhibit": LEAKS, "pairs": pairs}
+
+
+def data_card_plan(config: StudyConfig, task: str) -> dict[str, Any]:
+    """The plan of a task's data card: its two sets with their raw files, its prompts, its leaks."""
+    declared: Task = config.tasks[task]
+    return {
+        "exhibit": data_card(task),
+        "task": task,
+        "train": _set(config, declared.train),
+        "test": _set(config, declared.test),
+        "prompts": {"train": declared.train_prompt, "test": declared.test_prompt},
+        "leaks": leaks_file(config, declared.train, declared.test),
+    }
+
+
+def _set(config: StudyConfig, source: str) -> dict[str, Any]:
+    return {
+        "source": source,
+        "settings": config.sources[source].model_dump(mode="json"),
+        "folder": data_folder(config, source),
+        "raw": [raw_folder(config, part) for part in raw_parts(config, source).values()],
+    }

@@ -1,0 +1,51 @@
+"""Where results lie, relative to the results root: files and folders, with the digests in their names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from othink_mr1.study import versions
+from othink_mr1.study.config import StudyConfig
+from othink_mr1.study.identity import (
+    backbone_identity,
+    data_identity,
+    digest,
+    generation_identity,
+    raw_identity,
+)
+
+
+def raw_folder(config: StudyConfig, source: str) -> str:
+    """The folder of a source's raw files."""
+    return f"raw/{source}-{digest(raw_identity(config, source))}"
+
+
+def data_folder(config: StudyConfig, source: str) -> str:
+    """The folder of a prepared set."""
+    return f"data/{source}-{digest(data_identity(config, source))}"
+
+
+def examples_file(config: StudyConfig, source: str) -> str:
+    """The examples of a prepared set."""
+    return f"{data_folder(config, source)}/examples.parquet"
+
+
+def fingerprints_file(config: StudyConfig, source: str) -> str:
+    """The fingerprints of a prepared set, by which leaks are found."""
+    return f"data/fingerprints/{Path(data_folder(config, source)).name}-{versions.LEAKS}.parquet"
+
+
+def leaks_file(config: StudyConfig, train: str, test: str) -> str:
+    """The test items of one set that also stand in a training set."""
+    sets = "--".join(Path(data_folder(config, source)).name for source in (train, test))
+    return f"data/leaks/{sets}-{versions.LEAKS}.csv"
+
+
+def backbone_folder(config: StudyConfig, backbone: str) -> str:
+    """The folder of a backbone."""
+    return f"backbones/{backbone}-{digest(backbone_identity(config, backbone))}"
+
+
+def tested_task(config: StudyConfig, task: str) -> str:
+    """A task with what determines its test answers, `geometry-1a2b3c4d5e`: the answers' folder's name."""
+    return f"{task}-{digest(generation_identity(config, task))}"

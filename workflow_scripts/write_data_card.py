@@ -1,0 +1,43 @@
+"""Rule write_data_card: a task's data card in Markdown, and the chart of its answers."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from othink_mr1.errors import UserError, run_entry_point
+from othink_mr1.exhibits.answer_forms import answer_chart, answer_distribution
+from othink_mr1.exhibits.data_card import TEST, TRAIN, data_card
+from othink_mr1.exhibits.output import as_svg
+from othink_mr1.exhibits.plan_files import DataCardPlan, read_plan
+from othink_mr1.exhibits.set_facts import set_facts
+from othink_mr1.study.artefacts import write_text
+
+
+def main() -> None:
+    """Read the plan and the sets, write both files."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--plan", type=Path, required=True)
+    parser.add_argument("--results", type=Path, required=True, help="the root of the paths in the plan")
+    parser.add_argument("--task", required=True, help="the plan's task")
+    parser.add_argument("--output", type=Path, required=True, help="Markdown to write")
+    parser.add_argument("--chart", type=Path, required=True, help="svg to write, beside the Markdown")
+    arguments = parser.parse_args()
+    plan = read_plan(arguments.plan, DataCardPlan)
+    if plan.task != arguments.task:
+        raise UserError(f"{arguments.plan}: is the plan of {plan.task!r}, not of {arguments.task!r}")
+    if arguments.chart.resolve().parent != arguments.output.resolve().parent:
+        raise UserError(f"--chart {arguments.chart}: must be in the folder of --output, which shows it")
+    facts = {
+        TRAIN: set_facts(arguments.results / plan.train.folder),
+        TEST: set_facts(arguments.results / plan.test.folder),
+    }
+    distribution = answer_distribution({name: found.golds for name, found in facts.items()})
+    chart = as_svg(answer_chart(distribution, plan.task))
+    card = data_card(plan, arguments.results, facts, arguments.chart.name)
+    write_text(arguments.chart, chart)
+    write_text(arguments.output, card)
+
+
+if __name__ == "__main__":
+    run_entry_point(main)
