@@ -5,8 +5,8 @@
 Makes a raw set as the hub has it, then runs the entry point of the rule on it in a process of its own.
 The pictures are 480 x 320 like CLEVR's: some hundred rendered scenes with noise laid over them, so that a
 file takes about 150 kB, as CLEVR's do. They are repeated, each time with other bytes behind the picture, so
-that parquet cannot store them once. RGBA pictures, as CLEVR's may be, have one transparent pixel here and must
-be encoded anew; opaque ones cost what RGB ones do.
+that parquet cannot store them once. With RGBA, as CLEVR's may be, one pixel is transparent, so that each has
+to be encoded anew; opaque ones cost what RGB ones do.
 """
 
 from __future__ import annotations

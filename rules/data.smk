@@ -25,6 +25,8 @@ rule download_dataset:
         raw=study.downloaded(),
     conda:
         "../envs/analysis.yaml"
+    # One download at a time: two would count the same free space.
+    threads: workflow.cores
     params:
         source=lambda wildcards: study.source_json(study.raw_sources[wildcards.raw]),
         lock=DOWNLOAD_LOCK,

@@ -18,6 +18,8 @@ rule download_backbone:
         backbone=study.downloaded_backbones(),
     conda:
         "../envs/analysis.yaml"
+    # One download at a time: two would count the same free space.
+    threads: workflow.cores
     params:
         backbone=lambda wildcards: study.backbone_json(wildcards.backbone),
         lock=DOWNLOAD_LOCK,

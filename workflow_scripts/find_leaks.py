@@ -20,16 +20,16 @@ def main() -> None:
     parser.add_argument("--output", required=True, type=Path, help="csv to write, a row per test item found")
     parser.add_argument("--refuse", action="store_true", help="the sets must not share a picture")
     arguments = parser.parse_args()
-    test = read_fingerprints(arguments.test)
-    leaks = find_leaks(read_fingerprints(arguments.train), test, arguments.train_name, arguments.test_name)
+    train, test = read_fingerprints(arguments.train), read_fingerprints(arguments.test)
     if arguments.refuse:
-        refuse_shared_pictures(leaks, arguments.train, arguments.test)
+        refuse_shared_pictures(train, test, arguments.train, arguments.test)
+    leaks = find_leaks(train, test, arguments.train_name, arguments.test_name)
     write_leaks(arguments.output, leaks)
     counts = count_leaks(leaks)
     print(
         f"of {len(test.ids)} items of {arguments.test_name}, {arguments.train_name} has {counts.same} with "
         f"picture and question, {counts.near} with a near picture and the question, {counts.picture} with "
-        "the picture and another question"
+        "the picture and only other questions (of these, some may count among the near ones too)"
     )
 
 

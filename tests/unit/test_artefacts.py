@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from othink_mr1.errors import UserError
-from othink_mr1.study.artefacts import finish_folder, read_manifest, start_folder, write_text, written_aside
+from othink_mr1.study import artefacts
+from othink_mr1.study.artefacts import (
+    finish_folder,
+    read_manifest,
+    start_folder,
+    verify_folder,
+    write_text,
+    written_aside,
+)
 
 
 def test_a_finished_folder_has_a_manifest_of_its_files(tmp_path: Path) -> None:
@@ -66,3 +74,56 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         fail()
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["x.csv"]
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Path:
+    write_text(tmp_path / "set" / "data" / "train.parquet", "rows")
+    write_text(tmp_path / "set" / "data" / "manifest.json", "{}")
+    finish_folder(tmp_path / "set")
+    return tmp_path / "set"
+
+
+def test_a_manifest_below_the_folders_own_is_a_file_like_others(finished: Path) -> None:
+    assert set(verify_folder(finished)["files"]) == {"data/manifest.json", "data/train.parquet"}
+    (finished / "data" / "manifest.json").write_text("[]")
+    with pytest.raises(UserError, match=r"data/manifest\.json: its sha256 is not the manifest's"):
+        verify_folder(finished)
+
+
+@pytest.mark.parametrize("name", ["train-stray.parquet", "data/more/stray.txt", "data/link"])
+def test_a_file_that_the_manifest_does_not_list_is_refused(finished: Path, name: str) -> None:
+    stray = finished / name
+    stray.parent.mkdir(exist_ok=True)
+    if name.endswith("link"):
+        stray.symlink_to(finished / "data")
+    else:
+        stray.write_text("rows")
+    with pytest.raises(UserError) as caught:
+        verify_folder(finished)
+    assert str(caught.value) == (
+        f"{stray}: is not listed in {finished}/manifest.json, so it did not come with the others; "
+        "move it out of this folder"
+    )
+
+
+def test_hidden_files_and_empty_folders_of_other_tools_do_no_harm(finished: Path) -> None:
+    for name in (".nfs0001", "data/.DS_Store", ".cache/train.parquet"):
+        write_text(finished / name, "x")
+    (finished / "empty").mkdir()
+    verify_folder(finished)
+
+
+def test_a_manifest_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").mkdir()
+    with pytest.raises(UserError, match=r"manifest\.json: cannot be read \(Is a directory\); check its perm"):
+        read_manifest(tmp_path)
+
+
+def test_a_disk_that_fails_to_read_is_one_line(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(path: Path) -> str:
+        raise OSError(5, "Input/output error", str(path))
+
+    monkeypatch.setattr(artefacts, "sha256_of", broken)
+    with pytest.raises(UserError, match=r"data/.*: cannot be read \(Input/output error\); check its"):
+        verify_folder(finished)

@@ -51,6 +51,21 @@ def test_exponent_without_point_is_a_number() -> None:
             "methods.grpo.learning_rat: unknown key 'learning_rat'; did you mean learning_rate?",
         ),
         (
+            "base_url: https://raw",
+            "base_url: https://me:secret@raw",
+            "sources.r1v_geoqa_prompts.base_url: must match",
+        ),
+        (
+            "  max_prompt_tokens: 2048 ",
+            "  max_prompt_tokens: 256 ",
+            "preparation.max_prompt_tokens: must be greater than 256, got 256",
+        ),
+        (
+            'train_prompt: "{question}  Output',
+            f'train_prompt: "{"very " * 40}{{question}}  Output',
+            "tasks.counting.train_prompt: must have at most 192 bytes around the question",
+        ),
+        (
             "preparation:",
             "preparations:",
             "preparations: unknown key 'preparations'; did you mean preparation?",

@@ -66,14 +66,12 @@ def write_card(root, train, test, leaks=(), changes=None):
         "task": "counting",
         "train": {
             "source": "clevr_37k",
-            "settings": HUB,
             "folder": prepared(root, "data/clevr", train, raw_rows=len(train) + 3, unusable=unusable),
             "raw": [hub],
         },
         "test": {
             "source": "superclevr_test",
-            "settings": {"kind": "prompts"},
-            "folder": prepared(root, "data/super", test),
+            "folder": prepared(root, "data/super", test, raw_rows=len(test), unusable={}),
             "raw": [prompts, images],
         },
         "prompts": {"train": "{question}  Answer in <answer> tags.", "test": "{question} Answer."},
@@ -133,12 +131,13 @@ def test_the_card_tells_what_the_sets_are_made_of(tmp_path):
 def test_leaks_are_counted_and_the_first_ones_listed(tmp_path):
     leaks = [leak(test_id=str(n), test_question=f"Q {n}?") for n in range(10)]
     leaks += [leak(picture="same", distance=0), leak(picture="same", question="other", distance=0)]
+    leaks += [leak(same_picture="7")]  # near, and the very picture stands there with another question
     card = write_card(tmp_path, [example(0)], [example(n) for n in range(20)], leaks)
     assert "- 1 of 20: the same picture with the same question" in card
-    assert "- 10 of 20: a picture that looks alike" in card
-    assert "- 1 of 20: the same picture with another question" in card
+    assert "- 11 of 20: a picture that looks alike" in card
+    assert "- 2 of 20: the same picture, but only with other questions (an item may count in" in card
     assert "| 9 | 2 | near | 3 | same | Q 9? |" in card
-    assert card.endswith("The first 10 of 12; `leaks.csv` has all.\n")
+    assert card.endswith("The first 10 of 13; `leaks.csv` has all.\n")
 
 
 def test_texts_of_the_sets_are_shown_and_not_obeyed(tmp_path):
@@ -210,7 +209,11 @@ def test_what_is_missing_ends_in_one_line(tmp_path):
     said = write_card(tmp_path / "c", [broken], [example(0)])
     assert "the picture of 000000 cannot be read" in said
     assert said.count("\n") == 0
-    bare = {"source": "x", "settings": {}, "folder": "data/clevr", "raw": ["data/clevr"]}
+    bare = {"source": "x", "folder": "data/clevr", "raw": ["data/clevr"]}
     said = write_card(tmp_path / "d", [example(0)], [example(0)], changes={"train": bare})
     assert "does not say of which source the files are" in said
+    old = bare | {"folder": prepared(tmp_path / "e", "data/old", [example(0)])}
+    said = write_card(tmp_path / "e", [example(0)], [example(0)], changes={"train": old})
+    manifest = tmp_path / "e/data/old/manifest.json"
+    assert said == f"error: {manifest}: has no 'raw_rows'; delete it and run snakemake again"
     assert not list((tmp_path / "d/data").glob("counting.*"))

@@ -52,6 +52,12 @@ def test_wording_that_makes_no_other_question(question, same):
         ("x - 1", "x + 1"),
         ("(2+3)x", "2+3x"),
         ("angle ABC", "angle ABD"),
+        ("10²", "102"),
+        ("10²", "10₂"),
+        ("x² + 1", "x2 + 1"),
+        ("10²3", "10²³"),
+        ("a₁₂", "a12"),
+        ("2⁻¹", "2-1"),
     ],
 )
 def test_wording_that_does(question, other):

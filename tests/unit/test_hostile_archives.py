@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hostile_tars import HOSTILE_TARS
 from hostile_zips import HOSTILE_ZIPS
-from raw_sets import prompt_row, write_prompts, write_tar, write_zip
+from raw_sets import finished, prompt_row, write_prompts, write_tar, write_zip
 
 from othink_mr1.data.raw_images import limits
 from othink_mr1.data.raw_images.image_store import ImageStore
@@ -84,9 +84,8 @@ def test_memory_stays_bounded(tmp_path):
 def test_the_entry_point_says_it_in_one_line(tmp_path):
     raw = write_prompts(tmp_path / "raw", [prompt_row("a.png")])
     write_zip(raw / "images.zip", {"../a.png": b"x"})
-    (raw / "manifest.json").write_text('{"files": {}}')
     options = ["--form", "prompts", "--max-pixels", "999", "--max-prompt-tokens", "99"]
-    options += ["--largest-unusable-share", "0", "--raw", raw, "--output", tmp_path / "out"]
+    options += ["--largest-unusable-share", "0", "--raw", finished(raw), "--output", tmp_path / "out"]
     command = [sys.executable, SCRIPTS / "prepare_dataset.py", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1

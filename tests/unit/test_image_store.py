@@ -34,7 +34,9 @@ def test_images_are_found_by_the_end_of_their_path(tmp_path, image_path, member)
     if image_path == "0.png":
         with (
             ImageStore([tmp_path], [image_path]) as images,
-            pytest.raises(UserError, match="fit equally well"),
+            pytest.raises(
+                UserError, match=r"fit equally well \(.*\); let the source's `files` in the config"
+            ),
         ):
             images.read(image_path)
     else:

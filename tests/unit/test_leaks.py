@@ -20,6 +20,7 @@ from othink_mr1.data.leaks import (
     count_leaks,
     find_leaks,
     read_leaks,
+    refuse_shared_pictures,
     write_leaks,
 )
 from othink_mr1.data.rendering.render_source import png_bytes, render_items
@@ -70,11 +71,37 @@ def test_the_threshold_is_the_last_near_distance():
 def test_the_closest_is_named_and_of_several_the_first():
     train = [("a", 20, "q"), ("b", 10, "q"), ("c", 10, "q"), ("x", 0, "other"), ("x", 0, "again")]
     assert found(train, [("t", 5, "q")]) == [("000000", "000001", "near", 5, "same")]
-    # A near picture with the question says more than the very picture with another one.
+    # A near picture with the question says more than the very picture with another one, which is named too.
     assert found(train, [("x", 0, "q")]) == [("000000", "000001", "near", 10, "same")]
     assert found(train, [("x", 0, "new")]) == [("000000", "000003", "same", 0, "other")]
     twice = [("x", 0, "other"), ("x", 0, "q"), ("x", 0, "q")]
     assert found(twice, [("x", 0, "q")]) == [("000000", "000001", "same", 0, "same")]
+
+
+def test_the_same_picture_is_named_and_counted_beside_a_near_one():
+    train = [("a", 10, "q"), ("x", 0, "other"), ("x", 0, "again"), ("s", 90, "q")]
+    test = [("x", 0, "q"), ("x", 0, "new"), ("s", 90, "q"), ("t", 12, "q")]
+    leaks = find_leaks(fingerprints(*train), fingerprints(*test), "here", "there")
+    assert [(leak.train_id, leak.picture, leak.same_picture) for leak in leaks] == [
+        ("000000", "near", "000001"),
+        ("000001", "same", "000001"),
+        ("000003", "same", "000003"),
+        ("000000", "near", ""),
+    ]
+    # The first counts twice: three of the four share their picture, one of these with its question.
+    assert count_leaks(leaks) == LeakCounts(same=1, near=2, picture=2)
+
+
+def test_rendered_sets_may_share_no_picture_even_beside_a_near_one():
+    """The near picture with the same question is the closest item; the very picture is there all the same."""
+    train, test = fingerprints(("a", 10, "q"), ("x", 0, "other")), fingerprints(("x", 0, "q"))
+    with pytest.raises(UserError) as caught:
+        refuse_shared_pictures(train, test, Path("train.parquet"), Path("test.parquet"))
+    assert str(caught.value) == (
+        "test.parquet: 1 pictures also stand in train.parquet, e.g. its 000001 as 000000; give one set "
+        "another seed or source"
+    )
+    refuse_shared_pictures(fingerprints(("a", 10, "q")), test, Path("train.parquet"), Path("test.parquet"))
 
 
 def test_many_pictures_of_one_question_are_compared_in_seconds():
@@ -94,7 +121,8 @@ def test_many_pictures_of_one_question_are_compared_in_seconds():
 
 def leak(**changes):
     values = {"train": "t", "test": "u", "test_id": "1", "train_id": "2", "picture": "near", "distance": 3}
-    return Leak(**(values | {"question": "same", "train_question": "NA", "test_question": "null"} | changes))
+    values |= {"question": "same", "train_question": "NA", "test_question": "null"} | changes
+    return Leak(**({"same_picture": "2" if values["picture"] == "same" else ""} | values))
 
 
 def test_reports_survive_the_csv(tmp_path):
@@ -118,9 +146,10 @@ HEADER = ",".join(COLUMNS)
         ("", "its columns are None"),
         ("a,b\n1,2\n", r"its columns are \['a', 'b'\]"),
         (f"{HEADER}\nt,u,1,2,near\n", "a row of"),
-        (f"{HEADER}\nt,u,1,2,near,3,same,q,q,more\n", "a row of"),
-        (f"{HEADER}\nt,u,1,2,near,many,same,q,q\n", "invalid literal"),
-        (f"{HEADER}\nt,u,1,2,alike,3,same,q,q\n", "a picture 'alike'"),
+        (f"{HEADER}\nt,u,1,2,near,3,same,q,q,,more\n", "a row of"),
+        (f"{HEADER}\nt,u,1,2,near,many,same,q,q,\n", "invalid literal"),
+        (f"{HEADER}\nt,u,1,2,alike,3,same,q,q,\n", "a picture 'alike'"),
+        (f"{HEADER}\nt,u,1,2,same,0,same,q,q,\n", "a same picture of no item"),
         (f'{HEADER}\nt,u,1,2,near,3,same,q,"q\n', "unexpected end"),
     ],
 )
@@ -178,8 +207,8 @@ def test_real_sets_may_share_items(tmp_path, capsys):
     )
     with open(tmp_path / "pair.csv", newline="") as stream:
         assert list(csv.reader(stream))[1:] == [
-            ["here", "there", "000000", "000000", "same", "0", "same", "How many ?", "how MANY"],
-            ["here", "there", "000001", "000000", "same", "0", "other", "How many ?", "Why ?"],
+            ["here", "there", "000000", "000000", "same", "0", "same", "How many ?", "how MANY", "000000"],
+            ["here", "there", "000001", "000000", "same", "0", "other", "How many ?", "Why ?", "000000"],
         ]
     # No mistake where the sets are real, but one where they are drawn here to be apart.
     assert "2 pictures also stand in" in find(tmp_path, "train", "test", "--refuse")
@@ -203,9 +232,10 @@ def test_all_pairs_are_collected(tmp_path):
     arguments = ["--plan", plan, "--results", tmp_path, "--output", tmp_path / "data/leaks.csv"]
     assert run("collect_leaks", *arguments) is None
     assert (tmp_path / "data/leaks.csv").read_text().splitlines() == [
-        "train_task,test_task,train,test,test_id,train_id,picture,distance,question,train_question,test_question",
-        "counting,counting,t,u,1,2,near,3,same,NA,null",
-        "counting,counting,t,u,5,2,near,3,same,NA,null",
+        "train_task,test_task,train,test,test_id,train_id,picture,distance,question,train_question,test_question,"
+        "same_picture",
+        "counting,counting,t,u,1,2,near,3,same,NA,null,",
+        "counting,counting,t,u,5,2,near,3,same,NA,null,",
     ]
     plan.write_text(json.dumps({"pairs": pairs[:1]}))
     assert run("collect_leaks", *arguments) is None

@@ -26,6 +26,29 @@ def test_only_the_training_split_is_read(tmp_path):
     assert [path.name for path in parquet_files(tmp_path)] == ["train-00000-of-00001.parquet"]
 
 
+@pytest.mark.parametrize(
+    ("names", "training"),
+    [
+        (["train/0000.parquet", "test/0000.parquet"], ["train/0000.parquet"]),
+        (["default/train/0.parquet", "default/validation/0.parquet"], ["default/train/0.parquet"]),
+        (
+            ["train_and_test/test-0.parquet", "train_and_test/train-0.parquet"],
+            ["train_and_test/train-0.parquet"],
+        ),
+        (
+            ["Train/values.parquet", "Train/a.parquet", "val/a.parquet"],
+            ["Train/a.parquet", "Train/values.parquet"],
+        ),
+        (["b/0000.parquet", "a/0000.parquet"], ["a/0000.parquet", "b/0000.parquet"]),
+    ],
+)
+def test_folders_may_name_the_splits(tmp_path, names, training):
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert [path.relative_to(tmp_path).as_posix() for path in parquet_files(tmp_path)] == training
+
+
 def test_plain_binary_images_and_missing_thinking_are_read(tmp_path):
     row = {"image": picture(), "problem": "a", "solution": "b"}
     (read,) = read_parquet_rows(parquet_files(write_parquet(tmp_path, [row])))

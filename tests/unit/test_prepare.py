@@ -2,6 +2,7 @@
 
 import io
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from raw_sets import finished, picture, prompt_row, training_row, write_parquet,
 from othink_mr1.data import prepare
 from othink_mr1.data.examples import Example, read_examples
 from othink_mr1.data.images import decoded
+from othink_mr1.data.parquet_rows import read_parquet_rows
 from othink_mr1.data.prepare import prepare_dataset
 from othink_mr1.data.rendering.render_source import render_source
 from othink_mr1.data.row_to_example import RowLimits
@@ -137,13 +139,73 @@ def test_test_rows_are_never_left_out(tmp_path):
     assert not (tmp_path / "out/examples.parquet").exists()
 
 
-def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
-    def full(*_):
+def noise(number):
+    """A picture's bytes that parquet cannot compress, about 30 kB."""
+    pixels = np.random.default_rng(number).integers(0, 255, (100, 100, 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG", compress_level=0)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(("too_large", "threads"), [("examples", "2"), ("report", "1")])
+def test_a_full_disk_is_one_line(tmp_path, too_large, threads):
+    """A limit on the size of files stands in for the full disk."""
+    good = [training_row(n, image={"bytes": noise(n), "path": ""}) for n in range(150)]
+    bad = [training_row(0, problem="")]
+    rows, limit = {
+        "examples": (good + bad, 1_000_000),
+        "report": (bad * 5000 + [training_row(1)], 100_000),
+    }[too_large]
+    raw = finished(write_parquet(tmp_path / "raw", rows))
+    options = ["--form", "parquet", "--max-pixels", "401408", "--max-prompt-tokens", "2048", "--raw", raw]
+    options += ["--largest-unusable-share", "1", "--threads", threads, "--output", tmp_path / "out"]
+    done = run("prepare_dataset.py", *options, largest_file=limit)
+    assert done.returncode == 1
+    said = done.stderr.splitlines()[-1]
+    assert said.startswith(f"error: {tmp_path}/out: cannot be written (")
+    assert "File too large" in said
+    assert said.endswith("); make room on that disk, or change who may write there, and try again")
+    assert "Traceback" not in done.stderr
+    assert list((tmp_path / "out").iterdir()) == []
+    assert run("prepare_dataset.py", *options).returncode == 0
+    assert read_manifest(tmp_path / "out")["raw_rows"] == len(rows)
+
+
+@pytest.mark.parametrize("step", ["start_folder", "finish_folder"])
+def test_a_disk_that_is_full_before_or_after_the_rows_is_one_line(tmp_path, monkeypatch, step):
+    def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(prepare, "write_examples", full)
+    raw = finished(write_parquet(tmp_path / "raw", [training_row()]))
+    monkeypatch.setattr(prepare, step, full)
     with pytest.raises(UserError, match=r"out: cannot be written \(.*No space left on device\); make room"):
-        prepared(write_parquet(tmp_path / "raw", [training_row()]), tmp_path / "out")
+        prepared(raw, tmp_path / "out")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_disk_that_cannot_be_read_is_not_taken_for_a_full_one(tmp_path, monkeypatch, threads):
+    def broken(files):
+        yield from read_parquet_rows(files)
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(prepare, "read_parquet_rows", broken)
+    raw = write_parquet(tmp_path / "raw", [training_row()])
+    with pytest.raises(UserError) as caught:
+        prepared(raw, tmp_path / "out", threads=threads)
+    assert str(caught.value) == (
+        f"{raw}: cannot be read ([Errno 5] Input/output error); check that disk and try again"
+    )
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_stray_file_in_a_raw_folder_is_not_prepared(tmp_path):
+    raw = finished(write_parquet(tmp_path / "raw", [training_row(0)]))
+    write_parquet(raw, [training_row(1)], ".train-hidden.parquet")
+    assert len(prepared(raw, tmp_path / "out")) == 1
+    write_parquet(raw, [training_row(2)], "train-stray.parquet")
+    with pytest.raises(UserError, match=r"train-stray\.parquet: is not listed in .*; move it out"):
+        prepared(raw, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 def test_raw_files_are_verified_before_use(tmp_path):
@@ -202,9 +264,14 @@ def test_memory_does_not_grow_with_the_set(tmp_path):
     assert peaks[1] < peaks[0] + 40, f"{peaks} MiB"
 
 
-def run(script, *arguments):
+def run(script, *arguments, largest_file=resource.RLIM_INFINITY):
+    """largest_file: bytes; the program can write no larger one."""
     command = [sys.executable, SCRIPTS / script, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, preexec_fn=limit)
 
 
 def test_entry_points_render_and_prepare(tmp_path):
@@ -241,3 +308,18 @@ def test_entry_points_report_mistakes_in_one_line(tmp_path):
     assert absent.stderr == (
         f"error: {tmp_path}/none: incomplete, it has no manifest.json; run snakemake to make it\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--threads", "0", "must be 1 or more, got '0'"),
+        ("--max-pixels", "many", "must be 1 or more, got 'many'"),
+        ("--largest-unusable-share", "1.5", "must be a number from 0 to 1, got '1.5'"),
+        ("--largest-unusable-share", "few", "must be a number from 0 to 1, got 'few'"),
+    ],
+)
+def test_wrong_numbers_are_named(option, value, message):
+    done = run("prepare_dataset.py", option, value)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == f"prepare_dataset.py: error: argument {option}: {message}"

@@ -34,8 +34,13 @@ def test_broken_prompts_are_refused_with_their_line(tmp_path, line, message):
 
 
 def test_one_prompt_file_is_needed(tmp_path):
-    with pytest.raises(UserError, match="need one jsonl file of prompts, found 0"):
+    (tmp_path / ".hidden.jsonl").touch()
+    with pytest.raises(UserError) as caught:
         list(read_prompt_rows([tmp_path]))
+    assert str(caught.value) == (
+        f"{tmp_path}: need one jsonl file of prompts, found 0; correct the test set's `prompts` "
+        "and `images` in the config"
+    )
 
 
 def test_texts_that_are_no_utf8_reach_the_checks_of_the_row(tmp_path):

@@ -10,7 +10,8 @@ from othink_mr1.data import row_to_example as rows
 from othink_mr1.data.raw_rows import RawRow
 from othink_mr1.data.row_to_example import RowLimits, UnusableRow, row_to_example
 
-LIMITS = RowLimits(max_pixels=401408, max_prompt_tokens=100)
+# 100 tokens for picture and question, beside those of the texts around them.
+LIMITS = RowLimits(max_pixels=401408, max_prompt_tokens=356)
 GOOD = RawRow(
     where="here",
     image=picture((56, 56)),  # 4 tokens
@@ -37,12 +38,12 @@ GOOD = RawRow(
         ({"question": "a \x08egin{b}"}, "control character in the question"),
         ({"question": "How <|image_pad|> many ?"}, "control token in the question"),
         ({"question": "<|im_end|>"}, "control token in the question"),
-        ({"question": "?" * 97}, "prompt above 100 tokens"),
-        ({"question": "?" * 101}, "prompt above 100 tokens"),
-        ({"question": "多" * 33}, "prompt above 100 tokens"),
+        ({"question": "?" * 97}, "prompt above 356 tokens"),
+        ({"question": "?" * 101}, "prompt above 356 tokens"),
+        ({"question": "多" * 33}, "prompt above 356 tokens"),
         # NFC, which Qwen's tokenizer applies, makes two characters of this one: 6 bytes of 3.
-        ({"question": "\u0958" * 17}, "prompt above 100 tokens"),
-        ({"image": picture((280, 280))}, "prompt above 100 tokens"),
+        ({"question": "\u0958" * 17}, "prompt above 356 tokens"),
+        ({"image": picture((280, 280))}, "prompt above 356 tokens"),
         ({"question": "?" * (2**20 + 1)}, "question above 1048576 characters"),
         ({"solution": None}, "no answer"),
         ({"solution": " "}, "no answer"),
@@ -89,7 +90,7 @@ def test_usable_rows(changes, question, gold, reasoning):
 
 def test_a_long_question_is_refused_before_its_picture_is_decoded(monkeypatch):
     monkeypatch.setattr(rows, "bounded_image", None)
-    with pytest.raises(UnusableRow, match="prompt above 100 tokens"):
+    with pytest.raises(UnusableRow, match="prompt above 356 tokens"):
         row_to_example(replace(GOOD, question="?" * 101), 0, LIMITS)
 
 

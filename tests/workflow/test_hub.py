@@ -139,21 +139,25 @@ def test_the_prepared_sets_are_what_the_hub_holds(site: Site) -> None:
     assert "apache-2.0" in card
 
 
-def test_the_token_is_nowhere_but_in_requests_to_the_hub(site: Site) -> None:
-    """The fake CDN answers 400 to whoever sends it a token, so the download would have failed."""
-    assert {request.server for request in site.hub.requests} == {"hub", "cdn"}
-    for request in site.hub.requests:
-        sent = SENTINEL in json.dumps(request.headers)
-        on_the_hub = request.server == "hub" and not request.path.startswith("/raw/")
-        assert sent == on_the_hub, request
-    found = [
-        path
-        for root in (site.checkout, site.home)
-        for path in root.rglob("*")
-        if path.is_file() and SENTINEL.encode() in path.read_bytes()
-    ]
-    assert found == []
-    assert len(list(site.checkout.glob(".snakemake/log/*"))) >= 3  # there was something to search
+def test_the_full_archive_by_choice(site: Site) -> None:
+    """From a repository that the hub lists among the models."""
+    choice = "sources={superclevr_test: {images: superclevr_all_images}}"
+    done = site.run("download", "--config", choice)
+    assert done.returncode == 0, failed(done)
+    assert job_counts(done.stdout + done.stderr)["download_dataset"] == 1
+    (folder,) = site.results.glob("raw/superclevr_all_images-*")
+    assert (folder / "images.zip").exists()
+
+
+def test_a_lost_lock_file_is_written_again(site: Site) -> None:
+    lock = site.checkout / "downloads.lock.json"
+    before = json.loads(lock.read_text())
+    lock.unlink()
+    assert site.run("-n", "download").returncode == 0
+    # Of what this config uses; the full archive was another choice's.
+    assert json.loads(lock.read_text()) == {
+        key: entry for key, entry in before.items() if key != "model/leonardPKU/superclevr@main"
+    }
 
 
 def test_a_moved_branch_is_an_error_that_says_what_to_write(site: Site, layout: RealLayout) -> None:
@@ -183,3 +187,23 @@ def test_a_download_that_the_lock_file_contradicts_stops_everything(site: Site) 
     assert "Luckyjhg/Geo170K" in error
     assert "f" * 40 in error
     assert "Traceback" not in done.stderr
+
+
+def test_the_token_is_nowhere_but_in_requests_to_the_hub(site: Site) -> None:
+    """After all of the above, failures too: Snakemake prints the commands of failed jobs.
+
+    The fake CDN answers 400 to whoever sends it a token, so the download would have failed.
+    """
+    assert {request.server for request in site.hub.requests} == {"hub", "cdn"}
+    for request in site.hub.requests:
+        sent = SENTINEL in json.dumps(request.headers)
+        on_the_hub = request.server == "hub" and not request.path.startswith("/raw/")
+        assert sent == on_the_hub, request
+    found = [
+        path
+        for root in (site.checkout, site.home)
+        for path in root.rglob("*")
+        if path.is_file() and SENTINEL.encode() in path.read_bytes()
+    ]
+    assert found == []
+    assert len(list(site.checkout.glob(".snakemake/log/*"))) >= 3  # there was something to search

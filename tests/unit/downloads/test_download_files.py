@@ -115,6 +115,14 @@ def test_a_damaged_note_of_an_earlier_attempt_is_asked_for_again(place, hub):
     assert hub.asked("GET", "*/tree/*") == 2
 
 
+def test_a_listing_without_end_is_refused_and_not_cut_off(place, hub, monkeypatch):
+    """Two folders and the five files: cut off, a set would be believed to be complete."""
+    monkeypatch.setattr("othink_mr1.data.download.hub.MOST_ENTRIES", len(FILES))
+    assert place.fails().startswith("owner/set at main: lists more than 5 files and folders; ")
+    assert hub.asked("GET", "*/tree/*") == 1
+    assert hub.asked("GET", "*/resolve/*") == 0
+
+
 @pytest.mark.parametrize("files", [["*.zip"], ["*.py"]])
 def test_patterns_that_match_nothing_to_fetch(place, hub, files):
     assert place.fails(hub_source(files=files)) == (

@@ -27,8 +27,9 @@ def test_a_moved_branch_is_an_error_that_says_what_to_write(place, hub):
     new = hub.put(SET, FILES | {"notes.json": b"{}"})
     locked = place.lock.read_bytes()
     message = place.fails()
-    assert message.startswith("dataset/owner/set@main: moved since it was first downloaded, from commit ")
-    assert f"write `revision: {old}` to keep the data or `revision: {new}` to change it" in message
+    assert message.startswith(f"dataset/owner/set@main: moved from commit {old} (in ")
+    assert "write this commit into config.yaml" in message
+    assert f"`revision: {old}` for the data as it was, or `revision: {new}` for the new" in message
     assert place.lock.read_bytes() == locked
     place.download(hub_source(revision=old))
     place.assert_complete()

@@ -36,6 +36,16 @@ def test_offline_with_some_files_names_the_missing(place, hub):
     assert place.believed() == {}, "a damaged file does not stay"
 
 
+def test_of_many_missing_files_the_first_are_named(place, hub):
+    hub.put(SET, {f"{number}.json": b"{}" for number in range(10)})
+    hub.fail("*/resolve/*", status=404)
+    place.fails(hub_source(files=["*.json"]))
+    place.offline()
+    assert "(0.json, 1.json, 2.json, 3.json, 4.json, 5.json, 6.json, 7.json and 2 more); run" in place.fails(
+        hub_source(files=["*.json"])
+    )
+
+
 def test_offline_with_all_files_completes_the_folder(place, hub):
     """As when the process was killed between the last file and the manifest."""
     hub.fail("*/notes.json", status=404)

@@ -1,22 +1,89 @@
 """A full disk, a killed process: what is complete stays, the rest is resumed."""
 
+import errno
+import hashlib
+import os
 import shutil
 import signal
 import time
 from collections import namedtuple
 
+import huggingface_hub
+import pytest
 from download_runs import FILES, FIRST, SECOND, SET, dataset_program, hub_source
 
 from fake_hub import FakeHub
+from othink_mr1.data.download.transfer import writing
+from othink_mr1.errors import UserError
+from othink_mr1.study.sources import UrlSource
 
 
 def test_a_full_disk_is_named_before_anything_is_asked_for(place, hub, monkeypatch):
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9 - 60_000_000, 60_000_000))
+    disk_with(60_000_000, monkeypatch)
     message = place.fails()
     assert message.startswith("owner/set at main: 0 MB are missing (and 67 MB to spare), but ")
     assert message.endswith("has 60 MB free; free disk space, or set `results` to another disk")
     assert hub.asked("GET", "*/resolve/*") == 0
+
+
+def disk_with(free, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9 - free, free))
+
+
+def test_a_full_disk_is_named_before_the_cache_is_copied(place, hub, monkeypatch):
+    huggingface_hub.snapshot_download("owner/set", repo_type="dataset", cache_dir=place.cache)
+    disk_with(60_000_000, monkeypatch)
+    assert "MB are missing (and 67 MB to spare)" in place.fails()
+    assert place.believed() == {}
+    assert not list(place.folder.rglob("*.part"))
+
+
+@pytest.mark.parametrize(("free", "enough"), [(5_000_000, True), (4_000_000, False)])
+def test_a_small_file_from_the_web_needs_little_space(place, monkeypatch, free, enough):
+    with FakeHub({"raw": {"a.jsonl": b"{}"}}).start() as web:
+        sha256 = hashlib.sha256(b"{}").hexdigest()
+        source = UrlSource(kind="url", base_url=f"{web.endpoint}/raw", path="a.jsonl", sha256=sha256)
+        disk_with(free, monkeypatch)
+        if enough:
+            place.download(source)
+            place.assert_complete(["a.jsonl"], {"a.jsonl": b"{}"})
+        else:
+            assert place.fails(source) == (
+                f"{web.endpoint}/raw/a.jsonl: {place.folder} has only 4.0 MB free; free disk space, or set "
+                "`results` to another disk"
+            )
+            assert web.asked() == 0
+
+
+def test_what_cannot_be_read_is_named_and_no_reason_to_make_room(place, hub, monkeypatch):
+    cached = huggingface_hub.hf_hub_download("owner/set", FIRST, repo_type="dataset", cache_dir=place.cache)
+
+    def refuse(source, target):
+        raise PermissionError(errno.EACCES, "Permission denied", str(source))
+
+    monkeypatch.setattr(shutil, "copyfile", refuse)
+    assert place.fails() == (
+        f"{place.folder / FIRST}: {cached}: cannot be used (Permission denied); check who may read and write "
+        "it, and its disk, then start it again: what is complete is kept"
+    )
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_or_quota_asks_for_room(number):
+    with (
+        pytest.raises(UserError, match=r"^a file: cannot be written \(.*\); free disk space, or set "),
+        writing("a file"),
+    ):
+        raise OSError(number, os.strerror(number))
+
+
+def test_a_failing_disk_is_not_a_full_one():
+    with (
+        pytest.raises(UserError, match=r"^a file: cannot be used \(Input/output error\); check who may "),
+        writing("a file"),
+    ):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 def test_a_disk_that_takes_no_more(tmp_path):

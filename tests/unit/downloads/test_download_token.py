@@ -1,8 +1,9 @@
 """The token goes to the hub and nowhere else, and is never repeated."""
 
-from download_runs import FILES, SET, dataset_program
+from download_runs import FILES, SET, dataset_program, hub_source
 
 from fake_hub import FakeHub
+from othink_mr1.data.download.secrets import one_line
 
 TOKEN = "hf_sentinelSENTINELsentinel"
 
@@ -46,3 +47,22 @@ def test_a_server_that_repeats_the_token_is_not_quoted(place, monkeypatch):
         place.use(hub)
         message = place.fails()
     assert "the repository has ***.json" in message
+
+
+def test_names_that_hold_the_token_are_not_logged(place, monkeypatch, capfd):
+    """Neither those that are left out nor those that are fetched, nor those that are tried again."""
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    with FakeHub({SET: {f"{TOKEN}.json": b"{}", f"{TOKEN}.py": b""}}).start() as hub:
+        place.use(hub)
+        hub.fail("*/resolve/*", status=503, times=1)
+        place.download(hub_source(files=["*"]))
+    lines = capfd.readouterr().err
+    assert TOKEN not in lines
+    for part in ("***.py left out", "1 of 1, ***.json: ", "***.json: the server answers 503"):
+        assert part in lines
+
+
+def test_passwords_in_addresses_are_not_repeated():
+    """The config takes none; HF_ENDPOINT, proxies and redirects may hold one."""
+    said = "GET http://user:s3cret@mirror:8080/a@b failed\nat https://mirror/c"
+    assert one_line(said) == "GET http://***@mirror:8080/a@b failed at https://mirror/c"

@@ -107,13 +107,6 @@ def test_names_that_are_none(place, web, name):
     assert web.asked() == 0
 
 
-def test_a_password_in_the_address_is_not_repeated(place, web, capfd):
-    web.fail("*", status=503)
-    address = web.endpoint.replace("http://", "http://user:s3cret@")
-    assert place.fails(url_source(address)).startswith("http://***@127.0.0.1:")
-    assert "s3cret" not in capfd.readouterr().err
-
-
 def test_the_hubs_token_is_not_sent_to_the_web(place, web, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_sentinel")
     with FakeHub({"raw": {"a/b": BODY}}).start() as other:

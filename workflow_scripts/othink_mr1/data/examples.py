@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from othink_mr1.errors import UserError
+from othink_mr1.errors import UserError, first_line
 from othink_mr1.study.artefacts import written_aside
 
 EXAMPLES_FILE = "examples.parquet"
@@ -77,7 +77,7 @@ def prepared_set_errors(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file; prepare the set first") from None
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(
-            f"{path}: is damaged ({reason}); delete its folder and run snakemake to prepare it again"
+            f"{path}: is damaged ({first_line(error)}); delete its folder and run snakemake to prepare it "
+            "again"
         ) from None

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-import struct
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +23,9 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from othink_mr1.data.examples import Example, read_examples
-from othink_mr1.data.images import decoded
+from othink_mr1.data.images import UNREADABLE, decoded
 from othink_mr1.data.progress import Progress
-from othink_mr1.errors import UserError
+from othink_mr1.errors import UserError, first_line
 from othink_mr1.study.artefacts import written_aside
 
 # The perceptual hash is ImageHash's phash, the signs of the 16 x 16 lowest frequencies. Its usual 8 x 8 are
@@ -43,9 +42,8 @@ SCHEMA = pa.schema(
     ]
 )
 CHUNK = 64  # examples in memory at a time
-# What Pillow raises on a damaged picture, depending on where it is damaged.
-UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 
+_HEIGHTS = {"<super>": "^", "<sub>": "_"}  # Unicode's tags of decompositions
 _BLANK = re.compile(r"\(\s*\)")  # the gap to be filled in: `the angle is ( )`
 # Not those within numbers and ratios (`3.5`, `1:2`), nor brackets, primes and signs: they are mathematics.
 _SENTENCE_MARKS = re.compile(r"[.,:;?](?!\d)")
@@ -95,7 +93,7 @@ def read_fingerprints(path: Path) -> Fingerprints:
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file; let snakemake make the fingerprints") from None
     except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{path}: is no readable parquet file ({_first_line(error)}); {again}") from None
+        raise UserError(f"{path}: is no readable parquet file ({first_line(error)}); {again}") from None
     if not table.schema.equals(SCHEMA):
         raise UserError(f"{path}: holds no fingerprints, its columns are {table.schema.names}; {again}")
     hashes = b"".join(_column(table, "picture_hash"))
@@ -111,11 +109,25 @@ def read_fingerprints(path: Path) -> Fingerprints:
 def normalised(question: str) -> str:
     """The question without what does not make it another one: forms of characters, case, spacing, marks.
 
-    Unicode's NFKC makes Chinese brackets and full-width digits plain ones.
+    Unicode's NFKC makes Chinese brackets and full-width digits plain ones. It would make 10² the number 102,
+    too, so what is raised or lowered is put into braces before: 10^{2}.
     """
-    text = unicodedata.normalize("NFKC", question).casefold()
+    text = unicodedata.normalize("NFKC", _with_braces(question)).casefold()
     text = _SENTENCE_MARKS.sub(" ", _BLANK.sub(" ", text))
     return " ".join(text.split())
+
+
+def _with_braces(text: str) -> str:
+    """Runs of raised characters as ^{...}, of lowered ones as _{...}."""
+    parts = []
+    for height, letters in groupby(text, _height):
+        run = "".join(letters)
+        parts.append(f"{height}{{{run}}}" if height else run)
+    return "".join(parts)
+
+
+def _height(letter: str) -> str:
+    return _HEIGHTS.get(unicodedata.decomposition(letter).partition(" ")[0], "")
 
 
 def pixel_digest(picture: Image.Image) -> bytes:
@@ -147,7 +159,3 @@ def _fingerprint(example: Example, where: Path) -> dict[str, Any]:
 def _column(table: pa.Table, name: str) -> list[Any]:
     values: list[Any] = table.column(name).to_pylist()
     return values
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]

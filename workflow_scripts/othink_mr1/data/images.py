@@ -26,7 +26,7 @@ LARGE_IMAGE = 4_000_000
 _LARGE_ONES = threading.Lock()
 
 # What Pillow raises on broken files, depending on the format and on where it is broken.
-_DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error)
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 
 
 class UnusableImage(ValueError):
@@ -75,7 +75,7 @@ def bounded_image(data: bytes, max_pixels: int) -> Picture:
         raise
     except Image.DecompressionBombError as error:
         raise UnusableImage(f"image above {LARGEST_IMAGE} pixels") from error
-    except _DECODING_ERRORS as error:
+    except UNREADABLE as error:
         # Pillow says "image file is truncated" and "Truncated File Read".
         cut = "truncated" in str(error).lower()
         raise UnusableImage("truncated image" if cut else "unreadable image") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ def in_order(
     threads: int,
     weight: Callable[[Thing], int],
     most_weight: int,
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Yield work(thing) for each thing, in order; an error comes when its thing's turn has come.
 
     weight, most_weight: things ahead of their turn weigh so much together at most (bytes, say), one

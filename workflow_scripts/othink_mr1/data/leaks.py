@@ -26,6 +26,9 @@ NEAR_BITS = 32
 class Leak:
     """A test item and the training item that is closest to it; train and test are the sets' names.
 
+    same_picture: the first training item with equal pixels, whatever is asked about it; empty if there is
+    none. It may be another one than the closest: a near picture with the same question is closer.
+
     picture: `same` (equal pixels) or `near` (few bits of the perceptual hash differ: `distance`).
     question: `same` (when normalised) or `other`. The questions are as written, on one line.
     """
@@ -39,6 +42,7 @@ class Leak:
     question: Literal["same", "other"]
     train_question: str
     test_question: str
+    same_picture: str
 
 
 COLUMNS = tuple(field.name for field in fields(Leak))
@@ -46,9 +50,10 @@ COLUMNS = tuple(field.name for field in fields(Leak))
 
 @dataclass(frozen=True)
 class LeakCounts:
-    """Test items by how they stand in a training set. An item counts once.
+    """Test items by how they stand in a training set.
 
-    same: picture and question; near: a near picture, same question; picture: picture, another question.
+    same: picture and question; near: a near picture, same question; picture: the very picture, but only with
+    other questions. So `same + picture` items share their picture. An item may count as near and as picture.
     """
 
     same: int
@@ -81,6 +86,7 @@ def find_leaks(train: Fingerprints, test: Fingerprints, train_name: str, test_na
                 question="same" if train.question_sha256[item] == question else "other",
                 train_question=_one_line(train.questions[item]),
                 test_question=_one_line(test.questions[place]),
+                same_picture=closest.with_picture(pixels),
             )
         )
     return found
@@ -88,21 +94,27 @@ def find_leaks(train: Fingerprints, test: Fingerprints, train_name: str, test_na
 
 def count_leaks(leaks: Iterable[Leak]) -> LeakCounts:
     """How many leaks there are of each kind."""
-    kinds = [(leak.picture, leak.question) for leak in leaks]
+    leaks = list(leaks)
+    same = sum((leak.picture, leak.question) == ("same", "same") for leak in leaks)
     return LeakCounts(
-        same=kinds.count(("same", "same")),
-        near=kinds.count(("near", "same")),
-        picture=kinds.count(("same", "other")),
+        same=same,
+        near=sum(leak.picture == "near" for leak in leaks),
+        picture=sum(leak.same_picture != "" for leak in leaks) - same,
     )
 
 
-def refuse_shared_pictures(leaks: Iterable[Leak], train: Path, test: Path) -> None:
+def refuse_shared_pictures(
+    train: Fingerprints, test: Fingerprints, train_file: Path, test_file: Path
+) -> None:
     """UserError if the sets, which were drawn to be apart, share a picture, whatever is asked about it."""
-    shared = [leak for leak in leaks if leak.picture == "same"]
+    first = _first_with(train.pixels)
+    shared = [place for place, pixels in enumerate(test.pixels) if pixels in first]
     if shared:
+        example = shared[0]
         raise UserError(
-            f"{test}: {len(shared)} pictures also stand in {train}, e.g. its {shared[0].train_id} as "
-            f"{shared[0].test_id}; give one set another seed or source"
+            f"{test_file}: {len(shared)} pictures also stand in {train_file}, e.g. its "
+            f"{train.ids[first[test.pixels[example]]]} as {test.ids[example]}; give one set another seed or "
+            "source"
         )
 
 
@@ -134,6 +146,8 @@ def _leak(line: dict[str, Any]) -> Leak:
         raise ValueError(f"a row of {len(line)} columns")
     if line["picture"] not in ("same", "near") or line["question"] not in ("same", "other"):
         raise ValueError(f"a picture {line['picture']!r} and a question {line['question']!r}")
+    if line["picture"] == "same" and not line["same_picture"]:
+        raise ValueError("a same picture of no item")
     return Leak(**(line | {"distance": int(line["distance"])}))
 
 
@@ -142,11 +156,11 @@ class _Closest:
 
     def __init__(self, train: Fingerprints) -> None:
         self.hashes = train.picture_hashes.view(np.uint64)  # examples x 4: fewer, larger steps
-        self.by_pixels: dict[bytes, int] = {}
+        self.ids = train.ids
+        self.by_pixels = _first_with(train.pixels)
         self.by_both: dict[tuple[bytes, bytes], int] = {}
         by_question: dict[bytes, list[int]] = defaultdict(list)
         for item, (pixels, question) in enumerate(zip(train.pixels, train.question_sha256, strict=True)):
-            self.by_pixels.setdefault(pixels, item)
             self.by_both.setdefault((pixels, question), item)
             by_question[question].append(item)
         self.by_question = {question: np.array(items) for question, items in by_question.items()}
@@ -154,6 +168,10 @@ class _Closest:
         self.hashes_by_question = {
             question: self.hashes[items] for question, items in self.by_question.items()
         }
+
+    def with_picture(self, pixels: bytes) -> str:
+        """The id of the first training item with these pixels; empty if there is none."""
+        return self.ids[self.by_pixels[pixels]] if pixels in self.by_pixels else ""
 
     def to(
         self, pixels: bytes, picture_hash: np.ndarray[Any, np.dtype[np.uint8]], question: bytes
@@ -170,6 +188,14 @@ class _Closest:
         if pixels in self.by_pixels:
             return self.by_pixels[pixels], 0
         return None
+
+
+def _first_with(pixels: list[bytes]) -> dict[bytes, int]:
+    """The place of each picture's first item."""
+    first: dict[bytes, int] = {}
+    for place, each in enumerate(pixels):
+        first.setdefault(each, place)
+    return first
 
 
 def _one_line(text: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from othink_mr1.errors import UserError
+from othink_mr1.errors import UserError, first_line
 
 READ_BUFFER = 2**20
 # The file's own description of itself (schema, row groups): what its texts and lists may take.
@@ -40,8 +40,9 @@ def readable_parquet(path: Path) -> Iterator[pq.ParquetFile]:
             _check(file.metadata, path)
             yield file
     except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path}: is no readable parquet file ({reason}); download it again") from None
+        raise UserError(
+            f"{path}: is no readable parquet file ({first_line(error)}); download it again"
+        ) from None
 
 
 def bounded_batches(file: pq.ParquetFile, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,23 +12,28 @@ import pyarrow.compute as pc
 from othink_mr1.data.parquet_files import bounded_batches, image_column_fits, readable_parquet
 from othink_mr1.data.raw_rows import RawRow
 from othink_mr1.errors import UserError
+from othink_mr1.study.artefacts import visible_files
 
 REQUIRED_COLUMNS = ("image", "problem", "solution")
 OPTIONAL_COLUMNS = ("thinking",)
+# `test-00000-of-00001.parquet`, `validation/0000.parquet`; the short ones as whole words (`values.parquet`).
+_SPLIT = re.compile(r"(?P<train>train)|test|valid|eval|(?:val|dev)(?![a-z])", re.IGNORECASE)
 
 
 def parquet_files(folder: Path) -> list[Path]:
     """The training split's files in order. UserError if there are none."""
-    files = [
-        path
-        for path in sorted(folder.rglob("*.parquet"))
-        # The hub client keeps its notes in a hidden folder.
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
+    files = [path for path in visible_files(folder) if path.suffix == ".parquet"]
     if not files:
         raise UserError(f"{folder}: has no parquet file; download or render the set again")
-    # A repository that has several splits names their files by them (`test-00000-of-00001.parquet`).
-    return [path for path in files if path.name.startswith("train")] or files
+    return [path for path in files if _is_training(path.relative_to(folder))] or files
+
+
+def _is_training(path: Path) -> bool:
+    """Repositories of several splits name files or folders by them; the innermost such name counts."""
+    for part in reversed(path.parts):
+        if found := _SPLIT.match(part):
+            return found["train"] is not None
+    return False
 
 
 def count_parquet_rows(files: Sequence[Path]) -> int:

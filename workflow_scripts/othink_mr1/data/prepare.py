@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +21,7 @@ from othink_mr1.data.prompt_rows import read_prompt_rows
 from othink_mr1.data.raw_rows import RawRow
 from othink_mr1.data.row_to_example import RowLimits, UnusableRow, row_to_example
 from othink_mr1.data.unusable_rows import UNUSABLE_FILE, UnusableRows
-from othink_mr1.errors import UserError
+from othink_mr1.errors import UserError, first_line
 from othink_mr1.study.artefacts import finish_folder, start_folder, verify_folder
 
 Form = Literal["parquet", "prompts"]
@@ -48,41 +49,68 @@ def prepare_dataset(
     """
     started = time.perf_counter()
     raw = list(dict.fromkeys(raw))
+    where = ", ".join(map(str, raw))
     for folder in raw:
         verify_folder(folder)
-    start_folder(out)
+    with _writing(out):
+        start_folder(out)
     rows, expected = _raw_rows(form, raw, expect_rows)
     progress = Progress(f"prepare {out.name}", expected)
     # Memory: the pictures in the threads' hands, READ_AHEAD, and a row group on its way out.
     attempts = in_order(
         lambda numbered: _attempt(*numbered, limits),
-        enumerate(progress.over(rows)),
+        enumerate(progress.over(_readable(rows, where))),
         threads,
         weight=lambda numbered: len(numbered[1].image or b""),
         most_weight=READ_AHEAD,
     )
     most = largest_unusable_share if form == "parquet" else 0.0
-    where = ", ".join(map(str, raw))
     report = UnusableRows(out / UNUSABLE_FILE)
-    try:
-        count = write_examples(_judged(attempts, report, most, expect_rows, where), out / EXAMPLES_FILE)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error}); make room on that disk and try again") from None
+    # Closed at once after an error: the report is open, and threads may be at work.
+    with (
+        _writing(out),
+        closing(attempts),
+        closing(_judged(attempts, report, most, expect_rows, where)) as examples,
+    ):
+        count = write_examples(examples, out / EXAMPLES_FILE)
     if report.counts:
         print(f"{where}: {report.counts.total()} rows left out: {report.summary()}", file=sys.stderr)
-    finish_folder(
-        out,
-        form=form,
-        max_pixels=limits.max_pixels,
-        max_prompt_tokens=limits.max_prompt_tokens,
-        largest_unusable_share=largest_unusable_share,
-        raw_rows=count + report.counts.total(),
-        rows=count,
-        unusable=dict(sorted(report.counts.items())),
-        threads=threads,
-        wall_seconds=round(time.perf_counter() - started, 3),
-    )
+    with _writing(out):
+        finish_folder(
+            out,
+            form=form,
+            max_pixels=limits.max_pixels,
+            max_prompt_tokens=limits.max_prompt_tokens,
+            largest_unusable_share=largest_unusable_share,
+            raw_rows=count + report.counts.total(),
+            rows=count,
+            unusable=dict(sorted(report.counts.items())),
+            threads=threads,
+            wall_seconds=round(time.perf_counter() - started, 3),
+        )
     return count
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    """Say what to do when the folder takes no more."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{out}: cannot be written ({first_line(error)}); make room on that disk, or change who may "
+            "write there, and try again"
+        ) from None
+
+
+def _readable(rows: Iterator[RawRow], where: str) -> Iterator[RawRow]:
+    """The rows; a disk that fails while they are read is no fault of the disk that is written to."""
+    try:
+        yield from rows
+    except OSError as error:
+        raise UserError(
+            f"{where}: cannot be read ({first_line(error)}); check that disk and try again"
+        ) from None
 
 
 def _raw_rows(
@@ -109,7 +137,7 @@ def _judged(
     most: float,
     expect_rows: int | None,
     where: str,
-) -> Iterator[Example]:
+) -> Generator[Example, None, None]:
     """The examples. After the last one the set is judged: an error here leaves no examples file behind."""
     count = 0
     with report.opened():

@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from typing import TypeVar
 
+from othink_mr1.data.download.secrets import say
+
 Thing = TypeVar("Thing")
 
 # Seconds between two lines.
@@ -80,4 +82,4 @@ class ByteProgress:
             line += f", {rate / 1e6:.1f} MB/s"
             if self.left:
                 line += f", {self.left / rate:.0f} s left for all files"
-        print(line, file=sys.stderr, flush=True)
+        say(line)

@@ -10,6 +10,7 @@ from typing import Any
 from othink_mr1.data.raw_images.image_store import ImageStore
 from othink_mr1.data.raw_rows import RawRow
 from othink_mr1.errors import UserError
+from othink_mr1.study.artefacts import visible_files
 
 LARGEST_LINE = 2**20
 MOST_PROMPTS = 100_000
@@ -37,10 +38,19 @@ def read_prompt_rows(folders: Sequence[Path]) -> Iterator[RawRow]:
 
 def prompts_file(folders: Sequence[Path]) -> Path:
     """The one jsonl file of the folders. UserError if there is none, or more."""
-    found = [path for folder in folders for path in sorted(folder.glob("*.jsonl"))]
+    # Not in folders below: what comes with images may have a jsonl of its own there.
+    found = [
+        path
+        for folder in folders
+        for path in visible_files(folder)
+        if path.parent == folder and path.suffix == ".jsonl"
+    ]
     if len(found) != 1:
         where = ", ".join(map(str, folders))
-        raise UserError(f"{where}: need one jsonl file of prompts, found {len(found)}")
+        raise UserError(
+            f"{where}: need one jsonl file of prompts, found {len(found)}; correct the test set's `prompts` "
+            "and `images` in the config"
+        )
     return found[0]
 
 

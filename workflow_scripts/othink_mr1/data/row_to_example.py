@@ -10,6 +10,7 @@ from othink_mr1.data.examples import Example
 from othink_mr1.data.image_tokens import image_tokens
 from othink_mr1.data.images import UnusableImage, bounded_image
 from othink_mr1.data.raw_rows import RawRow
+from othink_mr1.study.config import TEMPLATE_ALLOWANCE
 
 LARGEST_TEXT = 2**20  # characters of a question, an answer or a reasoning
 
@@ -28,7 +29,11 @@ class UnusableRow(ValueError):
 
 @dataclass(frozen=True)
 class RowLimits:
-    """max_pixels: larger images are shrunk. max_prompt_tokens: rows with longer prompts are unusable."""
+    """max_pixels: larger images are shrunk. max_prompt_tokens: rows with longer prompts are unusable.
+
+    A prompt is the image's tokens, the question's (one for each byte), and TEMPLATE_ALLOWANCE for the task's
+    own text and the chat template around them; the config check refuses a task that takes more.
+    """
 
     max_pixels: int
     max_prompt_tokens: int
@@ -47,7 +52,7 @@ def row_to_example(row: RawRow, number: int, limits: RowLimits) -> Example:
         raise UnusableRow("no answer")
     reasoning = _inner(_THINK, row.thinking or "", "reasoning")
     # Before the picture is decoded, which is what takes the time.
-    text_tokens = _most_tokens(row.question)
+    text_tokens = _most_tokens(row.question) + TEMPLATE_ALLOWANCE
     _check_prompt(text_tokens, limits)
     try:
         picture = bounded_image(row.image, limits.max_pixels)

@@ -153,7 +153,8 @@ def _leaks(leaks: list[Leak], items: int) -> list[str]:
     lines = [
         f"- {counts.same} of {items}: the same picture with the same question",
         f"- {counts.near} of {items}: a picture that looks alike (perceptual hash), with the same question",
-        f"- {counts.picture} of {items}: the same picture with another question",
+        f"- {counts.picture} of {items}: the same picture, but only with other questions (an item may "
+        "count in the line before too)",
     ]
     if not leaks:
         return lines

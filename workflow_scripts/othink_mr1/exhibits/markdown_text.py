@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from othink_mr1.exhibits.text import ELLIPSIS, visible
+from othink_mr1.exhibits.text import one_line
 
 LONGEST = 80  # characters of a text in a table
 # Marks that Markdown, GitHub's too, or HTML in it, gives a meaning within a line. Colon and point are among
@@ -14,10 +14,7 @@ _MARKS = re.compile(r"[\\`*_\[\]<>#|~$&@]|:(?=\S)|(?<=www)\.", re.IGNORECASE)
 
 def markdown_text(text: str, longest: int = LONGEST) -> str:
     """The text on one line, cut to `longest` characters, the marks of Markdown escaped."""
-    line = " ".join(visible(text).split())
-    if len(line) > longest:
-        line = line[: longest - 1] + ELLIPSIS
-    return _MARKS.sub(lambda mark: "\\" + mark[0], line)
+    return _MARKS.sub(lambda mark: "\\" + mark[0], one_line(text, longest))
 
 
 def markdown_table(head: list[str], rows: list[list[str]], right: int = 0) -> list[str]:

@@ -11,9 +11,9 @@ from pathlib import Path
 from PIL import Image
 
 from othink_mr1.data.examples import EXAMPLES_FILE, read_examples
-from othink_mr1.data.fingerprints import UNREADABLE
+from othink_mr1.data.images import UNREADABLE
 from othink_mr1.errors import UserError
-from othink_mr1.study.artefacts import read_manifest
+from othink_mr1.study.artefacts import MANIFEST, read_manifest
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,9 @@ class SetFacts:
 def set_facts(folder: Path) -> SetFacts:
     """Read a prepared set. UserError if it is incomplete, empty or damaged."""
     manifest = read_manifest(folder)
+    for key in ("raw_rows", "unusable"):
+        if key not in manifest:
+            raise UserError(f"{folder / MANIFEST}: has no {key!r}; delete it and run snakemake again")
     sizes: list[tuple[int, int]] = []
     lengths: list[int] = []
     golds: Counter[str] = Counter()
@@ -61,9 +64,8 @@ def set_facts(folder: Path) -> SetFacts:
         raise UserError(f"{folder / EXAMPLES_FILE}: has no examples; prepare the set again")
     return SetFacts(
         rows=len(sizes),
-        # A set that leaves out no rows need not say so.
-        raw_rows=manifest.get("raw_rows", len(sizes)),
-        unusable=manifest.get("unusable", {}),
+        raw_rows=manifest["raw_rows"],
+        unusable=manifest["unusable"],
         widths=_spread([width for width, _ in sizes]),
         heights=_spread([height for _, height in sizes]),
         question_lengths=_spread(lengths),

@@ -107,7 +107,7 @@ def finish_folder(folder: Path, digests: Mapping[str, str] | None = None, **fact
     digests: path in the folder -> sha256, of files that the caller has just read; others are read here.
     facts: JSON values, e.g. identity, device, execution, wall_seconds, gpu_hours.
     """
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
     manifest = {
         **facts,
         "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -129,6 +129,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder}: incomplete, it has no {MANIFEST}; run snakemake to make it")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise _unreadable(path, error) from None
     except ValueError as error:
         raise UserError(f"{path}: is no JSON ({error}); delete it and run snakemake again") from None
     if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
@@ -139,9 +141,16 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def verify_folder(folder: Path) -> dict[str, Any]:
     """Read every file of a finished folder and compare it with the manifest, which is returned.
 
-    UserError, naming the file and what to delete, if one is missing or has another size or sha256.
+    UserError, naming the file and what to do, if one is missing, has another size or sha256, cannot be
+    read, or is not listed. Hidden ones need not be: network drives and file browsers leave theirs anywhere.
     """
     manifest = read_manifest(folder)
+    for path in visible_files(folder):
+        if path != folder / MANIFEST and path.relative_to(folder).as_posix() not in manifest["files"]:
+            raise UserError(
+                f"{path}: is not listed in {folder / MANIFEST}, so it did not come with the others; "
+                "move it out of this folder"
+            )
     for name, expected in manifest["files"].items():
         path = folder / name
         again = f"delete {path} and {folder / MANIFEST}, then run snakemake again"
@@ -150,9 +159,27 @@ def verify_folder(folder: Path) -> dict[str, Any]:
         size = path.stat().st_size
         if size != expected["bytes"]:
             raise UserError(f"{path}: has {size} bytes, the manifest says {expected['bytes']}; {again}")
-        if sha256_of(path) != expected["sha256"]:
+        try:
+            digest = sha256_of(path)
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        if digest != expected["sha256"]:
             raise UserError(f"{path}: its sha256 is not the manifest's, the file was damaged; {again}")
     return manifest
+
+
+def visible_files(folder: Path) -> list[Path]:
+    """The files and links in a folder, in order, but none whose path within the folder has a hidden part."""
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and (path.is_symlink() or not path.is_dir())
+    ]
+
+
+def _unreadable(path: Path, error: OSError) -> UserError:
+    return UserError(f"{path}: cannot be read ({error.strerror}); check its permissions and its disk")
 
 
 def _commit() -> str | None:

@@ -10,6 +10,11 @@ from othink_mr1.study.execution import Execution
 from othink_mr1.study.sources import Backbone, Source
 from othink_mr1.study.strict import Count, Fraction, Name, PromptTemplate, Strict
 
+# Tokens of a prompt that are neither the image's nor the question's: of the task's text, the chat template.
+TEMPLATE_ALLOWANCE = 256
+# The chat template's share: roles, the system prompt that Qwen2-VL adds, the marks around the image.
+CHAT_TEMPLATE_TOKENS = 64
+
 
 class Preparation(Strict):
     """What every source goes through on its way to the common schema."""
@@ -17,8 +22,10 @@ class Preparation(Strict):
     max_pixels: Count = Field(description="larger images are shrunk to this many pixels")
     max_prompt_tokens: Count = Field(
         2048,
-        description="a training row is left out, never truncated, if its image's tokens and its question's "
-        "UTF-8 bytes (no byte-level tokenizer makes more tokens of them) exceed this",
+        gt=TEMPLATE_ALLOWANCE,
+        description="a training row is left out, never truncated, if its image's tokens, its question's "
+        "UTF-8 bytes (no byte-level tokenizer makes more tokens of them) and 256 for the text around them "
+        "exceed this",
     )
     largest_unusable_share: Fraction = Field(
         0.005, description="share of training rows that may be unusable; beyond it the preparation fails"

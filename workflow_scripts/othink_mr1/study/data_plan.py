@@ -59,13 +59,15 @@ def downloads(config: StudyConfig) -> list[str]:
     ]
 
 
-def branches(config: StudyConfig) -> dict[str, tuple[str, str, str]]:
-    """Folder of each hub download -> type of the repository, repository, revision as written."""
+def hub_downloads(config: StudyConfig) -> dict[str, tuple[str, str, str]]:
+    """Folder of each hub download that the study needs -> repository's type, name, revision as written."""
     found: dict[str, tuple[str, str, str]] = {}
-    for name, source in config.sources.items():
+    for name in used_sources(config):
+        source = config.sources[name]
         if isinstance(source, HubSource):
             found[raw_folder(config, name)] = (source.repository_type, source.repository, source.revision)
-    for name, backbone in config.backbones.items():
+    for name in used_backbones(config):
+        backbone = config.backbones[name]
         if isinstance(backbone, HubBackbone):
             found[backbone_folder(config, name)] = ("model", backbone.repository, backbone.revision)
     return found
@@ -118,7 +120,6 @@ def data_card_plan(config: StudyConfig, task: str) -> dict[str, Any]:
 def _set(config: StudyConfig, source: str) -> dict[str, Any]:
     return {
         "source": source,
-        "settings": config.sources[source].model_dump(mode="json"),
         "folder": data_folder(config, source),
         "raw": [raw_folder(config, part) for part in raw_parts(config, source).values()],
     }

@@ -67,6 +67,7 @@ def agree(path: Path, key: str, commit: str) -> None:
         raise UserError(f"{path}: cannot be written ({error.strerror}); make its folder writable") from None
     if locked not in (None, commit):
         raise UserError(
-            f"{key}: moved since it was first downloaded, from commit {locked} ({path}) to {commit}; in "
-            f"config.yaml write `revision: {locked}` to keep the data or `revision: {commit}` to change it"
+            f"{key}: moved from commit {locked} (in {path}) to {commit} since it was first downloaded; write "
+            f"this commit into config.yaml: `revision: {locked}` for the data as it was, or "
+            f"`revision: {commit}` for the new"
         )

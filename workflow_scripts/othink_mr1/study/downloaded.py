@@ -1,4 +1,4 @@
-"""Checks what was downloaded from branches against the lock file. Reads small files, no network."""
+"""Keeps what was downloaded from branches and the lock file in agreement. No network."""
 
 from __future__ import annotations
 
@@ -7,25 +7,29 @@ from pathlib import Path
 from othink_mr1.errors import UserError
 from othink_mr1.study.artefacts import MANIFEST, read_manifest
 from othink_mr1.study.config import StudyConfig
-from othink_mr1.study.data_plan import branches
-from othink_mr1.study.download_lock import lock_key, read_lock
+from othink_mr1.study.data_plan import hub_downloads
+from othink_mr1.study.download_lock import COMMIT, agree, lock_key, read_lock
 
 
 def check_downloads(config: StudyConfig, results: Path, lock_file: Path) -> None:
     """Refuse to go on with a download that is of another commit than the lock file names.
 
-    This happens when the lock file came with a pull, or from another machine, after the branch had moved.
-    Raises UserError that says which of the two to keep, and how.
+    This happens when the lock file came with a pull, or from another machine, after the branch had moved. An
+    entry that is missing, because the lock file was lost, is written again from what is there.
+    Raises UserError that says how to go on.
     """
     lock = read_lock(lock_file)
-    for folder, (kind, repository, revision) in branches(config).items():
-        locked = lock.get(lock_key(kind, repository, revision), {}).get("commit")
-        if locked is None or not (results / folder / MANIFEST).exists():
+    for folder, (kind, repository, revision) in hub_downloads(config).items():
+        if COMMIT.fullmatch(revision) or not (results / folder / MANIFEST).exists():
             continue
-        present = read_manifest(results / folder).get("revision")
-        if present != locked:
+        present = str(read_manifest(results / folder).get("revision"))
+        key = lock_key(kind, repository, revision)
+        locked = lock.get(key, {}).get("commit")
+        if locked is None:
+            agree(lock_file, key, present)
+        elif present != locked:
             raise UserError(
                 f"{results / folder}: holds {repository} at {present}, but {lock_file} says that {revision} "
-                f"is {locked}; to keep what is there write `revision: {present}` into config.yaml, to take "
-                f"the other `revision: {locked}`"
+                f"is {locked}; delete the folder to download that, or restore the lock file's {present}; a "
+                "commit as `revision` in config.yaml settles it for good, with a new folder and new runs"
             )

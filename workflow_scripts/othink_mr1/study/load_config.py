@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from othink_mr1.errors import UserError
-from othink_mr1.study.config import StudyConfig
+from othink_mr1.study.config import CHAT_TEMPLATE_TOKENS, TEMPLATE_ALLOWANCE, StudyConfig
 from othink_mr1.study.methods import GRPO, SFT, NoTraining
 from othink_mr1.study.read_yaml import Document, KeyPath, read_documents
 from othink_mr1.study.settings import flat, merged_settings, validate_settings, with_changes, written_at
@@ -42,7 +42,7 @@ _ALLOWED = {
 }
 
 # Exhibits that are no study: `results/<name>.csv` is theirs.
-RESERVED_EXHIBITS = ("runs", "reward_curves", "claims", "leaks")
+RESERVED_EXHIBITS = ("runs", "reward_curves", "claims", "leaks", "scorer_audit")
 
 # What a pattern means to a user.
 _PATTERNS = {
@@ -99,6 +99,11 @@ def _references(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
                     ("tasks", name, key),
                     f"must be a source whose split is {split}; {getattr(task, key)} is split {source.split}",
                 )
+        # The preparation's limit of prompts allows so much for the text around the question.
+        around = len(task.train_prompt.replace("{question}", "").encode()) + CHAT_TEMPLATE_TOKENS
+        if around > TEMPLATE_ALLOWANCE:
+            longest = TEMPLATE_ALLOWANCE - CHAT_TEMPLATE_TOKENS
+            yield ("tasks", name, "train_prompt"), f"must have at most {longest} bytes around the question"
     for name, grid in config.studies.items():
         if name in RESERVED_EXHIBITS:
             yield ("studies", name), f"must not be {', '.join(RESERVED_EXHIBITS)}: these name other exhibits"

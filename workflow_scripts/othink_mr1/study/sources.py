@@ -36,7 +36,10 @@ class UrlSource(Strict):
     """One file on the web, pinned by its sha256. From where it comes is no part of what it is."""
 
     kind: Literal["url"]
-    base_url: str = Field(pattern=r"^https?://[^\s/]\S*$", description="a mirror's can stand in its place")
+    base_url: str = Field(
+        pattern=r"^https?://[^\s/@]+(/[^\s@]*)?$",
+        description="a mirror's can stand in its place; no password",
+    )
     path: str = Field(pattern=r"^[^\s/?#][^\s?#]*[^\s/?#]$", description="below base_url")
     sha256: Sha256
 
@@ -51,7 +54,9 @@ class PromptsSource(Strict):
 
     kind: Literal["prompts"]
     prompts: Name = Field(description="the source that holds the jsonl")
-    images: Name = Field(description="the source that holds the images, as files or in zip archives")
+    images: Name = Field(
+        description="the source that holds the images, as files, in zip or tar archives, or in parquet"
+    )
     expect_rows: Count = Field(description="rows of the test set; another number is an error")
 
 

@@ -53,7 +53,12 @@ def ask_listing(wanted: Wanted, commit: str, licence: str | None, patience: Pati
             entries = HfApi().list_repo_tree(
                 wanted.repository, repo_type=wanted.repository_type, revision=commit, recursive=True
             )
-            return [entry for entry in islice(entries, MOST_ENTRIES) if isinstance(entry, RepoFile)]
+            found = list(islice(entries, MOST_ENTRIES + 1))
+        if len(found) > MOST_ENTRIES:
+            raise Refused(
+                f"lists more than {MOST_ENTRIES:,} files and folders; it is none of the sets meant here"
+            )
+        return [entry for entry in found if isinstance(entry, RepoFile)]
 
     entries = {entry.path: entry for entry in patience.retry(str(wanted), ask)}
     paths = select_paths(wanted, list(entries))

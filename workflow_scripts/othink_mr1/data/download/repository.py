@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,12 @@ from othink_mr1.data.download.hub import ask_commit, ask_listing, refusal
 from othink_mr1.data.download.hub_cache import cached_listing, copy_cached
 from othink_mr1.data.download.listing import NOTES, Listing, RemoteFile, Wanted, keep_listing, kept_listing
 from othink_mr1.data.download.retries import Patience, Refused
+from othink_mr1.data.download.secrets import say
+from othink_mr1.data.download.selection import some_names
 from othink_mr1.data.download.transfer import OFFLINE_REMEDY, Order, transfer
 from othink_mr1.data.progress import ByteProgress
 from othink_mr1.errors import UserError
 from othink_mr1.study.download_lock import COMMIT, agree, lock_key, locked_commit
-
-NAMED = 8
 
 
 def bring_repository(
@@ -37,18 +36,24 @@ def bring_repository(
     client = use_download_client()
     listing = _listing(wanted, folder, lock, patience)
     _remove_others(folder, listing)
-    digests = {}
-    missing = []
+    digests, absent = {}, []
     for file in listing.files:
-        target = folder / file.path
-        sha256 = verified(target, file.expected) or copy_cached(listing, file, target, _part(folder, file))
-        if sha256 is None:
-            target.unlink(missing_ok=True)
-            missing.append(file)
-        else:
+        if sha256 := verified(folder / file.path, file.expected):
             digests[file.path] = sha256
+        else:
+            (folder / file.path).unlink(missing_ok=True)
+            absent.append(file)
+    if absent:
+        # Before anything is copied or fetched.
+        require_space(folder, _still_missing(folder, absent), str(wanted))
+    missing = []
+    for file in absent:
+        if sha256 := copy_cached(listing, file, folder / file.path, _part(folder, file)):
+            digests[file.path] = sha256
+        else:
+            missing.append(file)
     if missing and offline():
-        names = ", ".join(file.path for file in missing[:NAMED]) + (", ..." if len(missing) > NAMED else "")
+        names = some_names([file.path for file in missing])
         raise UserError(
             f"{wanted}: HF_HUB_OFFLINE is set, and {len(missing)} of {len(listing.files)} files are missing "
             f"({names}); {OFFLINE_REMEDY}"
@@ -92,15 +97,12 @@ def _fetch(
 ) -> Mapping[str, str]:
     wanted = listing.wanted
     parts = {file.path: _part(folder, file) for file in missing}
-    have = {name: part.stat().st_size if part.exists() else 0 for name, part in parts.items()}
-    still = sum(max(0, file.size - have[file.path]) for file in missing)
-    require_space(folder, still, str(wanted))
+    have = {name: _size(part) for name, part in parts.items()}
+    still = _still_missing(folder, missing)
     progress = ByteProgress(still)
-    print(
+    say(
         f"download {wanted}: commit {listing.commit}, {len(missing)} of {len(listing.files)} files to fetch, "
-        f"{still / 1e6:,.1f} MB",
-        file=sys.stderr,
-        flush=True,
+        f"{still / 1e6:,.1f} MB"
     )
 
     def check(answer: httpx2.Response) -> None:
@@ -139,6 +141,15 @@ def _fetch(
 def _part(folder: Path, file: RemoteFile) -> Path:
     """Named by content, so that a part of another version is never continued."""
     return folder / NOTES / f"{file.sha256 or file.git_sha1}.part"
+
+
+def _still_missing(folder: Path, files: list[RemoteFile]) -> int:
+    """Bytes, without the parts that are there."""
+    return sum(max(0, file.size - _size(_part(folder, file))) for file in files)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _remove_others(folder: Path, listing: Listing) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 import tenacity
 
-from othink_mr1.data.download.secrets import without_secrets
+from othink_mr1.data.download.secrets import say
 from othink_mr1.errors import UserError
 
 Thing = TypeVar("Thing")
@@ -36,7 +35,11 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Patience:
-    """attempts: in a row without a gain. By default a failing server is given up after 1 to 4 minutes."""
+    """attempts: in a row without a gain.
+
+    By default a server that fails at once is given up after 31 to 36 seconds, one that lets each attempt
+    time out (client.TIMEOUT) after 2 to 4 minutes; longer only if it asks for longer waits itself.
+    """
 
     attempts: int = 6
     first_wait_seconds: float = 1.0
@@ -50,16 +53,15 @@ class Patience:
         def wait(state: tenacity.RetryCallState) -> float:
             return max(growing(state), _interruption(state).asked)
 
-        def say(state: tenacity.RetryCallState) -> None:
+        def say_when(state: tenacity.RetryCallState) -> None:
             seconds = state.next_action.sleep if state.next_action else 0.0
-            line = f"download {what}: {_interruption(state)}; next try in {seconds:.1f} s"
-            print(without_secrets(line), file=sys.stderr, flush=True)
+            say(f"download {what}: {_interruption(state)}; next try in {seconds:.1f} s")
 
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Interrupted),
             stop=_fruitless(self.attempts),
             wait=wait,
-            before_sleep=say,
+            before_sleep=say_when,
             reraise=True,
         )
         try:

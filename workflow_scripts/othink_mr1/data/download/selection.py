@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]
 
 from othink_mr1.data.download.listing import Wanted, is_safe
+from othink_mr1.data.download.secrets import say
 from othink_mr1.errors import UserError
 
 # Weights as safetensors and the texts beside them.
@@ -34,17 +34,16 @@ def select_paths(wanted: Wanted, paths: Sequence[str]) -> list[str]:
     asked = sorted(filter_repo_objects(paths, allow_patterns=list(wanted.patterns)))
     harmless = [path for path in asked if path.lower().endswith(_KINDS[wanted.repository_type])]
     if refused := sorted(set(asked) - set(harmless)):
-        line = f"download {wanted}: {_some(refused)} left out, as neither data nor safetensors"
-        print(line, file=sys.stderr, flush=True)
+        say(f"download {wanted}: {some_names(refused)} left out, as neither data nor safetensors")
     if not harmless:
         raise UserError(
             f"{wanted}: no file to fetch matches {', '.join(wanted.patterns)}; the repository has "
-            f"{_some(sorted(paths)) or 'no files'}; correct `files`"
+            f"{some_names(sorted(paths)) or 'no files'}; correct `files`"
         )
     for pattern in wanted.needed:
         if not any(filter_repo_objects(harmless, allow_patterns=pattern)):
             raise UserError(
-                f"{wanted}: has no {pattern} (only {_some(harmless)}); is it the right repository?"
+                f"{wanted}: has no {pattern} (only {some_names(harmless)}); is it the right repository?"
             )
     for path in harmless:
         if not is_safe(path):
@@ -54,6 +53,7 @@ def select_paths(wanted: Wanted, paths: Sequence[str]) -> list[str]:
     return harmless
 
 
-def _some(paths: Sequence[str]) -> str:
+def some_names(paths: Sequence[str]) -> str:
+    """The first few names, printable, and how many more there are."""
     more = f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
     return ", ".join(ascii(path)[1:-1] for path in paths[:NAMED]) + more

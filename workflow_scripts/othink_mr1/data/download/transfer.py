@@ -6,6 +6,7 @@ fails), and it accepts other content of the same length.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -22,6 +23,8 @@ from othink_mr1.errors import UserError
 
 # An attempt that brought this much does not count against the patience: the line works, if badly.
 GAIN_BYTES = 2**20
+# The disk or the user's share of it; a file longer than the file system or a limit takes.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 OFFLINE_REMEDY = "run `snakemake download` on a machine with internet and the same results folder"
 
 
@@ -84,13 +87,21 @@ class _Damaged(Exception):
 
 @contextmanager
 def writing(what: str) -> Iterator[None]:
-    """Name the file when the disk is full or does not take it."""
+    """Say what to do when the disk is full, or when a file, which is named, cannot be read or written."""
+    again = "then start it again: what is complete is kept"
     try:
         yield
     except OSError as error:
+        reason = error.strerror or error
+        if error.errno in _FULL:
+            raise UserError(
+                f"{what}: cannot be written ({reason}); free disk space, or set `results` to another disk, "
+                f"{again}"
+            ) from None
+        where = f" {error.filename}:" if error.filename and str(error.filename) != what else ""
         raise UserError(
-            f"{what}: cannot be written ({error.strerror or error}); free disk space, or set `results` to "
-            "another disk, then start it again: what is complete is kept"
+            f"{what}:{where} cannot be used ({reason}); check who may read and write it, and its disk, "
+            f"{again}"
         ) from None
 
 

@@ -9,7 +9,7 @@ import httpx2
 
 from othink_mr1.data.download.client import offline, use_download_client
 from othink_mr1.data.download.digests import Expected, verified
-from othink_mr1.data.download.disk_space import require_space
+from othink_mr1.data.download.disk_space import require_some_space
 from othink_mr1.data.download.listing import NOTES, is_safe
 from othink_mr1.data.download.retries import Patience, Refused
 from othink_mr1.data.download.secrets import without_secrets
@@ -39,7 +39,7 @@ def bring_url(source: UrlSource, folder: Path, patience: Patience) -> dict[str, 
     target.unlink(missing_ok=True)
     if offline():
         raise UserError(f"{url}: HF_HUB_OFFLINE is set, and {target} is missing or damaged; {OFFLINE_REMEDY}")
-    require_space(folder, LARGEST_BYTES, url)
+    require_some_space(folder, url)
     part = folder / NOTES / f"{source.sha256}.part"
     progress = ByteProgress(None)
     progress.start(name, None, part.stat().st_size if part.exists() else 0)

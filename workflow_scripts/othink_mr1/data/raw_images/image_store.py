@@ -12,6 +12,7 @@ from othink_mr1.data.raw_images.spool import Spool
 from othink_mr1.data.raw_images.tar_images import TAR_SUFFIXES, tar_images
 from othink_mr1.data.raw_images.zip_images import zip_images
 from othink_mr1.errors import UserError
+from othink_mr1.study.artefacts import visible_files
 
 # A path in its parts, and the function that reads the image there.
 Place = tuple[tuple[str, ...], Callable[[], bytes]]
@@ -31,7 +32,9 @@ class ImageStore:
         with ExitStack() as opening:
             spool = opening.enter_context(Spool())
             for folder in folders:
-                for path in _files(folder):
+                for path in visible_files(folder):
+                    if path.is_symlink() or not path.is_file():
+                        continue
                     for name, read in self._images_in(path, folder, spool, opening):
                         self._places[_file_name(name)].append((PurePosixPath(name).parts, read))
             self._stack = opening.pop_all()
@@ -81,21 +84,18 @@ class ImageStore:
             raise UserError(f"{image_path}: no such image in {self._where}; download the images again")
         if len(fits) > 1:
             names = ", ".join("/".join(parts) for parts, _ in fits[:3])
-            raise UserError(f"{image_path}: {len(fits)} images in {self._where} fit equally well ({names})")
+            raise UserError(
+                f"{image_path}: {len(fits)} images in {self._where} fit equally well ({names}); "
+                "let the source's `files` in the config take only one of them"
+            )
         return fits[0]
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """The folder's own files in order: no links, and nothing hidden, such as a download client's notes."""
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if not hidden and not path.is_symlink() and path.is_file():
-            yield path
 
 
 def _read_loose(path: Path) -> bytes:
     if path.stat().st_size > LARGEST_MEMBER:
-        raise UserError(f"{path}: is above {LARGEST_MEMBER // 2**20} MiB, which no image here is")
+        raise UserError(
+            f"{path}: is above {LARGEST_MEMBER // 2**20} MiB, which no image here is; do not use it"
+        )
     return path.read_bytes()
 
 

@@ -62,7 +62,8 @@ def zip_images(
 
 def _check_directory(file: BinaryIO, path: Path) -> None:
     """Bound the list of members before zipfile makes objects of it, some 700 bytes for each."""
-    # zipfile's own search for the end record: another one might find another record.
+    # Private, but a search of our own might find another end record than the one that zipfile then reads by,
+    # and an archive made for that would pass. Should python rename it, the tests of zip archives fail.
     end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
     if end is None:
         raise zipfile.BadZipFile("no end of the archive")
