@@ -62,4 +62,4 @@ rule score_answers:
         task=lambda wildcards: study.tested_tasks[wildcards.tested_task],
     shell:
         "python workflow_scripts/score_answers.py --answers {input} --scores {output}"
-        " --scorer {params.task}={params.scorer} > {log} 2>&1"
+        " --scorer {params.task}={params.scorer} --workers {threads} > {log} 2>&1"

@@ -8,6 +8,7 @@ localrules:
     collect_study,
     collect_runs,
     collect_reward_curves,
+    audit_scores,
     check_claims,
     make_table,
     draw_figure,
@@ -71,6 +72,26 @@ rule collect_reward_curves:
         results=lambda wildcards, output: str(Path(output.csv).parent),
     shell:
         "python workflow_scripts/collect_reward_curves.py --plan {input.plan} --results {params.results}"
+        " --output {output.csv} > {log} 2>&1 && cp {input.plan} {output.made_of}"
+
+
+rule audit_scores:
+    input:
+        plan="<results>/plans/scorer_audit.json",
+        files=ancient(study.audited_files()),
+    output:
+        csv="<results>/scorer_audit.csv",
+        made_of="<results>/made_of/scorer_audit.json",
+    log:
+        "<results>/logs/audit_scores.log",
+    benchmark:
+        "<results>/benchmarks/audit_scores.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        results=lambda wildcards, output: str(Path(output.csv).parent),
+    shell:
+        "python workflow_scripts/audit_scores.py --plan {input.plan} --results {params.results}"
         " --output {output.csv} > {log} 2>&1 && cp {input.plan} {output.made_of}"
 
 

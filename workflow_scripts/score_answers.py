@@ -1,15 +1,21 @@
-"""Score a file of answers: a csv with one row per answer; the totals go to standard output as JSON."""
+"""Score a file of answers, also one made elsewhere: a csv with one row per answer, totals as JSON on stdout.
+
+Each line of the file is {"id", "task", "question", "gold", "completion"}. The columns are described in
+othink_mr1/scoring/scores.py, the two protocols in othink_mr1/scoring/__init__.py.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 
 from othink_mr1.errors import UserError, run_entry_point
 from othink_mr1.scoring.answers import read_answers
 from othink_mr1.scoring.scores import score_answers, totals, write_scores
 from othink_mr1.scoring.task_scorers import load_scorer
+from othink_mr1.scoring.workers import ScoringWorkers
 
 
 def main() -> None:
@@ -17,6 +23,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--answers", type=Path, required=True, help="answers.jsonl; only read")
     parser.add_argument("--scores", type=Path, required=True, help="csv to write")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=min(4, len(os.sched_getaffinity(0))),
+        help="scoring processes; the scores do not depend on it (default: one per processor, 4 at most)",
+    )
     parser.add_argument(
         "--scorer",
         action="append",
@@ -33,8 +45,11 @@ def main() -> None:
             raise UserError(f"--scorer {pair!r}: must be TASK=SCORER")
         chosen[task] = name
     answers = read_answers(arguments.answers)
-    scorers = {task: load_scorer(chosen.get(task, task)) for task in {answer.task for answer in answers}}
-    scores = score_answers(answers, scorers)
+    scorers = {answer.task: chosen.get(answer.task, answer.task) for answer in answers}
+    for name in scorers.values():
+        load_scorer(name)  # an unknown one is named before the work begins
+    with ScoringWorkers(arguments.workers) as workers:
+        scores = score_answers(answers, scorers, workers)
     write_scores(arguments.scores, scores)
     print(json.dumps(totals(scores), ensure_ascii=False))
 

@@ -14,7 +14,7 @@ from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.data.leaks import Leak, write_leaks
 from othink_mr1.scoring.answers import Answer
 from othink_mr1.scoring.scores import score_answers, write_scores
-from othink_mr1.scoring.task_scorers import load_scorer
+from othink_mr1.scoring.workers import shared_workers
 from othink_mr1.study.artefacts import finish_folder, start_folder
 
 BACKBONE = "small"
@@ -139,7 +139,10 @@ class SyntheticResults:
         path = f"data/leaks/{trained_on}--{tested_on}-1.csv"
         found = ["same", "near", "near"] if trained_on == tested_on else []
         leaks = [
-            Leak(trained_on, tested_on, example.id, "000000", kind, 0, "same", "How many ?", "How many ?")
+            Leak(
+                *(trained_on, tested_on, example.id, "000000", kind, 0, "same", "How many ?", "How many ?"),
+                same_picture="000000" if kind == "same" else "",
+            )
             for example, kind in zip(self.examples[tested_on], found, strict=False)
         ]
         write_leaks(self.root / path, leaks)
@@ -162,7 +165,7 @@ class SyntheticResults:
             rows.append(Answer(example.id, task, example.question, example.gold, completion))
         answers.parent.mkdir(parents=True, exist_ok=True)
         answers.write_text("".join(json.dumps(vars(row), ensure_ascii=False) + "\n" for row in rows))
-        write_scores(scores, score_answers(rows, {task: load_scorer(task)}))
+        write_scores(scores, score_answers(rows, {task: task}, shared_workers()))
 
     def _run(self, folder: Path, method: str, steps: int, seed: int) -> None:
         rng = random.Random(f"{folder.name}")

@@ -1,5 +1,6 @@
 """From scores to the csv files of studies, runs and reward curves."""
 
+import csv
 import json
 
 import pandas as pd
@@ -40,12 +41,14 @@ def test_counts_are_those_of_the_scores(results):
     singles = frame[frame.seed != "all"]
     assert len(singles) == len(plan["evaluations"])
     for entry, (_, row) in zip(plan["evaluations"], singles.iterrows(), strict=True):
-        lines = (results / entry["scores"]).read_text().splitlines()[1:]
-        correct = sum(line.endswith(",1") for line in lines)
-        assert (row["method"], row["items"], row.r1v_correct) == (entry["method"], len(lines), correct)
-        assert row.r1v_accuracy == correct / len(lines)
-        assert (row.r1v_low, row.r1v_high) == wilson_interval(correct, len(lines))
-        assert row.format_ok == sum(line.split(",")[2] == "1" for line in lines)
+        with open(results / entry["scores"], newline="") as stream:
+            lines = list(csv.DictReader(stream))
+        assert (row["method"], row["items"]) == (entry["method"], len(lines))
+        for name, count in (("r1v", "r1v_correct"), ("exact", "exact_correct"), ("format", "format_ok")):
+            correct = sum(line[count] == "1" for line in lines)
+            assert row[count] == correct
+            assert row[f"{name}_accuracy"] == correct / len(lines)
+            assert (row[f"{name}_low"], row[f"{name}_high"]) == wilson_interval(correct, len(lines))
 
 
 def test_seeds_are_pooled(results):
@@ -54,7 +57,9 @@ def test_seeds_are_pooled(results):
     assert list(every.seed) == ["42", "43", "all"]
     singles, together = every.iloc[:2], every.iloc[2]
     assert together["items"] == singles["items"].sum() == 24
-    assert together.r1v_correct == singles.r1v_correct.sum()
+    for count in ("r1v_correct", "exact_correct", "format_ok", "outcome_wrong"):
+        assert together[count] == singles[count].sum() > 0
+    assert together.exact_accuracy == singles.exact_correct.sum() / 24
     assert together.seeds == 2
     assert together.run == ""
     assert (together.r1v_minimum, together.r1v_maximum) == (
@@ -110,6 +115,35 @@ def test_frames_survive_the_csv(results, tmp_path):
         assert len(pooled(read_study(tmp_path / "a.csv"))) == len(pooled(frame))
 
 
+SCORES = "id,task,format_ok,r1v_correct,exact_correct,outcome,reason\n"
+
+
+def test_each_outcome_is_counted(results, tmp_path):
+    """Two seeds: every outcome a number of times that no other has."""
+    plan = json.loads((results / "plans/same_task.json").read_text())
+    entries = [row for row in plan["evaluations"] if (row["method"], row["tested_on"]) == ("sft", "counting")]
+    times = {
+        "correct": (7, 1), "wrong": (6, 2), "no_answer_tag": (5, 0), "several_answers": (0, 4),
+        "unparseable": (2, 3), "timeout": (1, 11),
+    }  # fmt: skip
+    for seed, entry in enumerate(entries):
+        outcomes = [outcome for outcome, counts in times.items() for _ in range(counts[seed])]
+        rows = [f"{n},counting,1,0,{int(o == 'correct')},{o},\n" for n, o in enumerate(outcomes)]
+        (tmp_path / f"{seed}.csv").write_text(SCORES + "".join(rows))
+        entry["scores"] = str(tmp_path / f"{seed}.csv")
+    frame = collect_study(StudyPlan(exhibit="x", evaluations=entries), results)
+    columns = ["items", "exact_correct", "outcome_wrong", "outcome_no_answer_tag"]
+    columns += ["outcome_several_answers", "outcome_unparseable", "outcome_timeout"]
+    assert frame[columns].to_numpy().tolist() == [
+        [21, 7, 6, 5, 0, 2, 1],
+        [21, 1, 2, 0, 4, 3, 11],
+        [42, 8, 8, 5, 4, 5, 12],
+    ]
+    assert list(frame.r1v_correct) == [0, 0, 0]
+    assert list(frame.exact_accuracy) == [7 / 21, 1 / 21, 8 / 42]
+    assert (frame.exact_low[2], frame.exact_high[2]) == wilson_interval(8, 42)
+
+
 def test_other_items_are_refused(results, tmp_path):
     plan = json.loads((results / "plans/same_task.json").read_text())
     entry = plan["evaluations"][2]
@@ -126,8 +160,15 @@ def test_other_items_are_refused(results, tmp_path):
         (None, "there is no such file"),
         ("", "is no csv"),
         ("id,task,format_ok\na,counting,1\n", "has no column 'r1v_correct'"),
-        ("id,task,format_ok,r1v_correct\na,counting,1,yes\n", "r1v_correct must be 0 or 1"),
-        ("id,task,format_ok,r1v_correct\na,geometry,1,1\n", "has no scores of task 'counting'"),
+        ("id,task,format_ok,r1v_correct\na,counting,1,1\n", "has no column 'exact_correct'"),
+        (SCORES + "a,counting,1,yes,1,correct,\n", "r1v_correct must be 0 or 1"),
+        (SCORES + "a,counting,1,1,2,correct,\n", "exact_correct must be 0 or 1"),
+        (SCORES + "a,counting,1,1,0,maybe,\n", "outcome 'maybe' is none of correct, wrong, no_answer_tag"),
+        (SCORES + "a,counting,1,1,0,\n", "outcome '' is none of"),
+        (SCORES + "b,counting,1,1,1,correct,\na,counting,1,1,0,correct,\n", "of id 'a' contradict each"),
+        (SCORES + "a,counting,1,1,1,wrong,another number\n", "of id 'a' contradict each"),
+        (SCORES + 2 * "a,counting,1,1,1,correct,\n", "has id 'a' of task 'counting' twice"),
+        (SCORES + "a,geometry,1,1,1,correct,\n", "has no scores of task 'counting'"),
     ],
 )
 def test_damaged_scores_are_refused(results, tmp_path, content, said):

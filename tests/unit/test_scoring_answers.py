@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from othink_mr1.scoring.task_scorers import SCORER_VERSION
+
 SCRIPTS = Path(__file__).resolve().parents[2] / "workflow_scripts"
 
 
@@ -45,26 +47,44 @@ def test_scores_and_totals(tmp_path):
         answer("a"),
         answer('b, \u2028"', completion="<answer> 4 </answer>"),
         answer("a", task="angles", gold="140°", completion="<think>x</think> <answer> 140 </answer>"),
+        answer("b", task="angles", gold="140°", completion="It is 140"),
     )
     before = answers.read_bytes()
     outcome = run(answers, tmp_path / "new" / "scores.csv", "--scorer", "angles=geometry")
     assert outcome.returncode == 0, outcome.stderr
+    none = {"wrong": 0, "several_answers": 0, "unparseable": 0, "timeout": 0}
+    both = {"correct": 2, "no_answer_tag": 1, **none}
     assert json.loads(outcome.stdout) == {
-        "scorer": "r1v-1",
-        "items": 3,
+        "scorer": SCORER_VERSION,
+        "items": 4,
         "format_ok": 2,
-        "r1v_correct": 2,
+        "r1v_correct": 3,
+        "exact_correct": 2,
+        "outcomes": both | {"wrong": 1},
         "tasks": {
-            "counting": {"items": 2, "format_ok": 1, "r1v_correct": 1},
-            "angles": {"items": 1, "format_ok": 1, "r1v_correct": 1},
+            "counting": {
+                "items": 2,
+                "format_ok": 1,
+                "r1v_correct": 1,
+                "exact_correct": 1,
+                "outcomes": both | {"correct": 1, "no_answer_tag": 0, "wrong": 1},
+            },
+            "angles": {
+                "items": 2,
+                "format_ok": 1,
+                "r1v_correct": 2,
+                "exact_correct": 1,
+                "outcomes": both | {"correct": 1},
+            },
         },
     }
     with open(tmp_path / "new" / "scores.csv", encoding="utf-8", newline="") as stream:
         assert list(csv.reader(stream)) == [
-            ["id", "task", "format_ok", "r1v_correct"],
-            ["a", "counting", "1", "1"],
-            ['b, \u2028"', "counting", "0", "0"],
-            ["a", "angles", "1", "1"],
+            ["id", "task", "format_ok", "r1v_correct", "exact_correct", "outcome", "reason"],
+            ["a", "counting", "1", "1", "1", "correct", ""],
+            ['b, \u2028"', "counting", "0", "0", "0", "wrong", "another number"],
+            ["a", "angles", "1", "1", "1", "correct", ""],
+            ["b", "angles", "0", "1", "0", "no_answer_tag", "no tag"],
         ]
     assert answers.read_bytes() == before
 
@@ -98,7 +118,11 @@ GOOD = json.dumps(answer()).encode() + b"\n"
         (GOOD.replace(b'"completion"', b'"completed"'), "line 1: has no 'completion'"),
         (GOOD.replace(b'"id": "a"', b'"id": 3'), "line 1: 'id' must be a string, got int"),
         (GOOD.replace(b'"id": "a"', b'"id": "\\ud800"'), "line 1: 'id' is not a valid name"),
-        (GOOD.replace(b'"gold": "3"', b'"gold": "many"'), "gold 'many'"),
+        (GOOD.replace(b'"id": "a"', b'"id": "a\\rb"'), "line 1: 'id' is not a valid name"),
+        (
+            GOOD + GOOD.replace(b'"a"', b'"b"').replace(b'"gold": "3"', b'"gold": "many"'),
+            "line 2: task 'counting', id 'b': gold 'many'",
+        ),
         (GOOD.replace(b"counting", b"sizes"), "scorer 'sizes': unknown; known are counting, geometry"),
     ],
 )
@@ -107,6 +131,29 @@ def test_what_is_refused(tmp_path, content, said):
     answers.write_bytes(content)
     assert said in error_of(run(answers, tmp_path / "scores.csv"))
     assert not (tmp_path / "scores.csv").exists()
+
+
+def test_scores_do_not_depend_on_the_workers_and_a_limit_is_a_named_outcome(tmp_path):
+    lines = [answer(str(n), completion=f"<answer> {n % 5} </answer> {n}") for n in range(150)]
+    tower = "<answer> 9**9**9**9 </answer>"
+    lines += [answer("tower", task="geometry", completion=tower, gold="140°")]
+    lines += [answer("long", task="geometry", completion="x" * 4_000_001, gold="140°")]
+    answers = write(tmp_path / "answers.jsonl", *lines)
+    tables = []
+    for workers in ("1", "2"):
+        scores = tmp_path / f"scores-{workers}.csv"
+        outcome = run(answers, scores, "--workers", workers)
+        assert outcome.returncode == 0, outcome.stderr
+        tables.append(scores.read_text())
+    assert tables[0] == tables[1]
+    *_, of_tower, of_long = csv.reader(tables[0].splitlines())
+    assert of_tower[3:] == ["0", "0", "unparseable", "power of a power; r1v: time limit"]
+    too_long = "longer than 4000000 characters"
+    assert of_long[3:] == ["0", "0", "timeout", f"{too_long}; r1v: {too_long}"]
+    assert json.loads(outcome.stdout)["outcomes"]["timeout"] == 1
+    assert "workers: must be at least 1, got 0" in error_of(
+        run(answers, tmp_path / "s.csv", "--workers", "0")
+    )
 
 
 def test_missing_file_and_bad_pair(tmp_path):

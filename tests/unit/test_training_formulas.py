@@ -8,7 +8,6 @@ from itertools import pairwise
 import pytest
 import torch
 
-from othink_mr1.scoring.task_scorers import load_scorer
 from othink_mr1.study.methods import ConstantKL, DynamicKL
 from othink_mr1.training.advantages import group_advantages
 from othink_mr1.training.data_order import example_indices
@@ -75,7 +74,7 @@ def test_advantages_are_eq_2() -> None:
 )
 def test_rewards_of_literal_completions(completion: str, accuracy: float, format_reward: float) -> None:
     for weight in (0.0, 0.25, 1.0):
-        rewards = score_completions([completion], ["3"], load_scorer("counting"), weight)
+        rewards = score_completions([completion], ["3"], "counting", "r1v", weight)
         assert rewards.accuracy.tolist() == [accuracy]
         assert rewards.format.tolist() == [format_reward]
         assert rewards.total.tolist() == [accuracy + weight * format_reward]
@@ -83,7 +82,7 @@ def test_rewards_of_literal_completions(completion: str, accuracy: float, format
 
 def test_geometry_reward() -> None:
     completion = "<think>A straight line: 180 - 35 = 145.</think> <answer> 145° </answer>"
-    rewards = score_completions([completion] * 2, ["145°", "35°"], load_scorer("geometry"), 1.0)
+    rewards = score_completions([completion] * 2, ["145°", "35°"], "geometry", "r1v", 1.0)
     assert rewards.total.tolist() == [2, 1]
 
 

@@ -61,16 +61,13 @@ def description(settings) -> RunDescription:
     )
 
 
-class LengthScorer:
-    """A tiny random model earns no real reward, and equal rewards move nothing."""
-
-    def r1v_reward(self, completion: str, gold: str) -> float:
-        return float(len(completion) % 2)
-
-
 @pytest.fixture(autouse=True)
 def _rewards_that_differ(monkeypatch) -> None:
-    monkeypatch.setattr("othink_mr1.training.runs.load_scorer", lambda name: LengthScorer())
+    """A tiny random model earns no real reward, and equal rewards move nothing."""
+    monkeypatch.setattr(
+        "othink_mr1.training.rewards.accuracy_rewards",
+        lambda questions: [float(len(question.completion) % 2) for question in questions],
+    )
 
 
 TRAINERS = {"sft": (train_sft_run, sft_settings), "grpo": (train_grpo_run, grpo_settings)}

@@ -11,6 +11,7 @@ where it takes a plan. What each command reads and writes:
     collect_reward_curves.py  --plan P --results ROOT --output ROOT/reward_curves.csv
     check_claims.py           --same-task CSV --cross-task CSV --format-weight-sweep CSV
                               --kl-weight-sweep CSV --output ROOT/claims.csv
+    audit_scores.py           --plan P --results ROOT --output ROOT/scorer_audit.csv
     make_table.py             --same-task CSV --output-markdown FILE.md --output-latex FILE.tex
     collect_leaks.py          --plan P --results ROOT --output ROOT/data/leaks.csv
     write_data_card.py        --plan P --results ROOT --task T --output ROOT/data/T.md --chart ROOT/data/T.svg
@@ -32,9 +33,10 @@ Data or a plan that a figure does not need may be given and is not read.
 The plan of a study is {"evaluations": [{backbone, method, trained_on, tested_on, seed, step, steps, run,
 format_weight, kl_weight, kl_schedule, scores, answers, examples, leaks}]}: step is null for a final
 checkpoint, steps the length of the run (0 for base); trained_on, seed and leaks are null for base; the
-weights are null for runs without them. The plan of runs.csv and reward_curves.csv is {"runs": [{backbone,
+weights are null for runs without them. The plan of scorer_audit.csv is of the same form, with the
+evaluations of all studies, each once. The plan of runs.csv and reward_curves.csv is {"runs": [{backbone,
 run, method, task, seed, format_weight, kl_weight, kl_schedule, folder, settings}]}, that of leaks.csv
-{"pairs": [{train_task, test_task, leaks}]}, that of a data card {task, train: {source, settings, folder,
+{"pairs": [{train_task, test_task, leaks}]}, that of a data card {task, train: {source, folder,
 raw}, test: the same, prompts: {train, test}, leaks}. Other keys are not read.
 
 A study may lack methods or points: every exhibit is drawn of what there is, and says what is not there.

@@ -9,10 +9,11 @@ import pandas as pd
 
 from othink_mr1.data.leaks import count_leaks, read_leaks
 from othink_mr1.errors import UserError
-from othink_mr1.exhibits.frames import ALL_SEEDS, STUDY_COLUMNS
+from othink_mr1.exhibits.frames import ALL_SEEDS, OUTCOME_COUNTS, STUDY_COLUMNS
 from othink_mr1.exhibits.paper_numbers import paper_accuracy, paper_backbone, paper_format_accuracy
 from othink_mr1.exhibits.plan_files import EvaluationEntry, StudyPlan
 from othink_mr1.exhibits.statistics import wilson_interval
+from othink_mr1.scoring.outcomes import OUTCOMES
 from othink_mr1.scoring.scores import COLUMNS as SCORE_COLUMNS
 
 # What makes two evaluations points of the same kind, to be pooled over seeds.
@@ -29,6 +30,8 @@ _POINT = [
 ]
 _WEIGHTS = ("format_weight", "kl_weight")
 _SHARED = ("shared_items", "near_shared_items")
+_SCORE_TEXT = ("id", "task", "outcome", "reason")
+_COUNTS = ("r1v_correct", "format_ok", *OUTCOME_COUNTS.values())
 # In a sweep the paper's number of one point says nothing about its neighbours.
 _SWEEPS = ("format_weight_sweep", "kl_weight_sweep")
 
@@ -59,9 +62,12 @@ def collect_study(plan: StudyPlan, results: Path) -> pd.DataFrame:
 
 
 def read_scores(path: Path, task: str) -> pd.DataFrame:
-    """A task's rows of a score table: columns id, task, format_ok, r1v_correct (0 or 1)."""
+    """A task's rows of a score table: scores.py's columns; format_ok, r1v_correct and exact_correct 0 or 1.
+
+    UserError if the file is none, if exact_correct and outcome contradict each other, or if an id is twice.
+    """
     try:
-        scores = pd.read_csv(path, dtype={"id": str, "task": str}, keep_default_na=False)
+        scores = pd.read_csv(path, dtype=dict.fromkeys(_SCORE_TEXT, str), keep_default_na=False)
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file; let snakemake score the answers") from None
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError):
@@ -71,12 +77,21 @@ def read_scores(path: Path, task: str) -> pd.DataFrame:
             raise UserError(
                 f"{path}: has no column {column!r}; remove it and let snakemake score the answers again"
             )
-    for column in ("format_ok", "r1v_correct"):
+    for column in ("format_ok", "r1v_correct", "exact_correct"):
         if not scores[column].isin([0, 1]).all():
             raise UserError(f"{path}: {column} must be 0 or 1 in every row")
+    unknown = scores.outcome[~scores.outcome.isin(OUTCOMES)]
+    if len(unknown):
+        raise UserError(f"{path}: outcome {unknown.iloc[0]!r} is none of {', '.join(OUTCOMES)}")
+    torn = scores.id[(scores.outcome == "correct") != (scores.exact_correct == 1)]
+    if len(torn):
+        raise UserError(f"{path}: exact_correct and outcome of id {torn.iloc[0]!r} contradict each other")
     scores = scores[scores.task == task]
     if scores.empty:
         raise UserError(f"{path}: has no scores of task {task!r}")
+    again = scores.id[scores.id.duplicated()]
+    if len(again):
+        raise UserError(f"{path}: has id {again.iloc[0]!r} of task {task!r} twice")
     return scores
 
 
@@ -90,6 +105,7 @@ def _row(entry: EvaluationEntry, scores: pd.DataFrame) -> dict[str, Any]:
         "items": len(scores),
         "r1v_correct": int(scores.r1v_correct.sum()),
         "format_ok": int(scores.format_ok.sum()),
+        **{column: int((scores.outcome == outcome).sum()) for outcome, column in OUTCOME_COUNTS.items()},
     }
 
 
@@ -118,8 +134,7 @@ def _pooled_rows(frame: pd.DataFrame) -> list[pd.DataFrame]:
             seeds=len(seeds),
             items=seeds["items"].sum(),
             **{name: seeds[name].sum(min_count=len(seeds)) for name in _SHARED},
-            r1v_correct=seeds.r1v_correct.sum(),
-            format_ok=seeds.format_ok.sum(),
+            **{name: seeds[name].sum() for name in _COUNTS},
             r1v_minimum=accuracies.min(),
             r1v_maximum=accuracies.max(),
         )
@@ -128,7 +143,7 @@ def _pooled_rows(frame: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def _with_accuracies(frame: pd.DataFrame) -> pd.DataFrame:
-    for name, count in (("r1v", "r1v_correct"), ("format", "format_ok")):
+    for name, count in (("r1v", "r1v_correct"), ("exact", "exact_correct"), ("format", "format_ok")):
         intervals = [
             wilson_interval(correct, items)
             for correct, items in zip(frame[count], frame["items"], strict=True)

@@ -8,9 +8,15 @@ from pathlib import Path
 import pandas as pd
 
 from othink_mr1.errors import UserError
+from othink_mr1.scoring.outcomes import OUTCOMES
 from othink_mr1.study.artefacts import write_text
 
 ALL_SEEDS = "all"
+
+# Outcome of the exact scorer -> the study's column that counts it.
+OUTCOME_COUNTS = {
+    outcome: "exact_correct" if outcome == "correct" else f"outcome_{outcome}" for outcome in OUTCOMES
+}
 
 # One row per evaluation, and where there are several seeds one more with seed "all": counts added up.
 # Accuracies are in 0..1, low and high the 95 % Wilson interval. Empty: step for a final checkpoint, shared
@@ -37,6 +43,11 @@ STUDY_COLUMNS = (
     "r1v_high",
     "r1v_minimum",  # over the seeds
     "r1v_maximum",
+    "exact_correct",
+    "exact_accuracy",
+    "exact_low",
+    "exact_high",
+    *(column for column in OUTCOME_COUNTS.values() if column != "exact_correct"),
     "format_ok",
     "format_accuracy",
     "format_low",

@@ -37,7 +37,7 @@ class EvaluationEntry(_Entry):
 
 
 class StudyPlan(_Entry):
-    """What a study's csv is made of."""
+    """What a study's csv is made of, or the audit of the scorers: that of all studies' evaluations."""
 
     exhibit: str = Field(description="the study's name")
     evaluations: list[EvaluationEntry] = Field(min_length=1)
@@ -100,7 +100,6 @@ class DataSet(_Entry):
     """A task's training or test set."""
 
     source: str = Field(description="its name in the config")
-    settings: dict[str, Any] = Field(description="the source's, as in the config")
     folder: str
     raw: list[str] = Field(description="the folders of its raw files")
 

@@ -44,6 +44,12 @@ def visible(text: str) -> str:
     )
 
 
+def one_line(text: str, longest: int) -> str:
+    """The text made visible, on one line, cut to `longest` characters, the last of them then an ellipsis."""
+    line = " ".join(visible(text).split())
+    return line if len(line) <= longest else line[: longest - 1] + ELLIPSIS
+
+
 def wrapped(text: str, width: float, size: float) -> list[str]:
     """Lines of at most `width` pixels, broken at spaces, or within a word that is longer than a line."""
     lines = []

@@ -59,7 +59,7 @@ def _read_line(line: bytes, where: str) -> Answer:
             raise UserError(f"{where}: has no {key!r}; expected {', '.join(_KEYS)}")
         if not isinstance(value[key], str):
             raise UserError(f"{where}: {key!r} must be a string, got {type(value[key]).__name__}")
-    for key in ("id", "task"):  # they are written to the scores; half a surrogate pair cannot be
-        if not value[key] or any("\ud800" <= character <= "\udfff" for character in value[key]):
+    for key in ("id", "task"):  # they are written to the scores: no line ends, no half of a surrogate pair
+        if not value[key] or any(one < " " or "\ud800" <= one <= "\udfff" for one in value[key]):
             raise UserError(f"{where}: {key!r} is not a valid name, got {value[key]!r}")
     return Answer(**{key: value[key] for key in _KEYS})

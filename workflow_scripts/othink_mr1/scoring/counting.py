@@ -1,10 +1,12 @@
-"""Visual counting by R1-V's protocol."""
+"""Visual counting: R1-V's protocol, and the exact one."""
 
 from __future__ import annotations
 
 import re
 
-from othink_mr1.errors import UserError
+from othink_mr1.scoring.exact import exact_outcome as judged
+from othink_mr1.scoring.exact import integer_gold
+from othink_mr1.scoring.outcomes import Judgement
 from othink_mr1.scoring.r1v_accuracy import accuracy_reward
 
 _COUNT = re.compile(r"<answer>\s*(\d+)\s*</answer>")
@@ -15,10 +17,7 @@ def r1v_correct(completion: str, gold: str) -> bool:
 
     As R1-V's src/eval/test_qwen2vl_counting_superclevr.py. gold: an integer, else UserError.
     """
-    try:
-        count = int(gold)
-    except ValueError:
-        raise UserError(f"gold {gold!r}: a counting task's gold must be an integer") from None
+    count = integer_gold(gold)
     found = _COUNT.search(completion)
     if found is None:
         return False
@@ -34,3 +33,13 @@ def r1v_reward(completion: str, gold: str) -> float:
     It is laxer than r1v_correct: a last number in the text passes when the answer holds none.
     """
     return accuracy_reward(completion, gold)
+
+
+def exact_outcome(completion: str, gold: str) -> Judgement:
+    """Judge the answer tag: an integer, in digits or English words, and nothing else."""
+    return judged(completion, gold, "count")
+
+
+def exact_reward(completion: str, gold: str) -> float:
+    """The accuracy reward of training on exact verdicts, 0 or 1."""
+    return float(exact_outcome(completion, gold).correct)

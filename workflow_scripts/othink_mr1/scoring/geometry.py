@@ -1,20 +1,22 @@
-"""Geometry reasoning by R1-V's protocol.
+"""Geometry reasoning: R1-V's protocol, and the exact one.
 
-Its faults are kept, for the paper's numbers were made with them: math-verify reads the *whole*
+R1-V's faults are kept, for the paper's numbers were made with them: math-verify reads the *whole*
 completion, so a number in the reasoning can stand for a missing answer, `<answer>80</answer>` without
 spaces inside is not seen as a number, and golds such as `8√{3}` or `65π` lose their root or π.
 """
 
 from __future__ import annotations
 
+from othink_mr1.scoring.exact import exact_outcome as judged
+from othink_mr1.scoring.outcomes import Judgement
 from othink_mr1.scoring.r1v_accuracy import accuracy_reward, verified
 
 
 def r1v_correct(completion: str, gold: str) -> bool:
     """Whether math-verify reads the gold's value from the whole completion.
 
-    As R1-V's src/eval/test_qwen2vl_geoqa_multigpu.py. A gold that math-verify cannot read counts every
-    completion as wrong. Main thread only, see r1v_accuracy.
+    As R1-V's src/eval/test_qwen2vl_geoqa.py and its multi-GPU twin. A gold that math-verify cannot read
+    counts every completion as wrong.
     """
     return verified(completion, gold)
 
@@ -22,3 +24,13 @@ def r1v_correct(completion: str, gold: str) -> bool:
 def r1v_reward(completion: str, gold: str) -> float:
     """The accuracy reward of training, 0 or 1."""
     return accuracy_reward(completion, gold)
+
+
+def exact_outcome(completion: str, gold: str) -> Judgement:
+    """Judge the answer tag by value."""
+    return judged(completion, gold, "value")
+
+
+def exact_reward(completion: str, gold: str) -> float:
+    """The accuracy reward of training on exact verdicts, 0 or 1."""
+    return float(exact_outcome(completion, gold).correct)

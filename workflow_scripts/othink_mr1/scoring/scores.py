@@ -4,54 +4,107 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from othink_mr1.data.progress import Progress
 from othink_mr1.errors import UserError
 from othink_mr1.scoring.answers import Answer
 from othink_mr1.scoring.format import format_followed
-from othink_mr1.scoring.task_scorers import SCORER_VERSION, Scorer
+from othink_mr1.scoring.outcomes import OUTCOMES, Judgement
+from othink_mr1.scoring.task_scorers import SCORER_VERSION
+from othink_mr1.scoring.worker_process import RefusedQuestion
+from othink_mr1.scoring.workers import Question, ScoringWorkers, TimedOut
 from othink_mr1.study.artefacts import write_text
 
-COLUMNS = ("id", "task", "format_ok", "r1v_correct")
+COLUMNS = ("id", "task", "format_ok", "r1v_correct", "exact_correct", "outcome", "reason")
+_COUNTED = ("format_ok", "r1v_correct", "exact_correct")
+
+_BATCH = 500  # answers between two looks at the clock
 
 
 @dataclass(frozen=True)
 class Score:
-    """One answer's scores, as in the csv, where true is 1."""
+    """One answer's scores, as in the csv, where true is 1.
+
+    outcome and reason are the exact scorer's; r1v has none, but where it ran into a limit, reason says so.
+    """
 
     id: str
     task: str
     format_ok: bool
     r1v_correct: bool
+    exact_correct: bool
+    outcome: str
+    reason: str
 
 
-def score_answers(answers: list[Answer], scorers: Mapping[str, Scorer]) -> list[Score]:
-    """Score every answer with its task's scorer. scorers: task -> scorer."""
-    return [
-        Score(
-            id=answer.id,
-            task=answer.task,
-            format_ok=format_followed(answer.completion),
-            r1v_correct=scorers[answer.task].r1v_correct(answer.completion, answer.gold),
-        )
-        for answer in Progress("answers scored", len(answers)).over(iter(answers))
-    ]
+def score_answers(
+    answers: Sequence[Answer], scorers: Mapping[str, str], workers: ScoringWorkers
+) -> list[Score]:
+    """Score every answer with its task's scorer, by both protocols. scorers: task -> name of its scorer.
+
+    UserError names the answer, by its line in the file, whose gold the scorer refuses.
+    """
+    return list(Progress("answers scored", len(answers)).over(_scores(answers, scorers, workers)))
+
+
+def _scores(
+    answers: Sequence[Answer], scorers: Mapping[str, str], workers: ScoringWorkers
+) -> Iterator[Score]:
+    for start in range(0, len(answers), _BATCH * workers.count):
+        batch = answers[start : start + _BATCH * workers.count]
+        questions = [
+            Question(scorers[answer.task], rule, answer.completion, answer.gold)
+            for rule in ("r1v_correct", "exact_outcome")
+            for answer in batch
+        ]
+        try:
+            replies = workers.answers(questions)
+        except RefusedQuestion as error:
+            number = start + questions.index(error.question) % len(batch)
+            answer = answers[number]
+            where = f"line {number + 1}: task {answer.task!r}, id {answer.id!r}"
+            raise UserError(f"{where}: {error}") from None
+        for answer, r1v, exact in zip(batch, replies[: len(batch)], replies[len(batch) :], strict=True):
+            yield _score(answer, r1v, exact)
+
+
+def _score(answer: Answer, r1v: Any, exact: Any) -> Score:
+    judgement = Judgement("timeout", exact.reason) if isinstance(exact, TimedOut) else Judgement(*exact)
+    reasons = [judgement.reason] if judgement.reason else []
+    if isinstance(r1v, TimedOut):
+        reasons.append(f"r1v: {r1v.reason}")
+    return Score(
+        id=answer.id,
+        task=answer.task,
+        format_ok=format_followed(answer.completion),
+        r1v_correct=r1v is True,
+        exact_correct=judgement.correct,
+        outcome=judgement.outcome,
+        reason="; ".join(reasons),
+    )
 
 
 def totals(scores: Iterable[Score]) -> dict[str, object]:
-    """Counts over all scores and per task, with the scorer's version."""
-    tasks: dict[str, dict[str, int]] = {}
+    """Counts over all scores and per task, with the scorers' version."""
+    by_task: dict[str, list[Score]] = {}
     for score in scores:
-        counts = tasks.setdefault(score.task, {"items": 0, "format_ok": 0, "r1v_correct": 0})
-        counts["items"] += 1
-        counts["format_ok"] += score.format_ok
-        counts["r1v_correct"] += score.r1v_correct
-    keys = ("items", "format_ok", "r1v_correct")
-    overall = {key: sum(counts[key] for counts in tasks.values()) for key in keys}
-    return {"scorer": SCORER_VERSION, **overall, "tasks": tasks}
+        by_task.setdefault(score.task, []).append(score)
+    everything = [score for task in by_task.values() for score in task]
+    tasks = {task: _counts(of_task) for task, of_task in by_task.items()}
+    return {"scorer": SCORER_VERSION, **_counts(everything), "tasks": tasks}
+
+
+def _counts(scores: list[Score]) -> dict[str, object]:
+    outcomes = [score.outcome for score in scores]
+    return {
+        "items": len(scores),
+        **{name: sum(getattr(score, name) for score in scores) for name in _COUNTED},
+        "outcomes": {outcome: outcomes.count(outcome) for outcome in OUTCOMES},
+    }
 
 
 def write_scores(path: Path, scores: Iterable[Score]) -> None:
@@ -60,7 +113,8 @@ def write_scores(path: Path, scores: Iterable[Score]) -> None:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
     for score in scores:
-        table.writerow([score.id, score.task, int(score.format_ok), int(score.r1v_correct)])
+        values = (getattr(score, column) for column in COLUMNS)
+        table.writerow([int(value) if isinstance(value, bool) else value for value in values])
     if path.exists():
         if path.is_file() and path.read_bytes() == text.getvalue().encode():
             return

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from functools import lru_cache
 from typing import Protocol, cast
 
 from othink_mr1 import scoring
 from othink_mr1.errors import UserError
+from othink_mr1.scoring.outcomes import Judgement
 from othink_mr1.study.versions import SCORER
 
 # Names the score files; raised by hand when the meaning of a score changes.
@@ -21,6 +23,10 @@ class Scorer(Protocol):
 
     def r1v_reward(self, completion: str, gold: str) -> float: ...
 
+    def exact_outcome(self, completion: str, gold: str) -> Judgement: ...
+
+    def exact_reward(self, completion: str, gold: str) -> float: ...
+
 
 def known_scorers() -> list[str]:
     """The modules of this package that score a task."""
@@ -28,6 +34,7 @@ def known_scorers() -> list[str]:
     return sorted(name for name in names if _is_scorer(importlib.import_module(f"{scoring.__name__}.{name}")))
 
 
+@lru_cache(maxsize=64)
 def load_scorer(name: str) -> Scorer:
     """The scorer of that name. UserError names the known ones."""
     if name not in {module.name for module in pkgutil.iter_modules(scoring.__path__)}:
@@ -39,7 +46,10 @@ def load_scorer(name: str) -> Scorer:
 
 
 def _is_scorer(module: object) -> bool:
-    return hasattr(module, "r1v_correct") and hasattr(module, "r1v_reward")
+    return all(
+        callable(getattr(module, rule, None))
+        for rule in ("r1v_correct", "r1v_reward", "exact_outcome", "exact_reward")
+    )
 
 
 def _unknown(name: str) -> UserError:

@@ -13,6 +13,9 @@ from pydantic import Field, model_validator
 
 from othink_mr1.study.strict import BelowOne, Count, Fraction, NonNegative, Positive, Strict
 
+# The published protocol, faults included, or the right one: see scoring/.
+RewardScorer = Literal["r1v", "exact"]
+
 
 class ConstantKL(Strict):
     """The KL weight β of GRPO, the same at every step."""
@@ -94,6 +97,9 @@ class GRPO(_GradientTraining):
     top_k: Annotated[int, Field(ge=0)] = Field(description="sample among the k likeliest tokens; 0: all")
     max_completion_tokens: Count
     kl_schedule: KLSchedule
+    reward_scorer: RewardScorer = Field(
+        "r1v", description="whose accuracy is the reward: the published protocol's, or the right one's"
+    )
 
     @model_validator(mode="after")
     def _exploration_within_steps(self) -> GRPO:

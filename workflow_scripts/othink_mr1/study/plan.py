@@ -39,6 +39,7 @@ FIGURES: dict[str, tuple[str, ...]] = {
     "figure7": (CROSS_TASK,),
     "figure8": (CROSS_TASK,),
 }
+AUDIT = "scorer_audit"  # r1v against exact, of all evaluations
 CLAIMS_NEED = (SAME_TASK, CROSS_TASK, FORMAT_SWEEP, KL_SWEEP)
 REWARD_CURVES_OF = SAME_TASK  # figure 5: the reward curves of table 1's GRPO runs
 
@@ -159,6 +160,10 @@ def all_plans(config: StudyConfig, scripts: Path) -> dict[str, dict[str, Any]]:
         plans[exhibit] = {"exhibit": exhibit, "studies": [plans[study] for study in needed]}
     if "figure2" in plans:
         plans["figure2"] = examples_plan(config)
+    plans[AUDIT] = {
+        "exhibit": AUDIT,
+        "evaluations": [_row(config, entry) for entry in all_evaluations(config)],
+    }
     plans[LEAKS] = leaks_plan(config)
     plans |= {data_card(task): data_card_plan(config, task) for task in config.tasks}
     code = code_digest(scripts, [*(scripts / "othink_mr1" / "exhibits").rglob("*"), *scripts.glob("*.py")])

@@ -174,6 +174,13 @@ class Study:
         found = plan.evaluations(self.config, study)
         return [f"<results>/{plan.scores_file(self.config, evaluation)}" for evaluation in found]
 
+    def audited_files(self) -> list[str]:
+        """The answers and scores of all evaluations."""
+        found = plan.all_evaluations(self.config)
+        files = [plan.answers_file(self.config, entry) for entry in found]
+        files += [plan.scores_file(self.config, entry) for entry in found]
+        return [f"<results>/{file}" for file in files]
+
     def downloads(self) -> list[str]:
         """The manifests of all that the study needs from the internet."""
         return [f"<results>/{folder}/manifest.json" for folder in data_plan.downloads(self.config)]
@@ -240,7 +247,7 @@ class Study:
         """Every exhibit that the config's studies suffice for."""
         drawn = plan.drawn_exhibits(self.config)
         files = [f"<results>/{name}.csv" for name in plan.collected_exhibits(self.config)]
-        files += ["<results>/data/leaks.csv"]
+        files += ["<results>/scorer_audit.csv", "<results>/data/leaks.csv"]
         files += [f"<results>/data/{task}.{kind}" for task in self.config.tasks for kind in ("md", "svg")]
         files += ["<results>/claims.csv"] if "claims" in drawn else []
         if "table1" in drawn:

@@ -16,7 +16,6 @@ from transformers import Qwen2VLForConditionalGeneration
 
 from othink_mr1.modeling.processor import Qwen2VLProcessor
 from othink_mr1.modeling.prompts import Prompt
-from othink_mr1.scoring.task_scorers import Scorer
 from othink_mr1.study.execution import TrainingExecution
 from othink_mr1.study.methods import GRPO, ConstantKL
 from othink_mr1.training.advantages import group_advantages
@@ -69,7 +68,7 @@ def train_grpo(
     settings: GRPO,
     execution: TrainingExecution,
     seed: int,
-    scorer: Scorer,
+    scorer: str,
     questions_of: Callable[[int], list[Question]],
     log: TrainingLog,
     after_step: Callable[[int], None],
@@ -88,7 +87,9 @@ def train_grpo(
         with autocast(settings.precision, model.device):
             rollout = roll_out(model, processor, prompts, settings, seed, rollout_number)
         golds = [questions[owner].gold for owner in rollout.owners]
-        rewards = score_completions(rollout.texts, golds, scorer, settings.format_weight)
+        rewards = score_completions(
+            rollout.texts, golds, scorer, settings.reward_scorer, settings.format_weight
+        )
         advantages = group_advantages(rewards.total.view(-1, settings.group_size), settings.advantage_epsilon)
         batches = _micro_batches(rollout, execution.micro_batch)
         reference_log_probabilities = _without_gradient(reference, prompts, batches, settings)

@@ -9,7 +9,10 @@ import torch
 from torch import Tensor
 
 from othink_mr1.scoring.format import format_followed
-from othink_mr1.scoring.task_scorers import Scorer
+from othink_mr1.scoring.workers import Question, Rule, TimedOut, shared_workers
+from othink_mr1.study.methods import RewardScorer
+
+_RULES: dict[RewardScorer, Rule] = {"r1v": "r1v_reward", "exact": "exact_reward"}
 
 
 @dataclass(frozen=True)
@@ -22,16 +25,26 @@ class Rewards:
 
 
 def score_completions(
-    completions: Sequence[str], golds: Sequence[str], scorer: Scorer, format_weight: float
+    completions: Sequence[str],
+    golds: Sequence[str],
+    scorer: str,
+    reward_scorer: RewardScorer,
+    format_weight: float,
 ) -> Rewards:
     """Reward each completion against its gold answer.
 
-    scorer: the task's; its r1v_reward is the published training rule, laxer for counting than r1v_correct.
-    format_weight: α.
+    scorer: name of the task's. reward_scorer: r1v, the published training rule, laxer for counting than
+    its evaluation; or exact. format_weight: α. A completion that exceeds the scorer's limits earns no
+    accuracy reward.
     """
     pairs = list(zip(completions, golds, strict=True))
-    # A group repeats itself more and more as it learns, and parsing an answer takes milliseconds.
-    scored = {pair: scorer.r1v_reward(*pair) for pair in set(pairs)}
-    accuracy = torch.tensor([scored[pair] for pair in pairs], dtype=torch.float32)
+    replies = accuracy_rewards([Question(scorer, _RULES[reward_scorer], *pair) for pair in pairs])
+    accuracy = torch.tensor(replies, dtype=torch.float32)
     format_reward = torch.tensor([float(format_followed(text)) for text in completions])
     return Rewards(accuracy, format_reward, accuracy + format_weight * format_reward)
+
+
+def accuracy_rewards(questions: Sequence[Question]) -> list[float]:
+    """The accuracy rewards, from this process's scoring workers, which stay warm between steps."""
+    replies = shared_workers().answers(questions)
+    return [0.0 if isinstance(reply, TimedOut) else reply for reply in replies]

@@ -71,10 +71,10 @@ def train_grpo_run(
             ]
 
         after_step = checkpoint_saver(model, processor, settings, output)
-        scorer = load_scorer(run.scorer)
+        load_scorer(run.scorer)  # an unknown one is named before the first step
         with TrainingLog(output, run.name, grpo.COLUMNS, settings.steps) as log:
             grpo.train_grpo(
-                model, processor, settings, execution, run.seed, scorer, questions_of, log, after_step
+                model, processor, settings, execution, run.seed, run.scorer, questions_of, log, after_step
             )
 
 

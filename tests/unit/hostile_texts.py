@@ -1,0 +1,62 @@
+"""Texts that a scorer could choke on: what a model under training, or someone else's log, can hold."""
+
+# name -> the text, which stands where the answer does
+HOSTILE = {
+    # towers of powers and other astronomic numbers
+    "tower of powers": "9**9**9**9",
+    "tower in LaTeX": "$2^{10^9}$",
+    "carets": "2^2^2^2^2^2",
+    "factorial": "$100000000!$",
+    "huge exponent": "1e999999999",
+    "integral": "$\\int_0^{1} x^{1000000} dx$",
+    "sum": "$\\sum_{n=1}^{1000000000} n^{n}$",
+    "limit": "$\\lim_{x \\to 0} \\frac{\\sin(x^{99999})}{x}$",
+    "binomial": "$\\binom{99999999}{4999999}$",
+    # brackets and nesting
+    "round brackets": "(" * 3000 + "1" + ")" * 3000,
+    "open brackets": "(" * 100_000,
+    "braces in a formula": "$" + "{" * 3000 + "5" + "}" * 3000 + "$",
+    "fractions in fractions": "\\frac{" * 3000,
+    "roots in roots": "$" + "\\sqrt{" * 500 + "2" + "}" * 500 + "$",
+    "plain roots": "√" * 3000 + "2",
+    "boxes in boxes": "\\boxed{" * 5000,
+    "left and right": "$" + "\\left(" * 1000 + "1" + "\\right)" * 1000 + "$",
+    "matrix": "$\\begin{pmatrix}" + "1&" * 3000 + "\\end{pmatrix}$",
+    "square brackets": "\\[" + "x" * 100_000,
+    # code
+    "import": "__import__('os').system('touch {marker}')",
+    "import in a formula": "$__import__('os').system('touch {marker}')$",
+    "eval": "eval(compile('open(\"{marker}\", \"w\")', 'x', 'exec'))",
+    "write18": "\\immediate\\write18{touch {marker}}",
+    "input": "$\\input{/etc/passwd}$",
+    "class walk": "().__class__.__bases__[0].__subclasses__()",
+    "expression": "1+open('{marker}','w')",
+    # long texts
+    "a megabyte of digits": "9" * 1_000_000,
+    "a megabyte of spaces": " " * 1_000_000,
+    "ten megabytes": "x" * 10_000_000,
+    "ten megabytes of wide characters": "😀" * 10_000_000,
+    "a megabyte of dollars": "$" * 1_000_000,
+    "many numbers": "1 " * 300_000,
+    "many decimals": "1.1." * 30_000,
+    "many divisions": "1/" * 20_000 + "1",
+    "many products": "(1+1)*" * 3000 + "1",
+    "many formulas": "$1$ and " * 5000,
+    "the word answer": "answer: " * 20_000,
+    "the word final": "final answer is " * 5000,
+    # tags
+    "opening tags": "<answer>" * 100_000,
+    "closing tags": "</answer>" * 100_000,
+    "pairs of sections": "<think></think><answer>" * 40_000,
+    "nested tags": "<answer>" * 1000 + "5" + "</answer>" * 1000,
+    "thinking that never ends": "<think>" * 100_000,
+    "half a tag": "<answer" * 10_000,
+    # characters
+    "NUL bytes": "\0" * 1000 + "5",
+    "half a surrogate pair": "\ud800 5 \udfff",
+    "right to left": "\u202e5\u202c",
+    "digits of other scripts": "٥५๕",
+    "combining marks": "5" + "\u0301" * 10_000,
+    "control characters": "".join(map(chr, range(32))) * 100,
+    "line separators": "5\u2028\u2029\x85\n" * 1000,
+}

@@ -1,0 +1,283 @@
+"""The scoring workers: same verdicts as in this process, limits that hold, and no process left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from hostile_texts import HOSTILE
+
+from othink_mr1.errors import UserError
+from othink_mr1.scoring import counting, geometry
+from othink_mr1.scoring.format import format_followed
+from othink_mr1.scoring.outcomes import OUTCOMES, Judgement
+from othink_mr1.scoring.worker_process import WorkerProcess
+from othink_mr1.scoring.workers import LONGEST, MEGABYTES, Question, ScoringWorkers, TimedOut, shared_workers
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "workflow_scripts"
+TOWER = "<answer> 9**9**9**9 </answer>"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_workers_of_other_tests():
+    shared_workers().close()
+
+
+def workers_of(parent: int) -> list[int]:
+    """The process ids of a process's workers, which name it in their arguments."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            arguments = (folder / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"othink_mr1.scoring.worker" in arguments and str(parent).encode() in arguments:
+            found.append(int(folder.name))
+    return found
+
+
+def gone(parent: int, seconds: float = 10.0) -> bool:
+    until = time.monotonic() + seconds
+    while workers_of(parent) and time.monotonic() < until:
+        time.sleep(0.05)
+    return not workers_of(parent)
+
+
+def geometry_question(completion, rule="r1v_correct", gold="5"):
+    return Question("geometry", rule, completion, gold)
+
+
+QUESTIONS = [
+    Question(scorer, rule, f"<think>{number}</think> <answer> {answer} </answer>", gold)
+    for number, (scorer, answer, gold) in enumerate(
+        [
+            ("geometry", "140°", "140°"),
+            ("geometry", "8", "8√{3}"),
+            ("geometry", "8√3", "8√{3}"),
+            ("geometry", "\\frac{12}{5}", "2.4"),
+            ("geometry", "B", "5"),
+            ("counting", "7", "7"),
+            ("counting", "seven", "7"),
+            ("counting", "8", "7"),
+        ]
+        * 30
+    )
+    for rule in ("r1v_correct", "r1v_reward", "exact_outcome", "exact_reward")
+]
+
+
+def here(question):
+    """The rule's value without workers, as JSON would give it."""
+    module = {"geometry": geometry, "counting": counting}[question.scorer]
+    value = getattr(module, question.rule)(question.completion, question.gold)
+    return [value.outcome, value.reason] if isinstance(value, Judgement) else value
+
+
+def test_verdicts_do_not_depend_on_the_workers():
+    expected = [here(question) for question in QUESTIONS]
+    for count in (1, 3):
+        with ScoringWorkers(count) as pool:
+            assert pool.answers(QUESTIONS) == expected
+            assert pool.answers(QUESTIONS[:5] * 2) == expected[:5] * 2
+            assert pool.answers([]) == []
+    assert gone(os.getpid())
+
+
+def test_any_thread_several_at_once():
+    with ScoringWorkers(2) as pool:
+        got: dict[int, list] = {}
+
+        def score(thread):
+            got[thread] = pool.answers(QUESTIONS[thread::4])
+
+        threads = [threading.Thread(target=score, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for number in range(4):
+            assert got[number] == [here(question) for question in QUESTIONS[number::4]]
+
+
+def test_a_question_over_the_time_limit_costs_itself_alone():
+    easy = geometry_question("<answer> 5 </answer>")
+    questions = [easy, geometry_question(TOWER), easy._replace(completion="It is 5"), easy._replace(gold="6")]
+    for count in (1, 2):
+        with ScoringWorkers(count, seconds=0.3) as pool:
+            assert pool.answers(questions) == [True, TimedOut("time limit"), True, False]
+    assert gone(os.getpid())
+
+
+def test_the_default_limit_is_a_second():
+    with ScoringWorkers(1) as pool:
+        pool.answers([geometry_question("5")])
+        start = time.process_time(), time.monotonic()
+        assert pool.answers([geometry_question(TOWER)]) == [TimedOut("time limit")]
+        assert time.process_time() - start[0] < 0.5  # waiting costs this process nothing
+        assert 0.9 < time.monotonic() - start[1] < 8  # a second of the worker's time; others compute too
+
+
+def test_hostile_texts(tmp_path):
+    """At least 40, each by both protocols: a named outcome, soon, within memory, and nothing executed."""
+    assert len(HOSTILE) >= 40
+    marker = tmp_path / "executed"
+    slow = []
+    with ScoringWorkers(1, seconds=0.15) as pool:
+        for name, text in HOSTILE.items():
+            text = text.replace("{marker}", str(marker))
+            tagged = f"<think>so</think> <answer> {text} </answer>"
+            format_followed(tagged)
+            for question, expected in (
+                (geometry_question(tagged), TimedOut | bool),
+                (geometry_question(tagged, "exact_outcome"), TimedOut | list),
+                (geometry_question(text, "exact_outcome"), TimedOut | list),
+                (Question("counting", "r1v_correct", text, "5"), TimedOut | bool),
+                (Question("counting", "exact_outcome", tagged, "5"), TimedOut | list),
+            ):
+                start = time.monotonic()
+                (reply,) = pool.answers([question])
+                slow.append((time.monotonic() - start, name, question.scorer, question.rule))
+                assert isinstance(reply, expected), name
+                assert not isinstance(reply, list) or reply[0] in OUTCOMES, name
+        for worker in workers_of(os.getpid()):
+            status = Path(f"/proc/{worker}/status").read_text()
+            (peak,) = [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmPeak:")]
+            assert peak < MEGABYTES * 1024
+    assert max(slow)[0] < 2.0, sorted(slow)[-3:]
+    assert not marker.exists()
+    assert gone(os.getpid())
+
+
+def test_exact_answers_a_megabyte_of_digits():
+    with ScoringWorkers(1) as pool:
+        reply = pool.answers([geometry_question(f"<answer>{'9' * 1_000_000}</answer>", "exact_outcome")])
+        assert reply == [["unparseable", "longer than 200 characters"]]
+        too_long = geometry_question("5" * (LONGEST + 1))
+        assert pool.answers([too_long]) == [TimedOut(f"longer than {LONGEST} characters")]
+
+
+def test_the_memory_limit():
+    with ScoringWorkers(1, megabytes=160) as pool:
+        wide = geometry_question("😀" * 3_900_000, "exact_outcome")
+        replies = pool.answers([wide, geometry_question("<answer> 5 </answer>")])
+        assert replies == [TimedOut("memory limit"), True]
+
+
+def test_errors_of_a_rule_are_raised_here():
+    with ScoringWorkers(2) as pool:
+        with pytest.raises(UserError, match="gold 'many'"):
+            pool.answers([Question("counting", "r1v_correct", "<answer> 7 </answer>", "many")])
+        with pytest.raises(UserError, match="known are counting, geometry"):
+            pool.answers([Question("sizes", "r1v_correct", "7", "7")])
+        assert pool.answers(QUESTIONS[:1]) == [True]  # and the workers go on
+    with pytest.raises(RuntimeError, match="closed"):
+        pool.answers(QUESTIONS[:1])
+    with pytest.raises(UserError, match="at least 1"):
+        ScoringWorkers(0)
+    assert gone(os.getpid())
+
+
+def test_a_worker_that_something_else_ends_is_replaced():
+    with ScoringWorkers(1) as pool:
+        assert pool.answers(QUESTIONS[:1]) == [True]
+        (worker,) = workers_of(os.getpid())
+        os.kill(worker, signal.SIGKILL)
+        assert pool.answers(QUESTIONS[:1]) == [True]
+        worker = workers_of(os.getpid())[0]
+        killer = threading.Timer(0.3, os.kill, (worker, signal.SIGKILL))
+        killer.start()
+        questions = [q._replace(completion=f"{q.completion} {n}") for n in range(8) for q in QUESTIONS]
+        replies = pool.answers(questions)
+        killer.join()
+        assert not any(isinstance(reply, TimedOut) for reply in replies)
+
+
+def test_a_worker_that_does_not_start_is_an_error(monkeypatch):
+    monkeypatch.setattr("othink_mr1.scoring.worker_process._PACKAGES", Path("/nowhere"))
+    with ScoringWorkers(1) as pool, pytest.raises(RuntimeError, match="did not start"):
+        pool.answers(QUESTIONS[:1])
+
+
+def test_workers_are_renewed_after_their_lifetime(monkeypatch):
+    monkeypatch.setattr("othink_mr1.scoring.workers._LIFETIME", 100)
+    with ScoringWorkers(1) as pool:
+        assert pool.answers(QUESTIONS[:1]) == [True]
+        first = workers_of(os.getpid())
+        pool.answers(QUESTIONS[:300])
+        assert first[0] not in workers_of(os.getpid())
+
+
+def test_a_forked_process_leaves_the_workers_alone():
+    with ScoringWorkers(1) as pool:
+        pool.answers(QUESTIONS[:1])
+        child = os.fork()
+        if child == 0:
+            try:
+                pool.answers(QUESTIONS[:1])
+            except RuntimeError:
+                pool.close()
+                os._exit(7)
+            os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        assert pool.answers(QUESTIONS[:1]) == [True]
+
+
+PROGRAM = """
+import os, sys, time
+from othink_mr1.scoring.workers import Question, ScoringWorkers, shared_workers
+pool = ScoringWorkers(2)
+pool.answers([Question("geometry", "r1v_correct", str(n), "5") for n in range(200)])
+shared_workers().answers([Question("geometry", "r1v_correct", "5", "5")])
+print("ready", flush=True)
+"""
+
+
+def program(rest, **options):
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM + rest],
+        env=os.environ | {"PYTHONPATH": str(SCRIPTS)},
+        stdout=subprocess.PIPE,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("ending", ["", "raise ValueError('so')", "os._exit(0)"])
+def test_no_worker_is_left_when_the_interpreter_ends(ending):
+    process = program(ending, stderr=subprocess.DEVNULL)
+    process.communicate(timeout=60)
+    assert gone(process.pid)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "time.sleep(60)",
+        f"pool.answers([Question('geometry', 'r1v_correct', {TOWER!r} + str(n), '5') for n in range(99)])",
+        # A process forked from it holds the pipes open: their end is no sign.
+        "child = os.fork()\ntime.sleep(30 if child == 0 else 60)",
+    ],
+    ids=["idle", "busy", "forked"],
+)
+def test_no_worker_is_left_when_the_parent_is_killed(rest):
+    process = program(rest)
+    assert process.stdout.readline() == b"ready\n"
+    time.sleep(0.3)
+    assert workers_of(process.pid)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    assert gone(process.pid)
+
+
+def test_a_worker_serves_without_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "sympy.py").write_text("raise SystemExit('not this one')")
+    monkeypatch.chdir(tmp_path)
+    worker = WorkerProcess(1.0, MEGABYTES)
+    try:
+        assert list(worker.ask(QUESTIONS[:1])) == [True]
+    finally:
+        worker.end()

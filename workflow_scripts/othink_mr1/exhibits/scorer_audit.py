@@ -1,0 +1,119 @@
+"""scorer_audit.csv: where the published scorer (r1v) and the exact one part.
+
+Per evaluation four rows of kind `table`, its 2 x 2 table in `items`; then a row of kind `item` for each test
+item that the scorers judge differently, in the order of the scores.
+
+Golds and completions are untrusted. Each text is on one line, what cannot be printed is □, and it is cut to
+200 characters. Where it begins with one of = + - @, which a spreadsheet would take for a formula, or with an
+apostrophe, an apostrophe stands before it: without that it is the text again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from othink_mr1.errors import UserError
+from othink_mr1.exhibits.collect import read_scores
+from othink_mr1.exhibits.plan_files import EvaluationEntry, StudyPlan
+from othink_mr1.exhibits.text import ELLIPSIS, one_line, visible
+from othink_mr1.scoring.answer_tag import answer_text
+from othink_mr1.scoring.answers import Answer, read_answers
+
+LONGEST = 200  # characters of a text
+_TEXTS = ("id", "gold", "answer", "completion_end", "outcome", "reason")
+COLUMNS = (
+    "kind",  # table or item
+    "backbone",
+    "method",
+    "run",
+    "step",  # empty for the final checkpoint
+    "trained_on",
+    "tested_on",
+    "seed",
+    "r1v_correct",
+    "exact_correct",
+    "items",  # how many there are of these two verdicts; 1 for an item
+    *_TEXTS,  # of an item; answer: the text of its answer tag, empty if it has none or several
+)
+# Also as wide as Chinese characters: spreadsheets read those as the others.
+_MARKED = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "'")
+
+
+def audit_scores(plan: StudyPlan, results: Path) -> pd.DataFrame:
+    """The audit of all evaluations of a plan, in its order, with COLUMNS.
+
+    UserError if scores or answers are missing or damaged, or if they are of different items.
+    """
+    rows: list[dict[str, Any]] = []
+    for entry in plan.evaluations:
+        scores = read_scores(results / entry.scores, entry.tested_on)
+        answers = _answers(entry, results, scores)
+        about = {
+            "backbone": entry.backbone,
+            "method": entry.method,
+            "run": entry.run,
+            "step": entry.step,
+            "trained_on": entry.trained_on or "",
+            "tested_on": entry.tested_on,
+            "seed": "" if entry.seed is None else str(entry.seed),
+        }
+        rows += [about | row for row in (*_table(scores), *_items(scores, answers))]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    return frame.astype({"step": "float64"}).astype({"step": "Int64"})
+
+
+def cell_text(text: str) -> str:
+    """An untrusted text as it stands in the csv; see the top of this file."""
+    line = one_line(text, LONGEST)
+    return f"'{line}" if line.startswith(_MARKED) else line
+
+
+def _answers(entry: EvaluationEntry, results: Path, scores: pd.DataFrame) -> dict[str, Answer]:
+    """Id -> answer. UserError if the scores are not of these."""
+    path = results / entry.answers
+    answers = {answer.id: answer for answer in read_answers(path) if answer.task == entry.tested_on}
+    others = set(answers) ^ set(scores.id)
+    if others:
+        first = min(others)
+        which = "only the answers have" if first in answers else "only the scores have"
+        raise UserError(
+            f"{results / entry.scores}: is not of the answers in {path}: {which} {entry.tested_on} item "
+            f"{first!r}; remove the scores and let snakemake score the answers again"
+        )
+    return answers
+
+
+def _table(scores: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    for r1v in (1, 0):
+        for exact in (1, 0):
+            items = int(((scores.r1v_correct == r1v) & (scores.exact_correct == exact)).sum())
+            verdicts = {"kind": "table", "r1v_correct": r1v, "exact_correct": exact, "items": items}
+            yield verdicts | dict.fromkeys(_TEXTS, "")
+
+
+def _items(scores: pd.DataFrame, answers: dict[str, Answer]) -> Iterator[dict[str, Any]]:
+    for score in scores[scores.r1v_correct != scores.exact_correct].to_dict("records"):
+        answer = answers[score["id"]]
+        tag = answer_text(answer.completion)
+        yield {
+            "kind": "item",
+            "r1v_correct": score["r1v_correct"],
+            "exact_correct": score["exact_correct"],
+            "items": 1,
+            "id": cell_text(answer.id),
+            "gold": cell_text(answer.gold),
+            "answer": cell_text(tag) if isinstance(tag, str) else "",
+            "completion_end": cell_text(_end(answer.completion)),
+            "outcome": score["outcome"],
+            "reason": cell_text(score["reason"]),
+        }
+
+
+def _end(text: str) -> str:
+    """Its last characters: what r1v read where there is no answer tag, or beside it."""
+    line = " ".join(visible(text).split())
+    return line if len(line) <= LONGEST else ELLIPSIS + line[-(LONGEST - 1) :]

@@ -1,0 +1,39 @@
+"""English number words, zero to ninety-nine."""
+
+from __future__ import annotations
+
+_ONES = (
+    *(
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+    ),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+)
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+
+_VALUES = {word: value for value, word in enumerate(_ONES)}
+_VALUES.update({word: 10 * value for value, word in enumerate(_TENS, start=2)})
+_VALUES.update(
+    {
+        f"{ten}{between}{one}": 10 * tens + ones
+        for tens, ten in enumerate(_TENS, start=2)
+        for ones, one in enumerate(_ONES[1:10], start=1)
+        for between in ("-", " ")
+    }
+)
+
+
+def number_from_words(text: str) -> int | None:
+    """The number that the words name ("twenty-one", "Twenty one"), or None."""
+    return _VALUES.get(" ".join(text.lower().split()))
