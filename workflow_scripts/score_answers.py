@@ -49,7 +49,10 @@ def main() -> None:
     for name in scorers.values():
         load_scorer(name)  # an unknown one is named before the work begins
     with ScoringWorkers(arguments.workers) as workers:
-        scores = score_answers(answers, scorers, workers)
+        try:
+            scores = score_answers(answers, scorers, workers)
+        except UserError as error:
+            raise UserError(f"{arguments.answers}, {error}") from None
     write_scores(arguments.scores, scores)
     print(json.dumps(totals(scores), ensure_ascii=False))
 

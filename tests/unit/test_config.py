@@ -51,6 +51,28 @@ def test_exponent_without_point_is_a_number() -> None:
             "methods.grpo.learning_rat: unknown key 'learning_rat'; did you mean learning_rate?",
         ),
         (
+            "results: results ",
+            'results: "a b" ',
+            "results: must be a folder, of letters, digits and . _ - / @ + = alone, got 'a b'",
+        ),
+        ("results: results ", "results: / ", "results: must be a folder"),
+        ("results: results ", "results: x;touch ", "results: must be a folder"),
+        (
+            "expect_rows: 200",
+            "expect_row: 200",
+            "sources.superclevr_test.expect_row: unknown key 'expect_row'; did you mean expect_rows?",
+        ),
+        (
+            "expect_rows: 200",
+            "expect_rows: -1",
+            "sources.superclevr_test.expect_rows: must be at least 1, got -1",
+        ),
+        (
+            "images: superclevr_images",
+            "images: 5",
+            "sources.superclevr_test.images: must be text, got 5",
+        ),
+        (
             "base_url: https://raw",
             "base_url: https://me:secret@raw",
             "sources.r1v_geoqa_prompts.base_url: must match",

@@ -89,6 +89,11 @@ def test_scores_and_totals(tmp_path):
     assert answers.read_bytes() == before
 
 
+def test_scores_that_cannot_be_written_end_in_one_line(tmp_path):
+    answers = write(tmp_path / "answers.jsonl", answer())
+    assert "x.csv: cannot be written" in error_of(run(answers, "/proc/x.csv"))
+
+
 def test_nothing_is_written_over(tmp_path):
     answers = write(tmp_path / "answers.jsonl", answer())
     scores = tmp_path / "scores.csv"
@@ -121,7 +126,7 @@ GOOD = json.dumps(answer()).encode() + b"\n"
         (GOOD.replace(b'"id": "a"', b'"id": "a\\rb"'), "line 1: 'id' is not a valid name"),
         (
             GOOD + GOOD.replace(b'"a"', b'"b"').replace(b'"gold": "3"', b'"gold": "many"'),
-            "line 2: task 'counting', id 'b': gold 'many'",
+            "answers.jsonl, line 2: task 'counting', id 'b': gold 'many'",
         ),
         (GOOD.replace(b"counting", b"sizes"), "scorer 'sizes': unknown; known are counting, geometry"),
     ],

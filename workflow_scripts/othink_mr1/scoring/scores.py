@@ -108,7 +108,7 @@ def _counts(scores: list[Score]) -> dict[str, object]:
 
 
 def write_scores(path: Path, scores: Iterable[Score]) -> None:
-    """Write the csv. UserError if another table stands there: no result is written over."""
+    """Write the csv. UserError if another table stands there (no result is written over), or it cannot be."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
@@ -119,4 +119,7 @@ def write_scores(path: Path, scores: Iterable[Score]) -> None:
         if path.is_file() and path.read_bytes() == text.getvalue().encode():
             return
         raise UserError(f"{path}: exists and holds something else; remove it, or choose another name")
-    write_text(path, text.getvalue())
+    try:
+        write_text(path, text.getvalue())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); choose another place") from None

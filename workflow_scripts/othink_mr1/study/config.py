@@ -8,7 +8,7 @@ from pydantic import Field
 
 from othink_mr1.study.execution import Execution
 from othink_mr1.study.sources import Backbone, Source
-from othink_mr1.study.strict import Count, Fraction, Name, PromptTemplate, Strict
+from othink_mr1.study.strict import Count, Folder, Fraction, Name, PromptTemplate, Strict
 
 # Tokens of a prompt that are neither the image's nor the question's: of the task's text, the chat template.
 TEMPLATE_ALLOWANCE = 256
@@ -68,7 +68,7 @@ class StudyGrid(Strict):
 class StudyConfig(Strict):
     """config.yaml. `methods` is resolved per task by settings.py, because methods inherit."""
 
-    results: str = Field(min_length=1, description="results root; may be a link to scratch space")
+    results: Folder = Field(description="results root; may be a link to scratch space")
     backbone: Name
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
     backbones: dict[Name, Backbone]

@@ -31,7 +31,7 @@ def read_lock(path: Path) -> dict[str, dict[str, str]]:
         return {}
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: is no JSON ({error}); restore it with git, or delete it") from None
     if not isinstance(entries, dict):
         raise UserError(f"{path}: must be a JSON object; restore it with git, or delete it")

@@ -14,7 +14,7 @@ from othink_mr1.study.methods import GRPO, SFT, NoTraining
 from othink_mr1.study.read_yaml import Document, KeyPath, read_documents
 from othink_mr1.study.settings import flat, merged_settings, validate_settings, with_changes, written_at
 from othink_mr1.study.sources import HubSource, PromptsSource, RenderedSource, UrlSource
-from othink_mr1.study.strict import PromptTemplate
+from othink_mr1.study.strict import Folder, PromptTemplate
 from othink_mr1.study.suggest import unknown_name
 
 # What a pydantic error type means to a user. {…} are filled from the error's context.
@@ -47,6 +47,7 @@ RESERVED_EXHIBITS = ("runs", "reward_curves", "claims", "leaks", "scorer_audit")
 # What a pattern means to a user.
 _PATTERNS = {
     get_args(PromptTemplate)[1].metadata[0].pattern: "must hold {question} once, and no other braces",
+    get_args(Folder)[1].metadata[0].pattern: "must be a folder, of letters, digits and . _ - / @ + = alone",
 }
 
 
@@ -242,8 +243,14 @@ def _as_written(location: tuple[Any, ...], content: Any, *, keep_last: bool) -> 
     keep_last: the last step is a key although the content has no such key (it is missing).
     """
     path: list[str] = []
+    tag_passed = False
     for index, step in enumerate(location):
         if isinstance(content, Mapping):
+            # A source of kind `prompts` has a key of that name too: the tag comes first.
+            if not tag_passed and step in (content.get("kind"), content.get("trainer")):
+                tag_passed = True
+                continue
+            tag_passed = False
             if step not in content and not (keep_last and index == len(location) - 1):
                 continue  # a union's tag, not a key
             content = content.get(step)

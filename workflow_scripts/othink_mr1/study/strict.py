@@ -25,6 +25,8 @@ BelowOne = Annotated[Number, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
 Repository = Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$", description="owner/name on the hub")]
+# Quoted nowhere in the rules, so nothing that a shell reads otherwise; and not the root of the machine.
+Folder = Annotated[str, Field(pattern=r"^/?[\w.][\w./@+=-]*$")]
 Revision = Annotated[str, Field(pattern=r"^[\w./-]+$", description="a commit, a branch or a tag")]
 PromptTemplate = Annotated[str, Field(pattern=r"^[^{}]*\{question\}[^{}]*$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -358,7 +358,8 @@ class Study:
             plan.write_plans(Path(self.config.results), plan.all_plans(self.config, scripts))
         except OSError as error:
             sys.exit(
-                f"error: {error.filename}: plan file cannot be written: {error.strerror}; check `results`"
+                f"error: {error.filename or self.config.results}: plan file cannot be written: "
+                f"{error.strerror}; check `results`, its disk, and where it leads if it is a link"
             )
 
     def _source(self, name: str) -> Any:
