@@ -15,8 +15,12 @@ _LEAD = re.compile(r"(?:(?:so|thus|therefore|hence),? )?(?:the )?(?:final )?answ
 _IS = re.compile(r"\s+(?:is|equals)\s+", re.I)
 _OPTION = re.compile(r"\(?[A-D](?:\)|[.:、])\s*(?=\S)")
 _HEDGE = re.compile(r"(?:≈|~|about|approximately|approx\.?|around|roughly|约)\s*", re.I)
+# A name that holds one of these says something else about the number behind it.
+_OTHERWISE = (
+    r"(?!.*(?i:\b(?:not|none|no|neither|never|cannot|half|third|quarter|twice|double|triple|times)\b|n′t))"
+)
 _NAME = re.compile(
-    r"(?!.*\bnot\b)(?:\\?(?:sin|cos|tan|cot)\s*)?(?:m\s*)?[∠△⊙]?\s*"
+    _OTHERWISE + r"(?:\\?(?:sin|cos|tan|cot)\s*)?(?:m\s*)?[∠△⊙]?\s*"
     r"\{?(?:[A-Za-zα-ωΑ-Ω][\w{}∠△⊙′ ]*|(?<=∠)\d+|(?<=∠ )\d+)\}?"
 )
 _LIST = re.compile(r"\s*(?:,|;|、|\bor\b|\band\b|或|和|±)\s*")

@@ -32,6 +32,10 @@ _CHARACTERS = str.maketrans(
         **{chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)},  # full width forms
     }
 )
+_GREEK = {
+    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "theta": "θ",
+    "phi": "φ", "varphi": "φ", "omega": "ω",
+}  # fmt: skip
 _SUPERSCRIPTS = str.maketrans("¹²³⁴⁵⁶⁷⁸⁹", "123456789")
 
 _REPLACEMENTS = [
@@ -50,6 +54,11 @@ _REPLACEMENTS = [
         (r"\\(?:angle|measuredangle)(?![a-zA-Z])", "∠"),
         (r"\\triangle(?![a-zA-Z])", "△"),
         (r"\\odot(?![a-zA-Z])", "⊙"),
+        (
+            r"\\(alpha|beta|gamma|delta|theta|phi|varphi|omega)(?![a-zA-Z])",  # names of angles
+            lambda match: _GREEK[match[1]],
+        ),
+        (r"\\(?:overline|widehat|overarc|bar|hat)\s*\{([A-Za-z]+)\}", r"\1"),  # a segment, an arc
         (r"\\prime(?![a-zA-Z])", "′"),
         (r"\\(?:lparen|lbrack)(?![a-zA-Z])", "("),
         (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
@@ -66,6 +75,7 @@ _REPLACEMENTS = [
     )
 ]
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{(.*)\}\Z")
+_BOXED_BEFORE_DEGREES = re.compile(r"\\(?:boxed|fbox)\s*\{([^{}]*)\}(?=\s*(?:°|\^\s*\{?\s*\\circ))")
 _BOLD = re.compile(r"\*\*(.*)\*\*\Z")
 
 
@@ -78,6 +88,7 @@ def plain_spelling(text: str) -> str:
             if found and "*" not in found[1] * (pattern is _BOLD) and _balanced(found[1]):
                 text = found[1].strip()
         text = _without_borders(text)
+    text = _BOXED_BEFORE_DEGREES.sub(r"\1", text)
     for pattern, replacement in _REPLACEMENTS:
         text = pattern.sub(replacement, text)
     return _without_full_stop(text.strip())
@@ -91,7 +102,8 @@ def _without_borders(text: str) -> str:
 
 
 def _without_full_stop(text: str) -> str:
-    return text[:-1].rstrip() if text.endswith(".") and not text.endswith("..") else text
+    """Without a last full stop, comma or semicolon."""
+    return text[:-1].rstrip() if text.endswith((".", ",", ";", "、")) and not text.endswith("..") else text
 
 
 def _balanced(text: str) -> bool:
