@@ -79,7 +79,7 @@ def tar_sparse(path):
 # what -> maker, what the message says. A name in .tgz may be packed or not: the file's first bytes tell.
 HOSTILE_TARS = {
     "tar: parent folder": (tar_named("../0.png"), "leads out of the archive"),
-    "tar: absolute": (tar_named("/tmp/0.png"), "leads out of the archive"),
+    "tar: absolute": (tar_named("/images/0.png"), "leads out of the archive"),
     "tar: backslash": (tar_named("..\\0.png"), "leads out of the archive"),
     "tar: symbolic link": (tar_kind(tarfile.SYMTYPE), "is a link or device"),
     "tar: hard link": (tar_kind(tarfile.LNKTYPE, target="a.png"), "is a link or device"),

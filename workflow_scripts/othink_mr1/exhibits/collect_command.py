@@ -1,0 +1,27 @@
+"""The command line that every collecting entry point has: a plan in, one csv out."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from othink_mr1.exhibits.frames import write_frame
+from othink_mr1.exhibits.plan_files import Plan, read_plan
+
+
+def collect_by_arguments(
+    description: str | None, plan: type[Plan], collect: Callable[[Plan, Path], pd.DataFrame]
+) -> None:
+    """Parse --plan, --results and --output, collect, and write the csv.
+
+    plan: the plan file's model. collect: from the plan and the results root to the frame.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--plan", type=Path, required=True)
+    parser.add_argument("--results", type=Path, required=True, help="the root of the paths in the plan")
+    parser.add_argument("--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    write_frame(arguments.output, collect(read_plan(arguments.plan, plan), arguments.results))
