@@ -14,6 +14,7 @@ from othink_mr1.modeling.backbone import load_backbone, save_checkpoint
 from othink_mr1.modeling.decoding import decode, greedy
 from othink_mr1.modeling.processor import stop_tokens
 from othink_mr1.modeling.prompts import PromptMaker, fill_template, target_text
+from othink_mr1.study.artefacts import finish_folder, start_folder
 from othink_mr1.training.log_probabilities import completion_log_probabilities
 
 
@@ -76,6 +77,20 @@ def test_missing_weights_are_an_error(tiny: Tiny, tmp_path) -> None:
     save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(UserError, match=r"lack .*norm\.weight"):
         load_backbone(tmp_path, "sdpa", "cpu")
+
+
+def test_a_backbone_with_a_flipped_byte_is_refused(tiny: Tiny, tmp_path) -> None:
+    folder = tmp_path / "backbone"
+    start_folder(folder)
+    save_checkpoint(tiny.model, tiny.processor, folder)
+    finish_folder(folder)
+    load_backbone(folder, "sdpa", "cpu")
+    weights = folder / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(UserError, match=r"model\.safetensors: its sha256 is not the manifest's"):
+        load_backbone(folder, "sdpa", "cpu")
 
 
 def test_no_backbone_is_an_error(tmp_path) -> None:

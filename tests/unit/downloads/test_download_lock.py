@@ -49,7 +49,7 @@ def test_a_lock_file_that_came_with_a_pull_wins_over_an_interrupted_download(pla
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", '{"dataset/a/b@main": "abc"}', '{"dataset/a/b@main": {"commit": 1}}']
+    "text", ["{", "[]", "[" * 100_000, '{"dataset/a/b@main": "abc"}', '{"dataset/a/b@main": {"commit": 1}}']
 )
 def test_a_damaged_lock_file_is_one_line(place, hub, text):
     place.lock.write_text(text)
