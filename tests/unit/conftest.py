@@ -73,7 +73,7 @@ def execution(**changes: Any) -> TrainingExecution:
         "hours": 1.0,
         "device": "cpu",
         "gpus": 0,
-        "micro_batch": 8,
+        "row_tokens": 4096,
         "gradient_checkpointing": False,
         "attention": "sdpa",
     }

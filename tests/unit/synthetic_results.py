@@ -180,7 +180,7 @@ class SyntheticResults:
             row = [step, rng.random(), accuracy, format_reward, accuracy + format_reward, 0.02 * done, 0.01]
             lines.append(",".join(f"{value:.5g}" for value in row[: len(columns)]))
         (folder / "metrics.csv").write_text("\n".join(lines) + "\n")
-        finish_folder(folder, device="CPU", wall_seconds=12.5, gpu_hours=0.0, execution={"micro_batch": 8})
+        finish_folder(folder, device="CPU", wall_seconds=12.5, gpu_hours=0.0, execution={"row_tokens": 8})
 
     def _examples(self, task: str) -> list[Example]:
         rng = random.Random(task)

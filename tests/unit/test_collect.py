@@ -202,7 +202,7 @@ def test_runs(results):
     assert frame.run.is_unique
     row = frame[frame.method == "grpo"].iloc[0]
     assert (row["kl_schedule.kind"], row["kl_schedule.weight"]) == ("constant", 0.04)
-    assert (row["device"], row["wall_seconds"], row["execution.micro_batch"]) == ("CPU", 12.5, 8)
+    assert (row["device"], row["wall_seconds"], row["execution.row_tokens"]) == ("CPU", 12.5, 8)
     last = pd.read_csv(results / "runs" / row.run / "metrics.csv").iloc[-1]
     assert row.final_reward == last.reward
     assert frame[frame.method == "sft"].checkpoint_steps.iloc[0] == "30 60"

@@ -12,7 +12,7 @@ from PIL import Image
 from othink_mr1.modeling.processor import stop_tokens
 from othink_mr1.modeling.prompts import Prompt, PromptMaker
 from othink_mr1.training.advantages import group_advantages
-from othink_mr1.training.grpo import MicroBatch, grpo_backward
+from othink_mr1.training.grpo import grpo_backward, packed_rollout
 from othink_mr1.training.log_probabilities import completion_log_probabilities
 
 trl = pytest.importorskip("trl")
@@ -88,27 +88,25 @@ def changed(model, scale: float) -> None:
 
 
 @pytest.mark.parametrize("old_policy_differs", [False, True], ids=["on-policy", "off-policy"])
-def test_loss_and_gradient_equal_trl(tiny: Tiny, trl_trainer, old_policy_differs: bool) -> None:
+@pytest.mark.parametrize("row_tokens", [45, 10_000], ids=["several rows", "one row"])
+def test_loss_and_gradient_equal_trl(
+    tiny: Tiny, trl_trainer, old_policy_differs: bool, row_tokens: int
+) -> None:
     trainer, inputs = trl_trainer
     settings = grpo_settings(group_size=GROUP, temperature=0.9, clip_range=0.2)
     prompts: list[Prompt] = PromptMaker(tiny.model, tiny.processor).make([picture(2), picture(3)], TEXTS)
-    owners = [index // GROUP for index in range(len(REWARDS))]
     tokens = completions(tiny)
 
     advantages = group_advantages(torch.tensor(REWARDS).view(-1, GROUP), settings.advantage_epsilon).flatten()
     assert torch.allclose(advantages, inputs["advantages"], atol=1e-6)
     assert advantages[GROUP:].tolist() == [0.0] * GROUP
 
-    batches = [MicroBatch(tokens[s : s + 3], owners[s : s + 3], s) for s in range(0, len(tokens), 3)]
+    rows = packed_rollout(prompts, tokens, row_tokens, tiny.model.device)
+    assert (len(rows) > 2) == (row_tokens < 1000)
 
     def log_probabilities() -> list[torch.Tensor]:
         with torch.no_grad():
-            return [
-                completion_log_probabilities(
-                    tiny.model, prompts, b.completions, b.owners, settings.temperature
-                )
-                for b in batches
-            ]
+            return [completion_log_probabilities(tiny.model, row, settings.temperature) for row in rows]
 
     reference = log_probabilities()
     old = None
@@ -116,13 +114,13 @@ def test_loss_and_gradient_equal_trl(tiny: Tiny, trl_trainer, old_policy_differs
         changed(tiny.model, 0.7)
         old = log_probabilities()
         mask = inputs["completion_mask"].bool()
-        rows = [row for values in old for row in values]
-        flat = torch.cat([row[: len(completion)] for row, completion in zip(rows, tokens, strict=True)])
+        old_rows = [row for values in old for row in values]
+        flat = torch.cat([row[: len(completion)] for row, completion in zip(old_rows, tokens, strict=True)])
         inputs["old_per_token_logps"] = torch.zeros(mask.shape).masked_scatter(mask, flat)
     changed(tiny.model, 0.7)
     trainer.model.load_state_dict(tiny.model.state_dict())
 
-    sums = grpo_backward(tiny.model, prompts, batches, advantages, old, reference, settings, beta=0.04)
+    sums = grpo_backward(tiny.model, rows, advantages, old, reference, settings, beta=0.04)
     trl_loss = trainer._compute_loss(trainer.model, inputs)
     trl_loss.backward()
 

@@ -17,8 +17,10 @@ def test_sampling_follows_the_probabilities() -> None:
     probabilities = torch.tensor([0.5, 0.0, 0.3, 0.15, 0.05])
     draws = 20_000
     uniform = uniform_numbers(0, 0, 1, 1, draws).T  # [draws, 1]
-    sampler = Sampler(uniform, temperature=1.0, top_k=0, never=[], tokenizer_length=5)
-    tokens = sampler(probabilities.log().expand(draws, -1).clone(), torch.arange(draws), 0)
+    sampler = Sampler(uniform, temperature=1.0, top_k=0, never=[], tokenizer_length=5, vocabulary=5)
+    tokens = sampler(
+        probabilities.log().expand(draws, -1), torch.arange(draws), torch.zeros(draws, dtype=torch.long)
+    )
     frequencies = torch.bincount(tokens, minlength=5) / draws
     # Four standard errors of a share are 0.014 at most.
     assert torch.allclose(frequencies, probabilities, atol=0.015)
@@ -29,8 +31,8 @@ def test_temperature_and_top_k() -> None:
     logits = torch.tensor([[2.0, 1.0, 0.0, -1.0]])
     draws = 20_000
     uniform = uniform_numbers(0, 0, 1, 1, draws).T
-    sampler = Sampler(uniform, temperature=2.0, top_k=2, never=[], tokenizer_length=4)
-    tokens = sampler(logits.expand(draws, -1).clone(), torch.arange(draws), 0)
+    sampler = Sampler(uniform, temperature=2.0, top_k=2, never=[], tokenizer_length=4, vocabulary=4)
+    tokens = sampler(logits.expand(draws, -1), torch.arange(draws), torch.zeros(draws, dtype=torch.long))
     expected = torch.tensor([1.0, 0.5]).softmax(0)  # the two likeliest, logits halved
     frequencies = torch.bincount(tokens, minlength=4) / draws
     assert torch.allclose(frequencies, torch.cat([expected, torch.zeros(2)]), atol=0.015)
@@ -39,8 +41,10 @@ def test_temperature_and_top_k() -> None:
 @pytest.mark.parametrize("uniform", [0.0, 0.5, 1 - 2**-53])
 def test_what_must_not_be_sampled_never_is(uniform: float) -> None:
     logits = torch.tensor([[50.0, 0.0, 1.0, 60.0]])  # the likeliest: a placeholder, and no token at all
-    sampler = Sampler(torch.tensor([[uniform]], dtype=torch.float64), 1.0, 0, never=[0], tokenizer_length=3)
-    assert sampler(logits, torch.tensor([0]), 0).item() in (1, 2)
+    sampler = Sampler(
+        torch.tensor([[uniform]], dtype=torch.float64), 1.0, 0, never=[0], tokenizer_length=3, vocabulary=4
+    )
+    assert sampler(logits, torch.tensor([0]), torch.tensor([0])).item() in (1, 2)
 
 
 def test_placeholders_are_suppressed_in_rollouts(tiny: Tiny, prompts) -> None:

@@ -90,7 +90,7 @@ def of(method: str, task: str = "") -> Callable[[str], bool]:
         ({"preparation": {"max_pixels": "200704"}}, lambda name: True),
         ({"tasks": {"geometry": {"max_new_tokens": "512"}}}, lambda name: False),
         ({"tasks": {"geometry": {"test_prompt": "{question}"}}}, lambda name: False),
-        ({"execution": {"train": {"micro_batch": "2"}}}, lambda name: False),
+        ({"execution": {"train": {"row_tokens": "2"}}}, lambda name: False),
         ({"results": "elsewhere"}, lambda name: False),
         (
             {"sources": {"r1v_geoqa_prompts": {"base_url": "https://mirror.example"}}},

@@ -25,7 +25,7 @@ from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.errors import UserError
 from othink_mr1.evaluation.generate import generate_answers
 from othink_mr1.evaluation.generation_task import GenerationTask
-from othink_mr1.modeling.prompts import PromptMaker
+from othink_mr1.modeling.prompts import PromptMaker, fill_template
 from othink_mr1.modeling.tokenizer import END_OF_MESSAGE
 from othink_mr1.study.artefacts import read_manifest
 from othink_mr1.study.execution import GenerationExecution
@@ -109,7 +109,7 @@ def test_a_run_fills_its_folder_and_repeats_to_the_bit(
     )
     manifest = read_manifest(first)
     assert manifest["run"]["seed"] == 7
-    assert manifest["execution"]["micro_batch"] == 8
+    assert manifest["execution"]["row_tokens"] == 4096
     assert manifest["threads"] == 1
     assert "checkpoint/model.safetensors" in manifest["files"]
     assert "run.yaml" in manifest["files"]
@@ -118,7 +118,7 @@ def test_a_run_fills_its_folder_and_repeats_to_the_bit(
 
 @pytest.mark.parametrize("trainer", TRAINERS)
 @pytest.mark.parametrize(
-    "changes", [{"micro_batch": 3}, {"gradient_checkpointing": True}], ids=["micro_batch", "checkpointing"]
+    "changes", [{"row_tokens": 150}, {"gradient_checkpointing": True}], ids=["row_tokens", "checkpointing"]
 )
 def test_the_execution_changes_rounding_only(
     trainer: str, changes: dict, tiny: Tiny, examples_file: Path, tmp_path: Path
@@ -141,12 +141,14 @@ def test_bf16_keeps_fp32_weights(trainer: str, tiny: Tiny, examples_file: Path, 
     assert float(metrics(folder)[0]["gradient_norm"]) > 0
 
 
+@pytest.mark.parametrize("trainer", TRAINERS)
 @pytest.mark.parametrize("trained", [True, False])
 def test_vision_tower_is_trained_or_frozen(
-    trained: bool, tiny: Tiny, examples_file: Path, tmp_path: Path
+    trainer: str, trained: bool, tiny: Tiny, examples_file: Path, tmp_path: Path
 ) -> None:
-    settings = sft_settings(train_vision_tower=trained, steps=1, checkpoint_steps=[])
-    after = weights(train("sft", tiny, examples_file, tmp_path / "run", settings) / "checkpoint")
+    _, defaults = TRAINERS[trainer]
+    settings = defaults(train_vision_tower=trained, steps=1, checkpoint_steps=[])
+    after = weights(train(trainer, tiny, examples_file, tmp_path / "run", settings) / "checkpoint")
     before = weights(tiny.folder)
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert any("visual" in name for name in moved) == trained
@@ -180,7 +182,11 @@ def test_without_kl_weight_there_is_no_reference(tiny: Tiny, examples_file: Path
 
 def test_sft_learns_the_target_alone(tiny: Tiny) -> None:
     maker = PromptMaker(tiny.model, tiny.processor)
-    lessons = make_lessons(maker, tiny.processor, EXAMPLES[:2], [TEMPLATE] * 2)
+    prompts = maker.make(
+        [example.image for example in EXAMPLES[:2]],
+        [fill_template(TEMPLATE, example.question) for example in EXAMPLES[:2]],
+    )
+    lessons = make_lessons(tiny.processor, prompts, EXAMPLES[:2])
     tokenizer = tiny.processor.tokenizer
     for lesson, question, target in zip(lessons, QUESTIONS, TARGETS, strict=True):
         assert tokenizer.decode(lesson.target) == target + END_OF_MESSAGE
@@ -206,8 +212,8 @@ def test_sft_learns_the_target_alone(tiny: Tiny) -> None:
         ).loss
         losses.append(loss.item() * len(lesson.target))
     tokens = sum(len(lesson.target) for lesson in lessons)
-    for micro_batch in (1, 2):
-        mean, counted = supervised_backward(tiny.model, lessons, "fp32", micro_batch)
+    for row_tokens in (1, 1000):
+        mean, counted = supervised_backward(tiny.model, lessons, "fp32", row_tokens)
         assert counted == tokens
         assert mean == pytest.approx(sum(losses) / tokens, abs=1e-5)
 

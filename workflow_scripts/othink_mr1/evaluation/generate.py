@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from transformers import Qwen2VLForConditionalGeneration
@@ -12,13 +13,13 @@ from othink_mr1.data.progress import Progress
 from othink_mr1.data.stored_examples import StoredExamples
 from othink_mr1.evaluation.generation_task import GenerationTask
 from othink_mr1.modeling.backbone import load_backbone
-from othink_mr1.modeling.decoding import decode, greedy
+from othink_mr1.modeling.decoding import decode_as_they_end, greedy
 from othink_mr1.modeling.device import Stopwatch, use_device
+from othink_mr1.modeling.precision import autocast
 from othink_mr1.modeling.processor import Qwen2VLProcessor, stop_tokens
-from othink_mr1.modeling.prompts import PromptMaker, fill_template
+from othink_mr1.modeling.prompts import Prompt, PromptMaker, fill_template
 from othink_mr1.study.artefacts import finish_folder, start_folder, write_text
 from othink_mr1.study.execution import GenerationExecution
-from othink_mr1.training.optimisation import autocast
 
 
 def generate_answers(
@@ -75,19 +76,31 @@ def answer(
 
     Nothing is suppressed: these are the tokens that transformers' generate(do_sample=False) gives.
     """
-    maker = PromptMaker(model, processor)
-    stops = stop_tokens(processor)
-    completions = []
-    for start in range(0, len(examples), batch_size):
-        part = examples[start : start + batch_size]
-        prompts = maker.make(
-            [example.image for example in part],
-            [fill_template(task.prompt, example.question) for example in part],
-        )
-        with autocast(precision, model.device):
-            tokens = decode(model, prompts, 1, task.max_new_tokens, stops, greedy)
-        completions += processor.tokenizer.batch_decode(
-            tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
-        progress.say(len(completions))
+    prompts = _PromptsOnDemand(PromptMaker(model, processor), examples, task.prompt)
+    completions = [""] * len(examples)
+    done = 0
+    # Not inside the generator: its autocast would hold between its items, too.
+    with autocast(precision, model.device):
+        for number, tokens in decode_as_they_end(
+            model, prompts, 1, task.max_new_tokens, stop_tokens(processor), greedy, batch_size
+        ):
+            completions[number] = processor.tokenizer.decode(
+                tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
+            done += 1
+            progress.say(done)
     return completions
+
+
+class _PromptsOnDemand(Sequence[Prompt]):
+    """The examples' prompts, each made when decoding has a place for it: a set's pictures take gigabytes."""
+
+    def __init__(self, maker: PromptMaker, examples: Sequence[Example], template: str) -> None:
+        self._maker, self._examples, self._template = maker, examples, template
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # decoding takes one at a time
+        example = self._examples[index]
+        return self._maker.make([example.image], [fill_template(self._template, example.question)])[0]

@@ -12,7 +12,7 @@ import torch
 from transformers import Qwen2VLForConditionalGeneration
 
 from othink_mr1.errors import UserError
-from othink_mr1.modeling.packed_rows import use_packed_attention
+from othink_mr1.modeling.packed_attention import use_packed_attention
 from othink_mr1.modeling.processor import Qwen2VLProcessor, load_processor, save_processor
 from othink_mr1.study.artefacts import MANIFEST, verify_folder
 

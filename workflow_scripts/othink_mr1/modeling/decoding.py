@@ -1,160 +1,256 @@
 """Decoding: completions of prompts, token by token, for rollouts (sampled) and evaluation (greedy).
 
-Each prompt is computed once; its keys and values are then copied for its completions. Sequences that
-have ended are dropped from the batch now and then. transformers' layers do the computing; the loop, the
-cache and the choice of tokens are ours, because `generate` repeats the prompt for every completion and
-draws from one random stream for the whole batch.
+Each prompt is computed once, in a packed row, and its keys and values are shared by its completions.
+Sequences that have ended leave the batch, and waiting prompts take their places, so no step is spent on
+padding. The loop, the cache and the choice of tokens are ours, because `generate` repeats the prompt for
+every completion, pads, and draws from one random stream for the whole batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 from transformers import Qwen2VLForConditionalGeneration
 
-from othink_mr1.modeling.packed_rows import image_features
+from othink_mr1.modeling.packed_rows import Group, pack, row_hidden_states
 from othink_mr1.modeling.prompts import Prompt
+from othink_mr1.modeling.shared_prompt_cache import SharedPromptCache
+from othink_mr1.modeling.token_step import TokenStep
 
-# (logits [sequences, vocabulary], sequences [sequences], step) -> chosen token ids [sequences]
-ChooseToken = Callable[[Tensor, Tensor, int], Tensor]
+# (logits [sequences, vocabulary], sequences [sequences], steps [sequences]) -> chosen token ids [sequences]
+# A sequence is prompt x group size + place in the group; its step counts its own tokens from 0.
+ChooseToken = Callable[[Tensor, Tensor, Tensor], Tensor]
 
-# Copying the cache costs about as much as a few decoding steps, so wait until it pays.
-DROP_ENDED_FROM = 0.2
-
-
-class KeyValueCache:
-    """Keys and values of every layer, in buffers as long as the longest possible sequence.
-
-    Stands in for transformers' cache in the attention layers, which call only `update`.
-    """
-
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._keys: dict[int, Tensor] = {}  # layer -> [sequences, kv heads, capacity, d]
-        self._values: dict[int, Tensor] = {}
-        self.length = 0  # filled columns; the caller advances it after each forward
-
-    def update(self, keys: Tensor, values: Tensor, layer: int, *_: object) -> tuple[Tensor, Tensor]:
-        """Append [sequences, kv heads, new, d] and return everything so far."""
-        end = self.length + keys.shape[2]
-        if layer not in self._keys:
-            for store, states in ((self._keys, keys), (self._values, values)):
-                store[layer] = states.new_empty(*states.shape[:2], self._capacity, states.shape[3])
-        self._keys[layer][:, :, self.length : end] = keys
-        self._values[layer][:, :, self.length : end] = values
-        return self._keys[layer][:, :, :end], self._values[layer][:, :, :end]
-
-    def select(self, sequences: Tensor) -> None:
-        """Keep, drop or repeat sequences by index; only the filled columns are copied."""
-        for store in (self._keys, self._values):
-            for layer, states in store.items():
-                chosen = states.new_empty(len(sequences), *states.shape[1:])
-                chosen[:, :, : self.length] = states[:, :, : self.length].index_select(0, sequences)
-                store[layer] = chosen
+# Computing new prompts has a fixed cost, so wait until this share of the places is free.
+REFILL_FROM = 1 / 8
+# Shrinking the cache copies it, so wait until this share of it would go.
+SHRINK_FROM = 1 / 4
 
 
-@torch.no_grad()
 def decode(
     model: Qwen2VLForConditionalGeneration,
     prompts: Sequence[Prompt],
-    completions_per_prompt: int,
+    group_size: int,
     max_new_tokens: int,
     stop_tokens: Sequence[int],
     choose_token: ChooseToken,
+    prompts_at_a_time: int | None = None,
 ) -> list[list[int]]:
-    """Continue every prompt completions_per_prompt times.
+    """Continue every prompt group_size times; all prompts at a time unless said otherwise.
 
-    Returns prompts x completions_per_prompt token lists, a prompt's completions in a row. Each ends with
-    the stop token that ended it, or has max_new_tokens tokens.
+    Returns prompts x group_size token lists, a prompt's completions in a row. Each ends with the stop token
+    that ended it, or has max_new_tokens tokens.
+    """
+    completions: list[list[int]] = [[] for _ in range(len(prompts) * group_size)]
+    at_a_time = prompts_at_a_time or len(prompts)
+    for sequence, tokens in decode_as_they_end(
+        model, prompts, group_size, max_new_tokens, stop_tokens, choose_token, at_a_time
+    ):
+        completions[sequence] = tokens
+    return completions
+
+
+@torch.inference_mode()
+def decode_as_they_end(
+    model: Qwen2VLForConditionalGeneration,
+    prompts: Sequence[Prompt],
+    group_size: int,
+    max_new_tokens: int,
+    stop_tokens: Sequence[int],
+    choose_token: ChooseToken,
+    prompts_at_a_time: int,
+) -> Iterator[tuple[int, list[int]]]:
+    """As decode, but gives each sequence's number and tokens when it ends.
+
+    prompts are taken by index, once each and when there is a place, so the sequence may make them then.
     """
     assert not model.training, "layers drop the cache in training mode with gradient checkpointing"
-    device = model.device
-    longest = max(len(prompt) for prompt in prompts)
-    cache = KeyValueCache(longest + max_new_tokens)
-    logits = _prefill(model, prompts, longest, cache)  # [prompts, vocabulary]
+    batch = _Batch(model, min(prompts_at_a_time, len(prompts)), group_size, max_new_tokens)
+    stops = torch.tensor(stop_tokens, device=model.device)
+    waiting = deque(range(len(prompts)))
+    while waiting or batch:
+        if waiting and batch.free_share >= REFILL_FROM:
+            admitted = [waiting.popleft() for _ in range(min(len(waiting), batch.free))]
+            new = batch.admit(admitted, [prompts[index] for index in admitted], choose_token)
+            yield from batch.remove_ended(stops, new)
+            continue
+        if not waiting:
+            batch.shrink()
+        batch.step(choose_token)
+        yield from batch.remove_ended(stops, batch.rows)
 
-    alive = torch.arange(len(prompts) * completions_per_prompt, device=device)  # sequences in the batch
-    of_prompt = alive // completions_per_prompt
-    cache.select(of_prompt)
-    logits = logits[of_prompt]
-    padding = torch.tensor([longest - len(prompt) for prompt in prompts], device=device)
-    columns = torch.arange(longest + max_new_tokens, device=device)
-    visible = (columns >= padding[of_prompt, None])[:, None, None]  # [sequences, 1, 1, columns]
-    positions = torch.tensor([prompt.next_position for prompt in prompts], device=device)[of_prompt]
-    stops = torch.tensor(stop_tokens, device=device)
 
-    tokens = torch.full((len(alive), max_new_tokens), -1, device=device)  # -1 behind the end
-    ended = torch.zeros(len(alive), dtype=torch.bool, device=device)
-    for step in range(max_new_tokens):
-        chosen = choose_token(logits, alive, step)  # [sequences]
-        tokens[alive, step] = chosen.where(~ended, -1)
-        ended = ended | torch.isin(chosen, stops)
-        ended_share = ended.float().mean().item()
-        if ended_share == 1 or step == max_new_tokens - 1:
-            break
-        if ended_share >= DROP_ENDED_FROM:
-            kept = (~ended).nonzero().squeeze(1)
-            alive, chosen, positions, visible = alive[kept], chosen[kept], positions[kept], visible[kept]
-            ended = ended[kept]
-            cache.select(kept)
-        logits = _next_logits(model, chosen, positions + step, visible, cache)
-    return [row[row >= 0].tolist() for row in tokens.cpu()]
+class _Batch:
+    """The sequences that are being decoded: rows of tensors, and their places in the cache."""
+
+    def __init__(
+        self, model: Qwen2VLForConditionalGeneration, prompts: int, group: int, max_new_tokens: int
+    ) -> None:
+        config = model.config.text_config
+        self._model, self._group, self._max_new_tokens = model, group, max_new_tokens
+        self._device = model.device
+        self._step = TokenStep(model)
+        self._cache = SharedPromptCache(
+            config.num_hidden_layers,
+            config.num_key_value_heads,
+            config.hidden_size // config.num_attention_heads,
+            prompts,
+            group,
+            self._device,
+        )
+        self._free = list(range(prompts))
+
+        def nothing() -> Tensor:
+            return torch.zeros(0, dtype=torch.long, device=self._device)
+
+        self._sequences = nothing()  # [rows]: number of each row's sequence
+        self._places = nothing()  # [rows]: in the cache
+        self._positions = nothing()  # [rows]: rotary position of the sequence's first token
+        self._counts = nothing()  # [rows]: tokens chosen so far; all but the last are in the cache
+        self._tokens = torch.zeros(0, max_new_tokens, dtype=torch.long, device=self._device)  # chosen
+        self._longest = 0  # of the counts
+
+    def __bool__(self) -> bool:
+        return len(self._sequences) > 0
+
+    @property
+    def rows(self) -> slice:
+        """All rows."""
+        return slice(0, len(self._sequences))
+
+    @property
+    def free(self) -> int:
+        """Free prompt places."""
+        return len(self._free)
+
+    @property
+    def free_share(self) -> float:
+        """Share of the prompt places that are free."""
+        return len(self._free) / self._cache.prompts
+
+    def admit(self, numbers: Sequence[int], prompts: Sequence[Prompt], choose_token: ChooseToken) -> slice:
+        """Compute prompts into free places and choose their sequences' first tokens. Returns the new rows."""
+        places = [self._free.pop() for _ in prompts]
+        logits, keys, values = _prefill(self._model, prompts)
+        self._cache.put_prompts(places, keys, values)
+        group = torch.arange(self._group, device=self._device)
+
+        def of_group(prompt_values: Sequence[int], stride: int) -> Tensor:
+            """[prompts] -> [prompts x group]: value x stride + place in the group, if it counts."""
+            base = torch.tensor(prompt_values, device=self._device)[:, None]
+            return (base * stride + group if stride else base.expand(-1, self._group)).flatten()
+
+        sequences = of_group(numbers, self._group)
+        first = choose_token(logits.repeat_interleave(self._group, dim=0), sequences, sequences * 0)
+        tokens = first.new_zeros(len(first), self._max_new_tokens)
+        tokens[:, 0] = first
+        new = slice(len(self._sequences), len(self._sequences) + len(first))
+        self._sequences = torch.cat([self._sequences, sequences])
+        self._places = torch.cat([self._places, of_group(places, self._group)])
+        positions = of_group([prompt.next_position for prompt in prompts], 0)
+        self._positions = torch.cat([self._positions, positions])
+        self._counts = torch.cat([self._counts, torch.ones_like(sequences)])
+        self._tokens = torch.cat([self._tokens, tokens])
+        self._longest = max(self._longest, 1)
+        self._tell_cache()
+        return new
+
+    def step(self, choose_token: ChooseToken) -> None:
+        """Feed every sequence's last token and choose the next."""
+        last = self._tokens.gather(1, self._counts[:, None] - 1).squeeze(1)
+        logits = self._step(last, self._positions + self._counts - 1, self._cache)
+        chosen = choose_token(logits, self._sequences, self._counts)
+        self._tokens.scatter_(1, self._counts[:, None], chosen[:, None])
+        self._counts = self._counts + 1
+        self._longest += 1
+
+    def remove_ended(self, stops: Tensor, rows: slice) -> Iterator[tuple[int, list[int]]]:
+        """Give and forget the sequences among rows whose last token ended them."""
+        counts = self._counts[rows]
+        last = self._tokens[rows].gather(1, counts[:, None] - 1).squeeze(1)
+        ended = torch.zeros(len(self._sequences), dtype=torch.bool, device=self._device)
+        ended[rows] = torch.isin(last, stops) | (counts == self._max_new_tokens)
+        if not ended.any():
+            return
+        for sequence, count, tokens in zip(
+            self._sequences[ended].tolist(),
+            self._counts[ended].tolist(),
+            self._tokens[ended].cpu(),
+            strict=True,
+        ):
+            yield sequence, tokens[:count].tolist()
+        left = (~ended).nonzero().squeeze(1)
+        self._sequences, self._places, self._positions, self._counts, self._tokens = (
+            values.index_select(0, left)
+            for values in (self._sequences, self._places, self._positions, self._counts, self._tokens)
+        )
+        self._longest = int(self._counts.max()) if len(left) else 0
+        occupied = set((self._places // self._cache.group).tolist())
+        self._free = [place for place in range(self._cache.prompts) if place not in occupied]
+        self._tell_cache()
+
+    def shrink(self) -> None:
+        """Give up empty places of the cache, if there are enough of them. No prompt may be waiting."""
+        of_prompt: dict[int, list[int]] = {}
+        for place in self._places.tolist():
+            of_prompt.setdefault(place // self._cache.group, []).append(place % self._cache.group)
+        group = max(len(places) for places in of_prompt.values())
+        if len(of_prompt) * group > (1 - SHRINK_FROM) * self._cache.prompts * self._cache.group:
+            return
+        kept = sorted(of_prompt)
+        # A prompt with fewer sequences than the others fills up with places that nobody uses.
+        columns = [(of_prompt[prompt] + [0] * group)[:group] for prompt in kept]
+        new_places = {
+            prompt * self._cache.group + column: row * group + index
+            for row, prompt in enumerate(kept)
+            for index, column in enumerate(of_prompt[prompt])
+        }
+        self._cache.keep(kept, torch.tensor(columns, device=self._device))
+        self._places = torch.tensor([new_places[place] for place in self._places.tolist()]).to(self._device)
+        self._free = []
+        self._tell_cache()
+
+    def _tell_cache(self) -> None:
+        self._cache.set_sequences(self._places, self._counts - 1, max(self._longest - 1, 0))
+
+
+class _Recorder:
+    """Stands in for transformers' cache in the attention layers and takes down their keys and values."""
+
+    def __init__(self) -> None:
+        self.keys: list[Tensor] = []  # per layer [kv heads, tokens, d], fp32
+        self.values: list[Tensor] = []
+
+    def update(self, keys: Tensor, values: Tensor, layer: int, *_: object) -> tuple[Tensor, Tensor]:
+        """keys, values: [1, kv heads, tokens, d], given back as they are."""
+        self.keys.append(keys[0].float())
+        self.values.append(values[0].float())
+        return keys, values
 
 
 def _prefill(
-    model: Qwen2VLForConditionalGeneration, prompts: Sequence[Prompt], longest: int, cache: KeyValueCache
-) -> Tensor:
-    """Compute the prompts, padded on the left, into the cache. Returns [prompts, vocabulary]."""
-    device = model.device
-    token_ids = torch.stack([pad(p.token_ids, (longest - len(p), 0)) for p in prompts]).to(device)
-    positions = torch.stack([pad(p.positions, (longest - len(p), 0)) for p in prompts], dim=1).to(device)
-    is_real = torch.stack([pad(torch.ones(len(p)), (longest - len(p), 0)) for p in prompts]).bool().to(device)
-    is_image = ((token_ids == model.config.image_token_id) & is_real)[:, :, None]
+    model: Qwen2VLForConditionalGeneration, prompts: Sequence[Prompt]
+) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    """Compute prompts in one packed row.
 
-    features = image_features(
-        model,
-        torch.cat([p.pixel_values for p in prompts]).to(device),
-        torch.cat([p.image_grid for p in prompts]).to(device),
+    Returns the logits of each prompt's first completion token, [prompts, vocabulary] in fp32, and per prompt
+    its keys and values, [layers, kv heads, tokens, d].
+    """
+    row = pack([Group(prompt, ()) for prompt in prompts], model.device)
+    recorder = _Recorder()
+    hidden = row_hidden_states(model, row, recorder)
+    ends = torch.tensor(row.prompt_ends, device=model.device)
+    logits: Tensor = model.lm_head(hidden.index_select(0, ends - 1))
+    lengths = [len(prompt) for prompt in prompts]
+    keys, values = (
+        list(torch.stack(states).split(lengths, dim=2)) for states in (recorder.keys, recorder.values)
     )
-    embeddings = model.get_input_embeddings()(token_ids)  # [prompts, longest, hidden]
-    embeddings = embeddings.masked_scatter(is_image, features.to(embeddings.dtype))
-    causal = torch.ones(longest, longest, dtype=torch.bool, device=device).tril()
-    # A padding token sees itself, or its softmax would be over nothing.
-    itself = torch.eye(longest, dtype=torch.bool, device=device)
-    visible = (causal & is_real[:, None, :]) | itself  # [prompts, longest, longest]
-    hidden = model.model.language_model(
-        inputs_embeds=embeddings,
-        position_ids=positions,
-        attention_mask={"full_attention": visible[:, None]},
-        past_key_values=cache,
-    ).last_hidden_state
-    cache.length = longest
-    logits: Tensor = model.lm_head(hidden[:, -1])
-    return logits.float()
+    return logits.float(), keys, values
 
 
-def _next_logits(
-    model: Qwen2VLForConditionalGeneration,
-    tokens: Tensor,
-    positions: Tensor,
-    visible: Tensor,
-    cache: KeyValueCache,
-) -> Tensor:
-    """Feed one token per sequence. Returns [sequences, vocabulary], in fp32."""
-    hidden = model.model.language_model(
-        inputs_embeds=model.get_input_embeddings()(tokens)[:, None],
-        position_ids=positions.expand(3, -1)[:, :, None],
-        attention_mask={"full_attention": visible[:, :, :, : cache.length + 1]},
-        past_key_values=cache,
-    ).last_hidden_state
-    cache.length += 1
-    logits: Tensor = model.lm_head(hidden[:, -1])
-    return logits.float()
-
-
-def greedy(logits: Tensor, sequences: Tensor, step: int) -> Tensor:
+def greedy(logits: Tensor, sequences: Tensor, steps: Tensor) -> Tensor:
     """The likeliest token of each sequence."""
     return logits.argmax(-1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from transformers import GenerationConfig, Qwen2Tokenizer, Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
-from othink_mr1.modeling.packed_rows import use_packed_attention
+from othink_mr1.modeling.packed_attention import use_packed_attention
 from othink_mr1.modeling.tokenizer import END_OF_MESSAGE, END_OF_TEXT
 from othink_mr1.study.sources import SmallBackbone
 

@@ -33,7 +33,9 @@ class DeviceResources(Resources):
 class TrainingExecution(DeviceResources):
     """Training jobs: the study's runs and the small backbone."""
 
-    micro_batch: Count = Field(description="sequences in one forward and backward pass")
+    row_tokens: Count = Field(
+        description="tokens of prompts and completions in one pass; memory grows with them"
+    )
     gradient_checkpointing: bool
     attention: Literal["sdpa", "eager", "flash_attention_2"]
 
@@ -41,7 +43,7 @@ class TrainingExecution(DeviceResources):
 class GenerationExecution(DeviceResources):
     """Jobs that generate the test answers."""
 
-    batch_size: Count = Field(description="prompts decoded at a time")
+    batch_size: Count = Field(description="prompts decoded at a time; one that ends makes room for the next")
     attention: Literal["sdpa", "eager", "flash_attention_2"]
 
 

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from transformers import Qwen2VLForConditionalGeneration
 
+from othink_mr1.modeling.packed_rows import Group, PackedRow, fill_rows, pack
+from othink_mr1.modeling.precision import autocast
 from othink_mr1.modeling.processor import Qwen2VLProcessor
 from othink_mr1.modeling.prompts import Prompt
 from othink_mr1.study.execution import TrainingExecution
@@ -22,7 +24,7 @@ from othink_mr1.training.advantages import group_advantages
 from othink_mr1.training.kl_schedule import kl_weight
 from othink_mr1.training.log_probabilities import completion_log_probabilities
 from othink_mr1.training.loss import completion_means, token_losses
-from othink_mr1.training.optimisation import Optimisation, autocast, prepare_for_training
+from othink_mr1.training.optimisation import Optimisation, prepare_for_training
 from othink_mr1.training.rewards import Rewards, score_completions
 from othink_mr1.training.rollout import Rollout, roll_out
 from othink_mr1.training.training_log import TrainingLog
@@ -59,7 +61,7 @@ class UpdateSums:
     loss: float
     kl: float | None  # mean over completions of the token mean, nats
     clip_fraction: float  # likewise
-    log_probabilities: list[Tensor]  # per micro-batch, without gradient
+    log_probabilities: list[Tensor]  # per row, without gradient
 
 
 def train_grpo(
@@ -91,8 +93,8 @@ def train_grpo(
             rollout.texts, golds, scorer, settings.reward_scorer, settings.format_weight
         )
         advantages = group_advantages(rewards.total.view(-1, settings.group_size), settings.advantage_epsilon)
-        batches = _micro_batches(rollout, execution.micro_batch)
-        reference_log_probabilities = _without_gradient(reference, prompts, batches, settings)
+        rows = packed_rollout(prompts, rollout.completions, execution.row_tokens, model.device)
+        reference_log_probabilities = _without_gradient(reference, rows, settings)
 
         model.train()
         old_log_probabilities: Sequence[Tensor] | None = None
@@ -101,8 +103,7 @@ def train_grpo(
             beta = kl_weight(settings.kl_schedule, step, settings.steps)
             sums = grpo_backward(
                 model,
-                prompts,
-                batches,
+                rows,
                 advantages.flatten().to(model.device),
                 old_log_probabilities,
                 reference_log_probabilities,
@@ -126,20 +127,19 @@ def train_grpo(
             after_step(step)
 
 
-@dataclass(frozen=True)
-class MicroBatch:
-    """The completions of one forward and backward pass: a slice of the rollout's."""
+def packed_rollout(
+    prompts: Sequence[Prompt], completions: Sequence[list[int]], row_tokens: int, device: torch.device
+) -> list[PackedRow]:
+    """A rollout in packed rows of at most row_tokens, made once for the reference and all updates.
 
-    completions: Sequence[list[int]]
-    owners: Sequence[int]
-    start: int
-
-
-def _micro_batches(rollout: Rollout, size: int) -> list[MicroBatch]:
-    return [
-        MicroBatch(rollout.completions[start : start + size], rollout.owners[start : start + size], start)
-        for start in range(0, len(rollout.completions), size)
+    completions: prompts x group size, a group in a row; the rows have them in this order.
+    """
+    group_size = len(completions) // len(prompts)
+    groups = [
+        Group(prompt, completions[index * group_size : (index + 1) * group_size])
+        for index, prompt in enumerate(prompts)
     ]
+    return [pack(row, device) for row in fill_rows(groups, row_tokens)]
 
 
 def _reference(
@@ -148,32 +148,25 @@ def _reference(
     """A frozen copy of the model as it is before training, if the KL penalty ever counts."""
     if isinstance(settings.kl_schedule, ConstantKL) and settings.kl_schedule.weight == 0:
         return None
-    return copy.deepcopy(model).requires_grad_(False).eval()
+    # A frozen vision tower is the reference's too. (Copying modules in `memo` gives them back as they are.)
+    shared = {} if settings.train_vision_tower else {id(model.model.visual): model.model.visual}
+    return copy.deepcopy(model, shared).requires_grad_(False).eval()
 
 
 @torch.no_grad()
 def _without_gradient(
-    model: Qwen2VLForConditionalGeneration | None,
-    prompts: Sequence[Prompt],
-    batches: Sequence[MicroBatch],
-    settings: GRPO,
+    model: Qwen2VLForConditionalGeneration | None, rows: Sequence[PackedRow], settings: GRPO
 ) -> list[Tensor] | None:
-    """Log-probabilities per micro-batch under a model, or None without one."""
+    """Log-probabilities per row under a model, or None without one."""
     if model is None:
         return None
     with autocast(settings.precision, model.device):
-        return [
-            completion_log_probabilities(
-                model, prompts, batch.completions, batch.owners, settings.temperature
-            )
-            for batch in batches
-        ]
+        return [completion_log_probabilities(model, row, settings.temperature) for row in rows]
 
 
 def grpo_backward(
     model: Qwen2VLForConditionalGeneration,
-    prompts: Sequence[Prompt],
-    batches: Sequence[MicroBatch],
+    rows: Sequence[PackedRow],
     advantages: Tensor,
     old_log_probabilities: Sequence[Tensor] | None,
     reference_log_probabilities: Sequence[Tensor] | None,
@@ -182,26 +175,28 @@ def grpo_backward(
 ) -> UpdateSums:
     """Add the gradient of eq. 4's loss, a mean over all completions of their token means.
 
-    advantages: [completions]. old_log_probabilities: per micro-batch; None on the first, on-policy update.
-    Any division into micro-batches gives the same up to rounding.
+    advantages: [completions], in the rows' order. old_log_probabilities: per row; None on the first,
+    on-policy update. Any division into rows gives the same up to rounding.
     """
-    total = sum(len(batch.completions) for batch in batches)
+    total = len(advantages)
     loss_sum, kl_sum, clip_sum, collected = 0.0, 0.0, 0.0, []
-    for index, batch in enumerate(batches):
+    for index, (row, row_advantages) in enumerate(
+        zip(rows, advantages.split([len(row.completion_lengths) for row in rows]), strict=True)
+    ):
         with autocast(settings.precision, model.device):
             log_probabilities = completion_log_probabilities(
-                model, prompts, batch.completions, batch.owners, settings.temperature
+                model, row, settings.temperature
             )  # [completions, tokens]
         collected.append(log_probabilities.detach())
         terms = token_losses(
             log_probabilities,
             collected[index] if old_log_probabilities is None else old_log_probabilities[index],
             None if reference_log_probabilities is None else reference_log_probabilities[index],
-            advantages[batch.start : batch.start + len(batch.completions)],
+            row_advantages,
             settings.clip_range,
             beta,
         )
-        lengths = torch.tensor([len(completion) for completion in batch.completions], device=model.device)
+        lengths = torch.tensor(row.completion_lengths, device=model.device)
         loss = completion_means(terms.loss, lengths).sum() / total
         loss.backward()
         loss_sum += loss.item()

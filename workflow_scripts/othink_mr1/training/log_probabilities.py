@@ -2,65 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
-from torch.utils.checkpoint import checkpoint
+from torch.autograd.function import once_differentiable
 from transformers import Qwen2VLForConditionalGeneration
 
-from othink_mr1.modeling.packed_rows import pack, pad_rows, row_hidden_states
-from othink_mr1.modeling.prompts import Prompt
+from othink_mr1.modeling.packed_rows import PackedRow, pad_rows, row_hidden_states
 
 # Logits are the largest tensor of all (a real vocabulary has 152k entries): so many numbers at a time.
-LOGITS_AT_A_TIME = 2**27
+# On the CPU smaller chunks stay in the cache, but their products are slow: the best of 2^17 .. 2^23.
+LOGITS_AT_A_TIME = {"cpu": 2**21, "cuda": 2**27}
 
 
 def completion_log_probabilities(
-    model: Qwen2VLForConditionalGeneration,
-    prompts: Sequence[Prompt],
-    completions: Sequence[Sequence[int]],
-    owners: Sequence[int],
-    temperature: float = 1.0,
+    model: Qwen2VLForConditionalGeneration, row: PackedRow, temperature: float = 1.0
 ) -> Tensor:
     """log π(token | image, prompt, tokens before), in nats, fp32: [completions, longest], zeros behind ends.
 
-    completions: token ids; owners: index of each completion's prompt. temperature divides the logits, as
-    in sampling. The softmax is over the whole vocabulary: what sampling leaves out (top_k, placeholders)
-    counts here, as in TRL.
+    The completions are those of the row's groups, in order. temperature divides the logits, as in sampling.
+    The softmax is over the whole vocabulary: what sampling leaves out (top_k, placeholders) counts here, as
+    in TRL.
     """
-    used = sorted(set(owners))
-    row = pack(
-        [prompts[owner] for owner in used],
-        completions,
-        [used.index(owner) for owner in owners],
-        model.device,
-    )
     hidden = row_hidden_states(model, row).index_select(0, row.predictors)  # [completion tokens, hidden]
-    targets = torch.cat([torch.tensor(completion) for completion in completions]).to(model.device)
-    values = _log_probabilities(model.lm_head, hidden, targets, temperature)
+    values: Tensor = _TokenLogProbabilities.apply(hidden, model.lm_head.weight, row.targets, temperature)
     return pad_rows(values, row.completion_lengths)
 
 
-def _log_probabilities(head: torch.nn.Linear, hidden: Tensor, targets: Tensor, temperature: float) -> Tensor:
-    """[tokens, hidden], [tokens] -> [tokens]."""
-    at_a_time = max(1, LOGITS_AT_A_TIME // head.out_features)
-    if len(targets) <= at_a_time:
-        return _chunk_log_probabilities(head, hidden, targets, temperature)
-    # Recomputing a chunk's logits in the backward pass keeps only one chunk of them in memory.
-    return torch.cat(
-        [
-            checkpoint(_chunk_log_probabilities, head, *chunk, temperature, use_reentrant=False)
-            for chunk in zip(hidden.split(at_a_time), targets.split(at_a_time), strict=True)
-        ]
-    )
+class _TokenLogProbabilities(torch.autograd.Function):
+    """log softmax(W h / T)[target] for hidden states h [tokens, hidden] and the head's weights W.
+
+    Neither logits nor probabilities are kept: the backward pass computes a chunk's logits again, turns them
+    into their gradient (onehot - p) g / T in place, and multiplies. One product more, and memory that does
+    not grow with the number of tokens.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, temperature: float) -> Tensor:
+        dtype = _product_dtype(hidden)
+        states, head = hidden.to(dtype), weight.to(dtype)
+        values = hidden.new_empty(len(hidden), dtype=torch.float32)
+        with torch.autocast(hidden.device.type, enabled=False):
+            for chunk in _chunks(len(hidden), len(weight), hidden.device):
+                logits = _logits(states[chunk], head, temperature)
+                values[chunk] = logits.log_softmax(dim=1).gather(1, targets[chunk, None]).squeeze(1)
+        ctx.save_for_backward(hidden, weight, targets)
+        ctx.dtype, ctx.temperature = dtype, temperature
+        return values
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        hidden, weight, targets = ctx.saved_tensors
+        states, head = hidden.to(ctx.dtype), weight.to(ctx.dtype)
+        hidden_gradient = torch.empty_like(hidden)
+        weight_gradient = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
+        for chunk in _chunks(len(hidden), len(weight), hidden.device):
+            logits = _logits(states[chunk], head, ctx.temperature)
+            scaled = gradient[chunk, None] / ctx.temperature  # [chunk, 1]
+            logits_gradient = logits.softmax(dim=1).mul_(-scaled)  # [chunk, vocabulary]
+            logits_gradient.scatter_add_(1, targets[chunk, None], scaled)
+            logits_gradient = logits_gradient.to(ctx.dtype)
+            hidden_gradient[chunk] = logits_gradient @ head
+            if weight_gradient is not None:
+                if ctx.dtype == weight.dtype:
+                    weight_gradient.addmm_(logits_gradient.T, states[chunk])
+                else:
+                    weight_gradient += logits_gradient.T @ states[chunk]
+        return hidden_gradient, weight_gradient, None, None
 
 
-def _chunk_log_probabilities(
-    head: torch.nn.Linear, hidden: Tensor, targets: Tensor, temperature: float
-) -> Tensor:
-    logits = head(hidden).float()
-    if temperature != 1.0:
-        logits = logits / temperature
-    return -cross_entropy(logits, targets, reduction="none")
+def _product_dtype(hidden: Tensor) -> torch.dtype:
+    """The type that autocast would give the head's product."""
+    device = hidden.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
+
+
+def _chunks(tokens: int, vocabulary: int, device: torch.device) -> list[slice]:
+    size = max(1, LOGITS_AT_A_TIME[device.type] // vocabulary)
+    return [slice(start, start + size) for start in range(0, tokens, size)]
+
+
+def _logits(states: Tensor, head: Tensor, temperature: float) -> Tensor:
+    """[chunk, vocabulary], fp32."""
+    logits = (states @ head.T).float()
+    return logits if temperature == 1.0 else logits.div_(temperature)

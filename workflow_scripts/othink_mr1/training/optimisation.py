@@ -49,8 +49,3 @@ def prepare_for_training(
     model.model.visual.requires_grad_(train_vision_tower)
     if gradient_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
-
-
-def autocast(precision: str, device: torch.device) -> torch.autocast:
-    """The arithmetic's precision (`fp32`, `bf16`); weights, losses and optimiser state stay fp32."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")

@@ -55,12 +55,15 @@ def pretrain_backbone(
 
     def lessons_of(step: int) -> list[Lesson]:
         batch = mixture[(step - 1) * settings.batch_size : step * settings.batch_size]
-        return make_lessons(
-            maker,
-            processor,
-            [examples[name][index] for name, index in batch],
-            [settings.pretraining[name].prompt for name, _ in batch],
+        chosen = [examples[name][index] for name, index in batch]
+        prompts = maker.make(
+            [example.image for example in chosen],
+            [
+                fill_template(settings.pretraining[name].prompt, example.question)
+                for (name, _), example in zip(batch, chosen, strict=True)
+            ],
         )
+        return make_lessons(processor, prompts, chosen)
 
     with TrainingLog(output, "pretraining", COLUMNS, settings.steps) as log:
         train_supervised(model, _as_sft(settings), execution, lessons_of, log, lambda step: None)

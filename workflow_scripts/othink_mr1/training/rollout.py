@@ -42,6 +42,7 @@ def roll_out(
         settings.top_k,
         tokens_never_sampled(list(tokenizer.added_tokens_decoder), stops),
         len(tokenizer),
+        model.config.text_config.vocab_size,
     )
     completions = decode(model, prompts, settings.group_size, settings.max_completion_tokens, stops, sampler)
     return Rollout(

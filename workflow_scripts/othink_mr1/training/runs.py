@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
+from transformers import Qwen2VLForConditionalGeneration
 
+from othink_mr1.data.examples import Example
 from othink_mr1.data.stored_examples import StoredExamples
 from othink_mr1.errors import UserError
 from othink_mr1.modeling.backbone import load_backbone
 from othink_mr1.modeling.device import Stopwatch, use_device
-from othink_mr1.modeling.prompts import PromptMaker, fill_template
+from othink_mr1.modeling.frozen_images import FrozenImages
+from othink_mr1.modeling.prompts import Prompt, PromptMaker, fill_template
 from othink_mr1.scoring.task_scorers import load_scorer
 from othink_mr1.study.artefacts import finish_folder, start_folder, write_text
 from othink_mr1.study.execution import TrainingExecution
-from othink_mr1.study.methods import GRPO, SFT
+from othink_mr1.study.methods import GRPO, SFT, TrainingSettings
 from othink_mr1.study.runs import RunDescription
 from othink_mr1.training import grpo, supervised
 from othink_mr1.training.checkpoints import checkpoint_saver
 from othink_mr1.training.data_order import example_indices
 from othink_mr1.training.training_log import TrainingLog
+
+# Of the job's memory, for the features of images under a frozen vision tower.
+SHARE_OF_MEMORY_FOR_IMAGES = 1 / 4
 
 
 def train_sft_run(
@@ -36,11 +42,12 @@ def train_sft_run(
         examples = StoredExamples(examples_file)
         maker = PromptMaker(model, processor)
 
+        frozen = _frozen_images(model, settings, execution)
+
         def lessons_of(step: int) -> list[supervised.Lesson]:
             chosen = example_indices(step, settings.batch_size, len(examples), run.seed)
-            return supervised.make_lessons(
-                maker, processor, [examples[i] for i in chosen], [run.training_prompt] * len(chosen)
-            )
+            prompts = _prompts(run, maker, [examples[i] for i in chosen], chosen, frozen)
+            return supervised.make_lessons(processor, prompts, [examples[i] for i in chosen])
 
         after_step = checkpoint_saver(model, processor, settings, output)
         with TrainingLog(output, run.name, supervised.COLUMNS, settings.steps) as log:
@@ -59,13 +66,12 @@ def train_grpo_run(
         examples = StoredExamples(examples_file)
         maker = PromptMaker(model, processor)
 
+        frozen = _frozen_images(model, settings, execution)
+
         def questions_of(rollout: int) -> list[grpo.Question]:
             indices = example_indices(rollout, settings.prompts_per_step, len(examples), run.seed)
             chosen = [examples[i] for i in indices]
-            prompts = maker.make(
-                [example.image for example in chosen],
-                [fill_template(run.training_prompt, example.question) for example in chosen],
-            )
+            prompts = _prompts(run, maker, chosen, indices, frozen)
             return [
                 grpo.Question(prompt, example.gold) for prompt, example in zip(prompts, chosen, strict=True)
             ]
@@ -76,6 +82,32 @@ def train_grpo_run(
             grpo.train_grpo(
                 model, processor, settings, execution, run.seed, run.scorer, questions_of, log, after_step
             )
+
+
+def _prompts(
+    run: RunDescription,
+    maker: PromptMaker,
+    examples: Sequence[Example],
+    indices: Sequence[int],
+    frozen: FrozenImages | None,
+) -> list[Prompt]:
+    """Training prompts of examples, which have these indices in the set."""
+    prompts = maker.make(
+        [example.image for example in examples],
+        [fill_template(run.training_prompt, example.question) for example in examples],
+    )
+    return prompts if frozen is None else frozen.add_features(prompts, indices)
+
+
+def _frozen_images(
+    model: Qwen2VLForConditionalGeneration, settings: TrainingSettings, execution: TrainingExecution
+) -> FrozenImages | None:
+    """None when the vision tower is trained: features then change with every update."""
+    if settings.train_vision_tower:
+        return None
+    return FrozenImages(
+        model, settings.precision, int(execution.memory_gb * 2**30 * SHARE_OF_MEMORY_FOR_IMAGES)
+    )
 
 
 @contextmanager

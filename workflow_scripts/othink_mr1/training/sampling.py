@@ -29,29 +29,35 @@ class Sampler:
     """Chooses tokens for `decode` by inverting the cumulative distribution at the given numbers."""
 
     def __init__(
-        self, uniform: Tensor, temperature: float, top_k: int, never: Sequence[int], tokenizer_length: int
+        self,
+        uniform: Tensor,
+        temperature: float,
+        top_k: int,
+        never: Sequence[int],
+        tokenizer_length: int,
+        vocabulary: int,
     ) -> None:
         """uniform: [sequences, tokens]; top_k 0: all tokens; never: token ids that cannot be sampled.
 
-        tokenizer_length: rows of the logits beyond it stand for no token and cannot be sampled either.
+        vocabulary: rows of the logits; those beyond tokenizer_length stand for no token and cannot be sampled
+        either.
         """
         self._uniform = uniform
         self._temperature = temperature
         self._top_k = top_k
-        self._never = torch.tensor(never, dtype=torch.long, device=uniform.device)
-        self._tokenizer_length = tokenizer_length
+        self._mask = torch.zeros(vocabulary, device=uniform.device)  # -inf: never
+        self._mask[list(never)] = -torch.inf
+        self._mask[tokenizer_length:] = -torch.inf
 
-    def __call__(self, logits: Tensor, sequences: Tensor, step: int) -> Tensor:
+    def __call__(self, logits: Tensor, sequences: Tensor, steps: Tensor) -> Tensor:
         """logits: [sequences, vocabulary] -> [sequences]."""
-        logits = logits / self._temperature
-        logits[:, self._never] = -torch.inf
-        logits[:, self._tokenizer_length :] = -torch.inf
+        logits = torch.add(self._mask, logits, alpha=1 / self._temperature)
         if 0 < self._top_k < logits.shape[1]:
             least = logits.topk(self._top_k, dim=1).values[:, -1:]
             logits = logits.masked_fill(logits < least, -torch.inf)
-        # In fp64, since the sum over a large vocabulary must not lose its small terms.
-        cumulative = logits.double().softmax(dim=1).cumsum(dim=1)  # [sequences, vocabulary]
-        threshold = self._uniform[sequences, step, None] * cumulative[:, -1:]
+        # Summed up in fp64, since the sum over a large vocabulary must not lose its small terms.
+        cumulative = logits.softmax(dim=1).cumsum(dim=1, dtype=torch.float64)  # [sequences, vocabulary]
+        threshold = self._uniform[sequences, steps, None] * cumulative[:, -1:]
         # The first token whose cumulative probability exceeds the number; tokens of probability 0 never do.
         return torch.searchsorted(cumulative, threshold, right=True).squeeze(1)
 

@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from transformers import Qwen2VLForConditionalGeneration
 
 from othink_mr1.data.examples import Example
+from othink_mr1.modeling.packed_rows import Group, fill_rows, pack
+from othink_mr1.modeling.precision import autocast
 from othink_mr1.modeling.processor import Qwen2VLProcessor
-from othink_mr1.modeling.prompts import Prompt, PromptMaker, fill_template, target_text
+from othink_mr1.modeling.prompts import Prompt, target_text
 from othink_mr1.modeling.tokenizer import END_OF_MESSAGE
 from othink_mr1.study.execution import TrainingExecution
 from othink_mr1.study.methods import SFT
 from othink_mr1.training.log_probabilities import completion_log_probabilities
-from othink_mr1.training.optimisation import Optimisation, autocast, prepare_for_training
+from othink_mr1.training.optimisation import Optimisation, prepare_for_training
 from othink_mr1.training.training_log import TrainingLog
 
 COLUMNS = ("learning_rate", "loss", "gradient_norm", "target_tokens")
@@ -33,16 +35,9 @@ class Lesson:
 
 
 def make_lessons(
-    maker: PromptMaker, processor: Qwen2VLProcessor, examples: Sequence[Example], templates: Sequence[str]
+    processor: Qwen2VLProcessor, prompts: Sequence[Prompt], examples: Sequence[Example]
 ) -> list[Lesson]:
-    """templates: each example's prompt template."""
-    prompts = maker.make(
-        [example.image for example in examples],
-        [
-            fill_template(template, example.question)
-            for example, template in zip(examples, templates, strict=True)
-        ],
-    )
+    """The examples' prompts with the target texts that are to follow them."""
     targets = [target_text(example.reasoning, example.gold) + END_OF_MESSAGE for example in examples]
     token_ids = processor.tokenizer(targets)["input_ids"]
     return [Lesson(prompt, target) for prompt, target in zip(prompts, token_ids, strict=True)]
@@ -62,30 +57,26 @@ def train_supervised(
     optimisation = Optimisation(model, settings)
     for step in range(1, settings.steps + 1):
         lessons = lessons_of(step)
-        loss, tokens = supervised_backward(model, lessons, settings.precision, execution.micro_batch)
+        loss, tokens = supervised_backward(model, lessons, settings.precision, execution.row_tokens)
         rate, norm = optimisation.update(step)
         log.step(step, {"learning_rate": rate, "loss": loss, "gradient_norm": norm, "target_tokens": tokens})
         after_step(step)
 
 
 def supervised_backward(
-    model: Qwen2VLForConditionalGeneration, lessons: Sequence[Lesson], precision: str, micro_batch: int
+    model: Qwen2VLForConditionalGeneration, lessons: Sequence[Lesson], precision: str, row_tokens: int
 ) -> tuple[float, int]:
     """Add the gradient of the mean negative log-likelihood over all target tokens of the batch.
 
-    Returns the loss in nats and the number of target tokens. Any micro_batch gives the same up to rounding.
+    Whole lessons are packed into rows of at most row_tokens. Returns the loss in nats and the number of
+    target tokens. Any row_tokens gives the same up to rounding.
     """
     tokens = sum(len(lesson.target) for lesson in lessons)
     total = 0.0
-    for start in range(0, len(lessons), micro_batch):
-        part = lessons[start : start + micro_batch]
+    for groups in fill_rows([Group(lesson.prompt, [lesson.target]) for lesson in lessons], row_tokens):
+        row = pack(groups, model.device)
         with autocast(precision, model.device):
-            log_probabilities = completion_log_probabilities(
-                model,
-                [lesson.prompt for lesson in part],
-                [lesson.target for lesson in part],
-                range(len(part)),
-            )
+            log_probabilities = completion_log_probabilities(model, row)
         loss = -log_probabilities.sum() / tokens
         loss.backward()
         total += loss.item()

@@ -1,0 +1,168 @@
+"""Decoding: the tokens of transformers' generate, shared prompts, places that are refilled and given up."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from conftest import QUESTIONS, Tiny, picture
+from plain_path import plain_inputs, stock_model
+
+from othink_mr1.data.examples import Example
+from othink_mr1.data.progress import Progress
+from othink_mr1.evaluation.generate import answer
+from othink_mr1.evaluation.generation_task import GenerationTask
+from othink_mr1.modeling import decoding
+from othink_mr1.modeling.decoding import decode, greedy
+from othink_mr1.modeling.processor import stop_tokens
+from othink_mr1.modeling.prompts import PromptMaker
+from othink_mr1.modeling.skinny_product import SkinnyProduct
+
+SIZES = ((56, 56), (112, 84), (84, 56), (56, 112))
+
+
+@pytest.fixture
+def lively(tiny: Tiny) -> tuple[Tiny, torch.nn.Module]:
+    """The tiny backbone and transformers' own, with weights that make greedy answers wander and end."""
+    # Random weights repeat one token; scaled up they wander, and some sequences end early.
+    weights = {name: weight * 3 for name, weight in tiny.model.state_dict().items() if "weight" in name}
+    tiny.model.load_state_dict(weights, strict=False)
+    stock = stock_model(tiny)
+    stock.load_state_dict(weights, strict=False)
+    return tiny, stock
+
+
+@pytest.fixture
+def several(lively) -> list:
+    """Twelve prompts of different lengths, with pictures of different sizes."""
+    tiny, _ = lively
+    maker = PromptMaker(tiny.model, tiny.processor)
+    return [
+        maker.make([picture(n % 5, *SIZES[n % 4])], [f"{n} and {QUESTIONS[n % 2]} {'so ' * (n % 3)}"])[0]
+        for n in range(12)
+    ]
+
+
+def generated(tiny: Tiny, stock, prompts, tokens: int) -> list[list[int]]:
+    return [
+        stock.generate(**plain_inputs(tiny, prompt), max_new_tokens=tokens, do_sample=False)[
+            0, len(prompt) :
+        ].tolist()
+        for prompt in prompts
+    ]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("at_a_time", [None, 5, 1], ids=["all at once", "refilled", "one by one"])
+def test_greedy_decoding_equals_generate(lively, several, at_a_time, threads: int) -> None:
+    tiny, stock = lively
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)  # products of few rows are made in another way
+    try:
+        mine = decode(tiny.model, several, 1, 70, stop_tokens(tiny.processor), greedy, at_a_time)
+    finally:
+        torch.set_num_threads(before)
+    assert mine == generated(tiny, stock, several, 70)
+    assert len({len(tokens) for tokens in mine}) > 3  # answers of one length would refill all at once
+    assert len({tuple(tokens) for tokens in mine}) > 8  # a test on equal answers would see little
+
+
+def test_a_group_of_greedy_completions_equals_generate(lively, several) -> None:
+    tiny, stock = lively
+    expected = generated(tiny, stock, several[:4], 40)
+    mine = decode(tiny.model, several[:4], 3, 40, stop_tokens(tiny.processor), greedy)
+    assert mine == [tokens for tokens in expected for _ in range(3)]
+    refilled = decode(tiny.model, several[:4], 3, 40, stop_tokens(tiny.processor), greedy, 2)
+    assert refilled == mine
+
+
+def test_evaluation_equals_generate(lively) -> None:
+    tiny, stock = lively
+    examples = [
+        Example(str(n), picture(n % 5, *SIZES[n % 4]), f"{n} and {QUESTIONS[n % 2]}", "1", None)
+        for n in range(9)
+    ]
+    task = GenerationTask(
+        name="counting", examples="", prompt="{question} Answer.", max_new_tokens=50, output=""
+    )
+    mine = answer(tiny.model, tiny.processor, examples, task, 4, "fp32", Progress("test", 9))
+    maker = PromptMaker(tiny.model, tiny.processor)
+    prompts = [maker.make([example.image], [f"{example.question} Answer."])[0] for example in examples]
+    texts = tiny.processor.tokenizer.batch_decode(
+        generated(tiny, stock, prompts, 50), skip_special_tokens=True, clean_up_tokenization_spaces=False
+    )
+    assert mine == texts
+    assert len(set(texts)) > 5
+
+
+def test_prompts_are_made_when_there_is_a_place(tiny: Tiny, several) -> None:
+    end = stop_tokens(tiny.processor)[0]
+    asked: list[int] = []
+
+    class Watched(list):
+        def __getitem__(self, index):
+            asked.append(index)
+            return super().__getitem__(index)
+
+    seen: list[int] = []
+
+    def choose(logits, sequences, steps):
+        seen.append(len(asked))
+        return torch.where(steps == 3, end, 70)
+
+    decode(tiny.model, Watched(several), 1, 9, [end], choose, prompts_at_a_time=4)
+    assert asked == list(range(12))
+    assert seen[0] == 4
+    assert seen[-1] == 12
+
+
+def test_decoding_stops_at_stop_tokens_and_drops_the_ended(tiny: Tiny, prompts) -> None:
+    end = stop_tokens(tiny.processor)[0]
+    lengths = torch.tensor([3, 1, 5, 4])  # by sequence: two prompts, two completions each
+    batches: list[list[int]] = []
+
+    def choose(logits, sequences, steps):
+        batches.append(sequences.tolist())
+        return torch.where(steps == lengths[sequences] - 1, end, 70 + sequences)
+
+    tokens = decode(tiny.model, prompts, 2, 4, stop_tokens(tiny.processor), choose)
+    assert tokens == [[70, 70, end], [end], [72, 72, 72, 72], [73, 73, 73, end]]
+    assert batches == [[0, 1, 2, 3], [0, 2, 3], [0, 2, 3], [2, 3]]
+
+
+@pytest.mark.parametrize("shrink_from", [0.0, 2.0], ids=["always shrunk", "never shrunk"])
+def test_what_others_do_leaves_a_sequence_alone(tiny: Tiny, several, shrink_from: float, monkeypatch) -> None:
+    """Logits of two sequences, while others end at different times and new prompts come in, or do not."""
+    monkeypatch.setattr(decoding, "SHRINK_FROM", shrink_from)
+    end = stop_tokens(tiny.processor)[0]
+    watched = (1, 7)  # of different prompts, so that padding and positions differ
+
+    def logits_of(prompts, at_a_time: int, ending: bool) -> dict[tuple[int, int], torch.Tensor]:
+        seen = {}
+
+        def choose(logits, sequences, steps):
+            for row, (sequence, step) in enumerate(zip(sequences.tolist(), steps.tolist(), strict=True)):
+                if sequence in watched:
+                    seen[sequence, step] = logits[row].clone()
+            ends = (steps == sequences % 5) & ~torch.isin(sequences, torch.tensor(watched))
+            return torch.where(ends & ending, end, 70 + sequences % 20 + steps)
+
+        decode(tiny.model, prompts, 2, 70, [end], choose, at_a_time)
+        return seen
+
+    undisturbed = logits_of(several[:4], 4, ending=False)
+    disturbed = logits_of(several, 4, ending=True)
+    assert len(undisturbed) == len(disturbed) == 140
+    for key, logits in undisturbed.items():
+        assert torch.allclose(logits, disturbed[key], atol=1e-4), key
+
+
+@pytest.mark.parametrize("outputs", [256, 2048, 72, 50])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_products_of_few_rows(outputs: int, threads: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        x, weight = torch.randn(5, 64), torch.randn(outputs, 64)
+        assert torch.allclose(SkinnyProduct(weight, torch.float32)(x), x @ weight.T, atol=1e-4)
+    finally:
+        torch.set_num_threads(before)

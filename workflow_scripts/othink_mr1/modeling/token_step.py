@@ -1,0 +1,108 @@
+"""One decoding step of Qwen2-VL's language model: a token per sequence in, its successor's logits out.
+
+The same computation as transformers' layers, whose modules take longer to be called than to compute when
+there is one token per sequence. Projections that read the same input are one product here; their weights are
+copied for it when a TokenStep is made, in the products' precision, so make one per state of the weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import rms_norm, silu
+from transformers import Qwen2VLForConditionalGeneration
+
+from othink_mr1.modeling.shared_prompt_cache import SharedPromptCache
+from othink_mr1.modeling.skinny_product import SkinnyProduct
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One layer's weights."""
+
+    input_norm: Tensor
+    qkv: SkinnyProduct
+    qkv_bias: Tensor
+    attention_out: SkinnyProduct
+    mlp_norm: Tensor
+    gate_up: SkinnyProduct
+    down: SkinnyProduct
+
+
+class TokenStep:
+    """The language model, for one new token per sequence."""
+
+    def __init__(self, model: Qwen2VLForConditionalGeneration) -> None:
+        text: Any = model.model.language_model
+        config = text.config
+        assert not text.has_sliding_layers, "Qwen2-VL's layers attend to everything"
+        device = model.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else torch.float32
+        self._dtype = dtype  # of the products
+        self._eps = config.rms_norm_eps
+        self._heads, self._kv_heads = config.num_attention_heads, config.num_key_value_heads
+        self._head_size = config.hidden_size // self._heads
+        self._embeddings = text.embed_tokens.weight.detach()
+        self._norm = text.norm.weight.detach()
+        self._head = SkinnyProduct(model.lm_head.weight, dtype)
+        self._frequencies = text.rotary_emb.inv_freq
+        self._rotary_scaling = text.rotary_emb.attention_scaling
+        self._layers = [_layer(layer, dtype) for layer in text.layers]
+
+    def __call__(self, tokens: Tensor, positions: Tensor, cache: SharedPromptCache) -> Tensor:
+        """tokens, positions: [sequences], those of the cache. Returns [sequences, vocabulary], fp32.
+
+        positions: a completion token's three rotary positions are equal, so there is one. The tokens' keys
+        and values are added to the cache.
+        """
+        rotary = self._rotary(positions)
+        count, rotated = len(tokens), self._heads + self._kv_heads
+        cache.begin_token()
+        x = self._embeddings.index_select(0, tokens)  # [sequences, hidden], fp32
+        for index, layer in enumerate(self._layers):
+            normed = self._normed(x, layer.input_norm)
+            qkv = (
+                (layer.qkv(normed) + layer.qkv_bias)
+                .float()
+                .view(count, rotated + self._kv_heads, self._head_size)
+            )
+            query_key = _rotate(qkv[:, :rotated], *rotary)
+            attended = cache.attend(
+                index, query_key[:, : self._heads], query_key[:, self._heads :], qkv[:, rotated:]
+            )
+            x = x + layer.attention_out(attended.to(self._dtype))
+            gate, up = layer.gate_up(self._normed(x, layer.mlp_norm)).chunk(2, dim=1)
+            x = x + layer.down(silu(gate) * up)
+        return self._head(self._normed(x, self._norm)).float()
+
+    def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
+        return rms_norm(x, weight.shape, weight, self._eps).to(self._dtype)
+
+    def _rotary(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosines, and sines with the sign that rotation by halves takes: [sequences, 1, head size] each."""
+        angles = positions[:, None].float() * self._frequencies  # [sequences, head size / 2]
+        cosines, sines = (f(angles) * self._rotary_scaling for f in (torch.cos, torch.sin))
+        return torch.cat([cosines, cosines], dim=1)[:, None], torch.cat([-sines, sines], dim=1)[:, None]
+
+
+def _layer(layer: Any, dtype: torch.dtype) -> _Layer:
+    attention, mlp = layer.self_attn, layer.mlp
+    projections = (attention.q_proj, attention.k_proj, attention.v_proj)
+    return _Layer(
+        input_norm=layer.input_layernorm.weight.detach(),
+        qkv=SkinnyProduct(torch.cat([module.weight for module in projections]), dtype),
+        qkv_bias=torch.cat([module.bias for module in projections]).detach().to(dtype),
+        attention_out=SkinnyProduct(attention.o_proj.weight, dtype),
+        mlp_norm=layer.post_attention_layernorm.weight.detach(),
+        gate_up=SkinnyProduct(torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]), dtype),
+        down=SkinnyProduct(mlp.down_proj.weight, dtype),
+    )
+
+
+def _rotate(states: Tensor, cosines: Tensor, signed_sines: Tensor) -> Tensor:
+    """Rotary embedding by halves: (a, b) -> (a cos - b sin, b cos + a sin). [sequences, heads, head size]."""
+    halves_swapped = states.roll(states.shape[-1] // 2, dims=-1)
+    return torch.addcmul(states * cosines, halves_swapped, signed_sines)
