@@ -13,6 +13,7 @@ from othink_mr1.evaluation.generate import answer
 from othink_mr1.evaluation.generation_task import GenerationTask
 from othink_mr1.modeling import decoding
 from othink_mr1.modeling.decoding import decode, greedy
+from othink_mr1.modeling.precision import autocast
 from othink_mr1.modeling.processor import stop_tokens
 from othink_mr1.modeling.prompts import PromptMaker
 from othink_mr1.modeling.skinny_product import SkinnyProduct
@@ -166,3 +167,29 @@ def test_products_of_few_rows(outputs: int, threads: int) -> None:
         assert torch.allclose(SkinnyProduct(weight, torch.float32)(x), x @ weight.T, atol=1e-4)
     finally:
         torch.set_num_threads(before)
+
+
+def test_bf16_decoding_is_as_near_to_fp32_as_transformers_bf16(lively, several) -> None:
+    tiny, stock = lively
+    text = [70 + n for n in range(20)]
+
+    def ours(precision: str) -> torch.Tensor:
+        seen = []
+
+        def choose(logits, sequences, steps):
+            seen.append(logits[0])
+            return torch.tensor(text)[steps]
+
+        with autocast(precision, tiny.model.device):
+            decode(tiny.model, several[1:2], 1, len(text), [-1], choose)
+        return torch.stack(seen).log_softmax(-1)
+
+    def theirs(precision: str) -> torch.Tensor:
+        with torch.no_grad(), autocast(precision, tiny.model.device):
+            logits = stock(**plain_inputs(tiny, several[1], text)).logits[0]
+        return logits[len(several[1]) - 1 : -1].float().log_softmax(-1)
+
+    exact = theirs("fp32")
+    assert torch.allclose(ours("fp32"), exact, atol=1e-4)
+    error, transformers_error = ((values - exact).norm() for values in (ours("bf16"), theirs("bf16")))
+    assert 1e-3 < error < 1.5 * transformers_error

@@ -12,7 +12,7 @@ import torch
 from transformers import Qwen2VLForConditionalGeneration
 
 from othink_mr1.errors import UserError
-from othink_mr1.modeling.packed_attention import use_packed_attention
+from othink_mr1.modeling.own_kernels import use_own_kernels
 from othink_mr1.modeling.processor import Qwen2VLProcessor, load_processor, save_processor
 from othink_mr1.study.artefacts import MANIFEST, verify_folder
 
@@ -44,7 +44,7 @@ def load_backbone(
     absent = sorted(report["missing_keys"])
     if absent:
         raise UserError(f"{folder}: the weights lack {absent[0]} (and {len(absent) - 1} more); make it again")
-    use_packed_attention(model)
+    use_own_kernels(model)
     return model.to(device).eval(), load_processor(folder)
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from transformers import Qwen2VLForConditionalGeneration
 
-from othink_mr1.modeling.packed_rows import Group, pack, row_hidden_states
+from othink_mr1.modeling.packed_rows import Group, pack, predictor_states
 from othink_mr1.modeling.prompts import Prompt
 from othink_mr1.modeling.shared_prompt_cache import SharedPromptCache
 from othink_mr1.modeling.token_step import TokenStep
@@ -68,30 +68,37 @@ def decode_as_they_end(
     prompts are taken by index, once each and when there is a place, so the sequence may make them then.
     """
     assert not model.training, "layers drop the cache in training mode with gradient checkpointing"
-    batch = _Batch(model, min(prompts_at_a_time, len(prompts)), group_size, max_new_tokens)
-    stops = torch.tensor(stop_tokens, device=model.device)
+    batch = _Batch(
+        model, min(prompts_at_a_time, len(prompts)), group_size, max_new_tokens, stop_tokens, choose_token
+    )
     waiting = deque(range(len(prompts)))
     while waiting or batch:
         if waiting and batch.free_share >= REFILL_FROM:
             admitted = [waiting.popleft() for _ in range(min(len(waiting), batch.free))]
-            new = batch.admit(admitted, [prompts[index] for index in admitted], choose_token)
-            yield from batch.remove_ended(stops, new)
-            continue
-        if not waiting:
-            batch.shrink()
-        batch.step(choose_token)
-        yield from batch.remove_ended(stops, batch.rows)
+            batch.admit(admitted, [prompts[index] for index in admitted])
+        else:
+            batch.step()
+        yield from batch.remove_ended(may_shrink=not waiting)
 
 
 class _Batch:
     """The sequences that are being decoded: rows of tensors, and their places in the cache."""
 
     def __init__(
-        self, model: Qwen2VLForConditionalGeneration, prompts: int, group: int, max_new_tokens: int
+        self,
+        model: Qwen2VLForConditionalGeneration,
+        prompts: int,
+        group: int,
+        max_new_tokens: int,
+        stop_tokens: Sequence[int],
+        choose_token: ChooseToken,
     ) -> None:
         config = model.config.text_config
         self._model, self._group, self._max_new_tokens = model, group, max_new_tokens
+        self._choose_token = choose_token
         self._device = model.device
+        self._is_stop = torch.zeros(config.vocab_size, dtype=torch.bool, device=self._device)
+        self._is_stop[[token for token in stop_tokens if token >= 0]] = True
         self._step = TokenStep(model)
         self._cache = SharedPromptCache(
             config.num_hidden_layers,
@@ -99,6 +106,7 @@ class _Batch:
             config.hidden_size // config.num_attention_heads,
             prompts,
             group,
+            max_new_tokens - 1,
             self._device,
         )
         self._free = list(range(prompts))
@@ -108,18 +116,14 @@ class _Batch:
 
         self._sequences = nothing()  # [rows]: number of each row's sequence
         self._places = nothing()  # [rows]: in the cache
-        self._positions = nothing()  # [rows]: rotary position of the sequence's first token
+        self._positions = nothing()  # [rows]: rotary position of the last token
         self._counts = nothing()  # [rows]: tokens chosen so far; all but the last are in the cache
-        self._tokens = torch.zeros(0, max_new_tokens, dtype=torch.long, device=self._device)  # chosen
+        self._last = nothing()  # [rows]: the last token chosen
+        self._tokens = torch.zeros(0, max_new_tokens, dtype=torch.long, device=self._device)  # all chosen
         self._longest = 0  # of the counts
 
     def __bool__(self) -> bool:
         return len(self._sequences) > 0
-
-    @property
-    def rows(self) -> slice:
-        """All rows."""
-        return slice(0, len(self._sequences))
 
     @property
     def free(self) -> int:
@@ -131,8 +135,8 @@ class _Batch:
         """Share of the prompt places that are free."""
         return len(self._free) / self._cache.prompts
 
-    def admit(self, numbers: Sequence[int], prompts: Sequence[Prompt], choose_token: ChooseToken) -> slice:
-        """Compute prompts into free places and choose their sequences' first tokens. Returns the new rows."""
+    def admit(self, numbers: Sequence[int], prompts: Sequence[Prompt]) -> None:
+        """Compute prompts into free places and choose their sequences' first tokens."""
         places = [self._free.pop() for _ in prompts]
         logits, keys, values = _prefill(self._model, prompts)
         self._cache.put_prompts(places, keys, values)
@@ -144,35 +148,36 @@ class _Batch:
             return (base * stride + group if stride else base.expand(-1, self._group)).flatten()
 
         sequences = of_group(numbers, self._group)
-        first = choose_token(logits.repeat_interleave(self._group, dim=0), sequences, sequences * 0)
+        first = self._choose_token(logits.repeat_interleave(self._group, dim=0), sequences, sequences * 0)
         tokens = first.new_zeros(len(first), self._max_new_tokens)
         tokens[:, 0] = first
-        new = slice(len(self._sequences), len(self._sequences) + len(first))
         self._sequences = torch.cat([self._sequences, sequences])
         self._places = torch.cat([self._places, of_group(places, self._group)])
         positions = of_group([prompt.next_position for prompt in prompts], 0)
         self._positions = torch.cat([self._positions, positions])
         self._counts = torch.cat([self._counts, torch.ones_like(sequences)])
+        self._last = torch.cat([self._last, first])
         self._tokens = torch.cat([self._tokens, tokens])
         self._longest = max(self._longest, 1)
         self._tell_cache()
-        return new
 
-    def step(self, choose_token: ChooseToken) -> None:
+    def step(self) -> None:
         """Feed every sequence's last token and choose the next."""
-        last = self._tokens.gather(1, self._counts[:, None] - 1).squeeze(1)
-        logits = self._step(last, self._positions + self._counts - 1, self._cache)
-        chosen = choose_token(logits, self._sequences, self._counts)
-        self._tokens.scatter_(1, self._counts[:, None], chosen[:, None])
+        logits = self._step(self._last, self._positions, self._cache)
+        self._last = self._choose_token(logits, self._sequences, self._counts)
+        self._tokens.scatter_(1, self._counts[:, None], self._last[:, None])
         self._counts = self._counts + 1
+        self._positions = self._positions + 1
         self._longest += 1
 
-    def remove_ended(self, stops: Tensor, rows: slice) -> Iterator[tuple[int, list[int]]]:
-        """Give and forget the sequences among rows whose last token ended them."""
-        counts = self._counts[rows]
-        last = self._tokens[rows].gather(1, counts[:, None] - 1).squeeze(1)
-        ended = torch.zeros(len(self._sequences), dtype=torch.bool, device=self._device)
-        ended[rows] = torch.isin(last, stops) | (counts == self._max_new_tokens)
+    def remove_ended(self, may_shrink: bool) -> Iterator[tuple[int, list[int]]]:
+        """Give and forget the sequences whose last token ended them.
+
+        may_shrink: the cache may give up empty places, since no prompt is waiting for them.
+        """
+        ended = self._is_stop[self._last]
+        if self._longest == self._max_new_tokens:
+            ended = ended | (self._counts == self._max_new_tokens)
         if not ended.any():
             return
         for sequence, count, tokens in zip(
@@ -183,17 +188,26 @@ class _Batch:
         ):
             yield sequence, tokens[:count].tolist()
         left = (~ended).nonzero().squeeze(1)
-        self._sequences, self._places, self._positions, self._counts, self._tokens = (
+        self._sequences, self._places, self._positions, self._counts, self._last, self._tokens = (
             values.index_select(0, left)
-            for values in (self._sequences, self._places, self._positions, self._counts, self._tokens)
+            for values in (
+                self._sequences,
+                self._places,
+                self._positions,
+                self._counts,
+                self._last,
+                self._tokens,
+            )
         )
-        self._longest = int(self._counts.max()) if len(left) else 0
+        self._longest = int(self._counts.max()) if self else 0
         occupied = set((self._places // self._cache.group).tolist())
         self._free = [place for place in range(self._cache.prompts) if place not in occupied]
+        if may_shrink and self:
+            self._shrink()
         self._tell_cache()
 
-    def shrink(self) -> None:
-        """Give up empty places of the cache, if there are enough of them. No prompt may be waiting."""
+    def _shrink(self) -> None:
+        """Give up empty places of the cache, if there are enough of them."""
         of_prompt: dict[int, list[int]] = {}
         for place in self._places.tolist():
             of_prompt.setdefault(place // self._cache.group, []).append(place % self._cache.group)
@@ -211,7 +225,6 @@ class _Batch:
         self._cache.keep(kept, torch.tensor(columns, device=self._device))
         self._places = torch.tensor([new_places[place] for place in self._places.tolist()]).to(self._device)
         self._free = []
-        self._tell_cache()
 
     def _tell_cache(self) -> None:
         self._cache.set_sequences(self._places, self._counts - 1, max(self._longest - 1, 0))
@@ -241,9 +254,7 @@ def _prefill(
     """
     row = pack([Group(prompt, ()) for prompt in prompts], model.device)
     recorder = _Recorder()
-    hidden = row_hidden_states(model, row, recorder)
-    ends = torch.tensor(row.prompt_ends, device=model.device)
-    logits: Tensor = model.lm_head(hidden.index_select(0, ends - 1))
+    logits: Tensor = model.lm_head(predictor_states(model, row, recorder))
     lengths = [len(prompt) for prompt in prompts]
     keys, values = (
         list(torch.stack(states).split(lengths, dim=2)) for states in (recorder.keys, recorder.values)

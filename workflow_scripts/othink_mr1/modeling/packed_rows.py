@@ -42,23 +42,23 @@ class PackedRow:
     pixel_values: Tensor | None  # [patches, values of a patch], all prompts' images; None with features
     image_grids: Tensor  # [prompts, 3]
     image_features: Tensor | None  # [image tokens, hidden], if the vision tower is frozen
-    predictors: Tensor  # [completion tokens]: row index of the token before each completion token
+    predictors: Tensor  # row index of the token before each completion token; of a prompt alone, its last
     targets: Tensor  # [completion tokens]: their token ids
     completion_lengths: list[int]  # [completions]
-    prompt_ends: list[int]  # [prompts]: row index behind each prompt
     attention: AttentionLayout
 
 
 def pack(groups: Sequence[Group], device: torch.device) -> PackedRow:
     """Lay out groups in one row, in their order. A group without completions is a prompt alone."""
-    tokens, positions, predictors, prompt_ends = [], [], [], []
+    tokens, positions, predictors = [], [], []
     start = 0
     for group in groups:
         tokens.append(group.prompt.token_ids)
         positions.append(group.prompt.positions)
         end = start + len(group.prompt)
-        prompt_ends.append(end)
         start = end
+        if not group.completions:
+            predictors.append(end - 1)
         for completion in group.completions:
             length = len(completion)
             first = group.prompt.next_position
@@ -83,7 +83,6 @@ def pack(groups: Sequence[Group], device: torch.device) -> PackedRow:
         predictors=torch.tensor(predictors, dtype=torch.long).to(device),
         targets=torch.tensor([token for completion in completions for token in completion]).to(device),
         completion_lengths=[len(completion) for completion in completions],
-        prompt_ends=prompt_ends,
         attention=attention_layout(layout, device),
     )
 
@@ -118,10 +117,11 @@ def _parts(group: Group, row_tokens: int) -> Iterator[Group]:
     yield Group(group.prompt, part)
 
 
-def row_hidden_states(model: Qwen2VLForConditionalGeneration, row: PackedRow, recorder: Any = None) -> Tensor:
-    """The language model's last hidden states of a row: [tokens, hidden].
+def predictor_states(model: Qwen2VLForConditionalGeneration, row: PackedRow, recorder: Any = None) -> Tensor:
+    """The language model's last hidden states at the row's predictors: [predictors, hidden].
 
-    recorder: stands in for transformers' cache in the attention layers, which call its `update`.
+    Only they are asked for, so the last layer computes its feed-forward part, most of its work, for them
+    alone. recorder: stands in for transformers' cache in the attention layers, which call its `update`.
     """
     embeddings = model.get_input_embeddings()(row.token_ids)  # [tokens, hidden]
     features = row.image_features
@@ -129,18 +129,23 @@ def row_hidden_states(model: Qwen2VLForConditionalGeneration, row: PackedRow, re
         assert row.pixel_values is not None
         features = image_features(model, row.pixel_values, row.image_grids)
     is_image = (row.token_ids == model.config.image_token_id)[:, None]
-    embeddings = embeddings.masked_scatter(is_image, features.to(embeddings.dtype))
-    output = model.model.language_model(
-        inputs_embeds=embeddings[None],
-        position_ids=row.positions[:, None],
-        # A dict tells transformers that the masks are made; the layout is what attention goes by.
-        attention_mask={"full_attention": None},
-        past_key_values=recorder,
-        use_cache=False,
-        packed_layout=row.attention,
-    )
-    hidden: Tensor = output.last_hidden_state[0]
-    return hidden
+    hidden = embeddings.masked_scatter(is_image, features.to(embeddings.dtype))[None]
+    text: Any = model.model.language_model
+    arguments = {
+        "attention_mask": None,  # the layout is what attention goes by
+        "position_embeddings": text.rotary_emb(hidden, row.positions[:, None]),
+        "past_key_values": recorder,
+        "packed_layout": row.attention,
+    }
+    *layers, last = text.layers
+    for layer in layers:
+        hidden = layer(hidden, **arguments)
+    # Not checkpointed: what it would give up, the backward pass needs at once.
+    attended, _ = last.self_attn(last.input_layernorm(hidden), **arguments)
+    chosen = (hidden + attended)[0].index_select(0, row.predictors)
+    chosen = chosen + last.mlp(last.post_attention_layernorm(chosen))
+    states: Tensor = text.norm(chosen)
+    return states
 
 
 def image_features(

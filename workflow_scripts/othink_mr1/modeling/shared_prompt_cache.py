@@ -9,23 +9,45 @@ converting on every step costs more than the memory.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-# Room for so many more tokens is made at a time.
-GROWTH = 64
+# Room for completions' tokens: so much at first, then twice as much each time.
+FIRST_ROOM = 64
+
+
+@dataclass(frozen=True)
+class _LayerViews:
+    """One layer of the cache in the shapes that products take, since making views takes time, too."""
+
+    prompt_keys: Tensor  # [prompts x kv, d, tokens]
+    prompt_values: Tensor  # [prompts x kv, tokens, d]
+    own_keys: Tensor  # [prompts x kv x group, d, tokens]
+    own_values: Tensor  # [prompts x kv x group, tokens, d]
+    own_key_rows: Tensor  # [all places and tokens, d]
+    own_value_rows: Tensor
 
 
 class SharedPromptCache:
     """Prompt places x group places, in all layers."""
 
     def __init__(
-        self, layers: int, kv_heads: int, head_size: int, prompts: int, group: int, device: torch.device
+        self,
+        layers: int,
+        kv_heads: int,
+        head_size: int,
+        prompts: int,
+        group: int,
+        max_own_tokens: int,
+        device: torch.device,
     ) -> None:
+        """max_own_tokens: the longest completion, without its last token, which needs no keys."""
         self._kv_heads, self._head_size = kv_heads, head_size
         self._scaling = head_size**-0.5
         self.prompts, self.group = prompts, group
+        self._max_own_tokens = max_own_tokens
         # Never uninitialised: a weight of 0 times what may be there must be 0.
         empty = torch.zeros(layers, prompts, kv_heads, 0, head_size, device=device)
         self._prompt_keys, self._prompt_values = empty, empty.clone()  # [layers, prompts, kv, tokens, d]
@@ -37,6 +59,7 @@ class SharedPromptCache:
         self._places = torch.zeros(0, dtype=torch.long, device=device)
         self._lengths = torch.zeros(0, dtype=torch.long, device=device)
         self._longest_own = 0
+        self._layers: list[_LayerViews] = []  # empty: to be made again
 
     # --- what is in the cache
 
@@ -70,6 +93,8 @@ class SharedPromptCache:
         # [sequences, kv heads]: rows of the rectangle in the order of the keys, (prompt, kv head, group)
         rows = (places[:, None] // self.group * kv_heads + heads) * self.group + places[:, None] % self.group
         self._rows = rows.flatten()
+        self._layers = []
+        self._prompt_bias_rows = self._prompt_bias.flatten(0, 1)
         # Which of the batch's rows (sequence, kv head) a row of the rectangle takes; an empty place takes the
         # first, and nobody reads what it computes.
         self._takes = torch.zeros(
@@ -94,7 +119,7 @@ class SharedPromptCache:
             _grow(
                 states[:, :, :, :, :used][:, rows[:, None], :, group_places].permute(2, 0, 3, 1, 4, 5),
                 4,
-                min(GROWTH, states.shape[4] - used),
+                min(FIRST_ROOM, states.shape[4] - used),
             )
             for states in (self._own_keys, self._own_values)
         )
@@ -108,16 +133,36 @@ class SharedPromptCache:
         """Make room for a new token of every sequence; attend then adds it, layer by layer."""
         capacity = self._own_keys.shape[4]
         if self._longest_own == capacity:
-            self._own_keys = _grow(self._own_keys, 4, GROWTH)
-            self._own_values = _grow(self._own_values, 4, GROWTH)
-            self._own_bias = _grow(self._own_bias, 4, GROWTH, -torch.inf)
-            capacity += GROWTH
+            more = min(max(capacity, FIRST_ROOM), self._max_own_tokens - capacity)
+            self._own_keys = _grow(self._own_keys, 4, more)
+            self._own_values = _grow(self._own_values, 4, more)
+            self._own_bias = _grow(self._own_bias, 4, more, -torch.inf)
+            self._layers = []
+        if not self._layers:
+            self._layers = self._layer_views()
+            self._next = self._rows * self._own_keys.shape[4] + self._lengths.repeat_interleave(
+                self._kv_heads
+            )
         self._longest_own += 1
-        lengths = self._lengths[:, None].expand(-1, self._kv_heads).flatten()
-        self._written = self._rows * capacity + lengths  # [sequences x kv heads]
+        self._written, self._next = self._next, self._next + 1
+        self._lengths = self._lengths + 1
         self._own_bias.view(-1).index_fill_(0, self._written, 0)
         self._own_bias_now = self._own_bias.flatten(0, 2)[..., : self._longest_own]
-        self._lengths = self._lengths + 1
+
+    def _layer_views(self) -> list[_LayerViews]:
+        return [
+            _LayerViews(
+                prompt_keys=prompt_keys.flatten(0, 1).transpose(1, 2),
+                prompt_values=prompt_values.flatten(0, 1),
+                own_keys=own_keys.flatten(0, 2).transpose(1, 2),
+                own_values=own_values.flatten(0, 2),
+                own_key_rows=own_keys.view(-1, self._head_size),
+                own_value_rows=own_values.view(-1, self._head_size),
+            )
+            for prompt_keys, prompt_values, own_keys, own_values in zip(
+                self._prompt_keys, self._prompt_values, self._own_keys, self._own_values, strict=True
+            )
+        ]
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Add the new token's key and value and attend to everything so far.
@@ -125,28 +170,27 @@ class SharedPromptCache:
         query: [sequences, heads, d]; key, value: [sequences, kv heads, d]. Returns [sequences, heads x d].
         """
         d, now = self._head_size, self._longest_own
-        own_keys, own_values = self._own_keys[layer], self._own_values[layer]
-        own_keys.view(-1, d).index_copy_(0, self._written, key.reshape(-1, d))
-        own_values.view(-1, d).index_copy_(0, self._written, value.reshape(-1, d))
-        own_keys = own_keys.flatten(0, 2)[:, :now]  # [prompts x kv x group, tokens, d]
-        own_values = own_values.flatten(0, 2)[:, :now]
-        prompt_keys = self._prompt_keys[layer].flatten(0, 1)  # [prompts x kv, tokens, d]
-        prompt_values = self._prompt_values[layer].flatten(0, 1)
+        views = self._layers[layer]
+        views.own_key_rows.index_copy_(0, self._written, key.reshape(-1, d))
+        views.own_value_rows.index_copy_(0, self._written, value.reshape(-1, d))
 
         sequences, heads = query.shape[:2]
         sharing = heads // self._kv_heads  # query heads of one kv head
-        rows = query.reshape(-1, sharing * d).index_select(0, self._takes).view(-1, sharing, d)
-        grouped = rows.view(-1, self.group * sharing, d)  # [prompts x kv, group x sharing, d]
+        together = self.group * sharing  # queries that meet a prompt's keys of one kv head
+        rows = query.reshape(-1, sharing * d).index_select(0, self._takes)
         prompt_scores = torch.baddbmm(
-            self._prompt_bias.flatten(0, 1), grouped, prompt_keys.transpose(1, 2), alpha=self._scaling
+            self._prompt_bias_rows, rows.view(-1, together, d), views.prompt_keys, alpha=self._scaling
         )
-        own_scores = torch.baddbmm(self._own_bias_now, rows, own_keys.transpose(1, 2), alpha=self._scaling)
-        prompt_tokens = prompt_scores.shape[2]
-        scores = torch.cat([prompt_scores.view(-1, prompt_tokens), own_scores.view(-1, now)], dim=1)
-        weights = scores.softmax(dim=1)  # [prompts x kv x group x sharing, tokens]
-        prompt_weights, own_weights = weights.split([prompt_tokens, now], dim=1)
-        out = torch.bmm(prompt_weights.unflatten(0, (-1, self.group * sharing)), prompt_values)
-        out = torch.baddbmm(out.view(-1, sharing, d), own_weights.unflatten(0, (-1, sharing)), own_values)
+        own_scores = torch.baddbmm(
+            self._own_bias_now, rows.view(-1, sharing, d), views.own_keys[:, :, :now], alpha=self._scaling
+        )
+        tokens = prompt_scores.shape[2]
+        scores = torch.cat([prompt_scores.view(-1, tokens), own_scores.view(-1, now)], dim=1)
+        weights = scores.softmax(dim=1)  # [prompts x kv x group x sharing, tokens + now]
+        out = torch.bmm(weights[:, :tokens].view(-1, together, tokens), views.prompt_values)
+        out = torch.baddbmm(
+            out.view(-1, sharing, d), weights[:, tokens:].view(-1, sharing, now), views.own_values[:, :now]
+        )
         return out.view(-1, sharing * d).index_select(0, self._rows).view(sequences, heads * d)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from transformers import GenerationConfig, Qwen2Tokenizer, Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
-from othink_mr1.modeling.packed_attention import use_packed_attention
+from othink_mr1.modeling.own_kernels import use_own_kernels
 from othink_mr1.modeling.tokenizer import END_OF_MESSAGE, END_OF_TEXT
 from othink_mr1.study.sources import SmallBackbone
 
@@ -28,7 +28,7 @@ def new_small_backbone(settings: SmallBackbone, tokenizer: Qwen2Tokenizer) -> Qw
     model.generation_config = GenerationConfig(
         eos_token_id=[end_of_message, end_of_text], pad_token_id=end_of_text, do_sample=False
     )
-    use_packed_attention(model)
+    use_own_kernels(model)
     return model.eval()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import rms_norm, silu
+from torch.nn.functional import silu
 from transformers import Qwen2VLForConditionalGeneration
 
 from othink_mr1.modeling.shared_prompt_cache import SharedPromptCache
@@ -21,13 +21,11 @@ from othink_mr1.modeling.skinny_product import SkinnyProduct
 
 @dataclass(frozen=True)
 class _Layer:
-    """One layer's weights."""
+    """One layer's weights. Those of its norms are in the matrices behind them."""
 
-    input_norm: Tensor
     qkv: SkinnyProduct
     qkv_bias: Tensor
     attention_out: SkinnyProduct
-    mlp_norm: Tensor
     gate_up: SkinnyProduct
     down: SkinnyProduct
 
@@ -42,12 +40,11 @@ class TokenStep:
         device = model.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else torch.float32
         self._dtype = dtype  # of the products
-        self._eps = config.rms_norm_eps
+        self._eps = torch.tensor(config.rms_norm_eps, device=model.device)
         self._heads, self._kv_heads = config.num_attention_heads, config.num_key_value_heads
         self._head_size = config.hidden_size // self._heads
         self._embeddings = text.embed_tokens.weight.detach()
-        self._norm = text.norm.weight.detach()
-        self._head = SkinnyProduct(model.lm_head.weight, dtype)
+        self._head = SkinnyProduct(model.lm_head.weight * text.norm.weight, dtype)
         self._frequencies = text.rotary_emb.inv_freq
         self._rotary_scaling = text.rotary_emb.attention_scaling
         self._layers = [_layer(layer, dtype) for layer in text.layers]
@@ -63,7 +60,7 @@ class TokenStep:
         cache.begin_token()
         x = self._embeddings.index_select(0, tokens)  # [sequences, hidden], fp32
         for index, layer in enumerate(self._layers):
-            normed = self._normed(x, layer.input_norm)
+            normed = self._normed(x)
             qkv = (
                 (layer.qkv(normed) + layer.qkv_bias)
                 .float()
@@ -74,12 +71,15 @@ class TokenStep:
                 index, query_key[:, : self._heads], query_key[:, self._heads :], qkv[:, rotated:]
             )
             x = x + layer.attention_out(attended.to(self._dtype))
-            gate, up = layer.gate_up(self._normed(x, layer.mlp_norm)).chunk(2, dim=1)
+            gate, up = layer.gate_up(self._normed(x)).chunk(2, dim=1)
             x = x + layer.down(silu(gate) * up)
-        return self._head(self._normed(x, self._norm)).float()
+        return self._head(self._normed(x)).float()
 
-    def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
-        return rms_norm(x, weight.shape, weight, self._eps).to(self._dtype)
+    def _normed(self, x: Tensor) -> Tensor:
+        """x / sqrt(mean(x²) + ε) by rows; one pass where torch's rms_norm on the CPU has five."""
+        norm = torch.linalg.vector_norm(x, dim=1, keepdim=True)  # [sequences, 1]
+        scale = torch.addcmul(self._eps, norm, norm, value=1 / x.shape[1]).rsqrt_()
+        return (x * scale).to(self._dtype)
 
     def _rotary(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Cosines, and sines with the sign that rotation by halves takes: [sequences, 1, head size] each."""
@@ -92,12 +92,15 @@ def _layer(layer: Any, dtype: torch.dtype) -> _Layer:
     attention, mlp = layer.self_attn, layer.mlp
     projections = (attention.q_proj, attention.k_proj, attention.v_proj)
     return _Layer(
-        input_norm=layer.input_layernorm.weight.detach(),
-        qkv=SkinnyProduct(torch.cat([module.weight for module in projections]), dtype),
+        qkv=SkinnyProduct(
+            torch.cat([module.weight for module in projections]) * layer.input_layernorm.weight, dtype
+        ),
         qkv_bias=torch.cat([module.bias for module in projections]).detach().to(dtype),
         attention_out=SkinnyProduct(attention.o_proj.weight, dtype),
-        mlp_norm=layer.post_attention_layernorm.weight.detach(),
-        gate_up=SkinnyProduct(torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]), dtype),
+        gate_up=SkinnyProduct(
+            torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]) * layer.post_attention_layernorm.weight,
+            dtype,
+        ),
         down=SkinnyProduct(mlp.down_proj.weight, dtype),
     )
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from transformers import Qwen2VLForConditionalGeneration
 
-from othink_mr1.modeling.packed_rows import PackedRow, pad_rows, row_hidden_states
+from othink_mr1.modeling.packed_rows import PackedRow, pad_rows, predictor_states
 
 # Logits are the largest tensor of all (a real vocabulary has 152k entries): so many numbers at a time.
 # On the CPU smaller chunks stay in the cache, but their products are slow: the best of 2^17 .. 2^23.
@@ -25,7 +25,7 @@ def completion_log_probabilities(
     The softmax is over the whole vocabulary: what sampling leaves out (top_k, placeholders) counts here, as
     in TRL.
     """
-    hidden = row_hidden_states(model, row).index_select(0, row.predictors)  # [completion tokens, hidden]
+    hidden = predictor_states(model, row)  # [completion tokens, hidden]
     values: Tensor = _TokenLogProbabilities.apply(hidden, model.lm_head.weight, row.targets, temperature)
     return pad_rows(values, row.completion_lengths)
 
