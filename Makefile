@@ -1,6 +1,7 @@
 # make mini   the whole study in miniature on this machine's CPU; results in results/mini
 # make test   all tests
 # make check  style and types
+# make bench  speed and memory beside TRL, R1-V and transformers; results in results/bench
 # make environment   only the environment, .venv
 # Everything is installed into .venv on first use; nothing else on the machine is touched.
 
@@ -8,7 +9,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 .SHELLFLAGS := -eu -o pipefail -c
 SHELL := bash
 
-.PHONY: environment mini test check clean-environment
+.PHONY: environment mini test check bench clean-environment
 
 environment: .venv/runtime-installed
 
@@ -25,6 +26,9 @@ check: .venv/development-installed
 	.venv/bin/snakefmt --check Snakefile rules
 	.venv/bin/mypy
 	.venv/bin/snakemake --lint
+
+bench: .venv/development-installed
+	PYTHONPATH=workflow_scripts .venv/bin/python -m benchmarks.speed
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

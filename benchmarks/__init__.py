@@ -1,0 +1,1 @@
+"""What docs/lab-notes.md and docs/speed.md were measured with."""
