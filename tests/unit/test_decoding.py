@@ -16,6 +16,7 @@ from othink_mr1.modeling.decoding import decode, greedy
 from othink_mr1.modeling.precision import autocast
 from othink_mr1.modeling.processor import stop_tokens
 from othink_mr1.modeling.prompts import PromptMaker
+from othink_mr1.modeling.shared_prompt_cache import SharedPromptCache
 from othink_mr1.modeling.skinny_product import SkinnyProduct
 
 SIZES = ((56, 56), (112, 84), (84, 56), (56, 112))
@@ -34,12 +35,12 @@ def lively(tiny: Tiny) -> tuple[Tiny, torch.nn.Module]:
 
 @pytest.fixture
 def several(lively) -> list:
-    """Twelve prompts of different lengths, with pictures of different sizes."""
+    """Twenty prompts of different lengths, with pictures of different sizes."""
     tiny, _ = lively
     maker = PromptMaker(tiny.model, tiny.processor)
     return [
         maker.make([picture(n % 5, *SIZES[n % 4])], [f"{n} and {QUESTIONS[n % 2]} {'so ' * (n % 3)}"])[0]
-        for n in range(12)
+        for n in range(20)
     ]
 
 
@@ -95,6 +96,14 @@ def test_evaluation_equals_generate(lively) -> None:
     assert len(set(texts)) > 5
 
 
+def test_a_single_token_and_prompts_in_several_rows(lively, several, monkeypatch) -> None:
+    tiny, stock = lively
+    monkeypatch.setattr(decoding, "PREFILL_TOKENS", 100)
+    expected = generated(tiny, stock, several, 1)
+    assert decode(tiny.model, several, 1, 1, stop_tokens(tiny.processor), greedy) == expected
+    assert decode(tiny.model, several, 1, 1, stop_tokens(tiny.processor), greedy, 5) == expected
+
+
 def test_prompts_are_made_when_there_is_a_place(tiny: Tiny, several) -> None:
     end = stop_tokens(tiny.processor)[0]
     asked: list[int] = []
@@ -111,9 +120,9 @@ def test_prompts_are_made_when_there_is_a_place(tiny: Tiny, several) -> None:
         return torch.where(steps == 3, end, 70)
 
     decode(tiny.model, Watched(several), 1, 9, [end], choose, prompts_at_a_time=4)
-    assert asked == list(range(12))
+    assert asked == list(range(20))
     assert seen[0] == 4
-    assert seen[-1] == 12
+    assert seen[-1] == 20
 
 
 def test_decoding_stops_at_stop_tokens_and_drops_the_ended(tiny: Tiny, prompts) -> None:
@@ -169,7 +178,7 @@ def test_products_of_few_rows(outputs: int, threads: int) -> None:
         torch.set_num_threads(before)
 
 
-def test_bf16_decoding_is_as_near_to_fp32_as_transformers_bf16(lively, several) -> None:
+def test_bf16_decoding_is_as_near_to_fp32_as_transformers_bf16(lively, several, monkeypatch) -> None:
     tiny, stock = lively
     text = [70 + n for n in range(20)]
 
@@ -191,5 +200,16 @@ def test_bf16_decoding_is_as_near_to_fp32_as_transformers_bf16(lively, several) 
 
     exact = theirs("fp32")
     assert torch.allclose(ours("fp32"), exact, atol=1e-4)
+    seen_types = set()
+    original = SharedPromptCache.attend
+
+    def attend(self, *arguments):
+        attended = original(self, *arguments)
+        seen_types.add(attended.dtype)
+        return attended
+
+    monkeypatch.setattr(SharedPromptCache, "attend", attend)
+    ours("bf16")
+    assert seen_types == {torch.float32}  # autocast would round its scores
     error, transformers_error = ((values - exact).norm() for values in (ours("bf16"), theirs("bf16")))
     assert 1e-3 < error < 1.5 * transformers_error

@@ -155,6 +155,39 @@ def test_vision_tower_is_trained_or_frozen(
     assert any("visual" not in name for name in moved)
 
 
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_frozen_images_change_rounding_only_and_spare_the_tower(
+    trainer: str, tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch
+) -> None:
+    tower = type(tiny.model.model.visual)
+    original, calls = tower.forward, []
+
+    def count(self, pixel_values, *args, **kwargs):
+        calls.append(len(pixel_values))
+        return original(self, pixel_values, *args, **kwargs)
+
+    monkeypatch.setattr(tower, "forward", count)
+    _, defaults = TRAINERS[trainer]
+    # One step, sampled from the same weights: a longer run parts at the first flipped token.
+    one_step = defaults(train_vision_tower=False, steps=1, checkpoint_steps=[])
+    remembered = metrics(train(trainer, tiny, examples_file, tmp_path / "remembered", one_step))[0]
+    spared = sum(calls)
+    calls.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr("othink_mr1.training.runs._frozen_images", lambda *_: None)
+        anew = metrics(train(trainer, tiny, examples_file, tmp_path / "anew", one_step))[0]
+    # GRPO encodes for the rollout, the reference and the policy, SFT once in any case.
+    assert sum(calls) == spared * {"sft": 1, "grpo": 3}[trainer]
+    for column, value in anew.items():
+        assert float(remembered[column]) == pytest.approx(float(value), rel=1e-4, abs=1e-6), column
+
+    calls.clear()
+    several = defaults(train_vision_tower=False, steps=6, checkpoint_steps=[])
+    train(trainer, tiny, examples_file, tmp_path / "several", several)
+    # 4 x 4 patches of each picture, 6 x 4 of the one of 84 x 56 pixels: each once, though steps repeat.
+    assert sum(calls) <= 16 * (len(EXAMPLES) - 1) + 24
+
+
 def test_grpo_metrics_and_schedule(tiny: Tiny, examples_file: Path, tmp_path: Path) -> None:
     schedule = {"kind": "dynamic", "minimum": 0.0, "maximum": 0.1, "exploration_steps": 2}
     settings = grpo_settings(kl_schedule=schedule, steps=4, updates_per_rollout=2, learning_rate=0.01)
@@ -229,7 +262,7 @@ def test_pretraining_makes_a_backbone_that_trains_and_answers(examples_file: Pat
     backbone = tmp_path / "backbone"
     files = {"scenes": examples_file, "geometry": examples_file}
     pretrain_backbone(tiny_settings(), execution(), files, backbone)
-    assert read_manifest(backbone)["backbone"]["hidden_size"] == 32
+    assert read_manifest(backbone)["backbone"]["hidden_size"] == 64
     assert len(metrics(backbone)) == 3
     again = tmp_path / "again"
     pretrain_backbone(tiny_settings(), execution(), files, again)

@@ -74,7 +74,8 @@ def answer(
 ) -> list[str]:
     """Greedy completions, one per example in their order, without special tokens.
 
-    Nothing is suppressed: these are the tokens that transformers' generate(do_sample=False) gives.
+    Nothing is suppressed: these are the tokens that transformers' generate(do_sample=False) gives; in
+    bf16, whose rounding depends on how products are divided, up to that.
     """
     prompts = _PromptsOnDemand(PromptMaker(model, processor), examples, task.prompt)
     completions = [""] * len(examples)

@@ -22,9 +22,8 @@ def load_backbone(
 ) -> tuple[Qwen2VLForConditionalGeneration, Qwen2VLProcessor]:
     """Load model (fp32 weights, evaluation mode) and processor.
 
-    attention: `sdpa`, `eager` or `flash_attention_2`: the kernel of the vision tower; the language
-    model's packed rows and decoding batches go through torch's scaled_dot_product_attention, which picks
-    the best kernel itself.
+    attention: `sdpa`, `eager` or `flash_attention_2`: the kernel of the vision tower; the language model's
+    is ours (packed_attention.py).
     Raises UserError when the folder is no backbone, or not what its manifest says.
     """
     if not (folder / "config.json").exists():

@@ -1,9 +1,9 @@
 """Decoding: completions of prompts, token by token, for rollouts (sampled) and evaluation (greedy).
 
 Each prompt is computed once, in a packed row, and its keys and values are shared by its completions.
-Sequences that have ended leave the batch, and waiting prompts take their places, so no step is spent on
-padding. The loop, the cache and the choice of tokens are ours, because `generate` repeats the prompt for
-every completion, pads, and draws from one random stream for the whole batch.
+Sequences that have ended leave the batch, and waiting prompts take their places, so only attention spends
+anything on padding. The loop, the cache and the choice of tokens are ours, because `generate` repeats the
+prompt for every completion, pads, and draws from one random stream for the whole batch.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from transformers import Qwen2VLForConditionalGeneration
 
-from othink_mr1.modeling.packed_rows import Group, pack, predictor_states
+from othink_mr1.modeling.packed_rows import Group, fill_rows, pack, predictor_states
 from othink_mr1.modeling.prompts import Prompt
 from othink_mr1.modeling.shared_prompt_cache import SharedPromptCache
 from othink_mr1.modeling.token_step import TokenStep
@@ -26,6 +26,8 @@ ChooseToken = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 # Computing new prompts has a fixed cost, so wait until this share of the places is free.
 REFILL_FROM = 1 / 8
+# Tokens of prompts that are computed at a time, with their pictures: a bound on memory.
+PREFILL_TOKENS = 16384
 # Shrinking the cache copies it, so wait until this share of it would go.
 SHRINK_FROM = 1 / 4
 
@@ -142,19 +144,19 @@ class _Batch:
         self._cache.put_prompts(places, keys, values)
         group = torch.arange(self._group, device=self._device)
 
-        def of_group(prompt_values: Sequence[int], stride: int) -> Tensor:
-            """[prompts] -> [prompts x group]: value x stride + place in the group, if it counts."""
-            base = torch.tensor(prompt_values, device=self._device)[:, None]
-            return (base * stride + group if stride else base.expand(-1, self._group)).flatten()
+        def numbered(prompts: Sequence[int]) -> Tensor:
+            """[prompts] -> [prompts x group]: prompt x group size + place in the group."""
+            first = torch.tensor(prompts, device=self._device)[:, None] * self._group
+            return (first + group).flatten()
 
-        sequences = of_group(numbers, self._group)
+        sequences = numbered(numbers)
         first = self._choose_token(logits.repeat_interleave(self._group, dim=0), sequences, sequences * 0)
         tokens = first.new_zeros(len(first), self._max_new_tokens)
         tokens[:, 0] = first
         self._sequences = torch.cat([self._sequences, sequences])
-        self._places = torch.cat([self._places, of_group(places, self._group)])
-        positions = of_group([prompt.next_position for prompt in prompts], 0)
-        self._positions = torch.cat([self._positions, positions])
+        self._places = torch.cat([self._places, numbered(places)])
+        positions = torch.tensor([prompt.next_position for prompt in prompts], device=self._device)
+        self._positions = torch.cat([self._positions, positions.repeat_interleave(self._group)])
         self._counts = torch.cat([self._counts, torch.ones_like(sequences)])
         self._last = torch.cat([self._last, first])
         self._tokens = torch.cat([self._tokens, tokens])
@@ -163,7 +165,9 @@ class _Batch:
 
     def step(self) -> None:
         """Feed every sequence's last token and choose the next."""
-        logits = self._step(self._last, self._positions, self._cache)
+        # TokenStep chooses its precision itself; autocast would round the scores of attention, too.
+        with torch.autocast(self._device.type, enabled=False):
+            logits = self._step(self._last, self._positions, self._cache)
         self._last = self._choose_token(logits, self._sequences, self._counts)
         self._tokens.scatter_(1, self._counts[:, None], self._last[:, None])
         self._counts = self._counts + 1
@@ -247,19 +251,20 @@ class _Recorder:
 def _prefill(
     model: Qwen2VLForConditionalGeneration, prompts: Sequence[Prompt]
 ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-    """Compute prompts in one packed row.
+    """Compute prompts in packed rows.
 
     Returns the logits of each prompt's first completion token, [prompts, vocabulary] in fp32, and per prompt
     its keys and values, [layers, kv heads, tokens, d].
     """
-    row = pack([Group(prompt, ()) for prompt in prompts], model.device)
-    recorder = _Recorder()
-    logits: Tensor = model.lm_head(predictor_states(model, row, recorder))
-    lengths = [len(prompt) for prompt in prompts]
-    keys, values = (
-        list(torch.stack(states).split(lengths, dim=2)) for states in (recorder.keys, recorder.values)
-    )
-    return logits.float(), keys, values
+    logits, keys, values = [], [], []
+    for groups in fill_rows([Group(prompt, ()) for prompt in prompts], PREFILL_TOKENS):
+        row = pack(groups, model.device)
+        recorder = _Recorder()
+        logits.append(model.lm_head(predictor_states(model, row, recorder)).float())
+        lengths = [group.tokens for group in groups]
+        keys += torch.stack(recorder.keys).split(lengths, dim=2)
+        values += torch.stack(recorder.values).split(lengths, dim=2)
+    return torch.cat(logits), keys, values
 
 
 def greedy(logits: Tensor, sequences: Tensor, steps: Tensor) -> Tensor:

@@ -25,8 +25,8 @@ from othink_mr1.modeling.row_layout import RowLayout, Span
 _forward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 _backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
 
-# A call costs about as much as this many pairs of query and key (50 µs, 4 heads of 64): sequences go into one
-# padded call as long as padding adds fewer pairs for each of them.
+# A call costs about as much as this many pairs of query and key (40 to 50 µs, 4 heads of 64): sequences go
+# into one padded call as long as padding adds fewer pairs for each of them.
 PAIRS_PER_CALL = 8192
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import torch
@@ -12,6 +12,9 @@ from transformers import Qwen2VLForConditionalGeneration
 from othink_mr1.modeling.packed_rows import image_features
 from othink_mr1.modeling.precision import autocast
 from othink_mr1.modeling.prompts import Prompt
+
+# A bound on memory: those of 32 pictures of 512 image tokens.
+PATCHES_AT_A_TIME = 2**16
 
 
 class FrozenImages:
@@ -33,15 +36,17 @@ class FrozenImages:
         made: dict[int, Tensor] = {}
         new = dict(zip(examples, prompts, strict=True))
         new = {example: prompt for example, prompt in new.items() if example not in self._features}
-        if new:
+        while new:
+            part: dict[int, Prompt] = {}
+            while new and (not part or _patches(part.values()) < PATCHES_AT_A_TIME):
+                example, prompt = new.popitem()
+                part[example] = prompt
             device = self._model.device
-            grids = torch.cat([prompt.image_grid for prompt in new.values()])
-            pixels = torch.cat([prompt.pixel_values for prompt in new.values()])
+            grids = torch.cat([prompt.image_grid for prompt in part.values()])
+            pixels = torch.cat([prompt.pixel_values for prompt in part.values()])
             with autocast(self._precision, device):
-                features = image_features(self._model, pixels.to(device), grids.to(device)).cpu()
-            merge = self._model.model.visual.spatial_merge_size**2
-            lengths = (grids.prod(dim=1) // merge).tolist()
-            made = dict(zip(new, features.split(lengths), strict=True))
+                features = image_features(self._model, pixels.to(device), grids.to(device))
+            made |= {example: own.cpu() for example, own in zip(part, features, strict=True)}
         for example, own in made.items():
             size = own.numel() * own.element_size()
             if self._bytes + size <= self._limit:
@@ -51,3 +56,7 @@ class FrozenImages:
             replace(prompt, image_features=made.get(example, self._features.get(example)))
             for example, prompt in zip(examples, prompts, strict=True)
         ]
+
+
+def _patches(prompts: Iterable[Prompt]) -> int:
+    return sum(len(prompt.pixel_values) for prompt in prompts)

@@ -81,7 +81,9 @@ def pack(groups: Sequence[Group], device: torch.device) -> PackedRow:
         image_grids=torch.cat([prompt.image_grid for prompt in prompts]).to(device),
         image_features=torch.cat(known).to(device) if known else None,
         predictors=torch.tensor(predictors, dtype=torch.long).to(device),
-        targets=torch.tensor([token for completion in completions for token in completion]).to(device),
+        targets=torch.tensor(
+            [token for completion in completions for token in completion], dtype=torch.long
+        ).to(device),
         completion_lengths=[len(completion) for completion in completions],
         attention=attention_layout(layout, device),
     )
@@ -108,6 +110,9 @@ def _parts(group: Group, row_tokens: int) -> Iterator[Group]:
     if group.tokens <= row_tokens:
         yield group
         return
+    if not group.completions:
+        yield group
+        return
     part: list[Sequence[int]] = []
     for completion in group.completions:
         if part and Group(group.prompt, [*part, completion]).tokens > row_tokens:
@@ -127,10 +132,12 @@ def predictor_states(model: Qwen2VLForConditionalGeneration, row: PackedRow, rec
     features = row.image_features
     if features is None:
         assert row.pixel_values is not None
-        features = image_features(model, row.pixel_values, row.image_grids)
+        features = torch.cat(list(image_features(model, row.pixel_values, row.image_grids)))
     is_image = (row.token_ids == model.config.image_token_id)[:, None]
     hidden = embeddings.masked_scatter(is_image, features.to(embeddings.dtype))[None]
     text: Any = model.model.language_model
+    assert not text.has_sliding_layers, "Qwen2-VL's layers attend to everything"
+    assert text.config.attention_dropout == 0, "packed attention drops nothing"
     arguments = {
         "attention_mask": None,  # the layout is what attention goes by
         "position_embeddings": text.rotary_emb(hidden, row.positions[:, None]),
@@ -150,9 +157,10 @@ def predictor_states(model: Qwen2VLForConditionalGeneration, row: PackedRow, rec
 
 def image_features(
     model: Qwen2VLForConditionalGeneration, pixel_values: Tensor, image_grids: Tensor
-) -> Tensor:
-    """Encode images: [image tokens of all images, hidden]."""
-    return torch.cat(model.get_image_features(pixel_values, image_grids).pooler_output)
+) -> Sequence[Tensor]:
+    """Encode images: per image [image tokens, hidden]."""
+    features: Sequence[Tensor] = model.get_image_features(pixel_values, image_grids).pooler_output
+    return features
 
 
 def pad_rows(values: Tensor, lengths: Sequence[int]) -> Tensor:

@@ -1,7 +1,7 @@
 """Attention of a packed row by torch's public function, in padded batches: for devices other than the CPU.
 
-Sequences without a shared prompt are one batch, causal; completions that share a prompt are another, whose
-keys are the prompt's, repeated, and their own. On a GPU torch picks the kernel.
+Sequences without a shared prompt are one batch, causal; a group's completions are another, whose keys are the
+prompt's, repeated, and their own. On a GPU torch picks the kernel. Nothing of this was run on one.
 """
 
 from __future__ import annotations
@@ -44,53 +44,61 @@ class PaddedBatch:
 
 
 @dataclass(frozen=True)
+class SharingBatch:
+    """A group's completions, and which of their keys each of their tokens sees."""
+
+    prompt: slice  # tokens of the shared prompt in the row
+    completions: PaddedBatch
+    mask: Tensor  # [1, 1, longest completion, prompt + longest completion]
+
+
+@dataclass(frozen=True)
 class PaddedLayout:
-    """A row's layout as padded batches."""
+    """A row's layout as padded batches: one of what sees only itself, and one for each group that shares.
+
+    A batch per group bounds the memory of scores by the longest completion of the group, not of the row, if
+    torch has no kernel that does without them.
+    """
 
     alone: PaddedBatch  # sequences that see only themselves; shared prompts are among them
-    sharing: PaddedBatch | None  # completions that share a prompt
-    owners: Tensor  # [completions that share]: index of their prompt in `alone`
-    mask: Tensor | None  # [completions that share, 1, longest, longest alone + longest]
-    order: Tensor  # [tokens]: place of each of the row's tokens in what the two batches give
+    sharing: list[SharingBatch]
+    order: Tensor  # [tokens]: place of each of the row's tokens in what the batches give
 
     @classmethod
     def of(cls, layout: RowLayout, device: torch.device) -> PaddedLayout:
         """Made once per row, for all layers and passes."""
-        completions = [span for shared in layout.shared_prompts for span in shared.completions]
-        alone_spans = [span for span in layout.sequences if span not in set(completions)]
-        alone = PaddedBatch.of(alone_spans, device)
-        owners = [
-            alone_spans.index(shared.prompt) for shared in layout.shared_prompts for _ in shared.completions
-        ]
-        sharing, mask, rows = None, None, alone.rows
-        if completions:
-            sharing = PaddedBatch.of(completions, device)
-            rows = torch.cat([alone.rows, sharing.rows])
-            prompt_lengths = torch.tensor([len(alone_spans[owner]) for owner in owners])
-            longest = sharing.shape[1]
+        completions = {span for shared in layout.shared_prompts for span in shared.completions}
+        alone = PaddedBatch.of([span for span in layout.sequences if span not in completions], device)
+        sharing = []
+        for shared in layout.shared_prompts:
+            batch = PaddedBatch.of(shared.completions, device)
             # Padding stands at the right, where causality hides it from every real token.
-            sees_prompt = torch.arange(alone.shape[1]) < prompt_lengths[:, None, None]
-            sees_itself = torch.ones(longest, longest, dtype=torch.bool).tril()
-            mask = torch.cat(
-                [sees_prompt.expand(-1, longest, -1), sees_itself.expand(len(owners), -1, -1)], dim=2
-            )[:, None].to(device)
-        return cls(alone, sharing, torch.tensor(owners, device=device), mask, rows.argsort())
+            sees_itself = torch.ones(batch.shape[1], batch.shape[1], dtype=torch.bool).tril()
+            sees_prompt = torch.ones(batch.shape[1], len(shared.prompt), dtype=torch.bool)
+            mask = torch.cat([sees_prompt, sees_itself], dim=1)[None, None].to(device)
+            sharing.append(SharingBatch(slice(shared.prompt.start, shared.prompt.end), batch, mask))
+        rows = torch.cat([alone.rows, *(batch.completions.rows for batch in sharing)])
+        return cls(alone, sharing, rows.argsort())
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
         """query [tokens, heads, d], key and value [tokens, kv heads, d] -> [tokens, heads, d]."""
+        # Repeated for the query heads, since not all of torch's kernels take fewer heads of keys than of
+        # queries together with a mask.
+        sharing_heads = query.shape[1] // key.shape[1]
+        key, value = (states.repeat_interleave(sharing_heads, dim=1) for states in (key, value))
         q, k, v = (self.alone.unpack(x) for x in (query, key, value))
-        out = self.alone.pack(
-            scaled_dot_product_attention(q, k, v, is_causal=True, scale=scaling, enable_gqa=True)
-        )
-        if self.sharing is not None:
-            own_q, own_k, own_v = (self.sharing.unpack(x) for x in (query, key, value))
-            shared_out = scaled_dot_product_attention(
-                own_q,
-                torch.cat([k.index_select(0, self.owners), own_k], dim=2),
-                torch.cat([v.index_select(0, self.owners), own_v], dim=2),
-                attn_mask=self.mask,
-                scale=scaling,
-                enable_gqa=True,
+        parts = [self.alone.pack(scaled_dot_product_attention(q, k, v, is_causal=True, scale=scaling))]
+        for batch in self.sharing:
+            q, own_k, own_v = (batch.completions.unpack(x) for x in (query, key, value))
+            prompt_k, prompt_v = (
+                states[batch.prompt].transpose(0, 1).expand(len(q), -1, -1, -1) for states in (key, value)
             )
-            out = torch.cat([out, self.sharing.pack(shared_out)])
-        return out.index_select(0, self.order)
+            out = scaled_dot_product_attention(
+                q,
+                torch.cat([prompt_k, own_k], dim=2),
+                torch.cat([prompt_v, own_v], dim=2),
+                attn_mask=batch.mask,
+                scale=scaling,
+            )
+            parts.append(batch.completions.pack(out))
+        return torch.cat(parts).index_select(0, self.order)

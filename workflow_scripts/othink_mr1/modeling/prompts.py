@@ -27,9 +27,8 @@ class Prompt:
     image_grid: Tensor  # [1, 3]: time, height, width of the image in patches
     positions: Tensor  # [3, tokens]: rotary positions (time, height, width)
     next_position: int  # the position of the first completion token, on all three axes
-    image_features: Tensor | None = (
-        None  # [image tokens, hidden], known beforehand under a frozen vision tower
-    )
+    # [image tokens, hidden]; known beforehand under a frozen vision tower
+    image_features: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.token_ids)

@@ -13,6 +13,7 @@ from othink_mr1.modeling.packed_rows import PackedRow, pad_rows, predictor_state
 
 # Logits are the largest tensor of all (a real vocabulary has 152k entries): so many numbers at a time.
 # On the CPU smaller chunks stay in the cache, but their products are slow: the best of 2^17 .. 2^23.
+# The GPU's number is a bound on memory, not measured.
 LOGITS_AT_A_TIME = {"cpu": 2**21, "cuda": 2**27}
 
 
