@@ -1,6 +1,6 @@
 """What the project's own kernels save on this machine's CPU, one by one: a line of JSON for each comparison.
 
-    PYTHONPATH=workflow_scripts python benchmarks/kernels.py
+    PYTHONPATH=workflow_scripts python benchmarks/own_kernels.py
 
 Median milliseconds of interleaved repetitions, ours beside the usual way, with one thread and with two.
 """
