@@ -18,7 +18,18 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_a_quick_run_compares_equal_systems(tmp_path: Path) -> None:
     """The program itself stops when losses, gradients or answers of the systems differ."""
     run = subprocess.run(
-        [sys.executable, "-m", "benchmarks.speed", "--quick", "--only", "grpo", "sft", "--output", tmp_path],
+        [
+            sys.executable,
+            "-m",
+            "benchmarks.speed",
+            "--quick",
+            "--only",
+            "grpo",
+            "--only",
+            "sft",
+            "--output",
+            tmp_path,
+        ],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": "workflow_scripts"},
         capture_output=True,
