@@ -1,5 +1,8 @@
 # make mini   the whole study in miniature on this machine's CPU; results in results/mini
+# make verify reads all results of the paper's study, and says what is sound and what is damaged;
+#             make verify OVERLAY=mini/study.yaml: those of the study in miniature
 # make test   all tests
+# make test-crash  the crash tests with 50 kills each and every write of a full disk, about an hour
 # make check  style and types
 # make bench  speed and memory beside TRL, R1-V and transformers; results in results/bench
 # make environment   only the environment, .venv
@@ -9,7 +12,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 .SHELLFLAGS := -eu -o pipefail -c
 SHELL := bash
 
-.PHONY: environment mini test check bench clean-environment
+.PHONY: environment mini verify test test-crash check bench clean-environment
 
 environment: .venv/runtime-installed
 
@@ -17,8 +20,14 @@ mini: .venv/runtime-installed
 	.venv/bin/python workflow_scripts/check_config.py --config config.yaml --overlay mini/study.yaml
 	.venv/bin/snakemake --profile mini all
 
+verify: .venv/runtime-installed
+	.venv/bin/python workflow_scripts/verify_results.py --config config.yaml $(addprefix --overlay ,$(OVERLAY))
+
 test: .venv/development-installed
 	.venv/bin/pytest
+
+test-crash: .venv/development-installed
+	CRASH_TEST_FAULTS=50 .venv/bin/pytest -s tests/crash
 
 check: .venv/development-installed
 	.venv/bin/ruff check .

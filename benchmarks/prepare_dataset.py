@@ -32,7 +32,7 @@ import pyarrow.parquet as pq  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from othink_mr1.data.rendering.render_source import parquet_schema, render_items  # noqa: E402
-from othink_mr1.study.artefacts import finish_folder  # noqa: E402
+from othink_mr1.study.artefacts import write_manifest  # noqa: E402
 from othink_mr1.study.sources import RenderedSource  # noqa: E402
 
 SIZE = (480, 320)
@@ -92,7 +92,7 @@ def make_raw_set(folder: Path, rows: int, different: int, mode: str) -> int:
                 if chunk:
                     writer.write_table(pa.Table.from_pylist(chunk, schema=schema))
         size += path.stat().st_size
-    finish_folder(folder)
+    write_manifest(folder)
     return size
 
 

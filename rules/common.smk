@@ -23,4 +23,7 @@ wildcard_constraints:
 def named_examples(wildcards, input):
     """`name=file` for every set that a small backbone is pretrained on."""
     shares = study.config.backbones[study.backbones[wildcards.backbone]].pretraining
-    return " ".join(f"{name}={file}" for name, file in zip(shares, input.examples))
+    return " ".join(
+        f"{name}={Path(manifest).with_name('examples.parquet')}"
+        for name, manifest in zip(shares, input.examples)
+    )

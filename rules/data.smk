@@ -61,8 +61,7 @@ rule prepare_dataset:
             list(study.raw_manifests(wildcards.data_set).values())
         ),
     output:
-        examples="<results>/data/{data_set}/examples.parquet",
-        manifest="<results>/data/{data_set}/manifest.json",
+        "<results>/data/{data_set}/manifest.json",
     log:
         "<results>/logs/prepare_dataset/{data_set}.log",
     benchmark:
@@ -76,12 +75,12 @@ rule prepare_dataset:
         arguments=lambda wildcards: study.preparation_arguments(wildcards.data_set),
     shell:
         "python workflow_scripts/prepare_dataset.py {params.arguments} --raw {input} --threads {threads}"
-        " --output $(dirname {output.examples}) > {log} 2>&1"
+        " --output $(dirname {output}) > {log} 2>&1"
 
 
 rule fingerprint_dataset:
     input:
-        ancient("<results>/data/{data_set}/examples.parquet"),
+        ancient("<results>/data/{data_set}/manifest.json"),
     output:
         "<results>/data/fingerprints/{data_set}-{leaks_version}.parquet",
     log:
@@ -94,7 +93,7 @@ rule fingerprint_dataset:
     resources:
         **study.resources("data"),
     shell:
-        "python workflow_scripts/fingerprint_dataset.py --examples {input} --threads {threads} --output {output}"
+        "python workflow_scripts/fingerprint_dataset.py --examples $(dirname {input})/examples.parquet --threads {threads} --output {output}"
         " > {log} 2>&1"
 
 

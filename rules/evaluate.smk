@@ -13,8 +13,8 @@ for tasks, checkpoints in study.task_sets().items():
             ),
             examples=ancient(study.test_examples(tasks)),
         output:
-            answers=study.answers(tasks, "answers.jsonl"),
-            manifests=study.answers(tasks, "manifest.json"),
+            # Not the answers: Snakemake deletes declared outputs when an attempt fails.
+            study.answers(tasks),
         log:
             f"<results>/logs/generate_answers/{{checkpoint}}-{'-'.join(tasks)}.log",
         benchmark:
@@ -31,7 +31,7 @@ for tasks, checkpoints in study.task_sets().items():
                 wildcards.checkpoint, input.checkpoint
             ),
             tasks=lambda wildcards, input, output, tasks=tasks: study.generation_arguments(
-                tasks, input.examples, output.answers
+                tasks, input.examples, output
             ),
             execution=study.execution_json("generate"),
             precision=study.config.evaluation.precision,
@@ -42,7 +42,7 @@ for tasks, checkpoints in study.task_sets().items():
 
 rule score_answers:
     input:
-        ancient("<results>/answers/{checkpoint}/{tested_task}/answers.jsonl"),
+        ancient("<results>/answers/{checkpoint}/{tested_task}/manifest.json"),
     output:
         "<results>/scores/{checkpoint}/{tested_task}/{scorer_version}.csv",
     log:
@@ -61,5 +61,5 @@ rule score_answers:
         scorer=lambda wildcards: study.scorer(wildcards.tested_task),
         task=lambda wildcards: study.tested_tasks[wildcards.tested_task],
     shell:
-        "python workflow_scripts/score_answers.py --answers {input} --scores {output}"
+        "python workflow_scripts/score_answers.py --answers $(dirname {input})/answers.jsonl --scores {output}"
         " --scorer {params.task}={params.scorer} --workers {threads} > {log} 2>&1"

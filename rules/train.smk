@@ -77,7 +77,7 @@ rule train_sft:
         execution=study.execution_json("train"),
     shell:
         "python workflow_scripts/train_sft.py --run {params.run:q} --execution {params.execution:q}"
-        " --examples {input.examples} --backbone $(dirname {input.backbone})"
+        " --examples $(dirname {input.examples})/examples.parquet --backbone $(dirname {input.backbone})"
         " --output $(dirname {output}) > {log} 2>&1"
 
 
@@ -103,5 +103,5 @@ rule train_grpo:
         execution=study.execution_json("train"),
     shell:
         "python workflow_scripts/train_grpo.py --run {params.run:q} --execution {params.execution:q}"
-        " --examples {input.examples} --backbone $(dirname {input.backbone})"
+        " --examples $(dirname {input.examples})/examples.parquet --backbone $(dirname {input.backbone})"
         " --output $(dirname {output}) > {log} 2>&1"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from othink_mr1.errors import run_entry_point
 from othink_mr1.evaluation.generation_task import GenerationTask
+from othink_mr1.study.artefacts import put_manifest_back
 from othink_mr1.study.execution import GenerationExecution
 from othink_mr1.study.json_argument import parse_json
 
@@ -26,6 +27,9 @@ def main() -> None:
     arguments = parser.parse_args()
     execution = parse_json(GenerationExecution, arguments.execution, "--execution")
     tasks = [parse_json(GenerationTask, text, "--task") for text in arguments.task]
+
+    for task in tasks:
+        put_manifest_back(Path(task.output))
 
     # Imported late: torch and transformers take seconds, mistakes above should not.
     from othink_mr1.evaluation.generate import generate_answers

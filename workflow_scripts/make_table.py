@@ -8,7 +8,7 @@ from pathlib import Path
 from othink_mr1.errors import run_entry_point
 from othink_mr1.exhibits.frames import read_study
 from othink_mr1.exhibits.table1 import latex, markdown, table1
-from othink_mr1.study.artefacts import write_text
+from othink_mr1.study.manifests import write_sealed_text
 
 
 def main() -> None:
@@ -19,8 +19,8 @@ def main() -> None:
     parser.add_argument("--output-latex", type=Path, required=True)
     arguments = parser.parse_args()
     table = table1(read_study(arguments.same_task))
-    write_text(arguments.output_markdown, markdown(table))
-    write_text(arguments.output_latex, latex(table))
+    write_sealed_text(arguments.output_markdown, markdown(table))
+    write_sealed_text(arguments.output_latex, latex(table))
 
 
 if __name__ == "__main__":

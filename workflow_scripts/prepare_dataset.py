@@ -8,7 +8,8 @@ from pathlib import Path
 from othink_mr1.data.prepare import prepare_dataset
 from othink_mr1.data.row_to_example import RowLimits
 from othink_mr1.errors import run_entry_point
-from othink_mr1.study.artefacts import MANIFEST
+from othink_mr1.study.artefacts import put_manifest_back
+from othink_mr1.study.manifests import MANIFEST
 
 
 def main() -> None:
@@ -26,6 +27,8 @@ def main() -> None:
     parser.add_argument("--expect-rows", type=_count, help="another number of rows is an error")
     parser.add_argument("--threads", type=_count, default=1, help="the result does not depend on it")
     arguments = parser.parse_args()
+    # The raw set is read first, which takes minutes.
+    put_manifest_back(arguments.output)
     prepare_dataset(
         arguments.form,
         [path.parent if path.name == MANIFEST else path for path in arguments.raw],

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from othink_mr1.errors import UserError, run_entry_point
+from othink_mr1.study.artefacts import put_manifest_back
 from othink_mr1.study.execution import TrainingExecution
 from othink_mr1.study.json_argument import parse_json
 from othink_mr1.study.sources import SmallBackbone
@@ -27,6 +28,8 @@ def main() -> None:
     backbone = parse_json(SmallBackbone, arguments.backbone, "--backbone")
     execution = parse_json(TrainingExecution, arguments.execution, "--execution")
     files = dict(_named_file(text) for text in arguments.examples)
+
+    put_manifest_back(arguments.output)
 
     # Imported late: torch and transformers take seconds, mistakes above should not.
     from othink_mr1.training.pretraining import pretrain_backbone

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from othink_mr1.errors import run_entry_point
+from othink_mr1.study.artefacts import put_manifest_back
 from othink_mr1.study.execution import TrainingExecution
 from othink_mr1.study.json_argument import parse_json
 from othink_mr1.study.runs import RunDescription
@@ -21,6 +22,8 @@ def main() -> None:
     arguments = parser.parse_args()
     run = parse_json(RunDescription, arguments.run, "--run")
     execution = parse_json(TrainingExecution, arguments.execution, "--execution")
+
+    put_manifest_back(arguments.output)
 
     # Imported late: torch and transformers take seconds, mistakes above should not.
     from othink_mr1.training.runs import train_sft_run

@@ -11,7 +11,7 @@ from othink_mr1.exhibits.data_card import TEST, TRAIN, data_card
 from othink_mr1.exhibits.output import as_svg
 from othink_mr1.exhibits.plan_files import DataCardPlan, read_plan
 from othink_mr1.exhibits.set_facts import set_facts
-from othink_mr1.study.artefacts import write_text
+from othink_mr1.study.manifests import write_sealed_text
 
 
 def main() -> None:
@@ -35,8 +35,8 @@ def main() -> None:
     distribution = answer_distribution({name: found.golds for name, found in facts.items()})
     chart = as_svg(answer_chart(distribution, plan.task))
     card = data_card(plan, arguments.results, facts, arguments.chart.name)
-    write_text(arguments.chart, chart)
-    write_text(arguments.output, card)
+    write_sealed_text(arguments.chart, chart)
+    write_sealed_text(arguments.output, card)
 
 
 if __name__ == "__main__":

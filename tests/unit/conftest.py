@@ -6,22 +6,14 @@ And a hub to download from.
 from __future__ import annotations
 
 import copy
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image, ImageDraw
 
-from othink_mr1.study.execution import TrainingExecution
-from othink_mr1.study.methods import GRPO, SFT
-from othink_mr1.study.sources import SmallBackbone
-
-TEMPLATE = "{question} Output the thinking process in <think> </think> and answer in <answer> </answer> tags."
-QUESTIONS = ("How many items are there?", "angle A = 80.0, find angle B, in degrees, please")
-TARGETS = ("<think>Row by row: 2 1. Together 3.</think> <answer> 3 </answer>", "<answer> 145° </answer>")
+from tiny import QUESTIONS, TEMPLATE, build_backbone, picture
 
 
 @dataclass(frozen=True)
@@ -33,100 +25,12 @@ class Tiny:
     processor: Any  # Qwen2VLProcessor
 
 
-def tiny_settings(**changes: Any) -> SmallBackbone:
-    share = {"source": "anything", "prompt": TEMPLATE, "share": 1.0}
-    values = {
-        "kind": "pretrained",
-        "pretraining": {"scenes": share, "geometry": share},
-        "vocabulary_size": 400,
-        "hidden_size": 64,
-        "layers": 2,
-        "heads": 4,
-        "key_value_heads": 2,
-        "vision_hidden_size": 32,
-        "vision_layers": 1,
-        "vision_heads": 2,
-        "steps": 3,
-        "batch_size": 4,
-        "learning_rate": 1e-3,
-        "warmup_fraction": 0.0,
-        "weight_decay": 0.01,
-        "seed": 1,
-    }
-    return SmallBackbone.model_validate(values | changes)
-
-
-def picture(items: int, width: int = 56, height: int = 56) -> bytes:
-    """A PNG with some squares."""
-    image = Image.new("RGB", (width, height), "white")
-    for item in range(items):
-        ImageDraw.Draw(image).rectangle((2 + 9 * item, 8 * item, 9 + 9 * item, 8 + 8 * item), fill="navy")
-    stream = io.BytesIO()
-    image.save(stream, "PNG")
-    return stream.getvalue()
-
-
-def execution(**changes: Any) -> TrainingExecution:
-    values = {
-        "cpus": 1,
-        "memory_gb": 1.0,
-        "hours": 1.0,
-        "device": "cpu",
-        "gpus": 0,
-        "row_tokens": 4096,
-        "gradient_checkpointing": False,
-        "attention": "sdpa",
-    }
-    return TrainingExecution.model_validate(values | changes)
-
-
-TRAINING = {
-    "learning_rate": 1e-3,
-    "learning_rate_schedule": "linear",
-    "warmup_fraction": 0.0,
-    "weight_decay": 0.0,
-    "adam_beta1": 0.9,
-    "adam_beta2": 0.999,
-    "max_gradient_norm": 1.0,
-    "steps": 3,
-    "checkpoint_steps": [2],
-    "precision": "fp32",
-    "train_vision_tower": True,
-}
-
-
-def sft_settings(**changes: Any) -> SFT:
-    return SFT.model_validate(TRAINING | {"trainer": "sft", "batch_size": 4} | changes)
-
-
-def grpo_settings(**changes: Any) -> GRPO:
-    values = {
-        "trainer": "grpo",
-        "group_size": 4,
-        "prompts_per_step": 2,
-        "updates_per_rollout": 1,
-        "clip_range": 0.2,
-        "advantage_epsilon": 1e-4,
-        "format_weight": 1.0,
-        "temperature": 1.0,
-        "top_k": 0,
-        "max_completion_tokens": 12,
-        "kl_schedule": {"kind": "constant", "weight": 0.04},
-    }
-    return GRPO.model_validate(TRAINING | values | changes)
-
-
 @pytest.fixture(scope="session")
 def _built(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     from othink_mr1.modeling.backbone import save_checkpoint
-    from othink_mr1.modeling.processor import new_processor
-    from othink_mr1.modeling.small_backbone import new_small_backbone
-    from othink_mr1.modeling.tokenizer import train_tokenizer
 
-    tokenizer = train_tokenizer([TEMPLATE, *QUESTIONS, *TARGETS] * 3, 400)
-    model = new_small_backbone(tiny_settings(), tokenizer)
+    model, processor = build_backbone()
     folder = tmp_path_factory.mktemp("tiny") / "backbone"
-    processor = new_processor(tokenizer)
     save_checkpoint(model, processor, folder)
     return Tiny(folder, model, processor)
 

@@ -9,13 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from othink_mr1.study.artefacts import MANIFEST, finish_folder
+from othink_mr1.study.artefacts import write_manifest
+from othink_mr1.study.manifests import MANIFEST
 
 
 def finished(folder):
     """The raw folder with a manifest, as a download leaves it."""
     if not (folder / MANIFEST).exists():
-        finish_folder(folder)
+        write_manifest(folder)
     return folder
 
 

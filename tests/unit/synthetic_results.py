@@ -15,7 +15,7 @@ from othink_mr1.data.leaks import Leak, write_leaks
 from othink_mr1.scoring.answers import Answer
 from othink_mr1.scoring.scores import score_answers, write_scores
 from othink_mr1.scoring.workers import shared_workers
-from othink_mr1.study.artefacts import finish_folder, start_folder
+from othink_mr1.study.artefacts import filling
 
 BACKBONE = "small"
 TASKS = ("counting", "geometry")
@@ -163,13 +163,13 @@ class SyntheticResults:
             tags = f"<think>{think}</think> <answer> {given} </answer>"
             completion = tags if rng.random() < 0.97 else tags.removeprefix("<think>")
             rows.append(Answer(example.id, task, example.question, example.gold, completion))
-        answers.parent.mkdir(parents=True, exist_ok=True)
-        answers.write_text("".join(json.dumps(vars(row), ensure_ascii=False) + "\n" for row in rows))
+        with filling(answers.parent, {"run": name}) as artefact:
+            answers.write_text("".join(json.dumps(vars(row), ensure_ascii=False) + "\n" for row in rows))
+            artefact.finish()
         write_scores(scores, score_answers(rows, {task: task}, shared_workers()))
 
     def _run(self, folder: Path, method: str, steps: int, seed: int) -> None:
         rng = random.Random(f"{folder.name}")
-        start_folder(folder)
         columns = ["step", "loss", "accuracy_reward", "format_reward", "reward", "kl", "kl_weight"]
         columns = columns[:2] if method == "sft" else columns
         lines = [",".join(columns)]
@@ -179,8 +179,10 @@ class SyntheticResults:
             format_reward = min(1, 0.55 + 0.44 * min(1, 4 * done) + rng.gauss(0, 0.04))
             row = [step, rng.random(), accuracy, format_reward, accuracy + format_reward, 0.02 * done, 0.01]
             lines.append(",".join(f"{value:.5g}" for value in row[: len(columns)]))
-        (folder / "metrics.csv").write_text("\n".join(lines) + "\n")
-        finish_folder(folder, device="CPU", wall_seconds=12.5, gpu_hours=0.0, execution={"row_tokens": 8})
+        facts = {"device": "CPU", "wall_seconds": 12.5, "gpu_hours": 0.0, "execution": {"row_tokens": 8}}
+        with filling(folder, {"run": folder.name}) as artefact:
+            (folder / "metrics.csv").write_text("\n".join(lines) + "\n")
+            artefact.finish(**facts)
 
     def _examples(self, task: str) -> list[Example]:
         rng = random.Random(task)
@@ -198,7 +200,9 @@ class SyntheticResults:
                     f"if angle AOB = {2 * angle}.0, then the size of angle ACB is ( )"
                 )
                 rows.append(Example(f"g{number}", _circle(rng), question, f"{angle}°", None))
-        write_examples(rows, self.root / "data" / task / "examples.parquet")
+        with filling(self.root / "data" / task, {"form": task}) as artefact:
+            write_examples(rows, artefact.folder / "examples.parquet")
+            artefact.finish()
         return rows
 
 

@@ -1,4 +1,4 @@
-"""Artefact folders: complete or absent, and nothing of the user's is ever emptied."""
+"""Artefact folders: complete or absent, made once, and nothing of the user's is ever emptied."""
 
 from __future__ import annotations
 
@@ -7,123 +7,204 @@ from pathlib import Path
 import pytest
 
 from othink_mr1.errors import UserError
-from othink_mr1.study import artefacts
-from othink_mr1.study.artefacts import (
-    finish_folder,
-    read_manifest,
-    start_folder,
-    verify_folder,
-    write_text,
-    written_aside,
-)
+from othink_mr1.study.artefacts import filling, put_manifest_back
+from othink_mr1.study.atomic_files import write_text
+from othink_mr1.study.manifests import read_manifest
+from othink_mr1.study.writer_lock import WriterLock
+
+IDENTITY = {"run": "a", "settings": {"steps": 3, "rate": 0.5}}
 
 
-def test_a_finished_folder_has_a_manifest_of_its_files(tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    start_folder(folder)
-    write_text(folder / "part" / "metrics.csv", "step\n1\n")
-    finish_folder(folder, device="cpu")
-    manifest = read_manifest(folder)
-    assert manifest["device"] == "cpu"
+def fill(folder: Path, keep: bool = False, text: str = "step\n1\n") -> list[str]:
+    """Fill a folder as a job does; returns the visible files that an earlier attempt left there."""
+    with filling(folder, IDENTITY, keep) as artefact:
+        left = visible(folder)
+        if not artefact.complete:
+            write_text(folder / "part" / "metrics.csv", text)
+            artefact.finish(device="cpu")
+    return left
+
+
+def visible(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A complete folder."""
+    fill(tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_a_finished_folder_has_a_manifest_of_its_files_identity_and_facts(run: Path) -> None:
+    manifest = read_manifest(run)
     assert manifest["files"]["part/metrics.csv"]["bytes"] == 7
+    assert {name: manifest[name] for name in IDENTITY} == IDENTITY
+    assert manifest["device"] == "cpu"
+    assert manifest["packages"]
+    assert (run / ".manifest.json").read_bytes() == (run / "manifest.json").read_bytes()
 
 
-def test_what_an_interrupted_attempt_left_is_emptied(tmp_path: Path) -> None:
+def test_files_of_other_tools_are_not_listed(tmp_path: Path) -> None:
+    with filling(tmp_path / "run", IDENTITY) as artefact:
+        write_text(artefact.folder / ".nfs0001", "x")
+        write_text(artefact.folder / ".cache" / "metrics.csv", "x")
+        artefact.finish()
+    assert read_manifest(tmp_path / "run")["files"] == {}
+
+
+def test_digests_that_are_given_are_believed(tmp_path: Path) -> None:
+    with filling(tmp_path / "run", IDENTITY) as artefact:
+        for name in ("a", "b"):
+            write_text(artefact.folder / name, "x")
+        artefact.finish({"a": "0" * 64})
+    files = read_manifest(tmp_path / "run")["files"]
+    assert files["a"] == {"bytes": 1, "sha256": "0" * 64}
+    assert files["b"]["sha256"] != "0" * 64
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_what_an_interrupted_attempt_left(tmp_path: Path, keep: bool) -> None:
     folder = tmp_path / "run"
-    start_folder(folder)
-    (folder / "half.csv").write_text("1")
-    start_folder(folder)
-    assert list(folder.iterdir()) == []
+    # A block that ends without finish() is one that was interrupted.
+    with filling(folder, IDENTITY, keep):
+        write_text(folder / "half.csv", "1")
+    assert not (folder / "manifest.json").exists()
+    assert fill(folder, keep) == (["half.csv"] if keep else [])
+    assert ("half.csv" in read_manifest(folder)["files"]) == keep
 
 
-def test_a_complete_folder_is_not_made_again(tmp_path: Path) -> None:
-    start_folder(tmp_path / "run")
-    finish_folder(tmp_path / "run")
-    with pytest.raises(UserError, match="complete already"):
-        start_folder(tmp_path / "run")
+def test_a_complete_folder_is_accepted_and_said(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (run / "manifest.json").stat().st_mtime_ns
+    assert fill(run, text="other") == ["manifest.json", "part"]
+    assert capsys.readouterr().err == f"{run}: is complete already\n"
+    assert (run / "manifest.json").stat().st_mtime_ns == before
+    assert (run / "part" / "metrics.csv").read_text() == "step\n1\n"
 
 
-def test_a_folder_whose_manifest_was_deleted_is_made_again(tmp_path: Path) -> None:
-    start_folder(tmp_path / "run")
-    write_text(tmp_path / "run" / "metrics.csv", "1")
-    finish_folder(tmp_path / "run")
-    (tmp_path / "run" / "manifest.json").unlink()
-    start_folder(tmp_path / "run")
-    assert list((tmp_path / "run").iterdir()) == []
+@pytest.mark.parametrize("other", [{"run": "b"}, {"settings": {"steps": 4, "rate": 0.5}}, {"more": 1}])
+def test_a_complete_folder_of_another_identity_is_refused(run: Path, other: dict[str, object]) -> None:
+    with (
+        pytest.raises(UserError) as caught,
+        filling(run, {**IDENTITY, **other}),
+    ):
+        pytest.fail("it was given")
+    (name,) = other
+    assert str(caught.value) == (
+        f"{run}: is complete already, as another ({name} differs); choose another folder"
+    )
 
 
-def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_folder_that_lost_its_manifest_alone_is_completed(
+    run: Path, keep: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Snakemake deletes what a rule declares when an attempt fails; training took weeks."""
+    before = (run / "manifest.json").read_bytes()
+    (run / "manifest.json").unlink()
+    fill(run, keep, text="other")
+    assert (run / "manifest.json").read_bytes() == before
+    assert (run / "part" / "metrics.csv").read_text() == "step\n1\n"
+    assert capsys.readouterr().err.endswith(f"{run}: is complete already\n")
+
+
+def test_a_damaged_manifest_is_mended_from_its_copy(run: Path) -> None:
+    sound = (run / "manifest.json").read_text()
+    (run / "manifest.json").write_text(sound.replace("cpu", "cpv"))
+    fill(run, text="again")
+    assert (run / "part" / "metrics.csv").read_text() == "step\n1\n"
+    assert (run / "manifest.json").read_text() == sound
+
+
+@pytest.mark.parametrize("manifest", ["there", "deleted"])
+@pytest.mark.parametrize("fault", ["file deleted", "file flipped", "both manifests flipped"])
+def test_a_damaged_folder_is_made_again(
+    run: Path, fault: str, manifest: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if manifest == "deleted":
+        (run / "manifest.json").unlink()
+    metrics = run / "part" / "metrics.csv"
+    if fault == "file deleted":
+        metrics.unlink()
+    elif fault == "file flipped":
+        metrics.write_text("step\n2\n")
+    else:
+        for damaged in run.glob("*manifest.json"):
+            damaged.write_text(damaged.read_text().replace("cpu", "cpv"))
+    assert fill(run, text="again") == []
+    assert metrics.read_text() == "again"
+    assert read_manifest(run)["device"] == "cpu"
+    assert "is made again, since it is not what it was: " in capsys.readouterr().err
+
+
+def test_a_stray_file_is_to_be_moved_and_nothing_is_made_again(run: Path) -> None:
+    write_text(run / "stray", "x")
+    with pytest.raises(UserError, match=r"stray: is not listed in .*; move it out of this folder"):
+        fill(run, text="again")
+    (run / "stray").unlink()
+    fill(run, text="again")
+    assert (run / "part" / "metrics.csv").read_text() == "step\n1\n"
+
+
+def test_a_manifest_that_was_deleted_because_it_was_damaged_comes_back(run: Path) -> None:
+    manifest = run / "manifest.json"
+    before = manifest.read_bytes()
+    manifest.write_bytes(before.replace(b"cpu", b"cpv"))
+    with pytest.raises(UserError, match=r"manifest\.json: its content is not .*; delete it and run "):
+        read_manifest(run)
+    manifest.unlink()
+    fill(run, text="other")
+    assert manifest.read_bytes() == before
+
+
+def test_a_manifest_is_put_back_from_its_copy_before_anything_else(run: Path) -> None:
+    before = (run / "manifest.json").read_bytes()
+    (run / "manifest.json").unlink()
+    put_manifest_back(run)
+    assert (run / "manifest.json").read_bytes() == before
+    (run / "manifest.json").write_bytes(b"other")
+    put_manifest_back(run)
+    assert (run / "manifest.json").read_bytes() == b"other"
+    put_manifest_back(run.parent / "none")
+    assert not (run.parent / "none").exists()
+
+
+def test_a_deleted_folder_is_made_again(run: Path) -> None:
+    for path in (run / "part" / "metrics.csv", run / "manifest.json", run / ".manifest.json"):
+        path.unlink()
+    (run / "part").rmdir()
+    run.rmdir()
+    fill(run, text="again")
+    assert (run / "part" / "metrics.csv").read_text() == "again"
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path, keep: bool) -> None:
     thesis = tmp_path / "home" / "thesis.txt"
     thesis.parent.mkdir()
     thesis.write_text("words")
     with pytest.raises(UserError, match="choose another folder"):
-        start_folder(tmp_path / "home")
+        fill(tmp_path / "home", keep)
     assert thesis.read_text() == "words"
+    assert visible(tmp_path / "home") == ["thesis.txt"]
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "x.csv"
-    write_text(path, "old")
-
-    def fail() -> None:
-        with written_aside(path) as aside:
-            aside.write_text("new")
-            raise RuntimeError("disk")
-
-    with pytest.raises(RuntimeError):
-        fail()
-    assert path.read_text() == "old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["x.csv"]
+def test_an_empty_folder_may_be_filled(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    fill(tmp_path / "run")
+    assert visible(tmp_path / "run") == ["manifest.json", "part"]
 
 
-@pytest.fixture
-def finished(tmp_path: Path) -> Path:
-    write_text(tmp_path / "set" / "data" / "train.parquet", "rows")
-    write_text(tmp_path / "set" / "data" / "manifest.json", "{}")
-    finish_folder(tmp_path / "set")
-    return tmp_path / "set"
+def test_one_that_was_taken_over_writes_no_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def overtaken(lock: WriterLock) -> None:
+        raise UserError("another one took over")
+
+    monkeypatch.setattr(WriterLock, "check", overtaken)
+    with pytest.raises(UserError, match="took over"):
+        fill(tmp_path / "run")
+    assert not (tmp_path / "run" / "manifest.json").exists()
+    assert not (tmp_path / "run" / ".manifest.json").exists()
 
 
-def test_a_manifest_below_the_folders_own_is_a_file_like_others(finished: Path) -> None:
-    assert set(verify_folder(finished)["files"]) == {"data/manifest.json", "data/train.parquet"}
-    (finished / "data" / "manifest.json").write_text("[]")
-    with pytest.raises(UserError, match=r"data/manifest\.json: its sha256 is not the manifest's"):
-        verify_folder(finished)
-
-
-@pytest.mark.parametrize("name", ["train-stray.parquet", "data/more/stray.txt", "data/link"])
-def test_a_file_that_the_manifest_does_not_list_is_refused(finished: Path, name: str) -> None:
-    stray = finished / name
-    stray.parent.mkdir(exist_ok=True)
-    if name.endswith("link"):
-        stray.symlink_to(finished / "data")
-    else:
-        stray.write_text("rows")
-    with pytest.raises(UserError) as caught:
-        verify_folder(finished)
-    assert str(caught.value) == (
-        f"{stray}: is not listed in {finished}/manifest.json, so it did not come with the others; "
-        "move it out of this folder"
-    )
-
-
-def test_hidden_files_and_empty_folders_of_other_tools_do_no_harm(finished: Path) -> None:
-    for name in (".nfs0001", "data/.DS_Store", ".cache/train.parquet"):
-        write_text(finished / name, "x")
-    (finished / "empty").mkdir()
-    verify_folder(finished)
-
-
-def test_a_manifest_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "manifest.json").mkdir()
-    with pytest.raises(UserError, match=r"manifest\.json: cannot be read \(Is a directory\); check its perm"):
-        read_manifest(tmp_path)
-
-
-def test_a_disk_that_fails_to_read_is_one_line(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(path: Path) -> str:
-        raise OSError(5, "Input/output error", str(path))
-
-    monkeypatch.setattr(artefacts, "sha256_of", broken)
-    with pytest.raises(UserError, match=r"data/.*: cannot be read \(Input/output error\); check its"):
-        verify_folder(finished)
+def test_a_complete_folder_leaves_no_lock(run: Path) -> None:
+    assert sorted(path.name for path in run.parent.iterdir()) == [".run.artefact", "run"]

@@ -21,6 +21,7 @@ from othink_mr1.exhibits.plan_files import RunsPlan, StudyPlan, read_plan
 from othink_mr1.exhibits.reward_curves import collect_reward_curves, smoothed, smoothing_window
 from othink_mr1.exhibits.runs_table import collect_runs
 from othink_mr1.exhibits.statistics import wilson_interval
+from othink_mr1.study.manifests import write_sealed_text
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +130,7 @@ def test_each_outcome_is_counted(results, tmp_path):
     for seed, entry in enumerate(entries):
         outcomes = [outcome for outcome, counts in times.items() for _ in range(counts[seed])]
         rows = [f"{n},counting,1,0,{int(o == 'correct')},{o},\n" for n, o in enumerate(outcomes)]
-        (tmp_path / f"{seed}.csv").write_text(SCORES + "".join(rows))
+        write_sealed_text(tmp_path / f"{seed}.csv", SCORES + "".join(rows))
         entry["scores"] = str(tmp_path / f"{seed}.csv")
     frame = collect_study(StudyPlan(exhibit="x", evaluations=entries), results)
     columns = ["items", "exact_correct", "outcome_wrong", "outcome_no_answer_tag"]
@@ -148,7 +149,8 @@ def test_other_items_are_refused(results, tmp_path):
     plan = json.loads((results / "plans/same_task.json").read_text())
     entry = plan["evaluations"][2]
     shorter = tmp_path / "shorter.csv"
-    shorter.write_text("\n".join((results / entry["scores"]).read_text().splitlines()[:-1]) + "\n")
+    lines = (results / entry["scores"]).read_text().splitlines()[:-1]
+    write_sealed_text(shorter, "\n".join(lines) + "\n")
     entry["scores"] = str(shorter)
     with pytest.raises(UserError, match=r"shorter\.csv: scores other items of counting"):
         collect_study(StudyPlan.model_validate(plan), results)
@@ -175,7 +177,7 @@ def test_damaged_scores_are_refused(results, tmp_path, content, said):
     plan = json.loads((results / "plans/same_task.json").read_text())
     path = tmp_path / "scores.csv"
     if content is not None:
-        path.write_text(content)
+        write_sealed_text(path, content)
     plan["evaluations"] = [plan["evaluations"][0] | {"scores": str(path)}]
     with pytest.raises(UserError, match=said):
         collect_study(StudyPlan.model_validate(plan), results)

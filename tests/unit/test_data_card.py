@@ -15,7 +15,7 @@ from othink_mr1.data.leaks import write_leaks
 from othink_mr1.exhibits.answer_forms import answer_chart, answer_distribution, are_small_numbers, form_of
 from othink_mr1.exhibits.markdown_text import markdown_text
 from othink_mr1.exhibits.output import as_svg
-from othink_mr1.study.artefacts import finish_folder, start_folder
+from othink_mr1.study.artefacts import filling
 
 HOSTILE = (
     "<script>alert(1)</script> [x](https://evil.example/a_b) ![i](u) | `c` **b**\n"
@@ -37,16 +37,16 @@ URL = {
 
 
 def raw(root, name, source, size=1_500_000, **facts):
-    start_folder(root / name)
-    (root / name / "file").write_bytes(bytes(size))
-    finish_folder(root / name, source=source, **facts)
+    with filling(root / name, {"source": source}) as artefact:
+        (root / name / "file").write_bytes(bytes(size))
+        artefact.finish(**facts)
     return name
 
 
 def prepared(root, name, examples, **facts):
-    start_folder(root / name)
-    write_examples(examples, root / name / "examples.parquet")
-    finish_folder(root / name, rows=len(examples), **facts)
+    with filling(root / name, {}) as artefact:
+        write_examples(examples, root / name / "examples.parquet")
+        artefact.finish(rows=len(examples), **facts)
     return name
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from othink_mr1.errors import UserError
 from othink_mr1.study import data_plan, plan
-from othink_mr1.study.artefacts import finish_folder, start_folder
+from othink_mr1.study.artefacts import filling
 from othink_mr1.study.data_plan import downloads, hub_downloads, leak_pairs, leaks_plan
 from othink_mr1.study.downloaded import check_downloads
 from othink_mr1.study.load_config import load_study
@@ -90,8 +90,8 @@ OLD, NEW = "a" * 40, "b" * 40
 
 def downloaded(results: Path, source: str, revision: str) -> None:
     folder = next(results / name for name in hub_downloads(PAPER) if name.startswith(f"raw/{source}-"))
-    start_folder(folder)
-    finish_folder(folder, revision=revision)
+    with filling(folder, {}) as artefact:
+        artefact.finish(revision=revision)
 
 
 def locked(path: Path, commit: str) -> Path:

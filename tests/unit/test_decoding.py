@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import QUESTIONS, Tiny, picture
+from conftest import Tiny
 from plain_path import plain_inputs, stock_model
 
 from othink_mr1.data.examples import Example
-from othink_mr1.data.progress import Progress
 from othink_mr1.evaluation.generate import answer
 from othink_mr1.evaluation.generation_task import GenerationTask
 from othink_mr1.modeling import decoding
@@ -18,6 +17,7 @@ from othink_mr1.modeling.processor import stop_tokens
 from othink_mr1.modeling.prompts import PromptMaker
 from othink_mr1.modeling.shared_prompt_cache import SharedPromptCache
 from othink_mr1.modeling.skinny_product import SkinnyProduct
+from tiny import QUESTIONS, picture
 
 SIZES = ((56, 56), (112, 84), (84, 56), (56, 112))
 
@@ -89,7 +89,8 @@ def test_evaluation_equals_generate(lively) -> None:
     task = GenerationTask(
         name="counting", examples="", prompt="{question} Answer.", max_new_tokens=50, output=""
     )
-    mine = answer(tiny.model, tiny.processor, examples, task, 4, "fp32", Progress("test", 9))
+    mine = [""] * len(examples)
+    answer(tiny.model, tiny.processor, examples, task, 4, "fp32", mine.__setitem__)
     maker = PromptMaker(tiny.model, tiny.processor)
     prompts = [maker.make([example.image], [f"{example.question} Answer."])[0] for example in examples]
     texts = tiny.processor.tokenizer.batch_decode(

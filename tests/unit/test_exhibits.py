@@ -31,6 +31,9 @@ from othink_mr1.exhibits.plan_files import RunsPlan, StudiesPlan, StudyPlan, rea
 from othink_mr1.exhibits.reward_curves import collect_reward_curves
 from othink_mr1.exhibits.table1 import latex, markdown, table1
 from othink_mr1.exhibits.theme import METHODS
+from othink_mr1.study.artefacts import write_manifest
+from othink_mr1.study.manifests import manifest_beside, write_sealed_text
+from othink_mr1.study.verification import verify_sealed
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "workflow_scripts"
 FIGURES = {1: figure1, 2: figure2, 3: figure3, 4: figure4, 5: figure5, 6: figure6, 7: figure7, 8: figure8}
@@ -97,7 +100,7 @@ def test_an_empty_study_is_drawn_and_says_so(number, results, tmp_path):
     data = {}
     for name in (*STUDIES, "reward_curves"):
         data[name] = tmp_path / f"{name}.csv"
-        data[name].write_text((results / f"{name}.csv").read_text().splitlines()[0] + "\n")
+        write_sealed_text(data[name], (results / f"{name}.csv").read_text().splitlines()[0] + "\n")
     figure = FIGURES[number].draw(FigureInputs(data=data, plan=None, results=tmp_path))
     write_figure(figure, tmp_path / "figure")
     assert "this study" in shown_text(figure)
@@ -187,6 +190,7 @@ def test_completions_cannot_leave_the_page(results, tmp_path):
     for path in {root / entry.answers for entry in entries}:
         lines = [json.loads(line) | {"completion": hostile} for line in path.read_text().splitlines()]
         path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        write_manifest(path.parent)
     figure = figure3.draw(inputs(root, 3))
     assert len(figure.data) == 4
     write_figure(figure, tmp_path / "figure")
@@ -396,7 +400,10 @@ def test_the_commands(results, tmp_path):
     made = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     figure = {f"figures/figure6.{kind}" for kind in ("svg", "png", "html", "csv")}
     tables = {"same_task.csv", "runs.csv", "reward_curves.csv", "table.md", "table.tex", "claims.csv"}
-    assert made == tables | figure
+    exhibits = tables | figure
+    assert made == exhibits | {manifest_beside(Path(name)).as_posix() for name in exhibits}
+    for name in exhibits:
+        verify_sealed(out / name)
     assert (out / "same_task.csv").read_bytes() == studies["same_task"].read_bytes()
 
 
@@ -409,7 +416,7 @@ def test_the_commands(results, tmp_path):
         (("--figure", 6, "--data", "kl_weight_sweep=missing.csv"), "missing.csv: there is no such file"),
         (
             ("--figure", 6, "--data", f"kl_weight_sweep={__file__}"),
-            "remove it and let snakemake collect it again",
+            "has no .test_exhibits.py.manifest.json beside it, so it may be damaged; if the workflow ",
         ),
     ],
 )

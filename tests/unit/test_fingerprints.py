@@ -20,6 +20,7 @@ from othink_mr1.data.fingerprints import (
 from othink_mr1.data.leaks import NEAR_BITS
 from othink_mr1.data.rendering.render_source import render_items
 from othink_mr1.errors import UserError
+from othink_mr1.study.manifests import seal
 from othink_mr1.study.sources import RenderedSource
 
 
@@ -122,9 +123,11 @@ def test_files_that_hold_no_fingerprints_are_refused(tmp_path):
     with pytest.raises(UserError, match="there is no such file"):
         read_fingerprints(path)
     path.write_bytes(b"PAR1 no")
+    seal(path)
     with pytest.raises(UserError, match=r"f\.parquet: is no readable parquet file"):
         read_fingerprints(path)
     pq.write_table(pa.table({"id": ["a"]}), path)
+    seal(path)
     with pytest.raises(UserError, match=r"holds no fingerprints, its columns are \['id'\]"):
         read_fingerprints(path)
     row = {"id": "a", "pixels": b"x" * 32, "picture_hash": b"y" * 32, "question": "q"}
@@ -132,5 +135,6 @@ def test_files_that_hold_no_fingerprints_are_refused(tmp_path):
     damaged = bytearray(path.read_bytes())
     damaged[10:60] = bytes(50)
     path.write_bytes(damaged)
+    seal(path)
     with pytest.raises(UserError, match=r"f\.parquet: "):
         read_fingerprints(path)

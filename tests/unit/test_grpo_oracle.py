@@ -6,7 +6,7 @@ import io
 
 import pytest
 import torch
-from conftest import Tiny, grpo_settings, picture
+from conftest import Tiny
 from PIL import Image
 
 from othink_mr1.modeling.processor import stop_tokens
@@ -14,6 +14,7 @@ from othink_mr1.modeling.prompts import Prompt, PromptMaker
 from othink_mr1.training.advantages import group_advantages
 from othink_mr1.training.grpo import grpo_backward, packed_rollout
 from othink_mr1.training.log_probabilities import completion_log_probabilities
+from tiny import grpo_settings, picture
 
 trl = pytest.importorskip("trl")
 

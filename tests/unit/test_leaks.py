@@ -25,6 +25,7 @@ from othink_mr1.data.leaks import (
 )
 from othink_mr1.data.rendering.render_source import png_bytes, render_items
 from othink_mr1.errors import UserError, run_entry_point
+from othink_mr1.study.manifests import write_sealed_text
 from othink_mr1.study.sources import RenderedSource
 
 
@@ -156,7 +157,7 @@ HEADER = ",".join(COLUMNS)
 def test_damaged_reports_are_refused(tmp_path, content, said):
     path = tmp_path / "l.csv"
     if content is not None:
-        path.write_text(content)
+        write_sealed_text(path, content)
     with pytest.raises(UserError, match=rf"l\.csv: .*{said}"):
         read_leaks(path)
 

@@ -6,14 +6,15 @@ import json
 
 import pytest
 import torch
-from conftest import QUESTIONS, TEMPLATE, Tiny
+from conftest import Tiny
 from plain_path import plain_inputs
 from transformers import AutoTokenizer
 
 from othink_mr1.errors import UserError
 from othink_mr1.modeling.backbone import load_backbone, save_checkpoint
 from othink_mr1.modeling.prompts import fill_template, target_text
-from othink_mr1.study.artefacts import finish_folder, start_folder
+from othink_mr1.study.artefacts import write_manifest
+from tiny import QUESTIONS, TEMPLATE
 
 
 def test_checkpoint_loads_as_it_was_saved(tiny: Tiny, tmp_path) -> None:
@@ -53,9 +54,8 @@ def test_missing_weights_are_an_error(tiny: Tiny, tmp_path) -> None:
 
 def test_a_backbone_with_a_flipped_byte_is_refused(tiny: Tiny, tmp_path) -> None:
     folder = tmp_path / "backbone"
-    start_folder(folder)
     save_checkpoint(tiny.model, tiny.processor, folder)
-    finish_folder(folder)
+    write_manifest(folder)
     load_backbone(folder, "sdpa", "cpu")
     weights = folder / "model.safetensors"
     content = bytearray(weights.read_bytes())

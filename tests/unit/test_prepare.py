@@ -20,7 +20,9 @@ from othink_mr1.data.prepare import prepare_dataset
 from othink_mr1.data.rendering.render_source import render_source
 from othink_mr1.data.row_to_example import RowLimits
 from othink_mr1.errors import UserError
-from othink_mr1.study.artefacts import read_manifest, sha256_of
+from othink_mr1.study import artefacts
+from othink_mr1.study.atomic_files import sha256_of
+from othink_mr1.study.manifests import read_manifest
 from othink_mr1.study.sources import RenderedSource
 
 SCRIPTS = Path(__file__).parents[2] / "workflow_scripts"
@@ -171,13 +173,13 @@ def test_a_full_disk_is_one_line(tmp_path, too_large, threads):
     assert read_manifest(tmp_path / "out")["raw_rows"] == len(rows)
 
 
-@pytest.mark.parametrize("step", ["start_folder", "finish_folder"])
-def test_a_disk_that_is_full_before_or_after_the_rows_is_one_line(tmp_path, monkeypatch, step):
+@pytest.mark.parametrize(("module", "step"), [(prepare, "filling"), (artefacts, "write_manifest")])
+def test_a_disk_that_is_full_before_or_after_the_rows_is_one_line(tmp_path, monkeypatch, module, step):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
     raw = finished(write_parquet(tmp_path / "raw", [training_row()]))
-    monkeypatch.setattr(prepare, step, full)
+    monkeypatch.setattr(module, step, full)
     with pytest.raises(UserError, match=r"out: cannot be written \(.*No space left on device\); make room"):
         prepared(raw, tmp_path / "out")
 
@@ -196,6 +198,42 @@ def test_a_disk_that_cannot_be_read_is_not_taken_for_a_full_one(tmp_path, monkey
         f"{raw}: cannot be read ([Errno 5] Input/output error); check that disk and try again"
     )
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_complete_set_is_left_as_it_is(tmp_path, capsys, monkeypatch):
+    raw = finished(write_parquet(tmp_path / "raw", [training_row(0), training_row(1)]))
+    out = tmp_path / "out"
+    assert prepare_dataset("parquet", [raw], out, LIMITS, 0.0) == 2
+    before = (out / "manifest.json").read_bytes()
+    capsys.readouterr()
+    monkeypatch.setattr(prepare, "write_examples", None)  # it would be called
+    # The threshold lets a set be made, and changes no row.
+    assert prepare_dataset("parquet", [raw], out, LIMITS, 0.5) == 2
+    assert capsys.readouterr().err == f"{out}: is complete already\n"
+    with pytest.raises(UserError) as caught:
+        prepare_dataset("parquet", [raw], out, RowLimits(100352, 2048), 0.0)
+    assert str(caught.value) == (
+        f"{out}: is complete already, as another (max_pixels differs); choose another folder"
+    )
+    assert (out / "manifest.json").read_bytes() == before
+
+
+def test_a_set_that_lost_its_manifest_is_completed_and_a_damaged_one_made_again(
+    tmp_path, capsys, monkeypatch
+):
+    raw = finished(write_parquet(tmp_path / "raw", [training_row(0), training_row(1)]))
+    out = tmp_path / "out"
+    examples = prepared(raw, out)
+    (out / "manifest.json").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare, "write_examples", None)
+        assert prepared(raw, out) == examples
+    assert capsys.readouterr().err.endswith(f"{out}: is complete already\n")
+    # As the message of a damaged file says: it and the manifest are deleted.
+    for name in ("manifest.json", "examples.parquet"):
+        (out / name).unlink()
+    assert prepared(raw, out) == examples
+    assert "is made again, since it is not what it was: " in capsys.readouterr().err
 
 
 def test_a_stray_file_in_a_raw_folder_is_not_prepared(tmp_path):

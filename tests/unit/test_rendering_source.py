@@ -8,7 +8,7 @@ import pytest
 
 from othink_mr1.data.rendering.render_source import render_source
 from othink_mr1.errors import UserError
-from othink_mr1.study.artefacts import read_manifest
+from othink_mr1.study.manifests import read_manifest
 from othink_mr1.study.sources import RenderedSource
 
 
@@ -75,6 +75,18 @@ def test_the_same_settings_give_the_same_bytes(tmp_path, renderer, split):
         render_source(source(renderer, split, items=3), tmp_path / folder)
     one, two = (read_manifest(tmp_path / folder)["files"] for folder in ("one", "two"))
     assert one == two
+
+
+def test_a_complete_source_is_left_as_it_is(tmp_path, capsys):
+    one = source("geometry", "test", items=3)
+    render_source(one, tmp_path / "raw")
+    before = (tmp_path / "raw/images.zip").stat().st_ino
+    capsys.readouterr()
+    render_source(one, tmp_path / "raw")
+    assert (tmp_path / "raw/images.zip").stat().st_ino == before
+    assert capsys.readouterr().err == f"{tmp_path}/raw: is complete already\n"
+    with pytest.raises(UserError, match=r"as another \(source differs\); choose another folder"):
+        render_source(source("geometry", "test", items=4), tmp_path / "raw")
 
 
 def test_a_failed_rendering_is_not_complete(tmp_path):

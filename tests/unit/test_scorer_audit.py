@@ -12,6 +12,7 @@ from othink_mr1.exhibits.scorer_audit import COLUMNS, LONGEST, cell_text
 from othink_mr1.scoring.answers import Answer
 from othink_mr1.scoring.scores import score_answers, write_scores
 from othink_mr1.scoring.workers import shared_workers
+from othink_mr1.study.manifests import seal, write_sealed_text
 
 # task -> (id, gold, completion)
 ANSWERS = {
@@ -124,6 +125,7 @@ def test_other_tasks_in_the_files_are_not_looked_at(tmp_path):
         stream.write(json.dumps(other) + "\n")
     with open(tmp_path / row["scores"], "a") as stream:
         stream.write("words,geometry,0,1,0,wrong,\n")
+    seal(tmp_path / row["scores"])
     assert audit(tmp_path, row) == alone
 
 
@@ -193,7 +195,7 @@ def test_missing_and_unfitting_files_are_one_line(tmp_path, file, change, said):
     if change is None:
         path.unlink()
     else:
-        path.write_text(change(path.read_text()))
+        write_sealed_text(path, change(path.read_text()))
     message = audit(tmp_path, row)
     assert said in message
     assert message.startswith("error: ")

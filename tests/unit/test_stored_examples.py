@@ -7,7 +7,7 @@ import pytest
 from othink_mr1.data.examples import Example, read_examples, write_examples
 from othink_mr1.data.stored_examples import StoredExamples
 from othink_mr1.errors import UserError
-from othink_mr1.study.artefacts import finish_folder
+from othink_mr1.study.artefacts import write_manifest
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_damaged_files_are_one_line(path, read):
 
 
 def test_a_flipped_byte_is_seen_by_the_manifest(path):
-    finish_folder(path.parent)
+    write_manifest(path.parent)
     assert len(read_all(path)) == 150
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1

@@ -8,17 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import (
-    QUESTIONS,
-    TARGETS,
-    TEMPLATE,
-    Tiny,
-    execution,
-    grpo_settings,
-    picture,
-    sft_settings,
-    tiny_settings,
-)
+from conftest import Tiny
 from safetensors.torch import load_file
 
 from othink_mr1.data.examples import Example, write_examples
@@ -27,12 +17,13 @@ from othink_mr1.evaluation.generate import generate_answers
 from othink_mr1.evaluation.generation_task import GenerationTask
 from othink_mr1.modeling.prompts import PromptMaker, fill_template
 from othink_mr1.modeling.tokenizer import END_OF_MESSAGE
-from othink_mr1.study.artefacts import read_manifest
 from othink_mr1.study.execution import GenerationExecution
+from othink_mr1.study.manifests import read_manifest
 from othink_mr1.study.runs import RunDescription
 from othink_mr1.training.pretraining import mixture_order, pretrain_backbone
 from othink_mr1.training.runs import train_grpo_run, train_sft_run
 from othink_mr1.training.supervised import make_lessons, supervised_backward
+from tiny import QUESTIONS, TARGETS, TEMPLATE, execution, grpo_settings, picture, sft_settings, tiny_settings
 
 EXAMPLES = [
     Example("0", picture(3), QUESTIONS[0], "3", "Row by row: 2 1. Together 3."),

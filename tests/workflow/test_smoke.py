@@ -78,6 +78,18 @@ def test_every_artefact_has_a_true_manifest(smoke: Finished) -> None:
             assert (path.parent / name).stat().st_size == file["bytes"]
 
 
+def test_all_of_it_is_verified_and_sound(smoke: Finished) -> None:
+    """Also that runs and answers were made of the weights and examples that are there."""
+    command = [sys.executable, "workflow_scripts/verify_results.py", "--overlay", "tests/study.yaml"]
+    done = subprocess.run(command, cwd=smoke.checkout, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    *kinds, last = done.stdout.splitlines()
+    assert last.startswith("results/smoke: all that is finished is sound (")
+    counts = {kind: int(count) for kind, count, *_ in (line.split() for line in kinds)}
+    assert counts["runs"] == len(list(smoke.results.glob("runs/*/manifest.json"))) > 0
+    assert counts["scores"] == counts["answers"] == len(list(smoke.results.glob("scores/*/*/*.csv"))) > 0
+
+
 def test_a_second_time_nothing_is_to_be_done(smoke: Finished) -> None:
     again = run_snakemake(smoke.checkout, [*SMOKE, "all"])
     assert "Nothing to be done" in again.stdout + again.stderr

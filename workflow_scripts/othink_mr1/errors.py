@@ -2,12 +2,43 @@
 
 from __future__ import annotations
 
+import errno
+import re
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# What a disk says that is full, forbids something, or fails; and what to do about it.
+_DISK_REMEDIES = {
+    errno.ENOSPC: "make room on that disk and run snakemake again; what was done so far is used",
+    errno.EDQUOT: "make room in your quota and run snakemake again; what was done so far is used",
+    errno.EROFS: "let `results` be on a disk that can be written",
+    errno.EACCES: "change who may read and write there",
+    errno.EPERM: "change who may read and write there",
+    errno.EIO: "check that disk",
+    errno.ESTALE: "check that network drive",
+}
+# Rust's libraries (safetensors) give the number in the text of an error of their own.
+_RUST_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 class UserError(Exception):
     """A mistake in config, files or arguments. The message is one line: what, where, what to do."""
+
+
+class Damaged(UserError):
+    """A file that is not what its manifest says."""
+
+
+class Interrupted(BaseException):
+    """The process was told to end, and kept what it did. No Exception: nothing may take it for a failure."""
+
+    def __init__(self, number: int, kept: str) -> None:
+        """number: of the signal; kept: one line for the user."""
+        super().__init__(kept)
+        self.number = number
 
 
 def first_line(error: Exception) -> str:
@@ -15,9 +46,43 @@ def first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an OSError that names no file, as those of writing do, name this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+@contextmanager
+def rust_disk_errors(kind: type[Exception], path: Path) -> Iterator[None]:
+    """Turn errors of a Rust library, of this kind, into OSErrors of the path where they are the disk's."""
+    try:
+        yield
+    except kind as error:
+        if (found := _RUST_ERROR.search(str(error))) is None:
+            raise
+        number = int(found.group(1))
+        raise OSError(number, first_line(error), str(path)) from None
+
+
 def run_entry_point(main: Callable[[], None]) -> None:
-    """Run a command line program; a UserError ends it with its message alone and exit code 1."""
+    """Run a command line program; an error that the user can mend ends it with one line and exit code 1.
+
+    An interrupted one ends with 128 + the signal's number, as shells expect.
+    """
     try:
         main()
     except UserError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        if error.errno not in _DISK_REMEDIES:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        sys.exit(f"error: {where}{error.strerror}; {_DISK_REMEDIES[error.errno]}")
+    except Interrupted as error:
+        print(f"ended by {signal.Signals(error.number).name}: {error}", file=sys.stderr, flush=True)
+        sys.exit(128 + error.number)

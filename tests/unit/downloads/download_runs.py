@@ -14,8 +14,9 @@ from fake_hub import FakeHub
 from othink_mr1.data.download.retries import Patience
 from othink_mr1.data.download.sources import download_dataset
 from othink_mr1.errors import UserError
-from othink_mr1.study import artefacts
-from othink_mr1.study.artefacts import MANIFEST, read_manifest, sha256_of
+from othink_mr1.study import provenance
+from othink_mr1.study.atomic_files import sha256_of
+from othink_mr1.study.manifests import MANIFEST, MANIFEST_COPY, read_manifest
 from othink_mr1.study.sources import HubSource
 
 SCRIPTS = Path(__file__).parents[3] / "workflow_scripts"
@@ -48,7 +49,7 @@ class Place:
         self.folder, self.lock = root / "results" / "raw", root / "downloads.lock.json"
         self.cache = root / "home" / "hub"
         # Each manifest asks git for the commit, which is slow and no matter here.
-        monkeypatch.setattr(artefacts, "_commit", lambda: None)
+        monkeypatch.setattr(provenance, "_commit", lambda: None)
         constants = huggingface_hub.constants
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(self.cache))
         monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(root / "home" / "token"))
@@ -78,7 +79,7 @@ class Place:
         return {
             path.relative_to(self.folder).as_posix(): path.read_bytes()
             for path in self.folder.rglob("*")
-            if path.is_file() and ".download" not in path.parts and path.name != MANIFEST
+            if path.is_file() and ".download" not in path.parts and path.name not in (MANIFEST, MANIFEST_COPY)
         }
 
     def assert_complete(self, names=WANTED, files=FILES) -> None:

@@ -8,8 +8,8 @@ from download_runs import FILES, FIRST, PATTERNS, SECOND, SET, WANTED, entry_poi
 from fake_hub import FakeHub
 from othink_mr1.data.download.sources import download_backbone
 from othink_mr1.errors import UserError
-from othink_mr1.study.artefacts import read_manifest
 from othink_mr1.study.download_lock import read_lock
+from othink_mr1.study.manifests import read_manifest
 from othink_mr1.study.sources import HubBackbone
 
 
@@ -121,6 +121,17 @@ def test_a_listing_without_end_is_refused_and_not_cut_off(place, hub, monkeypatc
     assert place.fails().startswith("owner/set at main: lists more than 5 files and folders; ")
     assert hub.asked("GET", "*/tree/*") == 1
     assert hub.asked("GET", "*/resolve/*") == 0
+
+
+def test_hidden_files_are_left_out(place, hub):
+    """No manifest lists them, and nothing reads them."""
+    hub.put(SET, FILES | {".hidden.json": b"{}", ".cache/a.parquet": b"PAR1"})
+    assert place.fails(hub_source(files=[".hidden.json"])).startswith(
+        "owner/set at main: no file to fetch matches .hidden.json"
+    )
+    place.download()
+    place.assert_complete()
+    assert hub.asked("GET", "*/resolve/*hidden*") == 0
 
 
 @pytest.mark.parametrize("files", [["*.zip"], ["*.py"]])

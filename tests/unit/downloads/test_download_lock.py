@@ -7,8 +7,8 @@ import sys
 import pytest
 from download_runs import FILES, FIRST, SECOND, SET, hub_source
 
-from othink_mr1.study.artefacts import MANIFEST, read_manifest
 from othink_mr1.study.download_lock import agree, read_lock
+from othink_mr1.study.manifests import MANIFEST, read_manifest
 
 
 def test_the_first_download_of_a_branch_locks_its_commit(place, hub):
@@ -24,6 +24,7 @@ def test_a_moved_branch_is_an_error_that_says_what_to_write(place, hub):
     old = hub.commit(SET)
     place.download()
     (place.folder / MANIFEST).unlink()
+    (place.folder / "notes.json").unlink()
     new = hub.put(SET, FILES | {"notes.json": b"{}"})
     locked = place.lock.read_bytes()
     message = place.fails()

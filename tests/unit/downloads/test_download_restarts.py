@@ -15,7 +15,9 @@ from download_runs import FILES, FIRST, SECOND, SET, dataset_program, hub_source
 from fake_hub import FakeHub
 from othink_mr1.data.download.transfer import writing
 from othink_mr1.errors import UserError
+from othink_mr1.study.manifests import MANIFEST
 from othink_mr1.study.sources import UrlSource
+from othink_mr1.study.writer_lock import WriterLock
 
 
 def test_a_full_disk_is_named_before_anything_is_asked_for(place, hub, monkeypatch):
@@ -137,6 +139,63 @@ def test_killed_in_the_middle_and_started_again(tmp_path):
         (rest,) = [each for each in hub.matching("GET", f"*{SECOND}") if each.server == "cdn"]
         assert rest.headers["range"] == f"bytes={came}-"
         assert rest.sent == len(files[SECOND]) - came
+
+
+def test_a_complete_folder_is_accepted_and_nobody_asked(place, hub, capfd):
+    place.download()
+    hub.requests.clear()
+    capfd.readouterr()
+    place.download()
+    place.assert_complete()
+    assert capfd.readouterr().err == f"{place.folder}: is complete already\n"
+    with pytest.raises(UserError) as caught:
+        place.download(hub_source(files=["notes.json"]))
+    assert str(caught.value) == (
+        f"{place.folder}: is complete already, as another (source differs); choose another folder"
+    )
+    place.assert_complete()
+    assert hub.asked() == 0
+
+
+def test_a_mirror_is_the_same_source(place):
+    with FakeHub({"raw": {"a.jsonl": b"{}"}}).start() as web:
+        sha256 = hashlib.sha256(b"{}").hexdigest()
+        for base_url in (f"{web.endpoint}/raw", "https://mirror.example"):
+            place.download(UrlSource(kind="url", base_url=base_url, path="a.jsonl", sha256=sha256))
+        assert web.asked() == 1
+
+
+def test_a_folder_that_lost_its_manifest_alone_is_completed_without_a_request(place, hub):
+    place.download()
+    before = (place.folder / MANIFEST).read_bytes()
+    (place.folder / MANIFEST).unlink()
+    hub.requests.clear()
+    place.download()
+    assert (place.folder / MANIFEST).read_bytes() == before
+    assert hub.asked() == 0
+
+
+def test_of_a_damaged_folder_only_the_damaged_file_is_fetched_again(place, hub):
+    """As the message of the damage says: the file and the manifest are deleted."""
+    place.download()
+    (place.folder / MANIFEST).unlink()
+    (place.folder / SECOND).unlink()
+    hub.requests.clear()
+    place.download()
+    place.assert_complete()
+    assert hub.asked("GET", f"*/resolve/*{SECOND}") == 1
+    assert hub.asked("GET", "*/resolve/*") == 1
+
+
+def test_another_process_that_took_over_keeps_its_notes(place, hub, monkeypatch):
+    """This one stood still; it writes no manifest, and the parts that the other one goes on with stay."""
+
+    def overtaken(lock):
+        raise UserError("another one took over")
+
+    monkeypatch.setattr(WriterLock, "check", overtaken)
+    assert place.fails() == "another one took over"
+    assert (place.folder / ".download" / "listing.json").exists()
 
 
 def test_a_link_in_a_files_place_is_not_believed(place, hub):

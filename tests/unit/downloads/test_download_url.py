@@ -9,7 +9,7 @@ from download_runs import dataset_program
 from fake_hub import FakeHub
 from othink_mr1.data.download import url_file
 from othink_mr1.errors import UserError
-from othink_mr1.study.artefacts import read_manifest
+from othink_mr1.study.manifests import read_manifest
 from othink_mr1.study.sources import UrlSource
 
 BODY = b'{"image_path": "./1.png"}\n' * 1000
@@ -101,7 +101,7 @@ def test_a_file_that_is_there_is_verified_and_not_fetched(place, web):
     place.assert_complete([NAME], {NAME: BODY})
 
 
-@pytest.mark.parametrize("name", ["%2e%2e", "manifest.json", "a%5cb", "a%00b", "%2fx/.."])
+@pytest.mark.parametrize("name", ["%2e%2e", "manifest.json", "a%5cb", "a%00b", "%2fx/..", ".hidden.jsonl"])
 def test_names_that_are_none(place, web, name):
     assert "is no file name that can be used; correct `path`" in place.fails(url_source(web.endpoint, name))
     assert web.asked() == 0

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from othink_mr1.errors import UserError, first_line
-from othink_mr1.study.artefacts import written_aside
+from othink_mr1.study.atomic_files import written_aside
+from othink_mr1.study.verification import is_artefact, verify_file
 
 EXAMPLES_FILE = "examples.parquet"
 SCHEMA = pa.schema(
@@ -55,7 +56,12 @@ def write_examples(examples: Iterable[Example], path: Path) -> int:
 
 
 def read_examples(path: Path) -> Iterator[Example]:
-    """Yield the examples of a prepared set in order, a few in memory at a time. UserError if it is none."""
+    """Yield the examples of a prepared set in order, a few in memory at a time.
+
+    UserError if it is none, or not what its manifest says; a set made by hand has none.
+    """
+    if is_artefact(path.parent):
+        verify_file(path)
     with prepared_set_errors(path), pq.ParquetFile(path) as file:
         check_schema(file, path)
         for batch in file.iter_batches(batch_size=CHUNK):

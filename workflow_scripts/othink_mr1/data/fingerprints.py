@@ -26,7 +26,8 @@ from othink_mr1.data.examples import Example, read_examples
 from othink_mr1.data.images import UNREADABLE, decoded
 from othink_mr1.data.progress import Progress
 from othink_mr1.errors import UserError, first_line
-from othink_mr1.study.artefacts import written_aside
+from othink_mr1.study.manifests import written_sealed
+from othink_mr1.study.verification import verify_sealed
 
 # The perceptual hash is ImageHash's phash, the signs of the 16 x 16 lowest frequencies. Its usual 8 x 8 are
 # too few: independent rendered scenes come as close to each other as copies with an added border.
@@ -65,7 +66,7 @@ class Fingerprints:
 
 
 def fingerprint_set(examples: Path, output: Path, threads: int = 1) -> int:
-    """Write the fingerprints of a prepared set as parquet, atomically; returns their number.
+    """Write the fingerprints of a prepared set as parquet, atomically, with a manifest; returns their number.
 
     Memory does not grow with the set, and `threads` changes the time alone. UserError if the set or one of
     its pictures cannot be read.
@@ -74,7 +75,7 @@ def fingerprint_set(examples: Path, output: Path, threads: int = 1) -> int:
     stream = progress.over(read_examples(examples))
     rows = 0
     with (
-        written_aside(output) as aside,
+        written_sealed(output) as aside,
         ThreadPoolExecutor(threads) as pool,  # Pillow and hashlib let other threads run
         pq.ParquetWriter(aside, SCHEMA, compression="zstd") as writer,
     ):
@@ -86,12 +87,11 @@ def fingerprint_set(examples: Path, output: Path, threads: int = 1) -> int:
 
 
 def read_fingerprints(path: Path) -> Fingerprints:
-    """All fingerprints of a set, about 300 bytes each. UserError if the file is none of fingerprints."""
+    """All fingerprints of a set, about 300 bytes each. UserError if the file holds none, or is damaged."""
+    verify_sealed(path, "let snakemake make the fingerprints")
     again = "delete it and run snakemake again"
     try:
         table = pq.read_table(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: there is no such file; let snakemake make the fingerprints") from None
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path}: is no readable parquet file ({first_line(error)}); {again}") from None
     if not table.schema.equals(SCHEMA):

@@ -13,7 +13,8 @@ import numpy as np
 
 from othink_mr1.data.fingerprints import Fingerprints
 from othink_mr1.errors import UserError
-from othink_mr1.study.artefacts import written_aside
+from othink_mr1.study.manifests import written_sealed
+from othink_mr1.study.verification import verify_sealed
 
 # Bits of the 256 in which near pictures may differ. Measured with benchmarks/near_pictures.py on rendered
 # scenes and geometry: copies saved as JPEG, scaled or brightened differ in 24 at most; of those with a border
@@ -119,15 +120,16 @@ def refuse_shared_pictures(
 
 
 def write_leaks(path: Path, leaks: Iterable[Leak]) -> None:
-    """Write a pair's csv, atomically: the header, and a row per leak."""
-    with written_aside(path) as aside, open(aside, "w", encoding="utf-8", newline="") as stream:
+    """Write a pair's csv, atomically, with its manifest: the header, and a row per leak."""
+    with written_sealed(path) as aside, open(aside, "w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(leak) for leak in leaks)
 
 
 def read_leaks(path: Path) -> list[Leak]:
-    """The leaks of a pair's csv. UserError if it is none."""
+    """The leaks of a pair's csv. UserError if it is none, or damaged."""
+    verify_sealed(path, "let snakemake look for leaks")
     again = "delete it and run snakemake again"
     try:
         with open(path, encoding="utf-8", newline="") as stream:
@@ -135,8 +137,6 @@ def read_leaks(path: Path) -> list[Leak]:
             if tuple(lines.fieldnames or ()) != COLUMNS:
                 raise UserError(f"{path}: is no report of leaks, its columns are {lines.fieldnames}; {again}")
             return [_leak(line) for line in lines]
-    except FileNotFoundError:
-        raise UserError(f"{path}: there is no such file; let snakemake look for leaks") from None
     except (csv.Error, ValueError, KeyError) as error:
         raise UserError(f"{path}: is no report of leaks ({error}); {again}") from None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -22,7 +23,9 @@ from othink_mr1.data.raw_rows import RawRow
 from othink_mr1.data.row_to_example import RowLimits, UnusableRow, row_to_example
 from othink_mr1.data.unusable_rows import UNUSABLE_FILE, UnusableRows
 from othink_mr1.errors import UserError, first_line
-from othink_mr1.study.artefacts import finish_folder, start_folder, verify_folder
+from othink_mr1.study.artefacts import filling
+from othink_mr1.study.manifests import read_manifest
+from othink_mr1.study.verification import verify_folder
 
 Form = Literal["parquet", "prompts"]
 
@@ -43,52 +46,65 @@ def prepare_dataset(
 
     form: `parquet` (training sets) or `prompts` (R1-V's jsonl, images in the same or another raw folder).
     largest_unusable_share: of a training set's rows, 0 to 1. expect_rows: the number that the raw set must
-    have, None if unknown. The result does not depend on `threads`.
+    have, None if unknown. The result does not depend on `threads`. A complete folder is left as it is.
     UserError if a raw file is damaged, if the set has another number of rows, if a test row cannot be used,
     or too many training rows; `out`/unusable_rows.csv then lists them.
     """
     started = time.perf_counter()
     raw = list(dict.fromkeys(raw))
-    where = ", ".join(map(str, raw))
     for folder in raw:
         verify_folder(folder)
-    with _writing(out):
-        start_folder(out)
     rows, expected = _raw_rows(form, raw, expect_rows)
-    progress = Progress(f"prepare {out.name}", expected)
-    # Memory: the pictures in the threads' hands, READ_AHEAD, and a row group on its way out.
-    attempts = in_order(
-        lambda numbered: _attempt(*numbered, limits),
-        enumerate(progress.over(_readable(rows, where))),
-        threads,
-        weight=lambda numbered: len(numbered[1].image or b""),
-        most_weight=READ_AHEAD,
-    )
     most = largest_unusable_share if form == "parquet" else 0.0
-    report = UnusableRows(out / UNUSABLE_FILE)
-    # Closed at once after an error: the report is open, and threads may be at work.
-    with (
-        _writing(out),
-        closing(attempts),
-        closing(_judged(attempts, report, most, expect_rows, where)) as examples,
-    ):
-        count = write_examples(examples, out / EXAMPLES_FILE)
-    if report.counts:
-        print(f"{where}: {report.counts.total()} rows left out: {report.summary()}", file=sys.stderr)
-    with _writing(out):
-        finish_folder(
-            out,
-            form=form,
-            max_pixels=limits.max_pixels,
-            max_prompt_tokens=limits.max_prompt_tokens,
+    # Without the threshold: it lets a set be made or not, and changes no row.
+    identity = {
+        "form": form,
+        "max_pixels": limits.max_pixels,
+        "max_prompt_tokens": limits.max_prompt_tokens,
+    }
+    with _writing(out), filling(out, identity) as artefact:
+        if artefact.complete:
+            return int(read_manifest(out)["rows"])
+        progress = Progress(f"prepare {out.name}", expected)
+        where = ", ".join(map(str, raw))
+        numbered = enumerate(progress.over(_readable(rows, where)))
+        count, unusable = _write(numbered, out, limits, most, expect_rows, where, threads)
+        artefact.finish(
             largest_unusable_share=largest_unusable_share,
-            raw_rows=count + report.counts.total(),
+            raw_rows=count + unusable.total(),
             rows=count,
-            unusable=dict(sorted(report.counts.items())),
+            unusable=dict(sorted(unusable.items())),
             threads=threads,
             wall_seconds=round(time.perf_counter() - started, 3),
         )
     return count
+
+
+def _write(
+    numbered: Iterator[tuple[int, RawRow]],
+    out: Path,
+    limits: RowLimits,
+    most: float,
+    expect_rows: int | None,
+    where: str,
+    threads: int,
+) -> tuple[int, Counter[str]]:
+    """Write the examples and the report; returns the rows, and how many are unusable by reason."""
+    # Memory: the pictures in the threads' hands, READ_AHEAD, and a row group on its way out.
+    attempts = in_order(
+        lambda numbered: _attempt(*numbered, limits),
+        numbered,
+        threads,
+        weight=lambda numbered: len(numbered[1].image or b""),
+        most_weight=READ_AHEAD,
+    )
+    report = UnusableRows(out / UNUSABLE_FILE)
+    # Closed at once after an error: the report is open, and threads may be at work.
+    with closing(attempts), closing(_judged(attempts, report, most, expect_rows, where)) as examples:
+        count = write_examples(examples, out / EXAMPLES_FILE)
+    if report.counts:
+        print(f"{where}: {report.counts.total()} rows left out: {report.summary()}", file=sys.stderr)
+    return count, report.counts
 
 
 @contextmanager

@@ -34,6 +34,11 @@ class Progress:
                 self.say(done)
         self.say(done)
 
+    def reached(self, done: int) -> None:
+        """So many are done; said when it is time, and at the end."""
+        if done == self.total or time.monotonic() - self.said >= EVERY:
+            self.say(done)
+
     def say(self, done: int) -> None:
         self.said = time.monotonic()
         taken = self.said - self.started

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from othink_mr1.data.examples import SCHEMA, Example, check_schema, prepared_set_errors
 from othink_mr1.errors import UserError
-from othink_mr1.study.artefacts import MANIFEST, read_manifest, sha256_of
+from othink_mr1.study.verification import is_artefact, verify_file
 
 # Of 64 rows each. Rendered sets fit whole; of the real ones this is two gigabytes at most.
 ROW_GROUPS_KEPT = 64
@@ -20,13 +20,16 @@ ROW_GROUPS_KEPT = 64
 class StoredExamples:
     """The examples of a prepared set's file, by index.
 
-    UserError if the file is missing, damaged, empty or no prepared set.
+    UserError if the file is missing, damaged, empty, no prepared set, or not what its manifest says; a set
+    made by hand has none.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        # A flipped byte in a picture is seen by nothing else before hours of training are spent on it.
+        if is_artefact(path.parent):
+            verify_file(path)
         with prepared_set_errors(path):
-            _check_digest(path)
             self._file = pq.ParquetFile(path)
             check_schema(self._file, path)
             sizes = [self._file.metadata.row_group(i).num_rows for i in range(self._file.num_row_groups)]
@@ -54,15 +57,3 @@ class StoredExamples:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(group)
         return self._kept[group]
-
-
-def _check_digest(path: Path) -> None:
-    """Compare the file with its folder's manifest, if it has one: a set made by hand has none."""
-    # A flipped byte in a picture is seen by nothing else before hours of training are spent on it.
-    if (path.parent / MANIFEST).exists():
-        listed = read_manifest(path.parent)["files"].get(path.name)
-        if listed is not None and sha256_of(path) != listed["sha256"]:
-            raise UserError(
-                f"{path}: is damaged (its sha256 is not the manifest's); delete its folder and run snakemake "
-                "to prepare it again"
-            )

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from transformers import Qwen2VLForConditionalGeneration
 
 from othink_mr1.data.examples import Example
 from othink_mr1.data.progress import Progress
 from othink_mr1.data.stored_examples import StoredExamples
+from othink_mr1.evaluation import kept_answers
 from othink_mr1.evaluation.generation_task import GenerationTask
-from othink_mr1.modeling.backbone import load_backbone
-from othink_mr1.modeling.decoding import decode_as_they_end, greedy
+from othink_mr1.evaluation.kept_answers import KeptAnswers, forget_answers
+from othink_mr1.modeling.backbone import load_backbone, verify_weights
+from othink_mr1.modeling.decoding import decode_as_they_end
 from othink_mr1.modeling.device import Stopwatch, use_device
 from othink_mr1.modeling.precision import autocast
 from othink_mr1.modeling.processor import Qwen2VLProcessor, stop_tokens
 from othink_mr1.modeling.prompts import Prompt, PromptMaker, fill_template
-from othink_mr1.study.artefacts import finish_folder, start_folder, write_text
+from othink_mr1.modeling.settled_greedy import SettledGreedy
+from othink_mr1.study.artefacts import Artefact, filling
+from othink_mr1.study.atomic_files import write_text
 from othink_mr1.study.execution import GenerationExecution
+from othink_mr1.study.verification import verify_file
+
+Backbone = tuple[Qwen2VLForConditionalGeneration, Qwen2VLProcessor]
 
 
 def generate_answers(
@@ -29,38 +38,71 @@ def generate_answers(
     precision: str,
     tasks: list[GenerationTask],
 ) -> None:
-    """Answer every task's questions with one load of the checkpoint; fill each task's output folder."""
+    """Answer every task's questions with one load of the checkpoint; fill each task's output folder.
+
+    Items that an interrupted attempt has answered are not answered again.
+    """
     use_device(execution)
-    model, processor = load_backbone(checkpoint, execution.attention, execution.device)
+    weights = verify_weights(checkpoint)
+    loaded: Backbone | None = None
     for task in tasks:
-        output = Path(task.output)
-        start_folder(output)
-        stopwatch = Stopwatch(execution)
-        examples = StoredExamples(Path(task.examples))
-        chosen = [examples[index] for index in range(len(examples))]
-        progress = Progress(f"{run_name} on {task.name}", len(chosen))
-        completions = answer(model, processor, chosen, task, execution.batch_size, precision, progress)
-        lines = [
-            json.dumps(
-                {
-                    "id": example.id,
-                    "task": task.name,
-                    "question": example.question,
-                    "gold": example.gold,
-                    "completion": completion,
-                },
-                ensure_ascii=False,
-            )
-            for example, completion in zip(chosen, completions, strict=True)
-        ]
-        write_text(output / "answers.jsonl", "\n".join(lines) + "\n")
-        finish_folder(
-            output,
-            run=run_name,
-            task=task.model_dump(mode="json", exclude={"examples", "output"}),
-            precision=precision,
-            **stopwatch.facts(),
+        identity = {
+            "run": run_name,
+            "task": task.model_dump(mode="json", exclude={"examples", "output"}),
+            "precision": precision,
+            "made_of": {"checkpoint": weights, "examples": verify_file(Path(task.examples))},
+        }
+        with filling(Path(task.output), identity, keep=True) as artefact:
+            if artefact.complete:
+                forget_answers(artefact.folder)
+                continue
+            loaded = loaded or load_backbone(checkpoint, execution.attention, execution.device)
+            _fill(artefact, identity, loaded, run_name, execution, precision, task)
+
+
+def _fill(
+    artefact: Artefact,
+    identity: dict[str, Any],
+    loaded: Backbone,
+    run_name: str,
+    execution: GenerationExecution,
+    precision: str,
+    task: GenerationTask,
+) -> None:
+    stopwatch = Stopwatch(execution)
+    examples = StoredExamples(Path(task.examples))
+    for path in artefact.folder.iterdir():
+        if path.name != kept_answers.NAME:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with KeptAnswers(artefact.folder, identity, len(examples)) as kept:
+        missing = [index for index in range(len(examples)) if index not in kept.completions]
+        earlier = len(kept.completions)
+        progress = Progress(f"{run_name} on {task.name}", len(missing))
+
+        def answered(place: int, completion: str) -> None:
+            kept.add(missing[place], completion)
+            progress.reached(len(kept.completions) - earlier)
+
+        chosen = [examples[index] for index in missing]
+        answer(*loaded, chosen, task, execution.batch_size, precision, answered)
+        completions = kept.completions
+    lines = [
+        json.dumps(
+            {
+                "id": example.id,
+                "task": task.name,
+                "question": example.question,
+                "gold": example.gold,
+                "completion": completions[index],
+            },
+            ensure_ascii=False,
         )
+        for index, example in ((index, examples[index]) for index in range(len(examples)))
+    ]
+    artefact.check_lock()
+    write_text(artefact.folder / "answers.jsonl", "\n".join(lines) + "\n")
+    artefact.finish(**stopwatch.facts(), answered_before=earlier)
+    forget_answers(artefact.folder)
 
 
 def answer(
@@ -70,27 +112,26 @@ def answer(
     task: GenerationTask,
     batch_size: int,
     precision: str,
-    progress: Progress,
-) -> list[str]:
-    """Greedy completions, one per example in their order, without special tokens.
+    answered: Callable[[int, str], None],
+) -> None:
+    """Tell `answered` each example's place and greedy completion, without special tokens, as they end.
 
     Nothing is suppressed: these are the tokens that transformers' generate(do_sample=False) gives; in
     bf16, whose rounding depends on how products are divided, up to that.
     """
+    if not examples:
+        return
     prompts = _PromptsOnDemand(PromptMaker(model, processor), examples, task.prompt)
-    completions = [""] * len(examples)
-    done = 0
+    choose = SettledGreedy(model, prompts, task.max_new_tokens)
     # Not inside the generator: its autocast would hold between its items, too.
     with autocast(precision, model.device):
         for number, tokens in decode_as_they_end(
-            model, prompts, 1, task.max_new_tokens, stop_tokens(processor), greedy, batch_size
+            model, prompts, 1, task.max_new_tokens, stop_tokens(processor), choose, batch_size
         ):
-            completions[number] = processor.tokenizer.decode(
+            text = processor.tokenizer.decode(
                 tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
             )
-            done += 1
-            progress.say(done)
-    return completions
+            answered(number, text)
 
 
 class _PromptsOnDemand(Sequence[Prompt]):

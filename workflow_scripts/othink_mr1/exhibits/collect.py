@@ -15,6 +15,7 @@ from othink_mr1.exhibits.plan_files import EvaluationEntry, StudyPlan
 from othink_mr1.exhibits.statistics import wilson_interval
 from othink_mr1.scoring.outcomes import OUTCOMES
 from othink_mr1.scoring.scores import COLUMNS as SCORE_COLUMNS
+from othink_mr1.study.verification import verify_sealed
 
 # What makes two evaluations points of the same kind, to be pooled over seeds.
 _POINT = [
@@ -64,12 +65,12 @@ def collect_study(plan: StudyPlan, results: Path) -> pd.DataFrame:
 def read_scores(path: Path, task: str) -> pd.DataFrame:
     """A task's rows of a score table: scores.py's columns; format_ok, r1v_correct and exact_correct 0 or 1.
 
-    UserError if the file is none, if exact_correct and outcome contradict each other, or if an id is twice.
+    UserError if the file is none, or damaged, if exact_correct and outcome contradict each other, or if an id
+    is twice.
     """
+    verify_sealed(path, "let snakemake score the answers")
     try:
         scores = pd.read_csv(path, dtype=dict.fromkeys(_SCORE_TEXT, str), keep_default_na=False)
-    except FileNotFoundError:
-        raise UserError(f"{path}: there is no such file; let snakemake score the answers") from None
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError):
         raise UserError(f"{path}: is no csv; remove it and let snakemake score the answers again") from None
     for column in SCORE_COLUMNS:

@@ -12,7 +12,7 @@ from othink_mr1.exhibits.markdown_text import markdown_table, markdown_text
 from othink_mr1.exhibits.plan_files import DataCardPlan
 from othink_mr1.exhibits.set_facts import SetFacts
 from othink_mr1.exhibits.theme import task_label
-from othink_mr1.study.artefacts import MANIFEST, read_manifest
+from othink_mr1.study.manifests import MANIFEST, read_manifest
 
 TRAIN, TEST = "training", "test"
 _FREQUENT = 8  # answers that are named

@@ -9,7 +9,8 @@ import pandas as pd
 
 from othink_mr1.errors import UserError
 from othink_mr1.scoring.outcomes import OUTCOMES
-from othink_mr1.study.artefacts import write_text
+from othink_mr1.study.manifests import write_sealed_text
+from othink_mr1.study.verification import verify_sealed
 
 ALL_SEEDS = "all"
 
@@ -91,17 +92,20 @@ _TEXT = (
 
 
 def write_frame(path: Path, frame: pd.DataFrame) -> None:
-    """Write a csv atomically; numbers with six significant digits."""
-    write_text(path, frame.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+    """Write a csv atomically, with its manifest; numbers with six significant digits."""
+    write_sealed_text(path, frame.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
 
 
 def read_study(path: Path) -> pd.DataFrame:
-    """Read a study's csv. Text columns are "" where they are empty, numbers nan."""
+    """Read a study's csv. Text columns are "" where they are empty, numbers nan.
+
+    UserError if it is none, or not what its manifest says.
+    """
     return _read(path, STUDY_COLUMNS)
 
 
 def read_reward_curves(path: Path) -> pd.DataFrame:
-    """Read reward_curves.csv."""
+    """Read reward_curves.csv. UserError as read_study."""
     return _read(path, REWARD_COLUMNS)
 
 
@@ -134,10 +138,9 @@ def single_seeds(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read(path: Path, columns: Iterable[str]) -> pd.DataFrame:
+    verify_sealed(path, "let snakemake collect it")
     try:
         frame = pd.read_csv(path, dtype=dict.fromkeys(_TEXT, str))
-    except FileNotFoundError:
-        raise UserError(f"{path}: there is no such file; let snakemake collect it") from None
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError):
         raise UserError(f"{path}: is no csv; remove it and let snakemake collect it again") from None
     missing = [column for column in columns if column not in frame]

@@ -12,7 +12,7 @@ import pandas as pd
 import vl_convert
 
 from othink_mr1.exhibits.frames import write_frame
-from othink_mr1.study.artefacts import write_text, written_aside
+from othink_mr1.study.manifests import write_sealed_text, written_sealed
 
 AnyChart = alt.Chart | alt.LayerChart | alt.HConcatChart | alt.VConcatChart | alt.FacetChart
 
@@ -42,13 +42,16 @@ def as_svg(chart: AnyChart) -> str:
 
 
 def write_figure(figure: Figure, stem: Path) -> None:
-    """Write stem.csv, stem.svg, stem.png and stem.html, each atomically. The html needs no network."""
+    """Write stem.csv, stem.svg, stem.png and stem.html, each atomically and with its manifest.
+
+    The html needs no network.
+    """
     stem.parent.mkdir(parents=True, exist_ok=True)
     write_frame(stem.with_name(f"{stem.name}.csv"), figure.data)
     svg = as_svg(figure.chart)
-    write_text(stem.with_name(f"{stem.name}.svg"), svg)
+    write_sealed_text(stem.with_name(f"{stem.name}.svg"), svg)
     # From the svg: a second run of Vega would take as long as the first.
-    with written_aside(stem.with_name(f"{stem.name}.png")) as aside:
+    with written_sealed(stem.with_name(f"{stem.name}.png")) as aside:
         aside.write_bytes(vl_convert.svg_to_png(svg, scale=_PNG_SCALE))
     html = figure.chart.to_html(inline=True, json_kwds={"cls": _ScriptSafe})
-    write_text(stem.with_name(f"{stem.name}.html"), html)
+    write_sealed_text(stem.with_name(f"{stem.name}.html"), html)

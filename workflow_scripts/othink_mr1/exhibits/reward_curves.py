@@ -9,21 +9,19 @@ import pandas as pd
 from othink_mr1.errors import UserError
 from othink_mr1.exhibits.frames import REWARD_COLUMNS
 from othink_mr1.exhibits.plan_files import RunsPlan
-from othink_mr1.study.artefacts import read_manifest
+from othink_mr1.study.manifests import read_manifest
+from othink_mr1.study.verification import verify_file
 
 METRICS = "metrics.csv"
 
 
 def read_metrics(folder: Path) -> pd.DataFrame:
-    """A run's metrics: one row per optimiser update. UserError if the run or its file is incomplete."""
+    """A run's metrics: one row per optimiser update. UserError if the run is incomplete or damaged."""
     read_manifest(folder)
     path = folder / METRICS
+    verify_file(path)
     try:
         frame = pd.read_csv(path)
-    except FileNotFoundError:
-        raise UserError(
-            f"{path}: there is no such file, though the run is complete; train it again"
-        ) from None
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError):
         raise UserError(f"{path}: is no csv; train the run again") from None
     if "step" not in frame or frame.empty:

@@ -9,12 +9,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from transformers import Qwen2VLForConditionalGeneration
 
-from othink_mr1.errors import UserError
+from othink_mr1.errors import UserError, rust_disk_errors
 from othink_mr1.modeling.own_kernels import use_own_kernels
 from othink_mr1.modeling.processor import Qwen2VLProcessor, load_processor, save_processor
-from othink_mr1.study.artefacts import MANIFEST, verify_folder
+from othink_mr1.study.atomic_files import sha256_of
+from othink_mr1.study.verification import (
+    contents_digest,
+    is_artefact,
+    verify_folder,
+    verify_part,
+    visible_files,
+)
 
 
 def load_backbone(
@@ -28,9 +36,7 @@ def load_backbone(
     """
     if not (folder / "config.json").exists():
         raise UserError(f"{folder}: no backbone here (no config.json); run the rule that makes it")
-    # A backbone has a manifest; a run's checkpoint is a folder within the run, which has one.
-    if (folder / MANIFEST).exists():
-        verify_folder(folder)
+    verify_weights(folder)
     model, report = Qwen2VLForConditionalGeneration.from_pretrained(
         folder,
         dtype=torch.float32,
@@ -47,10 +53,27 @@ def load_backbone(
     return model.to(device).eval(), load_processor(folder)
 
 
+def verify_weights(folder: Path) -> str:
+    """Compare a backbone's or a checkpoint's folder with its manifest; returns one digest for its files.
+
+    A backbone has a manifest; a run's checkpoint is a folder within the run, which has one. A folder that is
+    no artefact's is somebody's own, and only read. UserError if a file is not as the manifest says.
+    """
+    if is_artefact(folder):
+        entries = verify_folder(folder)["files"]
+        return contents_digest({name: entry["sha256"] for name, entry in entries.items()})
+    if is_artefact(folder.parent):
+        return contents_digest(verify_part(folder.parent, folder.name))
+    return contents_digest(
+        {path.relative_to(folder).as_posix(): sha256_of(path) for path in visible_files(folder)}
+    )
+
+
 def save_checkpoint(
     model: Qwen2VLForConditionalGeneration, processor: Qwen2VLProcessor, folder: Path
 ) -> None:
-    """Write weights (safetensors), config, tokenizer and processor into folder."""
+    """Write weights (safetensors), config, tokenizer and processor into folder. OSError if the disk fails."""
     folder.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(folder)
+    with rust_disk_errors(SafetensorError, folder):
+        model.save_pretrained(folder)
     save_processor(processor, folder)

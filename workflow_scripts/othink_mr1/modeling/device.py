@@ -15,18 +15,23 @@ from othink_mr1.study.execution import DeviceResources
 class Stopwatch:
     """Wall time of a job, for its manifest."""
 
-    def __init__(self, execution: DeviceResources) -> None:
+    def __init__(self, execution: DeviceResources, earlier_seconds: float = 0.0) -> None:
+        """earlier_seconds: of the work of interrupted attempts that this one goes on from."""
         self._execution = execution
-        self._started = time.monotonic()
+        self._started = time.monotonic() - earlier_seconds
+
+    def seconds(self) -> float:
+        """Wall time so far."""
+        return round(time.monotonic() - self._started, 3)
 
     def facts(self) -> dict[str, Any]:
         """The manifest's device, execution, threads, wall_seconds and gpu_hours."""
-        seconds = time.monotonic() - self._started
+        seconds = self.seconds()
         return {
             "device": _device_name(self._execution.device),
             "execution": self._execution.model_dump(mode="json"),
             "threads": torch.get_num_threads(),
-            "wall_seconds": round(seconds, 3),
+            "wall_seconds": seconds,
             "gpu_hours": round(seconds / 3600 * self._execution.gpus, 6),
         }
 

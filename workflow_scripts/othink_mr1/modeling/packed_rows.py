@@ -38,6 +38,7 @@ class PackedRow:
     """One packed row and where everything is in it. Any number of passes and models can use it."""
 
     token_ids: Tensor  # [tokens]
+    in_prompt: Tensor  # [tokens], bool: a completion's image token, which a model may write, is no image
     positions: Tensor  # [3, tokens]
     pixel_values: Tensor | None  # [patches, values of a patch], all prompts' images; None with features
     image_grids: Tensor  # [prompts, 3]
@@ -51,9 +52,11 @@ class PackedRow:
 def pack(groups: Sequence[Group], device: torch.device) -> PackedRow:
     """Lay out groups in one row, in their order. A group without completions is a prompt alone."""
     tokens, positions, predictors = [], [], []
+    in_prompt = []
     start = 0
     for group in groups:
         tokens.append(group.prompt.token_ids)
+        in_prompt += [True] * len(group.prompt) + [False] * (group.tokens - len(group.prompt))
         positions.append(group.prompt.positions)
         end = start + len(group.prompt)
         start = end
@@ -76,6 +79,7 @@ def pack(groups: Sequence[Group], device: torch.device) -> PackedRow:
     assert len(known) in (0, len(features)), "the vision tower is frozen for all prompts or for none"
     return PackedRow(
         token_ids=torch.cat(tokens).to(device),
+        in_prompt=torch.tensor(in_prompt).to(device),
         positions=torch.cat(positions, dim=1).to(device),
         pixel_values=None if known else torch.cat([p.pixel_values for p in prompts]).to(device),
         image_grids=torch.cat([prompt.image_grid for prompt in prompts]).to(device),
@@ -133,7 +137,7 @@ def predictor_states(model: Qwen2VLForConditionalGeneration, row: PackedRow, rec
     if features is None:
         assert row.pixel_values is not None
         features = torch.cat(list(image_features(model, row.pixel_values, row.image_grids)))
-    is_image = (row.token_ids == model.config.image_token_id)[:, None]
+    is_image = ((row.token_ids == model.config.image_token_id) & row.in_prompt)[:, None]
     hidden = embeddings.masked_scatter(is_image, features.to(embeddings.dtype))[None]
     text: Any = model.model.language_model
     assert not text.has_sliding_layers, "Qwen2-VL's layers attend to everything"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from othink_mr1.errors import UserError
+from othink_mr1.study.verification import is_artefact, verify_file
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,12 @@ _KEYS = tuple(field.name for field in fields(Answer))
 
 
 def read_answers(path: Path) -> list[Answer]:
-    """All answers of a file. UserError names the first line that is not an answer, or repeats one."""
+    """All answers of a file. UserError names the first line that is not an answer, or repeats one.
+
+    UserError, too, if the file is not what its manifest says; answers made elsewhere have none.
+    """
+    if is_artefact(path.parent):
+        verify_file(path)
     try:
         # Split by "\n" alone: JSON allows other line separators (U+2028, form feed) inside strings.
         lines = path.read_bytes().split(b"\n")

@@ -37,6 +37,9 @@ class TrainingExecution(DeviceResources):
         description="tokens of prompts and completions in one pass; memory grows with them"
     )
     gradient_checkpointing: bool
+    save_every_steps: Count = Field(
+        description="steps between two saved states; a killed job repeats at most so many"
+    )
     attention: Literal["sdpa", "eager", "flash_attention_2"]
 
 

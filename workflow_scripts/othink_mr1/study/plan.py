@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from othink_mr1.study import versions
-from othink_mr1.study.artefacts import write_json
+from othink_mr1.study.atomic_files import write_json
 from othink_mr1.study.config import StudyConfig
 from othink_mr1.study.data_plan import LEAKS, data_card, data_card_plan, leaks_plan
 from othink_mr1.study.folders import examples_file, leaks_file, tested_task
 from othink_mr1.study.identity import digest
+from othink_mr1.study.manifests import MANIFEST
 from othink_mr1.study.methods import GRPO, ConstantKL
 from othink_mr1.study.runs import Run, all_runs, grid_runs
 
@@ -62,6 +63,11 @@ def answers_file(config: StudyConfig, evaluation: Evaluation) -> str:
     """The evaluation's answers."""
     folder = tested_task(config, evaluation.tested_on)
     return f"answers/{evaluation.checkpoint}/{folder}/answers.jsonl"
+
+
+def answers_manifest(config: StudyConfig, evaluation: Evaluation) -> str:
+    """The manifest of the evaluation's answers."""
+    return str(Path(answers_file(config, evaluation)).with_name(MANIFEST))
 
 
 def scores_file(config: StudyConfig, evaluation: Evaluation) -> str:

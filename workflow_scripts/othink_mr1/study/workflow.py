@@ -123,7 +123,7 @@ class Study:
             members.setdefault(tasks, []).append(checkpoint)
         return {tasks: _any_of(names) for tasks, names in members.items()}
 
-    # Files.
+    # Files. Of an artefact folder it is the manifest: all that the rules declare of it.
 
     def raw_manifest(self, source: str) -> str:
         """The manifest of a source's raw files."""
@@ -135,8 +135,8 @@ class Study:
         return {part: self.raw_manifest(source) for part, source in parts.items()}
 
     def examples(self, source: str) -> str:
-        """The prepared examples of a source."""
-        return f"<results>/{folders.examples_file(self.config, source)}"
+        """The manifest of a source's prepared examples."""
+        return f"<results>/{folders.data_folder(self.config, source)}/manifest.json"
 
     def train_examples(self, run: str) -> str:
         """The prepared training set of a run."""
@@ -164,10 +164,10 @@ class Study:
             else self._backbone_manifest(run.backbone)
         )
 
-    def answers(self, tasks: Sequence[str], file: str) -> list[str]:
-        """A file of each answers folder of one generation job, with the wildcard {checkpoint}."""
+    def answers(self, tasks: Sequence[str]) -> list[str]:
+        """The manifests of the answers of one generation job, with the wildcard {checkpoint}."""
         tested = [folders.tested_task(self.config, task) for task in tasks]
-        return [f"<results>/answers/{{checkpoint}}/{folder}/{file}" for folder in tested]
+        return [f"<results>/answers/{{checkpoint}}/{folder}/manifest.json" for folder in tested]
 
     def scores(self, study: str) -> list[str]:
         """All scores of a study."""
@@ -177,7 +177,7 @@ class Study:
     def audited_files(self) -> list[str]:
         """The answers and scores of all evaluations."""
         found = plan.all_evaluations(self.config)
-        files = [plan.answers_file(self.config, entry) for entry in found]
+        files = [plan.answers_manifest(self.config, entry) for entry in found]
         files += [plan.scores_file(self.config, entry) for entry in found]
         return [f"<results>/{file}" for file in files]
 
@@ -237,7 +237,7 @@ class Study:
         if figure not in ("figure3", "figure8"):
             return []
         found = [entry for study in plan.FIGURES[figure] for entry in plan.evaluations(self.config, study)]
-        files = [plan.answers_file(self.config, entry) for entry in found]
+        files = [plan.answers_manifest(self.config, entry) for entry in found]
         files += [plan.scores_file(self.config, entry) for entry in found]
         tested = sorted({entry.tested_on for entry in found})
         leaks = [file for study in plan.FIGURES[figure] for file in self.leak_reports(study)]
@@ -295,15 +295,15 @@ class Study:
     def generation_arguments(
         self, tasks: Sequence[str], examples: Sequence[str], answers: Sequence[str]
     ) -> str:
-        """What a generation job is told about its tasks, quoted for the shell."""
+        """What a generation job is told about its tasks, for the shell. examples, answers: manifests."""
         arguments = []
-        for name, example_file, answers_file in zip(tasks, examples, answers, strict=True):
+        for name, set_manifest, answers_manifest in zip(tasks, examples, answers, strict=True):
             task = {
                 "name": name,
                 "prompt": self.config.tasks[name].test_prompt,
                 "max_new_tokens": self.config.tasks[name].max_new_tokens,
-                "examples": str(example_file),
-                "output": str(Path(answers_file).parent),
+                "examples": str(Path(set_manifest).with_name("examples.parquet")),
+                "output": str(Path(answers_manifest).parent),
             }
             arguments.append(f"--task {shlex.quote(canonical(task))}")
         return " ".join(arguments)

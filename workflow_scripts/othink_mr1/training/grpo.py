@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -21,13 +21,14 @@ from othink_mr1.modeling.prompts import Prompt
 from othink_mr1.study.execution import TrainingExecution
 from othink_mr1.study.methods import GRPO, ConstantKL
 from othink_mr1.training.advantages import group_advantages
+from othink_mr1.training.experience import Experience
 from othink_mr1.training.kl_schedule import kl_weight
 from othink_mr1.training.log_probabilities import completion_log_probabilities
 from othink_mr1.training.loss import completion_means, token_losses
 from othink_mr1.training.optimisation import Optimisation, prepare_for_training
 from othink_mr1.training.rewards import Rewards, score_completions
-from othink_mr1.training.rollout import Rollout, roll_out
-from othink_mr1.training.training_log import TrainingLog
+from othink_mr1.training.rollout import roll_out
+from othink_mr1.training.session import TrainingSession
 
 COLUMNS = (
     "learning_rate",
@@ -72,59 +73,77 @@ def train_grpo(
     seed: int,
     scorer: str,
     questions_of: Callable[[int], list[Question]],
-    log: TrainingLog,
-    after_step: Callable[[int], None],
+    session: TrainingSession,
 ) -> None:
-    """Make settings.steps optimiser updates.
-
-    questions_of gives the questions of a rollout (counted from 1); after_step may save the weights.
-    """
+    """Make the updates that the session has left. questions_of gives a rollout's questions (from 1)."""
     reference = _reference(model, settings)
     prepare_for_training(model, settings.train_vision_tower, execution.gradient_checkpointing)
     optimisation = Optimisation(model, settings)
-    for rollout_number in range(1, settings.steps // settings.updates_per_rollout + 1):
-        questions = questions_of(rollout_number)
-        prompts = [question.prompt for question in questions]
-        model.eval()
-        with autocast(settings.precision, model.device):
-            rollout = roll_out(model, processor, prompts, settings, seed, rollout_number)
-        golds = [questions[owner].gold for owner in rollout.owners]
-        rewards = score_completions(
-            rollout.texts, golds, scorer, settings.reward_scorer, settings.format_weight
-        )
-        advantages = group_advantages(rewards.total.view(-1, settings.group_size), settings.advantage_epsilon)
-        rows = packed_rollout(prompts, rollout.completions, execution.row_tokens, model.device)
-        reference_log_probabilities = _without_gradient(reference, rows, settings)
-
-        model.train()
-        old_log_probabilities: Sequence[Tensor] | None = None
-        for update in range(1, settings.updates_per_rollout + 1):
-            step = (rollout_number - 1) * settings.updates_per_rollout + update
+    experience: Experience | None = None
+    for step in session.steps(optimisation):
+        rollout_number, update = (number + 1 for number in divmod(step - 1, settings.updates_per_rollout))
+        with session.interruptible():
+            if update == 1 or experience is None:
+                questions = questions_of(rollout_number)
+                prompts = [question.prompt for question in questions]
+                if update == 1:
+                    experience = _gather(
+                        model, processor, settings, execution, seed, scorer, questions, rollout_number
+                    )
+                else:  # the run goes on in the middle of a rollout
+                    experience = Experience.carried(session.carried, model.device)
+                rows = packed_rollout(prompts, experience.completions, experience.row_tokens, model.device)
+                reference_log_probabilities = _without_gradient(reference, rows, settings)
+                advantages = group_advantages(
+                    experience.rewards.total.view(-1, settings.group_size), settings.advantage_epsilon
+                )
+            model.train()
             beta = kl_weight(settings.kl_schedule, step, settings.steps)
             sums = grpo_backward(
                 model,
                 rows,
                 advantages.flatten().to(model.device),
-                old_log_probabilities,
+                experience.old_log_probabilities,
                 reference_log_probabilities,
                 settings,
                 beta,
             )
+        rate, norm = optimisation.update(step)
+        if experience.old_log_probabilities is None:
             # The first update is on-policy: its own log-probabilities are those that sampled.
-            old_log_probabilities = old_log_probabilities or sums.log_probabilities
-            rate, norm = optimisation.update(step)
-            values = {
-                "learning_rate": rate,
-                "kl_weight": beta,
-                "loss": sums.loss,
-                "kl": sums.kl,
-                **_reward_metrics(rewards, settings.group_size),
-                **_length_metrics(rollout),
-                "clip_fraction": sums.clip_fraction,
-                "gradient_norm": norm,
-            }
-            log.step(step, values)
-            after_step(step)
+            experience = replace(experience, old_log_probabilities=sums.log_probabilities)
+        values = {
+            "learning_rate": rate,
+            "kl_weight": beta,
+            "loss": sums.loss,
+            "kl": sums.kl,
+            **_reward_metrics(experience.rewards, settings.group_size),
+            **_length_metrics(experience),
+            "clip_fraction": sums.clip_fraction,
+            "gradient_norm": norm,
+        }
+        is_last_update = update == settings.updates_per_rollout
+        session.finish_step(step, values, None if is_last_update else experience.to_carry())
+
+
+def _gather(
+    model: Qwen2VLForConditionalGeneration,
+    processor: Qwen2VLProcessor,
+    settings: GRPO,
+    execution: TrainingExecution,
+    seed: int,
+    scorer: str,
+    questions: Sequence[Question],
+    rollout_number: int,
+) -> Experience:
+    """Roll out and reward."""
+    model.eval()
+    with autocast(settings.precision, model.device):
+        prompts = [question.prompt for question in questions]
+        rollout = roll_out(model, processor, prompts, settings, seed, rollout_number)
+    golds = [questions[owner].gold for owner in rollout.owners]
+    rewards = score_completions(rollout.texts, golds, scorer, settings.reward_scorer, settings.format_weight)
+    return Experience(rollout.completions, rollout.truncated, rewards, execution.row_tokens)
 
 
 def packed_rollout(
@@ -219,9 +238,9 @@ def _reward_metrics(rewards: Rewards, group_size: int) -> dict[str, float]:
     }
 
 
-def _length_metrics(rollout: Rollout) -> dict[str, float]:
-    count = len(rollout.completions)
+def _length_metrics(experience: Experience) -> dict[str, float]:
+    count = len(experience.completions)
     return {
-        "completion_tokens": sum(len(completion) for completion in rollout.completions) / count,
-        "truncated_fraction": sum(rollout.truncated) / count,
+        "completion_tokens": sum(len(completion) for completion in experience.completions) / count,
+        "truncated_fraction": sum(experience.truncated) / count,
     }

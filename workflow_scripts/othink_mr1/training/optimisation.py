@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
+from torch import Tensor
 from transformers import Qwen2VLForConditionalGeneration
 
 from othink_mr1.study.methods import TrainingSettings
 from othink_mr1.training.learning_rate import learning_rate_factor
+
+# Name of a state's file -> AdamW's name of the values in it.
+_ADAM_STATE = {"first_moments": "exp_avg", "second_moments": "exp_avg_sq", "update_counts": "step"}
 
 
 class Optimisation:
@@ -14,10 +20,11 @@ class Optimisation:
 
     def __init__(self, model: Qwen2VLForConditionalGeneration, settings: TrainingSettings) -> None:
         self._settings = settings
-        self._trained = [weight for weight in model.parameters() if weight.requires_grad]
+        # Tied weights are one parameter, which is named once.
+        self._trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
         # As usual, decay is for matrices only; biases and norms have no scale to shrink.
-        matrices = [weight for weight in self._trained if weight.ndim > 1]
-        others = [weight for weight in self._trained if weight.ndim <= 1]
+        matrices = [weight for weight in self._trained.values() if weight.ndim > 1]
+        others = [weight for weight in self._trained.values() if weight.ndim <= 1]
         self._adam = torch.optim.AdamW(
             [
                 {"params": matrices, "weight_decay": settings.weight_decay},
@@ -36,10 +43,37 @@ class Optimisation:
         )
         for group in self._adam.param_groups:
             group["lr"] = rate
-        norm = torch.nn.utils.clip_grad_norm_(self._trained, settings.max_gradient_norm)
+        norm = torch.nn.utils.clip_grad_norm_(list(self._trained.values()), settings.max_gradient_norm)
         self._adam.step()
         self._adam.zero_grad()
         return rate, float(norm)
+
+    def tensors(self) -> dict[str, dict[str, Tensor]]:
+        """The trained weights and, after the first update, AdamW's state: kind -> weight's name -> tensor."""
+        kinds: dict[str, dict[str, Tensor]] = {"weights": dict(self._trained)}
+        for kind, key in _ADAM_STATE.items():
+            kinds[kind] = {
+                name: self._adam.state[weight][key]
+                for name, weight in self._trained.items()
+                if key in self._adam.state[weight]  # a weight without a gradient has none
+            }
+        return kinds
+
+    def restore(self, tensors_of: Callable[[str], dict[str, Tensor]]) -> None:
+        """Put `tensors()` of an equal model back, one kind after the other, into torch's usual memory."""
+        with torch.no_grad():
+            for name, value in tensors_of("weights").items():
+                self._trained[name].copy_(value)
+            for kind, key in _ADAM_STATE.items():
+                for name, value in tensors_of(kind).items():
+                    weight = self._trained[name]
+                    # Memory that torch has allocated: results of its kernels may depend on the alignment.
+                    place = value.clone() if key == "step" else torch.empty_like(weight).copy_(value)
+                    self._adam.state[weight][key] = place.to(weight.device)
+
+    def state_bytes(self) -> int:
+        """The size of all that `tensors()` gives after an update: weights and two moments."""
+        return 3 * sum(weight.numel() * weight.element_size() for weight in self._trained.values())
 
 
 def prepare_for_training(

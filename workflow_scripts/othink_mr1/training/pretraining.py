@@ -6,26 +6,29 @@ of the answer format.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+from transformers import Qwen2VLForConditionalGeneration
 
 from othink_mr1.data.stored_examples import StoredExamples
 from othink_mr1.errors import UserError
 from othink_mr1.modeling.backbone import save_checkpoint
-from othink_mr1.modeling.device import Stopwatch, use_device
-from othink_mr1.modeling.processor import new_processor
+from othink_mr1.modeling.device import use_device
+from othink_mr1.modeling.processor import Qwen2VLProcessor, new_processor
 from othink_mr1.modeling.prompts import PromptMaker, fill_template, target_text
 from othink_mr1.modeling.small_backbone import new_small_backbone
 from othink_mr1.modeling.tokenizer import train_tokenizer
-from othink_mr1.study.artefacts import finish_folder, start_folder
+from othink_mr1.study.artefacts import filling
 from othink_mr1.study.execution import TrainingExecution
 from othink_mr1.study.methods import SFT
 from othink_mr1.study.sources import SmallBackbone
+from othink_mr1.study.verification import verify_file
 from othink_mr1.training.data_order import example_indices
+from othink_mr1.training.saved_states import SavedStates
+from othink_mr1.training.session import training_session
 from othink_mr1.training.supervised import COLUMNS, Lesson, make_lessons, train_supervised
-from othink_mr1.training.training_log import TrainingLog
 
 # Texts of each source that the tokenizer learns from; more change nothing in rendered text.
 TOKENIZER_TEXTS = 1000
@@ -44,8 +47,31 @@ def pretrain_backbone(
             f"got {', '.join(sorted(example_files)) or 'none'}"
         )
     use_device(execution)
-    start_folder(output)
-    stopwatch = Stopwatch(execution)
+    identity = {"backbone": settings.model_dump(mode="json")}
+    with filling(output, identity, keep=True) as artefact:
+        if artefact.complete:
+            SavedStates(output).remove()
+            return
+        made_of = {name: verify_file(path) for name, path in sorted(example_files.items())}
+        model, processor, lessons_of = _prepare(settings, execution, example_files)
+        with training_session(
+            artefact,
+            {**identity, "made_of": made_of},
+            COLUMNS,
+            _as_sft(settings),
+            execution,
+            lambda folder: save_checkpoint(model, processor, folder),
+            "pretraining",
+        ) as session:
+            train_supervised(model, _as_sft(settings), execution, lessons_of, session)
+            save_checkpoint(model, processor, output)
+            session.finish()
+
+
+def _prepare(
+    settings: SmallBackbone, execution: TrainingExecution, example_files: Mapping[str, Path]
+) -> tuple[Qwen2VLForConditionalGeneration, Qwen2VLProcessor, Callable[[int], list[Lesson]]]:
+    """Model, processor, and the lessons of each step (from 1). The same every time."""
     examples = {name: StoredExamples(path) for name, path in example_files.items()}
     tokenizer = train_tokenizer(_texts(settings, examples), settings.vocabulary_size)
     processor = new_processor(tokenizer)
@@ -65,10 +91,7 @@ def pretrain_backbone(
         )
         return make_lessons(processor, prompts, chosen)
 
-    with TrainingLog(output, "pretraining", COLUMNS, settings.steps) as log:
-        train_supervised(model, _as_sft(settings), execution, lessons_of, log, lambda step: None)
-    save_checkpoint(model, processor, output)
-    finish_folder(output, backbone=settings.model_dump(mode="json"), **stopwatch.facts())
+    return model, processor, lessons_of
 
 
 def mixture_order(settings: SmallBackbone, sizes: Mapping[str, int]) -> list[tuple[str, int]]:

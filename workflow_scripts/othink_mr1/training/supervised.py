@@ -21,7 +21,7 @@ from othink_mr1.study.execution import TrainingExecution
 from othink_mr1.study.methods import SFT
 from othink_mr1.training.log_probabilities import completion_log_probabilities
 from othink_mr1.training.optimisation import Optimisation, prepare_for_training
-from othink_mr1.training.training_log import TrainingLog
+from othink_mr1.training.session import TrainingSession
 
 COLUMNS = ("learning_rate", "loss", "gradient_norm", "target_tokens")
 
@@ -48,19 +48,19 @@ def train_supervised(
     settings: SFT,
     execution: TrainingExecution,
     lessons_of: Callable[[int], list[Lesson]],
-    log: TrainingLog,
-    after_step: Callable[[int], None],
+    session: TrainingSession,
 ) -> None:
-    """Make settings.steps updates; lessons_of gives a step's batch, after_step may save the weights."""
+    """Make the updates that the session has left; lessons_of gives a step's batch."""
     prepare_for_training(model, settings.train_vision_tower, execution.gradient_checkpointing)
     model.train()
     optimisation = Optimisation(model, settings)
-    for step in range(1, settings.steps + 1):
-        lessons = lessons_of(step)
-        loss, tokens = supervised_backward(model, lessons, settings.precision, execution.row_tokens)
+    for step in session.steps(optimisation):
+        with session.interruptible():
+            lessons = lessons_of(step)
+            loss, tokens = supervised_backward(model, lessons, settings.precision, execution.row_tokens)
         rate, norm = optimisation.update(step)
-        log.step(step, {"learning_rate": rate, "loss": loss, "gradient_norm": norm, "target_tokens": tokens})
-        after_step(step)
+        values = {"learning_rate": rate, "loss": loss, "gradient_norm": norm, "target_tokens": tokens}
+        session.finish_step(step, values)
 
 
 def supervised_backward(

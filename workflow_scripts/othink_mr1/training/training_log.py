@@ -3,30 +3,51 @@
 from __future__ import annotations
 
 import csv
+import io
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from torch.utils.tensorboard import SummaryWriter
+from othink_mr1.errors import naming
+from othink_mr1.training.event_file import EventFile
+from othink_mr1.training.training_state import METRICS
 
 SECONDS_BETWEEN_LINES = 10.0
+_BOARD = "tensorboard"
+_STEP, _SECONDS = "step", "seconds"
 
 
 class TrainingLog:
     """One row per optimiser step. Empty values (None) are left empty in the csv and out of TensorBoard."""
 
-    def __init__(self, folder: Path, name: str, columns: Sequence[str], steps: int) -> None:
-        """columns: between `step` and `seconds`, which every log has; steps: in all."""
+    def __init__(
+        self, folder: Path, name: str, columns: Sequence[str], steps: int, earlier: bytes = b""
+    ) -> None:
+        """columns: between `step` and `seconds`, which every log has; steps: in all.
+
+        earlier: metrics.csv up to the step that a resumed run goes on from. Both records are written anew
+        from it, so no step is in them twice, and none is missing.
+        """
         self._name = name
         self._steps = steps
-        self._columns = ["step", *columns, "seconds"]
-        # Open as long as the log itself is: __exit__ closes it.
-        self._stream = (folder / "metrics.csv").open("w", newline="", encoding="utf-8")
+        self._columns = [_STEP, *columns, _SECONDS]
+        self._file = folder / METRICS
+        shutil.rmtree(folder / _BOARD, ignore_errors=True)
+        rows = list(csv.DictReader(io.StringIO(earlier.decode("utf-8"))))
+        # Both open as long as the log itself is: __exit__ closes them.
+        self._stream = self._file.open("w", newline="", encoding="utf-8")
         self._csv = csv.DictWriter(self._stream, self._columns, lineterminator="\n")
-        self._csv.writeheader()
-        self._board = SummaryWriter(str(folder / "tensorboard"))
+        self._board = EventFile(folder / _BOARD)
+        with naming(self._file):
+            self._csv.writeheader()
+            self._csv.writerows(rows)
+            self._stream.flush()
+        for row in rows:
+            self._draw(int(row[_STEP]), {key: float(row[key]) for key in columns if row[key]})
+        self._earlier_steps = len(rows)
         self._started = self._step_started = time.monotonic()
         self._said = -SECONDS_BETWEEN_LINES
 
@@ -36,26 +57,47 @@ class TrainingLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stream.close()
-        self._board.close()
+        with naming(self._file):
+            self._stream.close()
+        with naming(self._board.path):
+            self._board.close()
 
     def step(self, step: int, values: Mapping[str, float | None]) -> None:
         """Record a finished step (from 1); its seconds are those since the step before."""
         now = time.monotonic()
-        row = {"step": step, **values, "seconds": round(now - self._step_started, 4)}
+        row = {_STEP: step, **values, _SECONDS: round(now - self._step_started, 4)}
         assert list(row) == self._columns, f"columns {list(row)}"
         self._step_started = now
-        self._csv.writerow(row)
-        self._stream.flush()
-        for column, value in values.items():
-            if value is not None:
-                self._board.add_scalar(column, value, step)
+        with naming(self._file):
+            self._csv.writerow(row)
+            self._stream.flush()
+        self._draw(step, values)
         if now - self._said >= SECONDS_BETWEEN_LINES or step == self._steps:
             self._said = now
             self._say(step, values, now - self._started)
 
+    def so_far(self) -> bytes:
+        """metrics.csv as it is now."""
+        return self._file.read_bytes()
+
+    def _draw(self, step: int, values: Mapping[str, float | None]) -> None:
+        with naming(self._board.path):
+            self._board.add(step, values)
+
     def _say(self, step: int, values: Mapping[str, float | None], taken: float) -> None:
         told = " ".join(f"{key} {value:.4g}" for key, value in values.items() if value is not None)
-        left = taken / step * (self._steps - step)
-        done = f"{self._name}: step {step}/{self._steps}, {taken / step:.2f} s a step, {left:.0f} s left"
+        a_step = taken / (step - self._earlier_steps)
+        left = a_step * (self._steps - step)
+        done = f"{self._name}: step {step}/{self._steps}, {a_step:.2f} s a step, {left:.0f} s left"
         print(f"{done}: {told}", file=sys.stderr, flush=True)
+
+
+def has_columns(metrics: bytes, columns: Sequence[str], steps: int) -> bool:
+    """Whether a metrics.csv has these columns, and one row for each of the first steps."""
+    try:
+        table = csv.DictReader(io.StringIO(metrics.decode("utf-8")))
+        numbers = [row[_STEP] for row in table]
+    except (UnicodeDecodeError, csv.Error, KeyError):
+        return False
+    expected = [str(step) for step in range(1, steps + 1)]
+    return list(table.fieldnames or ()) == [_STEP, *columns, _SECONDS] and numbers == expected

@@ -9,7 +9,8 @@ from pydantic import Field, NonNegativeInt, ValidationError, field_validator, mo
 
 from othink_mr1.data.download.digests import Expected
 from othink_mr1.errors import UserError
-from othink_mr1.study.artefacts import MANIFEST, write_text
+from othink_mr1.study.atomic_files import write_text
+from othink_mr1.study.manifests import MANIFEST
 from othink_mr1.study.strict import Strict
 
 # In an unfinished folder: the listing and the parts of files. Removed before the manifest is written.

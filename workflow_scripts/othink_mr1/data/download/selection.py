@@ -35,6 +35,13 @@ def select_paths(wanted: Wanted, paths: Sequence[str]) -> list[str]:
     harmless = [path for path in asked if path.lower().endswith(_KINDS[wanted.repository_type])]
     if refused := sorted(set(asked) - set(harmless)):
         say(f"download {wanted}: {some_names(refused)} left out, as neither data nor safetensors")
+    for path in harmless:
+        if not is_safe(path):
+            raise UserError(
+                f"{wanted}: refused, as it lists the file name {path!r}; do not use this repository"
+            )
+    # Hidden ones are other tools' in every artefact folder: nobody reads them, no manifest lists them.
+    harmless = [path for path in harmless if not any(part.startswith(".") for part in path.split("/"))]
     if not harmless:
         raise UserError(
             f"{wanted}: no file to fetch matches {', '.join(wanted.patterns)}; the repository has "
@@ -44,11 +51,6 @@ def select_paths(wanted: Wanted, paths: Sequence[str]) -> list[str]:
         if not any(filter_repo_objects(harmless, allow_patterns=pattern)):
             raise UserError(
                 f"{wanted}: has no {pattern} (only {some_names(harmless)}); is it the right repository?"
-            )
-    for path in harmless:
-        if not is_safe(path):
-            raise UserError(
-                f"{wanted}: refused, as it lists the file name {path!r}; do not use this repository"
             )
     return harmless
 

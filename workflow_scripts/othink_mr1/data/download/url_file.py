@@ -27,7 +27,7 @@ def bring_url(source: UrlSource, folder: Path, patience: Patience) -> dict[str, 
     client = use_download_client()
     name = PurePosixPath(unquote(source.path)).name
     url = without_secrets(source.url)
-    if not is_safe(name):
+    if not is_safe(name) or name.startswith("."):
         raise UserError(f"{url}: its last part is no file name that can be used; correct `path`")
     expected = Expected(sha256=source.sha256)
     target = folder / name

@@ -23,7 +23,8 @@ from othink_mr1.data.progress import Progress
 from othink_mr1.data.rendering.geometry import render_geometry
 from othink_mr1.data.rendering.items import RenderedItem
 from othink_mr1.data.rendering.scenes import render_scenes
-from othink_mr1.study.artefacts import finish_folder, start_folder, written_aside
+from othink_mr1.study.artefacts import filling
+from othink_mr1.study.atomic_files import written_aside
 from othink_mr1.study.sources import RenderedSource
 
 TRAIN_FILE = "data/train-00000-of-00001.parquet"
@@ -43,20 +44,21 @@ def render_items(source: RenderedSource) -> Iterator[RenderedItem]:
 
 
 def render_source(source: RenderedSource, folder: Path) -> None:
-    """Render a source into `folder` and finish it with a manifest. UserError if an unknown kind is asked."""
+    """Render a source into `folder` and finish it with a manifest; a complete folder is left as it is.
+
+    UserError if an unknown kind is asked.
+    """
     started = time.perf_counter()
-    start_folder(folder)
-    progress = Progress(f"render {source.renderer} {source.split}", source.items)
-    items = progress.over(render_items(source))
-    if source.split == "test":
-        _write_prompts(source, items, folder)
-    else:
-        _write_parquet(source, items, folder / TRAIN_FILE)
-    finish_folder(
-        folder,
-        source=source.model_dump(mode="json"),
-        wall_seconds=round(time.perf_counter() - started, 3),
-    )
+    with filling(folder, {"source": source.model_dump(mode="json")}) as artefact:
+        if artefact.complete:
+            return
+        progress = Progress(f"render {source.renderer} {source.split}", source.items)
+        items = progress.over(render_items(source))
+        if source.split == "test":
+            _write_prompts(source, items, folder)
+        else:
+            _write_parquet(source, items, folder / TRAIN_FILE)
+        artefact.finish(wall_seconds=round(time.perf_counter() - started, 3))
 
 
 def parquet_schema(reasoning: bool) -> pa.Schema:

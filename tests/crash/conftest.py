@@ -1,0 +1,78 @@
+"""The undisturbed results that all crash tests compare with, and how many faults they try."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from small_study import Job, SmallStudy, remove, start, start_forked
+
+from file_faults import Operation
+from run_contents import assert_every_step_once, assert_same
+
+# `make test-crash` tries many more than `make test`.
+FAULTS = int(os.environ.get("CRASH_TEST_FAULTS", "6"))
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """A job that nothing disturbed: its results, and its file operations below their root."""
+
+    study: SmallStudy
+    kind: str
+    results: Path
+    operations: tuple[Operation, ...]
+    seconds: float  # of the whole job
+
+    def job(self, results: Path) -> Job:
+        """The same job, for another results root."""
+        return self.study.job(self.kind, results)
+
+    def finish_and_compare(self, results: Path) -> None:
+        """Start the job once more, without a fault; then everything must be as if there had been none."""
+        job = self.job(results)
+        assert start_forked(job, results) == 0, (results / "stderr").read_text()
+        for folder in job.folders:
+            assert_same(results / folder, self.results / folder)
+            if job.steps is not None:
+                assert_every_step_once(results / folder, job.steps)
+        left = [path for path in results.rglob("*") if path.name.endswith((".states", ".answered.jsonl"))]
+        assert left == []
+        remove(results)
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory) -> SmallStudy:
+    return SmallStudy(tmp_path_factory.mktemp("small-study"))
+
+
+@pytest.fixture(scope="session", params=["sft", "grpo", "answers"])
+def undisturbed(
+    request: pytest.FixtureRequest, study: SmallStudy, tmp_path_factory: pytest.TempPathFactory
+) -> Undisturbed:
+    results = tmp_path_factory.mktemp(f"undisturbed-{request.param}")
+    started = time.monotonic()
+    done = start(study.job(request.param, results), results)
+    assert done.returncode == 0, done.stderr
+    return Undisturbed(study, request.param, results, done.operations, time.monotonic() - started)
+
+
+def all_pass(attempt: Callable[[int], None], numbers: Iterable[int]) -> int:
+    """Try every number, two at a time; returns how many passed, and raises the first failure after all."""
+    failures = []
+    passed = 0
+    with ThreadPoolExecutor(2) as pool:
+        for future in [pool.submit(attempt, number) for number in numbers]:
+            if (error := future.exception()) is None:
+                passed += 1
+            else:
+                failures.append(error)
+    print(f"{passed} of {passed + len(failures)} as the undisturbed one")
+    if failures:
+        raise failures[0]
+    return passed

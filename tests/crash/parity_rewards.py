@@ -1,0 +1,34 @@
+"""Run an entry point with rewards that differ: a tiny random model earns none that do.
+
+Usage: python parity_rewards.py ENTRY_POINT [ARGUMENTS OF THE ENTRY POINT]
+"""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+SCRIPTS = Path(__file__).parents[2] / "workflow_scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from othink_mr1.scoring.workers import Question  # noqa: E402  # after the path to it
+from othink_mr1.training import rewards  # noqa: E402
+
+
+def parity(questions: Sequence[Question]) -> list[float]:
+    """1 for completions of odd length."""
+    return [float(len(question.completion) % 2) for question in questions]
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Run an entry point: its file's name, and its arguments."""
+    rewards.accuracy_rewards = parity
+    script = SCRIPTS / arguments[0]
+    sys.argv = [str(script), *arguments[1:]]
+    runpy.run_path(str(script), run_name="__main__")
+
+
+if __name__ == "__main__":
+    run(sys.argv[1:])

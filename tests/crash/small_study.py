@@ -1,0 +1,192 @@
+"""A study that runs in a second after its imports: what the crash tests kill, through its entry points."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import file_faults
+from othink_mr1.data.examples import Example, write_examples
+from othink_mr1.study.artefacts import write_manifest
+from othink_mr1.study.execution import GenerationExecution
+from othink_mr1.study.identity import canonical
+from othink_mr1.study.runs import RunDescription
+from tiny import QUESTIONS, TEMPLATE, build_backbone, execution, grpo_settings, picture, sft_settings
+
+_FORKSERVER = multiprocessing.get_context("forkserver")
+_FORKSERVER.set_forkserver_preload(["imported"])
+
+HERE = Path(__file__).parent
+STEPS = 3
+ITEMS = 12
+SECONDS = 120.0
+
+_EXAMPLES = [
+    Example(str(n), picture(n % 5), QUESTIONS[n % 2], str(n % 5), "Row by row: 2 1. Together 3.")
+    for n in range(ITEMS)
+]
+_LENGTH = {"steps": STEPS, "checkpoint_steps": [2]}
+_SETTINGS = {
+    "sft": sft_settings(**_LENGTH),
+    # Two updates on each rollout, so that states are saved in the middle of one, too.
+    "grpo": grpo_settings(**_LENGTH | {"steps": STEPS + 1}, updates_per_rollout=2, learning_rate=0.01),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of the study: an entry point with its arguments, and the folders that it fills."""
+
+    arguments: list[str]
+    folders: list[str]  # below the results root
+    steps: int | None  # of a training
+
+    @property
+    def command(self) -> list[str]:
+        """The command line."""
+        return [sys.executable, str(HERE / "parity_rewards.py"), *self.arguments]
+
+
+class SmallStudy:
+    """Backbone and examples, and the jobs that work with them in any results root."""
+
+    def __init__(self, root: Path) -> None:
+        """root: a folder for what all attempts read."""
+        from othink_mr1.modeling.backbone import save_checkpoint
+
+        self.root = root
+        save_checkpoint(*build_backbone(), root / "backbone")
+        write_manifest(root / "backbone")
+        write_examples(_EXAMPLES, root / "set" / "examples.parquet")
+        write_manifest(root / "set")
+
+    def training(self, trainer: str, results: Path) -> Job:
+        """A training by sft or grpo."""
+        settings = _SETTINGS[trainer]
+        run = RunDescription(
+            name=f"counting-{trainer}-s7-0123456789",
+            digest="0123456789",
+            backbone="tiny",
+            task="counting",
+            method=trainer,
+            seed=7,
+            training_prompt=TEMPLATE,
+            scorer="counting",
+            settings=settings,
+        )
+        arguments = [
+            f"train_{trainer}.py",
+            "--run",
+            canonical(run.model_dump(mode="json")),
+            "--execution",
+            canonical(execution(save_every_steps=1).model_dump(mode="json")),
+            "--examples",
+            str(self.root / "set" / "examples.parquet"),
+            "--backbone",
+            str(self.root / "backbone"),
+            "--output",
+            str(results / "runs" / run.name),
+        ]
+        return Job(arguments, [f"runs/{run.name}"], settings.steps)
+
+    def generation(self, results: Path) -> Job:
+        """Answers of the backbone to two tasks, in one job."""
+        how = GenerationExecution.model_validate(
+            {
+                "cpus": 1,
+                "memory_gb": 1,
+                "hours": 1,
+                "device": "cpu",
+                "gpus": 0,
+                "batch_size": 3,
+                "attention": "sdpa",
+            }
+        )
+        arguments = [
+            "generate_answers.py",
+            "--checkpoint",
+            str(self.root / "backbone"),
+            "--run-name",
+            "base",
+            "--execution",
+            canonical(how.model_dump(mode="json")),
+            "--precision",
+            "fp32",
+        ]
+        folders = []
+        for name, length in (("counting", 6), ("geometry", 9)):
+            folder = f"answers/base/{name}-0123456789"
+            folders.append(folder)
+            task = {
+                "name": name,
+                "prompt": TEMPLATE,
+                "max_new_tokens": length,
+                "examples": str(self.root / "set" / "examples.parquet"),
+                "output": str(results / folder),
+            }
+            arguments += ["--task", canonical(task)]
+        return Job(arguments, folders, None)
+
+    def job(self, kind: str, results: Path) -> Job:
+        """kind: sft, grpo or answers."""
+        return self.generation(results) if kind == "answers" else self.training(kind, results)
+
+
+def start(job: Job, results: Path, **faults: object) -> file_faults.Outcome:
+    """Run a job to its end, with a fault or without."""
+    results.mkdir(parents=True, exist_ok=True)
+    return file_faults.run(job.command, results, timeout=SECONDS, env=environment(), **faults)  # type: ignore[arg-type]
+
+
+def start_and_kill(job: Job, results: Path, after_seconds: float) -> int:
+    """Run a job and kill it by SIGKILL after some time; returns its code, which is 0 if it ended before."""
+    results.mkdir(parents=True, exist_ok=True)
+    with subprocess.Popen(
+        job.command,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        try:
+            return process.wait(after_seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
+
+
+def start_forked(job: Job, results: Path) -> int:
+    """Run a job without a fault, in a fork of a process that has made all imports; returns its code."""
+    results.mkdir(parents=True, exist_ok=True)
+    process = _FORKSERVER.Process(target=_entry_point, args=(job.arguments, results / "stderr"))
+    process.start()
+    process.join(SECONDS)
+    if process.is_alive():
+        process.kill()
+        process.join()
+    assert process.exitcode is not None
+    return process.exitcode
+
+
+def _entry_point(arguments: list[str], log: Path) -> None:
+    # Imported by the fork server already; in the tests' process it would set torch's threads.
+    import parity_rewards
+
+    with open(log, "a") as stream:
+        os.dup2(stream.fileno(), 2)
+    parity_rewards.run(arguments)
+
+
+def environment() -> dict[str, str]:
+    """One thread, as the jobs' execution says; two jobs at a time are tested side by side."""
+    return os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+def remove(results: Path) -> None:
+    """Forget an attempt's results: there are hundreds of them."""
+    shutil.rmtree(results)

@@ -1,0 +1,67 @@
+"""What two runs, or two sets of answers, must have in common to the bit: everything but times."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from othink_mr1.study.verification import verify_folder, visible_files
+
+# Of a manifest: what the clock says, and how often the run was interrupted.
+_OF_THE_CLOCK = ("made", "wall_seconds", "gpu_hours", "attempts", "answered_before")
+_NEVER_EQUAL = ("manifest.json", "metrics.csv")
+
+
+def contents(folder: Path) -> dict[str, object]:
+    """By file name: bytes, metrics without their seconds, TensorBoard's curves, facts of the manifest.
+
+    The folder must be complete and sound.
+    """
+    manifest = verify_folder(folder, remember=False)
+    found: dict[str, object] = {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in visible_files(folder)
+        if "tensorboard" not in path.parts and path.name not in _NEVER_EQUAL
+    }
+    found["manifest.json"] = {
+        key: value for key, value in manifest.items() if key not in _OF_THE_CLOCK and key != "files"
+    }
+    if (folder / "metrics.csv").exists():
+        found["metrics.csv"] = metrics(folder)
+        found["tensorboard"] = curves(folder)
+    return found
+
+
+def metrics(folder: Path) -> list[dict[str, str]]:
+    """The rows of metrics.csv without `seconds`, which must be positive."""
+    rows = list(csv.DictReader(io.StringIO((folder / "metrics.csv").read_text())))
+    for row in rows:
+        assert float(row.pop("seconds")) > 0
+    return rows
+
+
+def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """TensorBoard's curves: (step, value) of each, as its own reader gives them, in the files' order."""
+    events = EventAccumulator(str(folder / "tensorboard"), purge_orphaned_data=False)
+    events.Reload()
+    return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+
+def assert_same(folder: Path, reference: Path) -> None:
+    """The two are the same to the bit; names the file that is not."""
+    ours, theirs = contents(folder), contents(reference)
+    assert ours.keys() == theirs.keys()
+    for name in theirs:
+        assert ours[name] == theirs[name], (
+            f"{folder}: {name} differs: {ours[name]!r:.2000} {theirs[name]!r:.2000}"
+        )
+
+
+def assert_every_step_once(folder: Path, steps: int) -> None:
+    """Metrics and TensorBoard have each step, once, in order."""
+    expected = list(range(1, steps + 1))
+    assert [int(row["step"]) for row in metrics(folder)] == expected
+    assert [step for step, _ in curves(folder)["loss"]] == expected

@@ -1,0 +1,206 @@
+"""Answers that are generated item by item: none is lost, and a restart changes none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import Tiny
+from test_training_runs import EXAMPLES
+
+from othink_mr1.data.examples import write_examples
+from othink_mr1.errors import UserError
+from othink_mr1.evaluation import kept_answers
+from othink_mr1.evaluation.generate import generate_answers
+from othink_mr1.evaluation.generation_task import GenerationTask
+from othink_mr1.evaluation.kept_answers import KeptAnswers
+from othink_mr1.modeling.decoding import decode, greedy
+from othink_mr1.modeling.processor import stop_tokens
+from othink_mr1.modeling.settled_greedy import SettledGreedy
+from othink_mr1.study.execution import GenerationExecution
+from othink_mr1.study.manifests import read_manifest
+from tiny import TEMPLATE
+
+HOW = GenerationExecution.model_validate(
+    {"cpus": 1, "memory_gb": 1, "hours": 1, "device": "cpu", "gpus": 0, "batch_size": 3, "attention": "sdpa"}
+)
+
+
+class Killed(BaseException):
+    """Stands for a kill."""
+
+
+class Generation:
+    """Two tasks on one checkpoint, in one results root."""
+
+    def __init__(self, root: Path, checkpoint: Path, lengths: tuple[int, int] = (6, 9)) -> None:
+        root.mkdir(exist_ok=True)
+        self.checkpoint = checkpoint
+        write_examples(EXAMPLES, root / "examples.parquet")
+        self.folders = [root / "counting", root / "geometry"]
+        self.tasks = [
+            GenerationTask(
+                name=folder.name,
+                examples=str(root / "examples.parquet"),
+                prompt=TEMPLATE,
+                max_new_tokens=length,
+                output=str(folder),
+            )
+            for folder, length in zip(self.folders, lengths, strict=True)
+        ]
+
+    def start(self) -> list[bytes]:
+        generate_answers(self.checkpoint, "base", HOW, "fp32", self.tasks)
+        return [(folder / "answers.jsonl").read_bytes() for folder in self.folders]
+
+    def killed(self, patch: pytest.MonkeyPatch, after: int) -> None:
+        """Start it, and end it when so many items are answered."""
+        self._count(patch, after)
+        with pytest.raises(Killed):
+            self.start()
+        patch.undo()
+
+    def answered(self, patch: pytest.MonkeyPatch) -> int:
+        """Start it, and return how many items it answered."""
+        count = self._count(patch, None)
+        self.start()
+        patch.undo()
+        return len(count)
+
+    def _count(self, patch: pytest.MonkeyPatch, most: int | None) -> list[int]:
+        original, count = KeptAnswers.add, []
+
+        def add(kept: KeptAnswers, item: int, completion: str) -> None:
+            if len(count) == most:
+                raise Killed
+            count.append(item)
+            original(kept, item, completion)
+
+        patch.setattr(KeptAnswers, "add", add)
+        return count
+
+
+@pytest.fixture
+def generation(tiny: Tiny, tmp_path: Path) -> Generation:
+    return Generation(tmp_path / "results", tiny.folder)
+
+
+@pytest.fixture
+def expected(tiny: Tiny, tmp_path: Path) -> list[bytes]:
+    return Generation(tmp_path / "undisturbed", tiny.folder).start()
+
+
+ITEMS = 2 * len(EXAMPLES)
+
+
+@pytest.mark.parametrize("after", range(1, ITEMS))
+def test_a_restart_answers_the_missing_items_alone(
+    after: int, generation: Generation, expected: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generation.killed(monkeypatch, after)
+    assert generation.answered(monkeypatch) == ITEMS - after
+    assert generation.start() == expected
+    assert not list(generation.folders[0].parent.rglob(kept_answers.NAME))
+
+
+def test_what_snakemake_deletes_after_a_failure_is_not_answered_again(
+    generation: Generation, expected: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generation.killed(monkeypatch, ITEMS - 2)
+    (generation.folders[0] / "manifest.json").unlink()  # the first task was complete
+    assert generation.answered(monkeypatch) == 2
+    assert generation.start() == expected
+
+
+@pytest.mark.parametrize("how", ["torn", "flipped", "emptied", "garbage", "twice"])
+def test_damaged_lines_are_answered_again(
+    how: str,
+    generation: Generation,
+    expected: list[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    generation.killed(monkeypatch, 5)
+    file = generation.folders[0] / kept_answers.NAME
+    data = file.read_bytes()
+    lines = data.splitlines(keepends=True)
+    damaged = {
+        "torn": data[:-4],
+        "flipped": data.replace(b'completion": "', b'completion": "!', 1),
+        "emptied": b"",
+        "garbage": lines[0] + b"\x00\xff null\n[1]\n" + b"".join(lines[1:]),
+        "twice": data + lines[0],
+    }
+    file.write_bytes(damaged[how])
+    missing = {"torn": 1, "flipped": 1, "emptied": 5, "garbage": 0, "twice": 0}[how]
+    assert generation.answered(monkeypatch) == ITEMS - 5 + missing
+    assert generation.start() == expected
+    said = {"torn": 1, "flipped": 1, "garbage": 2}.get(how)
+    assert (f"{file}: {said} lines are damaged" in capsys.readouterr().err) == (said is not None)
+
+
+def test_every_flipped_byte_of_a_line_is_seen(tmp_path: Path) -> None:
+    with KeptAnswers(tmp_path, {"run": "base"}, 3) as kept:
+        kept.add(1, 'five\n"\ud800 ☺')
+    file = tmp_path / kept_answers.NAME
+    data = file.read_bytes()
+    for place in range(len(data)):
+        file.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        with KeptAnswers(tmp_path, {"run": "base"}, 3) as kept:
+            # JSON has several spellings of a text: what is read must be what was written.
+            assert kept.completions in ({}, {1: 'five\n"\ud800 ☺'})
+    file.write_bytes(data)
+    with KeptAnswers(tmp_path, {"run": "base"}, 3) as kept:
+        assert kept.completions == {1: 'five\n"\ud800 ☺'}
+    with KeptAnswers(tmp_path, {"run": "another"}, 3) as kept:
+        assert kept.completions == {}
+
+
+def test_answers_of_other_weights_are_not_taken_over(
+    tiny: Tiny, generation: Generation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    with torch.no_grad():
+        tiny.model.get_input_embeddings().weight.mul_(2)
+    tiny.model.save_pretrained(other)
+    tiny.processor.save_pretrained(other)
+    generation.killed(monkeypatch, 5)
+    generation.checkpoint = other
+    assert generation.answered(monkeypatch) == ITEMS
+    assert read_manifest(generation.folders[0])["answered_before"] == 0
+    generation.checkpoint = tiny.folder
+    with pytest.raises(UserError, match=r"counting: is complete already, as another \(made_of differs\)"):
+        generation.start()
+
+
+def test_settled_tokens_do_not_depend_on_rounding(tiny: Tiny, prompts: list) -> None:
+    # Logits so close that the slightest rounding turns the likeliest token around.
+    with torch.no_grad():
+        tiny.model.lm_head.weight = torch.nn.Parameter(tiny.model.lm_head.weight * 1e-4)
+
+    def with_noise(choose, seed: int):
+        noise = torch.Generator().manual_seed(seed)
+
+        def chosen(logits, sequences, steps):
+            disturbed = logits + 1e-4 * torch.rand(logits.shape, generator=noise)
+            return choose(disturbed, sequences, steps)
+
+        return chosen
+
+    def tokens(choose) -> list[list[int]]:
+        return decode(tiny.model, prompts, 1, 12, stop_tokens(tiny.processor), choose)
+
+    def settled() -> SettledGreedy:
+        return SettledGreedy(tiny.model, prompts, 12)
+
+    expected = tokens(settled())
+    assert [tokens(with_noise(settled(), seed)) for seed in range(3)] == [expected] * 3
+    assert tokens(with_noise(greedy, 1)) != expected
+
+
+def test_without_near_rivals_it_is_greedy(tiny: Tiny, prompts: list) -> None:
+    def tokens(choose) -> list[list[int]]:
+        return decode(tiny.model, prompts, 1, 12, stop_tokens(tiny.processor), choose)
+
+    assert tokens(SettledGreedy(tiny.model, prompts, 12)) == tokens(greedy)

@@ -1,0 +1,270 @@
+"""A training that is interrupted and goes on: the same to the bit, whatever of its states was damaged."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Tiny
+from test_training_runs import EXAMPLES, description
+
+from othink_mr1.data.examples import write_examples
+from othink_mr1.errors import Interrupted, UserError
+from othink_mr1.study.manifests import read_manifest
+from othink_mr1.training import interruption, saved_states, session
+from othink_mr1.training.pretraining import pretrain_backbone
+from othink_mr1.training.runs import train_grpo_run, train_sft_run
+from run_contents import assert_every_step_once, assert_same, contents, metrics
+from tiny import execution, grpo_settings, sft_settings, tiny_settings
+
+STEPS = 6
+LENGTH = {"steps": STEPS, "checkpoint_steps": [2, 4]}
+# Two updates on each rollout: after an odd step the state is in the middle of one.
+TRAINERS = {
+    "sft": (train_sft_run, sft_settings(**LENGTH)),
+    "grpo": (train_grpo_run, grpo_settings(**LENGTH, updates_per_rollout=2, learning_rate=0.01)),
+}
+
+
+@pytest.fixture(autouse=True)
+def _rewards_that_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tiny random model earns no real reward, and equal rewards move nothing."""
+    monkeypatch.setattr(
+        "othink_mr1.training.rewards.accuracy_rewards",
+        lambda questions: [float(len(question.completion) % 2) for question in questions],
+    )
+
+
+@pytest.fixture
+def examples_file(tmp_path: Path) -> Path:
+    write_examples(EXAMPLES, tmp_path / "examples.parquet")
+    return tmp_path / "examples.parquet"
+
+
+class Run:
+    """One run of a trainer, started as often as a test likes."""
+
+    def __init__(self, trainer: str, tiny: Tiny, examples_file: Path, output: Path) -> None:
+        self.function, self.settings = TRAINERS[trainer]
+        self.backbone, self.examples_file, self.output = tiny.folder, examples_file, output
+        self.states = output.with_name(f".{output.name}.states")
+
+    def start(self, **changes: object) -> Path:
+        how = execution(**{"save_every_steps": 2, **changes})
+        self.function(description(self.settings), how, self.examples_file, self.backbone, self.output)
+        return self.output
+
+
+def interrupted(
+    patch: pytest.MonkeyPatch,
+    place: str,
+    call: int,
+    start: Callable[[], object],
+    number: int = signal.SIGTERM,
+) -> Interrupted:
+    """Start a training; the signal comes at the given call of a function, `module.function` of training."""
+    name = f"othink_mr1.training.{place}"
+    calls: list[int] = []
+
+    def signalled(*arguments: object) -> object:
+        calls.append(1)
+        if len(calls) == call:
+            os.kill(os.getpid(), number)
+        return function(*arguments)
+
+    module, _, attribute = name.rpartition(".")
+    function = getattr(importlib.import_module(module), attribute)
+    with patch.context() as context:
+        context.setattr(name, signalled)
+        with pytest.raises(Interrupted) as caught:
+            start()
+    return caught.value
+
+
+def assert_equal(folder: Path, reference: Path) -> None:
+    assert_same(folder, reference)
+    assert_every_step_once(folder, STEPS)
+
+
+BATCHES = {"sft": "supervised.supervised_backward", "grpo": "grpo.grpo_backward"}
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+@pytest.mark.parametrize("at_step", range(1, STEPS + 1))
+def test_an_interrupted_run_goes_on_to_the_bit(
+    trainer: str, at_step: int, tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch
+) -> None:
+    undisturbed = Run(trainer, tiny, examples_file, tmp_path / "undisturbed").start()
+    run = Run(trainer, tiny, examples_file, tmp_path / "run")
+    first = interrupted(monkeypatch, BATCHES[trainer], at_step, run.start, signal.SIGINT)
+    assert first.number == signal.SIGINT
+    kept = at_step - 1
+    assert str(first).startswith(
+        f"the state after step {kept} is kept" if kept else "no step was finished yet"
+    )
+    interrupted(monkeypatch, BATCHES[trainer], 1, run.start)  # again at once: nothing done, nothing lost
+    assert not (run.output / "manifest.json").exists()
+    assert_equal(run.start(), undisturbed)
+    assert not run.states.exists()
+    attempts = read_manifest(run.output)["attempts"]
+    assert [attempt["after_step"] for attempt in attempts] == ([0, kept] if kept else [0])
+
+
+def test_other_rows_after_a_restart_in_the_middle_of_a_rollout(
+    tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch
+) -> None:
+    run = Run("grpo", tiny, examples_file, tmp_path / "run")
+    interrupted(monkeypatch, BATCHES["grpo"], 2, run.start)
+    rows = metrics(run.start(row_tokens=150))
+    assert [row["step"] for row in rows] == [str(step) for step in range(1, STEPS + 1)]
+
+
+def test_pretraining_goes_on_to_the_bit(examples_file: Path, tmp_path: Path, monkeypatch) -> None:
+    def start(folder: Path) -> Path:
+        files = {"scenes": examples_file, "geometry": examples_file}
+        pretrain_backbone(tiny_settings(steps=STEPS), execution(), files, folder)
+        return folder
+
+    interrupted(monkeypatch, BATCHES["sft"], 4, lambda: start(tmp_path / "backbone"))
+    assert_equal(start(tmp_path / "backbone"), start(tmp_path / "undisturbed"))
+
+
+def test_a_signal_while_nothing_may_be_left_half_done_waits(tmp_path: Path) -> None:
+    asked = interruption.Interruption()
+    with asked.watched():
+        os.kill(os.getpid(), signal.SIGURG)
+        assert asked.requested == signal.SIGURG
+        with pytest.raises(interruption.Stop), asked.interruptible():
+            pytest.fail("it came before")
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert asked.requested == signal.SIGURG
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def damage(path: Path, how: str) -> None:
+    data = path.read_bytes()
+    if how == "deleted":
+        path.unlink()
+    elif how == "truncated":
+        path.write_bytes(data[:-1] if data else b"x")
+    else:
+        place = len(data) // 2
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :] if data else b"x")
+
+
+@pytest.fixture
+def stopped(tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch) -> tuple[Run, Path]:
+    """A run of GRPO that stopped after step 5, with states of steps 4 and 5; and the undisturbed one."""
+    undisturbed = Run("grpo", tiny, examples_file, tmp_path / "undisturbed").start()
+    run = Run("grpo", tiny, examples_file, tmp_path / "run")
+    interrupted(monkeypatch, BATCHES["grpo"], STEPS, run.start)
+    assert sorted(path.name for path in run.states.iterdir()) == ["step-4", "step-5"]
+    return run, undisturbed
+
+
+def copies(stopped: tuple[Run, Path], tiny: Tiny, tmp_path: Path) -> Iterator[tuple[Path, Callable[[], Run]]]:
+    """Each file of the stopped run's states and checkpoints, with a fresh copy of the run to damage it in."""
+    run, _ = stopped
+    files = [*run.states.rglob("*"), *run.output.rglob("*")]
+    for number, file in enumerate(path for path in files if path.is_file()):
+        root = tmp_path / "copies" / str(number)
+
+        def fresh(root: Path = root) -> Run:
+            shutil.rmtree(root, ignore_errors=True)
+            root.mkdir(parents=True)
+            shutil.copytree(run.output, root / "run")
+            shutil.copytree(run.states, root / ".run.states")
+            (root / ".run.artefact").touch()
+            return Run("grpo", tiny, run.examples_file, root / "run")
+
+        yield root / file.relative_to(run.output.parent), fresh
+
+
+@pytest.mark.parametrize("how", ["truncated", "deleted", "flipped"])
+def test_no_damaged_file_of_an_interrupted_run_changes_its_result(
+    how: str, stopped: tuple[Run, Path], tiny: Tiny, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _, undisturbed = stopped
+    seen = 0
+    for file, fresh in copies(stopped, tiny, tmp_path):
+        run = fresh()
+        damage(file, how)
+        capfd.readouterr()
+        assert_equal(run.start(), undisturbed)
+        said = capfd.readouterr().err
+        # A deleted manifest is no loss: there is a copy of it.
+        is_spare = file.name == ".manifest.json" or (how == "deleted" and file.name == "manifest.json")
+        if file.parent.name == "step-5" and not is_spare:
+            assert "unusable-step-5: a state that cannot be used, set aside: " in said, file
+            assert str(file) in said
+            assert "goes on after step 4" in said
+            seen += 1
+        if "checkpoint-" in str(file):
+            assert f"{file} " in said, said
+            seen += 1
+    assert seen > 10
+
+
+def test_the_states_of_another_backbone_are_not_used(
+    stopped: tuple[Run, Path], tiny: Tiny, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run, _ = stopped
+    other = tmp_path / "other"
+    shutil.copytree(tiny.folder, other)
+    (other / "generation_config.json").write_text(json.dumps({"note": "another"}))
+    run.backbone = other
+    run.start()
+    said = capfd.readouterr().err
+    assert said.count("its made_of is another's") == 2
+    assert "goes on after" not in said
+
+
+def test_never_more_states_than_promised(
+    tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = Run("sft", tiny, examples_file, tmp_path / "run")
+    most: list[int] = []
+    original = session.write_state
+
+    def counted(folder: Path, *rest: object) -> None:
+        original(folder, *rest)
+        most.append(len(list(run.states.iterdir())))
+
+    monkeypatch.setattr(session, "write_state", counted)
+    run.start(save_every_steps=1)
+    assert max(most) <= saved_states.KEPT + 1
+    assert len(most) == STEPS - 1  # after the last step the checkpoint is all that is needed
+    assert "at most 4 states of 2 MB at a time" in capfd.readouterr().err
+    assert not run.states.exists()
+
+
+def test_too_full_a_disk_is_told_before_the_first_step(
+    tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch
+) -> None:
+    run = Run("sft", tiny, examples_file, tmp_path / "run")
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(session.shutil, "disk_usage", lambda _: usage._replace(free=1_000_000))
+    with pytest.raises(
+        UserError, match=r"run: needs \d+ MB at most and has 1 MB free; make room on that disk"
+    ):
+        run.start()
+    assert not run.states.exists()
+
+
+def test_a_complete_run_is_left_as_it_is(tiny: Tiny, examples_file: Path, tmp_path: Path) -> None:
+    run = Run("sft", tiny, examples_file, tmp_path / "run")
+    before = contents(run.start())
+    manifest = (run.output / "manifest.json").read_bytes()
+    run.start()
+    assert (run.output / "manifest.json").read_bytes() == manifest
+    # Snakemake deletes declared outputs before it repeats a job: that alone trains nothing again.
+    (run.output / "manifest.json").unlink()
+    run.start()
+    assert (run.output / "manifest.json").read_bytes() == manifest
+    assert contents(run.output) == before

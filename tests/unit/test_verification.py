@@ -1,0 +1,339 @@
+"""Comparing artefacts with their manifests: all damage is seen, and nothing large is read twice for it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from othink_mr1.errors import UserError
+from othink_mr1.study import verification
+from othink_mr1.study.artefacts import write_manifest
+from othink_mr1.study.atomic_files import sha256_of, write_text
+from othink_mr1.study.manifests import manifest_beside, write_sealed_text
+from othink_mr1.study.verification import (
+    contents_digest,
+    faults,
+    mark_of,
+    verify_file,
+    verify_folder,
+    verify_part,
+    verify_sealed,
+)
+
+Damage = Callable[[Path], None]
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 1)
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+DAMAGES = pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (truncate, "bytes, the manifest says"),
+        (flip, "its sha256 is not the manifest's, the file was damaged"),
+        (Path.unlink, "missing, though the manifest lists it"),
+    ],
+)
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Path:
+    write_text(tmp_path / "set" / "data" / "train.parquet", "rows")
+    write_text(tmp_path / "set" / "data" / "manifest.json", "{}")
+    write_text(tmp_path / "set" / "notes.csv", "notes")
+    write_manifest(tmp_path / "set")
+    return tmp_path / "set"
+
+
+def test_a_manifest_below_the_folders_own_is_a_file_like_others(finished: Path) -> None:
+    assert set(verify_folder(finished)["files"]) == {"data/manifest.json", "data/train.parquet", "notes.csv"}
+    (finished / "data" / "manifest.json").write_text("[]")
+    with pytest.raises(UserError, match=r"data/manifest\.json: its sha256 is not the manifest's"):
+        verify_folder(finished)
+
+
+@DAMAGES
+@pytest.mark.parametrize("name", ["data/train.parquet", "notes.csv"])
+def test_damage_names_the_file_and_what_to_delete(
+    finished: Path, name: str, damage: Damage, said: str
+) -> None:
+    damage(finished / name)
+    with pytest.raises(UserError) as caught:
+        verify_folder(finished)
+    message = str(caught.value)
+    assert message.startswith(f"{finished / name}: ")
+    assert said in message
+    assert message.endswith(
+        f"; delete {finished / name} and {finished}/manifest.json, then run snakemake again"
+    )
+
+
+def test_all_faults_are_listed_and_every_file_is_told(finished: Path) -> None:
+    manifest = verify_folder(finished)
+    flip(finished / "notes.csv")
+    (finished / "data" / "train.parquet").unlink()
+    write_text(finished / "stray", "x")
+    sizes: list[int] = []
+    found = [str(fault).split(": ")[1] for fault in faults(finished, manifest, sizes.append)]
+    assert [fault.split(",")[0] for fault in found] == [
+        f"is not listed in {finished}/manifest.json",
+        "missing",
+        "its sha256 is not the manifest's",
+    ]
+    assert sorted(sizes) == [2, 4, 5]
+
+
+@pytest.mark.parametrize("name", ["train-stray.parquet", "data/more/stray.txt", "data/link"])
+def test_a_file_that_the_manifest_does_not_list_is_refused(finished: Path, name: str) -> None:
+    stray = finished / name
+    stray.parent.mkdir(exist_ok=True)
+    if name.endswith("link"):
+        stray.symlink_to(finished / "data")
+    else:
+        stray.write_text("rows")
+    with pytest.raises(UserError) as caught:
+        verify_folder(finished)
+    assert str(caught.value) == (
+        f"{stray}: is not listed in {finished}/manifest.json, so it did not come with the others; "
+        "move it out of this folder"
+    )
+
+
+def test_hidden_files_and_empty_folders_of_other_tools_do_no_harm(finished: Path) -> None:
+    for name in (".nfs0001", "data/.DS_Store", ".cache/train.parquet"):
+        write_text(finished / name, "x")
+    (finished / "empty").mkdir()
+    verify_folder(finished)
+
+
+def test_a_disk_that_fails_to_read_is_one_line(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(path: Path) -> str:
+        raise OSError(5, "Input/output error", str(path))
+
+    monkeypatch.setattr(verification, "sha256_of", broken)
+    with pytest.raises(UserError, match=r"data/.*: cannot be read \(Input/output error\); check its"):
+        verify_folder(finished)
+    with pytest.raises(UserError, match=r"notes\.csv: cannot be read \(Input/output error\); check its"):
+        verify_file(finished / "notes.csv")
+
+
+def test_a_part_is_compared_alone(finished: Path) -> None:
+    flip(finished / "notes.csv")
+    digests = {name: sha256_of(finished / "data" / name) for name in ("manifest.json", "train.parquet")}
+    assert verify_part(finished, "data") == digests
+    write_text(finished / "data" / "stray", "x")
+    with pytest.raises(UserError, match="data/stray: is not listed"):
+        verify_part(finished, "data")
+    with pytest.raises(UserError, match=r"its manifest\.json lists nothing in checkpoint/"):
+        verify_part(finished, "checkpoint")
+
+
+@DAMAGES
+def test_damage_to_a_part(finished: Path, damage: Damage, said: str) -> None:
+    damage(finished / "data" / "train.parquet")
+    with pytest.raises(UserError, match=said):
+        verify_part(finished, "data")
+
+
+def test_one_file_is_compared_alone(finished: Path) -> None:
+    flip(finished / "data" / "train.parquet")
+    assert verify_file(finished / "notes.csv") == sha256_of(finished / "notes.csv")
+    with pytest.raises(UserError, match=r"stray: is not listed in .*manifest\.json"):
+        verify_file(finished / "stray")
+
+
+@DAMAGES
+def test_damage_to_one_file(finished: Path, damage: Damage, said: str) -> None:
+    damage(finished / "notes.csv")
+    with pytest.raises(UserError, match=said):
+        verify_file(finished / "notes.csv")
+
+
+def test_a_file_of_an_unfinished_folder_is_not_read(tmp_path: Path) -> None:
+    write_text(tmp_path / "set" / "examples.parquet", "half")
+    mark_of(tmp_path / "set").touch()
+    with pytest.raises(UserError, match=r"set: incomplete, it has no manifest\.json"):
+        verify_file(tmp_path / "set" / "examples.parquet")
+
+
+def test_a_file_of_somebodys_own_is_merely_read(tmp_path: Path) -> None:
+    write_text(tmp_path / "mine.parquet", "rows")
+    assert verify_file(tmp_path / "mine.parquet") == sha256_of(tmp_path / "mine.parquet")
+    with pytest.raises(UserError, match=r"none: there is no such file; run snakemake to make it"):
+        verify_file(tmp_path / "none")
+    with pytest.raises(UserError, match=r"cannot be read \(Is a directory\)"):
+        verify_file(tmp_path)
+
+
+def test_a_folder_that_lost_its_manifest_is_read_by_the_copy(finished: Path) -> None:
+    """Snakemake deletes a manifest before it repeats a job, while others may read the folder."""
+    (finished / "manifest.json").unlink()
+    verify_folder(finished)
+    flip(finished / "notes.csv")
+    with pytest.raises(UserError, match=r"notes\.csv: its sha256"):
+        verify_file(finished / "notes.csv")
+
+
+def test_the_digest_of_contents_depends_on_names_and_contents_alone() -> None:
+    files = {"a": "1", "b": "2"}
+    assert contents_digest(files) == contents_digest(dict(reversed(files.items())))
+    assert (
+        len({contents_digest(f) for f in (files, {"a": "2", "b": "1"}, {"a": "1"}, {"c": "1", "b": "2"})})
+        == 4
+    )
+
+
+class TestSealedFiles:
+    """A single file with its manifest hidden beside it."""
+
+    @pytest.fixture
+    def table(self, tmp_path: Path) -> Path:
+        write_sealed_text(tmp_path / "t.csv", "id\n1\n")
+        return tmp_path / "t.csv"
+
+    @pytest.mark.parametrize("damage", [truncate, flip])
+    def test_damage_names_the_file(self, table: Path, damage: Damage) -> None:
+        verify_sealed(table)
+        damage(table)
+        with pytest.raises(UserError) as caught:
+            verify_sealed(table)
+        assert str(caught.value).startswith(f"{table}: ")
+        assert str(caught.value).endswith(f"; delete {table} and run snakemake again")
+
+    def test_a_deleted_file_is_named_with_what_makes_it(self, table: Path) -> None:
+        table.unlink()
+        with pytest.raises(UserError, match=r"t\.csv: there is no such file; ask$"):
+            verify_sealed(table, "ask")
+
+    @pytest.mark.parametrize("damage", [truncate, flip, Path.unlink])
+    def test_damage_to_its_manifest(self, table: Path, damage: Damage) -> None:
+        damage(manifest_beside(table))
+        with pytest.raises(UserError, match=rf"delete {table} and run snakemake again$"):
+            verify_sealed(table)
+
+    def test_the_manifest_of_another_file(self, table: Path) -> None:
+        write_sealed_text(table.with_name("u.csv"), "id\n2\n")
+        manifest_beside(table.with_name("u.csv")).rename(manifest_beside(table))
+        with pytest.raises(UserError, match="is of another file"):
+            verify_sealed(table)
+
+
+class TestMemory:
+    """What was read before and did not change since is not read again."""
+
+    @pytest.fixture
+    def reads(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """The names of the files that were read, in order."""
+        found: list[str] = []
+
+        def noted(path: Path) -> str:
+            found.append(path.name)
+            return sha256_of(path)
+
+        monkeypatch.setattr(verification, "sha256_of", noted)
+        # Files count as settled at once.
+        monkeypatch.setattr(verification, "SETTLED_AFTER_SECONDS", -60.0)
+        return found
+
+    @pytest.fixture
+    def weights(self, tmp_path: Path) -> Path:
+        folder = tmp_path / "backbone"
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(bytes(range(256)) * 5000)
+        (folder / "config.json").write_text("{}")
+        write_manifest(folder)
+        return folder / "model.safetensors"
+
+    def test_a_large_file_is_read_once_and_a_small_one_each_time(
+        self, weights: Path, reads: list[str]
+    ) -> None:
+        for _ in range(3):
+            verify_folder(weights.parent)
+        assert reads.count("model.safetensors") == 1
+        assert reads.count("config.json") == 3
+        verify_file(weights)
+        assert reads.count("model.safetensors") == 1
+
+    def test_without_memory_it_is_read(self, weights: Path, reads: list[str]) -> None:
+        verify_folder(weights.parent)
+        verify_folder(weights.parent, remember=False)
+        list(faults(weights.parent, verify_folder(weights.parent)))
+        assert reads.count("model.safetensors") == 3
+
+    def test_changed_content_with_the_former_time_is_seen(self, weights: Path, reads: list[str]) -> None:
+        verify_folder(weights.parent)
+        before = weights.stat()
+        with open(weights, "r+b") as stream:
+            stream.seek(10**6)
+            stream.write(b"?")
+        os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns))
+        after = weights.stat()
+        assert (after.st_mtime_ns, after.st_size, after.st_ino) == (
+            before.st_mtime_ns,
+            before.st_size,
+            before.st_ino,
+        )
+        with pytest.raises(UserError, match=r"model\.safetensors: its sha256 is not"):
+            verify_folder(weights.parent)
+
+    def test_another_file_of_that_name_is_read(self, weights: Path, reads: list[str]) -> None:
+        verify_folder(weights.parent)
+        other = weights.with_name(".other")
+        other.write_bytes(weights.read_bytes())
+        os.utime(other, ns=(weights.stat().st_atime_ns, weights.stat().st_mtime_ns))
+        other.replace(weights)
+        verify_folder(weights.parent)
+        assert reads.count("model.safetensors") == 2
+
+    def test_a_new_manifest_is_not_met_by_what_was_read_for_the_former(
+        self, weights: Path, reads: list[str]
+    ) -> None:
+        verify_folder(weights.parent)
+        write_manifest(weights.parent, {"model.safetensors": "0" * 64})
+        with pytest.raises(UserError, match=r"model\.safetensors: its sha256 is not"):
+            verify_folder(weights.parent)
+
+    def test_what_changed_just_now_is_not_remembered(
+        self, weights: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A second change within the clock's grain would not show."""
+        monkeypatch.setattr(verification, "SETTLED_AFTER_SECONDS", 3.0)
+        for _ in range(2):
+            verify_folder(weights.parent)
+        assert reads.count("model.safetensors") == 2
+        later = time.time() + 60
+        monkeypatch.setattr(time, "time", lambda: later)
+        for _ in range(2):
+            verify_folder(weights.parent)
+        assert reads.count("model.safetensors") == 3
+
+    @pytest.mark.parametrize("content", [b"{", b"[]", b"\xff", b'{"model.safetensors": 1}'])
+    def test_a_damaged_memory_is_no_memory(self, weights: Path, reads: list[str], content: bytes) -> None:
+        verify_folder(weights.parent)
+        memory = weights.parent.with_name(".backbone.verified.json")
+        assert memory.exists()
+        memory.write_bytes(content)
+        verify_folder(weights.parent)
+        assert reads.count("model.safetensors") == 2
+
+    def test_who_may_not_write_there_reads_each_time(
+        self, weights: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def forbidden(path: Path, value: object) -> None:
+            raise PermissionError(13, "Permission denied", str(path))
+
+        monkeypatch.setattr(verification, "write_json", forbidden)
+        for _ in range(2):
+            verify_folder(weights.parent)
+        assert reads.count("model.safetensors") == 2

@@ -1,0 +1,425 @@
+"""make verify: every file is read anew, all damage is named, what is nobody's artefact is left alone."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from small_results import (
+    BACKBONE,
+    BASE,
+    DATA,
+    EXAMPLES,
+    EXHIBITS,
+    FINGERPRINTS,
+    LEAKS,
+    ORIGINS,
+    RUN,
+    SCORES,
+    answers,
+    write_answers,
+    write_backbone,
+    write_run,
+    write_small_results,
+)
+
+from othink_mr1.errors import UserError
+from othink_mr1.study import verification, verify_results
+from othink_mr1.study.artefacts import filling, write_manifest
+from othink_mr1.study.atomic_files import sha256_of, write_text
+from othink_mr1.study.load_config import load_study
+from othink_mr1.study.manifests import MANIFEST, manifest_beside
+from othink_mr1.study.origins import Origins, origins_of
+from othink_mr1.study.plan import all_evaluations, answers_file
+from othink_mr1.study.runs import all_runs
+from othink_mr1.study.verification import verify_folder
+from othink_mr1.study.verify_results import Report, report_lines
+
+REPOSITORY = Path(__file__).parents[2]
+COUNTS = {"raw": 1, "data": 3, "backbones": 1, "runs": 1, "answers": 3, "scores": 1, "exhibits": 8}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_small_results(tmp_path_factory.mktemp("whole") / "results")
+
+
+@pytest.fixture
+def root(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "results"))
+
+
+def verify(root: Path, origins: Origins | None = ORIGINS) -> Report:
+    return verify_results.verify_results(root, origins)
+
+
+def counts(report: Report) -> dict[str, int]:
+    return {kind: count for kind, (count, _) in report.sound.items()}
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def test_sound_results_are_counted_with_their_size(root: Path) -> None:
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    report = verify(root)
+    assert (report.damaged, report.unfinished, report.leftovers) == ([], [], [])
+    assert counts(report) == COUNTS
+    sizes = {kind: size for kind, (_, size) in report.sound.items()}
+    assert sizes["backbones"] == len("weights") * 2
+    assert sizes["exhibits"] == sum((root / name).stat().st_size for name in EXHIBITS)
+    sets = ("data/scenes-123456789a/examples.parquet", FINGERPRINTS, LEAKS)
+    assert sizes["data"] == sum((root / name).stat().st_size for name in sets)
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before  # only read
+    *table, last = report_lines(root, report)
+    assert re.fullmatch(r"exhibits +8 sound +0\.0 MB", table[-1])
+    assert last == f"{root}: all that is finished is sound (18 folders and files)"
+
+
+def listed_files(root: Path) -> list[Path]:
+    """Every file that a manifest lists."""
+    folders = [path.parent for path in root.rglob(MANIFEST)]
+    files = [folder / name for folder in folders for name in verify_folder(folder)["files"]]
+    names = [*EXHIBITS, SCORES, FINGERPRINTS, LEAKS]
+    return [*files, *(root / name for name in names)]
+
+
+def test_every_file_counts(root: Path) -> None:
+    """Flipped and truncated, each alone: one fault, which names it and what to delete."""
+    files = listed_files(root)
+    assert len(files) == 21
+    for path in files:
+        data = path.read_bytes()
+        for damage in (flip, lambda path: os.truncate(path, path.stat().st_size - 1)):
+            damage(path)
+            (message,) = verify(root).damaged
+            assert message.startswith(f"{path}: ")
+            assert f"; delete {path}" in message
+            assert message.endswith("run snakemake again")
+            path.write_bytes(data)
+    assert verify(root).damaged == []
+
+
+def test_every_manifest_counts(root: Path) -> None:
+    manifests = [path for path in root.rglob(f"*{MANIFEST}") if path.name != f".{MANIFEST}"]
+    assert len(manifests) == 7 + 11
+    for path in manifests:
+        data = path.read_bytes()
+        flip(path)
+        (message,) = verify(root).damaged
+        assert message.startswith(f"{path}: ")
+        assert message.endswith("run snakemake again")
+        path.write_bytes(data)
+    assert verify(root).damaged == []
+
+
+def test_it_goes_on_after_damage_and_says_what_is_sound(root: Path) -> None:
+    flip(root / BACKBONE / "model.safetensors")
+    (root / BACKBONE / "config.json").unlink()
+    write_text(root / BACKBONE / "stray", "x")
+    flip(root / SCORES)
+    report = verify(root)
+    assert [message.split(": ")[0] for message in report.damaged] == [
+        str(root / name)
+        for name in (
+            f"{BACKBONE}/stray",
+            f"{BACKBONE}/config.json",
+            f"{BACKBONE}/model.safetensors",
+            SCORES,
+        )
+    ]
+    assert counts(report) == COUNTS | {"backbones": 0, "scores": 0}
+    lines = list(report_lines(root, report))
+    assert "damaged: 4" in lines
+    assert lines[-1] == f"{root}: 16 are sound, 4 faults were found"
+
+
+def test_what_was_verified_before_is_read_anew(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "REMEMBERED_FROM_BYTES", 0)
+    monkeypatch.setattr(verification, "SETTLED_AFTER_SECONDS", -60.0)
+    verify_folder(root / BACKBONE)
+    read = []
+
+    def noted(path: Path) -> str:
+        read.append(path)
+        return sha256_of(path)
+
+    monkeypatch.setattr(verification, "sha256_of", noted)
+    verify_folder(root / BACKBONE)
+    assert read == []
+    verify(root)
+    assert set(read) == set(listed_files(root))
+
+
+def test_a_disk_that_fails_does_not_end_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(path: Path) -> str:
+        if path.name in ("config.json", "same_task.csv"):
+            raise OSError(5, "Input/output error", str(path))
+        return sha256_of(path)
+
+    monkeypatch.setattr(verification, "sha256_of", broken)
+    flip(root / BACKBONE / "model.safetensors")
+    report = verify(root)
+    unread = "cannot be read (Input/output error); check its permissions and its disk"
+    first, second, third = report.damaged
+    assert (first, third) == (f"{root / BACKBONE}/config.json: {unread}", f"{root}/same_task.csv: {unread}")
+    assert second.startswith(f"{root / BACKBONE}/model.safetensors: its sha256 is not the manifest's")
+    assert counts(report) == COUNTS | {"backbones": 0, "exhibits": 7}
+
+
+class TestUnfinished:
+    """What has no manifest is no damage, and is said."""
+
+    def test_a_folder_that_nobody_fills(self, root: Path) -> None:
+        with filling(root / "runs" / "new", {}):
+            write_text(root / "runs" / "new" / "metrics.csv", "step\n")
+        report = verify(root)
+        assert report.damaged == []
+        assert report.unfinished == [
+            f"{root}/runs/new: was left unfinished, nobody fills it now; snakemake goes on with it"
+        ]
+        assert counts(report) == COUNTS
+
+    def test_a_folder_that_is_being_filled(self, root: Path) -> None:
+        with filling(root / answers("new"), {}):
+            report = verify(root)
+        (message,) = report.unfinished
+        assert message.startswith(f"{root / answers('new')}: is being filled by process {os.getpid()} on ")
+
+    def test_a_folder_that_lost_its_manifest(self, root: Path) -> None:
+        (root / "runs" / RUN / MANIFEST).unlink()
+        report = verify(root)
+        assert report.damaged == []
+        assert report.unfinished == [
+            f"{root}/runs/{RUN}: has lost its manifest.json; snakemake writes it again, from the hidden copy"
+        ]
+        assert counts(report) == COUNTS
+        flip(root / "runs" / RUN / "metrics.csv")
+        (message,) = verify(root).damaged
+        assert message.startswith(f"{root}/runs/{RUN}/metrics.csv: ")
+
+    @pytest.mark.parametrize("name", [SCORES, FINGERPRINTS, LEAKS, *EXHIBITS])
+    def test_a_deleted_file(self, root: Path, name: str) -> None:
+        (root / name).unlink()
+        report = verify(root)
+        assert report.damaged == []
+        assert report.unfinished == [
+            f"{root / name}: was deleted, only its manifest is left; snakemake makes it again"
+        ]
+
+    @pytest.mark.parametrize("name", [SCORES, FINGERPRINTS, LEAKS, *EXHIBITS])
+    def test_a_file_without_its_manifest_may_be_damaged(self, root: Path, name: str) -> None:
+        manifest_beside(root / name).unlink()
+        (message,) = verify(root).damaged
+        assert message.startswith(f"{root / name}: has no {manifest_beside(root / name).name} beside it")
+
+
+def test_the_hidden_copy_of_a_manifest_counts(root: Path) -> None:
+    copy = root / "runs" / RUN / f".{MANIFEST}"
+    flip(copy)
+    assert verify(root).damaged == [
+        f"{copy}: differs from {root}/runs/{RUN}/manifest.json, which is sound; replace it by that"
+    ]
+
+
+def test_leftovers_of_interrupted_writes(root: Path) -> None:
+    left = {
+        ".same_task.csv.0a1b2c3d.partial": 3,
+        "figures/.figure6.png.0a1b2c3d.partial": 2_500_000,
+        f"data/leaks/{'.a--b-1.csv'}.0a1b2c3d.partial": 5,
+        f"runs/{RUN}/.checkpoint.0a1b2c3d.partial/.model.safetensors.4e5f6071.partial": 7,
+        f"runs/.{RUN}.states/.step-5.0a1b2c3d.partial/x": 11,
+    }
+    for name, size in left.items():
+        write_text(root / name, "x" * size)
+    report = verify(root)
+    assert report.damaged == []
+    assert [(str(path.relative_to(root)), size) for path, size in report.leftovers] == [
+        (".same_task.csv.0a1b2c3d.partial", 3),
+        ("data/leaks/.a--b-1.csv.0a1b2c3d.partial", 5),
+        ("figures/.figure6.png.0a1b2c3d.partial", 2_500_000),
+        (f"runs/.{RUN}.states/.step-5.0a1b2c3d.partial", 11),
+        (f"runs/{RUN}/.checkpoint.0a1b2c3d.partial", 7),
+    ]
+    lines = list(report_lines(root, report))
+    assert "left by interrupted writes: 5, 2.5 MB; they can be deleted while no snakemake runs" in lines
+    assert f"  {root}/figures/.figure6.png.0a1b2c3d.partial (2.5 MB)" in lines
+
+
+def test_what_is_nobodys_artefact_is_left_alone(root: Path) -> None:
+    """The miniature's root lies within the paper's; people keep notes and drawings beside their results."""
+    write_small_results(root / "mini")
+    flip(root / "mini" / SCORES)
+    own = ["notes.csv", "figures/figure6.pdf", "figures/mine.svg", "tables/mine.md", "data/mine/rows.parquet"]
+    for name in (*own, "data/mine.md", "leaks.csv", "figure6.csv", "runs/notes.txt", "bench/speed.csv"):
+        write_text(root / name, "mine")
+    report = verify(root)
+    assert (report.damaged, report.unfinished, report.leftovers) == ([], [], [])
+    assert counts(report) == COUNTS
+
+
+class TestOtherOrigins:
+    """Sound answers of weights that are not there any more."""
+
+    def remake(self, root: Path, folder: str) -> None:
+        for path in (root / folder, (root / folder).with_name(f".{Path(folder).name}.verified.json")):
+            shutil.rmtree(path, ignore_errors=True)
+
+    def test_a_run_that_was_trained_again(self, root: Path) -> None:
+        self.remake(root, f"runs/{RUN}")
+        write_run(root, "other")
+        report = verify(root, None)  # needs no config
+        assert report.damaged == [
+            f"{root / answers(name)}: made of other weights than {root}/runs/{RUN}/{part} has now; delete "
+            f"{root / answers(name)} and run snakemake again, or bring the former weights back"
+            for name, part in ((RUN, "checkpoint"), (f"{RUN}-step5", "checkpoint-5"))
+        ]
+        assert counts(report) == COUNTS | {"answers": 1}
+        write_answers_again(root, RUN)
+        assert len(verify(root).damaged) == 1
+
+    def test_a_backbone_that_was_made_again(self, root: Path) -> None:
+        self.remake(root, BACKBONE)
+        write_backbone(root, "other")
+        assert verify(root, None).damaged == []  # which backbone it is, only the config tells
+        said = f": made of other weights than {root / BACKBONE} has now; delete "
+        assert [said in message for message in verify(root).damaged] == [True, True]
+        assert [message.split(": ")[0] for message in verify(root).damaged] == [
+            f"{root}/runs/{RUN}",
+            f"{root / answers(BASE)}",
+        ]
+
+    def test_another_set(self, root: Path) -> None:
+        self.remake(root, DATA)
+        with filling(root / DATA, {}) as artefact:
+            write_text(root / EXAMPLES, "others")
+            artefact.finish()
+        assert verify(root, None).damaged == []
+        said = [message for message in verify(root).damaged if "made of other examples than" in message]
+        assert len(said) == 4
+
+    @pytest.mark.parametrize("fault", ["deleted", "damaged", "unfinished"])
+    def test_weights_that_are_not_there_are_unknown(self, root: Path, fault: str) -> None:
+        run = root / "runs" / RUN
+        if fault == "deleted":
+            shutil.rmtree(run)
+        elif fault == "damaged":
+            flip(run / "checkpoint" / "model.safetensors")
+        else:
+            (run / MANIFEST).unlink()
+            (run / f".{MANIFEST}").unlink()
+        report = verify(root)
+        assert not [message for message in report.damaged if "made of other" in message]
+        assert counts(report)["answers"] == 3
+
+    @pytest.mark.parametrize("facts", [{}, {"made_of": None}, {"made_of": {}}, {"run": 1, "made_of": {}}])
+    def test_answers_that_do_not_tell_are_sound(self, root: Path, facts: dict[str, object]) -> None:
+        write_manifest(root / answers(RUN), **({"run": RUN} | facts))
+        assert verify(root).damaged == []
+
+
+def write_answers_again(root: Path, checkpoint: str) -> None:
+    shutil.rmtree(root / answers(checkpoint))
+    write_answers(root, checkpoint)
+
+
+@pytest.mark.parametrize("overlay", [None, "mini/study.yaml"])
+def test_the_config_tells_where_what_answers_are_made_of_lies(overlay: str | None) -> None:
+    files = [REPOSITORY / name for name in ("config.yaml", overlay) if name]
+    config = load_study(files)
+    origins = origins_of(config)
+    for run in all_runs(config):
+        backbones, others = (origins.backbones, origins.untrained)[:: 1 if run.trained else -1]
+        assert backbones[run.name].startswith(f"backbones/{run.backbone}-")
+        assert run.name not in others
+        if run.task is not None:
+            train = config.tasks[run.task].train
+            assert re.fullmatch(rf"data/{train}-[0-9a-f]{{10}}/examples\.parquet", origins.examples[run.name])
+    for entry in all_evaluations(config):
+        folder = Path(answers_file(config, entry)).parent.name
+        test = config.tasks[entry.tested_on].test
+        assert re.fullmatch(rf"data/{test}-[0-9a-f]{{10}}/examples\.parquet", origins.examples[folder])
+
+
+def test_progress_is_said_now_and_then(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verify(root)
+    assert capsys.readouterr().err == ""  # done within ten seconds
+    monkeypatch.setattr(verify_results, "SAY_EVERY_SECONDS", 0.0)
+    verify(root)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == len(listed_files(root))
+    total = sum(path.stat().st_size for path in listed_files(root)) / 1e6
+    amount = r"(\d\.\d) MB"
+    said = [
+        re.fullmatch(rf"verify: {amount} of {amount}, \d+ s left \(\d+ s so far\)", line) for line in lines
+    ]
+    assert all(said)
+    assert said[-1] is not None
+    assert said[-1].groups() == (f"{total:.1f}", f"{total:.1f}")
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    script = REPOSITORY / "workflow_scripts" / "verify_results.py"
+    return subprocess.run(
+        [sys.executable, script, *map(str, arguments)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_the_command(root: Path) -> None:
+    sound = run("--results", root)
+    assert (sound.returncode, sound.stderr) == (0, "")
+    assert sound.stdout.splitlines()[-1] == f"{root}: all that is finished is sound (18 folders and files)"
+    flip(root / SCORES)
+    damaged = run("--results", root)
+    assert (damaged.returncode, damaged.stderr) == (1, "")
+    assert (
+        f"  {root / SCORES}: its sha256 is not the manifest's, the file was damaged; delete "
+        in damaged.stdout
+    )
+    absent = run("--results", root / "none")
+    assert absent.returncode == 1
+    assert absent.stderr == (
+        f"error: {root}/none: there is no such folder; check `results`, or run snakemake first\n"
+    )
+
+
+def test_the_command_reads_the_studys_config(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "overlay.yaml").write_text(f"results: {root}\n")
+    done = run("--config", "config.yaml", "--overlay", tmp_path / "overlay.yaml")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"{root}: all that is finished is sound (18 folders and files)"
+    wrong = run("--config", tmp_path / "overlay.yaml")
+    assert wrong.returncode == 1
+    assert wrong.stderr.startswith("error: ")
+    assert wrong.stderr.count("\n") == 1
+
+
+def test_an_empty_folder_has_nothing_sound(tmp_path: Path) -> None:
+    assert list(report_lines(tmp_path, verify(tmp_path)))[-1] == f"{tmp_path}: nothing is finished here"
+    with pytest.raises(UserError, match="there is no such folder"):
+        verify(tmp_path / "none")
+
+
+def test_it_starts_without_torch_snakemake_and_pandas() -> None:
+    code = (
+        "import sys, verify_results\n"
+        "assert not {'torch', 'transformers', 'snakemake', 'pandas', 'pyarrow'} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY / "workflow_scripts", capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,85 @@
+"""Files that are either old or new, never half written, also after a power loss."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from othink_mr1.errors import naming
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` when the block succeeds.
+
+    The temporary file is synced to disk first, and the folder after it, so that a power loss leaves the old
+    file or the new one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A random name: processes of two machines may have one number.
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        with naming(path):
+            yield aside
+            sync(aside)
+            os.replace(aside, path)
+            sync(path.parent)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_written_aside(folder: Path) -> Iterator[Path]:
+    """The same for a folder, which must not exist: all its files are synced, then it is renamed."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
+    aside.mkdir()
+    # What fails stays behind, hidden: deleting gigabytes would hold up a process that is being ended.
+    with naming(folder):
+        yield aside
+        for path in [*aside.rglob("*"), aside]:
+            sync(path)
+        os.rename(aside, folder)
+        sync(folder.parent)
+
+
+def sync(path: Path) -> None:
+    """Bring a file's content, or a folder's entries, to the disk."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    except OSError as error:
+        # Some network file systems do not do it for folders, and say so.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP) or not path.is_dir():
+            raise
+    finally:
+        os.close(number)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    with written_aside(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file atomically, indented, with sorted keys."""
+    write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """A value as our JSON files have it: indented, with sorted keys."""
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def sha256_of(path: Path) -> str:
+    """The file's sha256 in hex."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

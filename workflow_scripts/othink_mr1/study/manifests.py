@@ -1,0 +1,101 @@
+"""Manifests: what an artefact is made of, by size and sha256, with a sha256 of the manifest itself.
+
+An artefact folder (a prepared data set, a backbone, a run, a set of answers) has manifest.json in it. A
+single file (a table of scores, an exhibit) has its manifest hidden beside it, `.<name>.manifest.json`.
+A manifest is written last: what has one is complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from othink_mr1.errors import Damaged, UserError
+from othink_mr1.study.atomic_files import json_text, sha256_of, write_text, written_aside
+
+MANIFEST = "manifest.json"
+# Hidden beside it in an artefact folder: Snakemake deletes declared outputs, as manifest.json is, before it
+# repeats a job, perhaps one that another Snakemake has just done, and when an attempt fails.
+MANIFEST_COPY = f".{MANIFEST}"
+# Over the rest of the manifest: a flipped byte in a run's settings or cost must be seen, too.
+_OWN_DIGEST = "manifest_sha256"
+
+
+def manifest_beside(file: Path) -> Path:
+    """Where the manifest of a single file is."""
+    return file.with_name(f".{file.name}.{MANIFEST}")
+
+
+def manifest_text(facts: Mapping[str, Any], files: Mapping[str, Mapping[str, Any]]) -> str:
+    """The text of a manifest. facts: JSON values; files: name -> bytes and sha256."""
+    content = {**facts, "files": dict(files)}
+    return json_text({**content, _OWN_DIGEST: _digest(content)})
+
+
+def entry_of(path: Path, sha256: str | None = None) -> dict[str, Any]:
+    """A file's entry in a manifest; it is read if its sha256 is not given."""
+    return {"bytes": path.stat().st_size, "sha256": sha256 or sha256_of(path)}
+
+
+@contextmanager
+def written_sealed(file: Path) -> Iterator[Path]:
+    """Like written_aside, and write the manifest beside the file: its readers refuse it if it is changed.
+
+    The manifest comes first: a process that is killed between leaves no file without one, which would have to
+    be deleted by hand.
+    """
+    with written_aside(file) as aside:
+        yield aside
+        seal(file, entry_of(aside))
+
+
+def seal(file: Path, entry: Mapping[str, Any] | None = None) -> None:
+    """Write the manifest beside a single file. entry: the file's, if it has just been read."""
+    write_text(manifest_beside(file), manifest_text({}, {file.name: entry or entry_of(file)}))
+
+
+def write_sealed_text(file: Path, text: str) -> None:
+    """Write a text file atomically, and its manifest beside it."""
+    with written_sealed(file) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """A folder's manifest. UserError if the folder is incomplete, or the manifest damaged."""
+    path = folder / MANIFEST
+    if not path.exists():
+        path = folder / MANIFEST_COPY
+    if not path.exists():
+        raise UserError(f"{folder}: incomplete, it has no {MANIFEST}; run snakemake to make it")
+    return parse_manifest(path, "delete it and run snakemake again")
+
+
+def parse_manifest(path: Path, remedy: str) -> dict[str, Any]:
+    """The manifest in a file, checked. UserError if it was damaged; `remedy` says what to do then."""
+    try:
+        # Not read_text, which takes a line end for another.
+        text = path.read_bytes().decode("utf-8")
+        manifest = json.loads(text)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    except (ValueError, RecursionError):
+        raise Damaged(f"{path}: is no JSON, the file was damaged; {remedy}") from None
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+        raise Damaged(f"{path}: lists no files, the file was damaged; {remedy}")
+    own = manifest.pop(_OWN_DIGEST, None)
+    if own != _digest(manifest) or text != json_text({**manifest, _OWN_DIGEST: own}):
+        raise Damaged(f"{path}: its content is not what was written ({_OWN_DIGEST} differs); {remedy}")
+    return manifest
+
+
+def unreadable(path: Path, error: OSError) -> UserError:
+    """What to say of a file that is there and cannot be read."""
+    return UserError(f"{path}: cannot be read ({error.strerror}); check its permissions and its disk")
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json_text(content).encode("utf-8", "surrogatepass")).hexdigest()

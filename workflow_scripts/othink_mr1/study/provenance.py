@@ -1,0 +1,67 @@
+"""Who made an artefact: commit and package versions, for its manifest."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import time
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+# The packages whose version can change a number; recorded with every artefact.
+RECORDED_PACKAGES = (
+    "torch",
+    "transformers",
+    "accelerate",
+    "datasets",
+    "tokenizers",
+    "numpy",
+    "pandas",
+    "pillow",
+    "math-verify",
+    "altair",
+)
+
+
+def provenance() -> dict[str, Any]:
+    """The time (UTC), the commit, and the versions of Python and of the packages."""
+    return {
+        "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "packages": _package_versions(),
+    }
+
+
+@cache
+def _commit() -> str | None:
+    """The repository's commit, with `+` when files differ from it; None outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        # One bounded call each: a manifest must not hang on a slow file system.
+        commit = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=10, check=True
+        ).stdout.strip()
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        ).stdout
+    except (FileNotFoundError, subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        return None
+    return commit + ("+" if changed else "")
+
+
+def _package_versions() -> dict[str, str]:
+    versions = {}
+    for package in RECORDED_PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions

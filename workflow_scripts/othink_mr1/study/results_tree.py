@@ -1,0 +1,96 @@
+"""What of a study there is below a results root: artefact folders, sealed files, leftovers of writing.
+
+Only the places that the workflow writes to are looked at, and in these only what is the workflow's: another
+study's root within this one (results/mini) and files of somebody's own are left alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from othink_mr1.study.manifests import MANIFEST, manifest_beside
+from othink_mr1.study.verification import is_artefact
+
+KINDS = ("raw", "data", "backbones", "runs", "answers", "scores", "exhibits")
+
+# Folder of artefact folders -> how many levels below it they are.
+_LEVELS = {"raw": 1, "data": 1, "backbones": 1, "runs": 1, "answers": 2}
+# Kind, folder and suffix of the files that are all the workflow's.
+_SEALED = (
+    ("data", "data/fingerprints", ".parquet"),
+    ("data", "data/leaks", ".csv"),
+    ("scores", "scores/*/*", ".csv"),
+)
+# Folder and suffixes of exhibits, what the name of an exhibit's plan begins with there.
+_EXHIBITS = (
+    (".", (".csv",), ""),
+    ("tables", (".md", ".tex"), ""),
+    ("figures", (".svg", ".png", ".html", ".csv"), ""),
+    ("data", (".csv",), ""),
+    ("data", (".md", ".svg"), "data."),
+)
+# Exhibits whose files are in folders: a csv of that name at the root is somebody's own.
+_NOT_AT_ROOT = re.compile(r"figure\d+|table\d+|leaks")
+_WRITTEN_TO = ("plans", "made_of", "tables", "figures", "scores", *_LEVELS)
+_LEFTOVERS = ".*.partial"
+
+
+@dataclass(frozen=True)
+class ResultsTree:
+    """folders: kind and artefact folder, finished or not. files: kind and file with a manifest beside it,
+    either of which may be missing. leftovers: temporary files and folders of atomic writing."""
+
+    folders: list[tuple[str, Path]]
+    files: list[tuple[str, Path]]
+    leftovers: list[Path]
+
+
+def results_tree(results: Path) -> ResultsTree:
+    """Look through a results root, which must be a folder."""
+    folders = [
+        (kind, folder)
+        for kind, levels in _LEVELS.items()
+        for folder in sorted((results / kind).glob("/".join("*" * levels)))
+        if folder.is_dir() and not folder.name.startswith(".") and is_artefact(folder)
+    ]
+    return ResultsTree(folders, [*_sealed(results), *_exhibits(results)], sorted(_leftovers(results)))
+
+
+def size_of(path: Path) -> int:
+    """The bytes of a file, or of all files in a folder."""
+    return sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
+
+
+def _sealed(results: Path) -> Iterator[tuple[str, Path]]:
+    for kind, place, suffix in _SEALED:
+        for folder in sorted(results.glob(place)):
+            for file in _files(folder):
+                if file.suffix == suffix:
+                    yield kind, file
+
+
+def _exhibits(results: Path) -> Iterator[tuple[str, Path]]:
+    for place, suffixes, prefix in _EXHIBITS:
+        for file in _files(results / place):
+            at_root = place == "." and _NOT_AT_ROOT.fullmatch(file.stem)
+            planned = (results / "plans" / f"{prefix}{file.stem}.json").exists() and not at_root
+            if file.suffix in suffixes and (planned or manifest_beside(file).exists()):
+                yield "exhibits", file
+
+
+def _files(folder: Path) -> list[Path]:
+    """The visible files in a folder, and those that only their manifests are left of, in order."""
+    found = {path for path in folder.glob("*") if path.is_file() and not path.name.startswith(".")}
+    for seal in folder.glob(f".*.{MANIFEST}"):
+        found.add(seal.with_name(seal.name.removeprefix(".").removesuffix(f".{MANIFEST}")))
+    return sorted(found)
+
+
+def _leftovers(results: Path) -> Iterator[Path]:
+    yield from results.glob(_LEFTOVERS)
+    for place in _WRITTEN_TO:
+        found = set((results / place).rglob(_LEFTOVERS))
+        yield from (path for path in found if found.isdisjoint(path.parents))

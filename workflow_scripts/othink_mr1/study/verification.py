@@ -1,0 +1,215 @@
+"""Comparing artefacts with their manifests when they are read.
+
+A large file's digest is remembered with the file's inode and times, so that the same backbone is not read
+twice by each of a study's jobs: what did not change since is not read again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from othink_mr1.errors import Damaged, UserError
+from othink_mr1.study.atomic_files import json_text, sha256_of, write_json
+from othink_mr1.study.manifests import (
+    MANIFEST,
+    MANIFEST_COPY,
+    manifest_beside,
+    parse_manifest,
+    read_manifest,
+    unreadable,
+)
+
+# Smaller files are always read: that costs less than remembering them.
+REMEMBERED_FROM_BYTES = 2**20
+# A file that changed so shortly before it was read may change again without its times showing it.
+SETTLED_AFTER_SECONDS = 3.0
+
+_TRAINING_RECORDS = ("metrics.csv", "tensorboard/")
+
+
+def mark_of(folder: Path) -> Path:
+    """The hidden file beside a folder that says that the folder is an artefact's and may be emptied."""
+    return folder.with_name(f".{folder.name}.artefact")
+
+
+def is_artefact(folder: Path) -> bool:
+    """Whether a folder is an artefact's, complete or not; any other is somebody's own."""
+    traces = (folder / MANIFEST, folder / MANIFEST_COPY, mark_of(folder))
+    return any(trace.exists() for trace in traces)
+
+
+def verify_folder(folder: Path, remember: bool = True) -> dict[str, Any]:
+    """Compare every file of a finished folder with the manifest, which is returned.
+
+    remember: what was read before and did not change since need not be read again.
+    UserError, naming the file and what to do, if one is missing, has another size or sha256, cannot be
+    read, or is not listed. Hidden ones need not be: network drives and file browsers leave theirs anywhere.
+    """
+    manifest = read_manifest(folder)
+    verify_listed(folder, manifest, remember)
+    return manifest
+
+
+def verify_listed(folder: Path, manifest: Mapping[str, Any], remember: bool = True) -> None:
+    """Like verify_folder, with a manifest that was read already."""
+    _verify(folder, manifest["files"], visible_files(folder), remember)
+
+
+def faults(
+    folder: Path, manifest: Mapping[str, Any], read: Callable[[int], None] = lambda size: None
+) -> Iterator[UserError]:
+    """All that verify_folder would refuse a folder for, with every file read anew.
+
+    read: is told the size in bytes, as listed, of each file that was compared.
+    """
+    return _faults(folder, manifest["files"], visible_files(folder), {}, read)
+
+
+def verify_part(folder: Path, part: str) -> dict[str, str]:
+    """Compare the files below folder/part alone; returns their sha256 by their path within it.
+
+    UserError as verify_folder, also if the manifest lists none.
+    """
+    manifest = read_manifest(folder)
+    listed = {name: entry for name, entry in manifest["files"].items() if name.startswith(f"{part}/")}
+    if not listed:
+        raise UserError(f"{folder}: its {MANIFEST} lists nothing in {part}/; is it of another run?")
+    _verify(folder, listed, visible_files(folder / part, folder), remember=True)
+    return {name.removeprefix(f"{part}/"): entry["sha256"] for name, entry in listed.items()}
+
+
+def verify_file(path: Path) -> str:
+    """Compare one file of an artefact folder with the folder's manifest; returns its sha256.
+
+    UserError as verify_folder. A file in a folder that is no artefact's is somebody's own: it is only read.
+    """
+    folder = path.parent
+    if is_artefact(folder):
+        files = read_manifest(folder)["files"]
+        if path.name not in files:
+            raise UserError(f"{path}: is not listed in {folder / MANIFEST}; is it of another study?")
+        _verify(folder, {path.name: files[path.name]}, [], remember=True)
+        return str(files[path.name]["sha256"])
+    try:
+        return sha256_of(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such file; run snakemake to make it") from None
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def verify_sealed(path: Path, make: str = "run snakemake to make it") -> None:
+    """Compare a single file with the manifest beside it. UserError as verify_folder.
+
+    make: what to do if there is no such file.
+    """
+    manifest = manifest_beside(path)
+    again = f"delete {path} and run snakemake again"
+    if not path.exists():
+        raise UserError(f"{path}: there is no such file; {make}")
+    if not manifest.exists():
+        # Not just "delete it": it may be somebody's own, given in the workflow's file's place.
+        raise UserError(
+            f"{path}: has no {manifest.name} beside it, so it may be damaged; if the workflow made it, "
+            f"{again}"
+        )
+    files = parse_manifest(manifest, again)["files"]
+    if list(files) != [path.name]:
+        raise UserError(f"{manifest}: is of another file; {again}")
+    _compare(path, files[path.name], {}, again)
+
+
+def contents_digest(files: Mapping[str, str]) -> str:
+    """One digest for the files of a backbone or checkpoint: of the sha256 of each by its path.
+
+    Without the records of its training, if it has any: they have times in them, the weights do not.
+    """
+    told = {name: sha256 for name, sha256 in files.items() if not name.startswith(_TRAINING_RECORDS)}
+    return hashlib.sha256(json_text(told).encode()).hexdigest()
+
+
+def visible_files(folder: Path, root: Path | None = None) -> list[Path]:
+    """The files and links in a folder, in order, but none whose path within the root has a hidden part."""
+    root = root or folder
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if not any(part.startswith(".") for part in path.relative_to(root).parts)
+        and (path.is_symlink() or not path.is_dir())
+    ]
+
+
+def _verify(
+    folder: Path, listed: Mapping[str, Mapping[str, Any]], present: Iterable[Path], remember: bool
+) -> None:
+    memory_file = folder.with_name(f".{folder.name}.verified.json")
+    memory = _read_memory(memory_file) if remember else {}
+    known = dict(memory)
+    for fault in _faults(folder, listed, present, known):
+        raise fault
+    if remember and known != memory:
+        # Somebody who may only read the results reads them again each time.
+        with suppress(OSError):
+            write_json(memory_file, known)
+
+
+def _faults(
+    folder: Path,
+    listed: Mapping[str, Mapping[str, Any]],
+    present: Iterable[Path],
+    known: dict[str, Any],
+    read: Callable[[int], None] = lambda size: None,
+) -> Iterator[UserError]:
+    """What is wrong with the listed files, and which of those that are present are not listed."""
+    for path in present:
+        if path != folder / MANIFEST and path.relative_to(folder).as_posix() not in listed:
+            yield UserError(
+                f"{path}: is not listed in {folder / MANIFEST}, so it did not come with the others; "
+                "move it out of this folder"
+            )
+    for name, expected in listed.items():
+        again = f"delete {folder / name} and {folder / MANIFEST}, then run snakemake again"
+        try:
+            _compare(folder / name, expected, known, again, name)
+        except UserError as error:
+            yield error
+        read(expected["bytes"])
+
+
+def _compare(
+    path: Path, expected: Mapping[str, Any], known: dict[str, Any], again: str, name: str = ""
+) -> None:
+    """Raise if the file is not as expected. known: what was read before, by name; brought up to date here."""
+    if not path.is_file():
+        raise Damaged(f"{path}: missing, though the manifest lists it; {again}")
+    before = path.stat()
+    if before.st_size != expected["bytes"]:
+        raise Damaged(f"{path}: has {before.st_size} bytes, the manifest says {expected['bytes']}; {again}")
+    identity = [before.st_size, before.st_ino, before.st_mtime_ns, before.st_ctime_ns]
+    if known.get(name) == [*identity, expected["sha256"]]:
+        return
+    read_at = time.time()
+    try:
+        digest = sha256_of(path)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    if digest != expected["sha256"]:
+        raise Damaged(f"{path}: its sha256 is not the manifest's, the file was damaged; {again}")
+    settled = max(before.st_mtime, before.st_ctime) < read_at - SETTLED_AFTER_SECONDS
+    if before.st_size >= REMEMBERED_FROM_BYTES and settled:
+        known[name] = [*identity, digest]
+
+
+def _read_memory(path: Path) -> dict[str, Any]:
+    """What was verified before; nothing if that is unknown: it can always be found again."""
+    try:
+        memory = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return memory if isinstance(memory, dict) else {}

@@ -1,0 +1,170 @@
+"""Verifies a whole results root: every file that has a manifest is read and compared with it.
+
+It goes on after damage, changes nothing, and relies on nothing that was verified before.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from othink_mr1.errors import UserError
+from othink_mr1.study.manifests import MANIFEST, MANIFEST_COPY, read_manifest, unreadable
+from othink_mr1.study.origins import Origins, made_of_others
+from othink_mr1.study.results_tree import KINDS, results_tree, size_of
+from othink_mr1.study.verification import faults, verify_sealed
+from othink_mr1.study.writer_lock import who, writer_of
+
+SAY_EVERY_SECONDS = 10.0
+
+
+@dataclass
+class Report:
+    """sound: kind -> how many folders and files, and their bytes. damaged, unfinished: lines that say what to
+    do. leftovers: with their bytes."""
+
+    sound: dict[str, tuple[int, int]] = field(default_factory=lambda: dict.fromkeys(KINDS, (0, 0)))
+    damaged: list[str] = field(default_factory=list)
+    unfinished: list[str] = field(default_factory=list)
+    leftovers: list[tuple[Path, int]] = field(default_factory=list)
+
+    def add_sound(self, kind: str, size: int) -> None:
+        """Count a folder or a file of so many bytes."""
+        count, before = self.sound[kind]
+        self.sound[kind] = (count + 1, before + size)
+
+
+def verify_results(results: Path, origins: Origins | None = None) -> Report:
+    """Read everything below a results root. origins: what of them only the study's config tells.
+
+    UserError if there is no such folder.
+    """
+    if not results.is_dir():
+        raise UserError(f"{results}: there is no such folder; check `results`, or run snakemake first")
+    tree = results_tree(results)
+    report = Report()
+    manifests: dict[Path, dict[str, Any]] = {}
+    for _, folder in tree.folders:
+        if not (folder / MANIFEST).exists():
+            report.unfinished.append(_unfinished(folder))
+        if (folder / MANIFEST).exists() or (folder / MANIFEST_COPY).exists():
+            with _noting(report, folder):
+                manifests[folder] = read_manifest(folder)
+    progress = _Progress(sum(map(_listed_bytes, manifests.values())) + sum(map(_bytes, tree.files)))
+    for folder in list(manifests):
+        before = len(report.damaged)
+        with _noting(report, folder):
+            report.damaged += map(str, faults(folder, manifests[folder], progress.add))
+            report.damaged += _copy_faults(folder)
+        if len(report.damaged) > before:
+            del manifests[folder]
+    for kind, folder in tree.folders:
+        if folder in manifests:
+            others = list(made_of_others(folder, manifests, results, origins or Origins()))
+            report.damaged += others
+            if not others:
+                report.add_sound(kind, _listed_bytes(manifests[folder]))
+    for kind, file in tree.files:
+        if not file.exists():
+            report.unfinished.append(
+                f"{file}: was deleted, only its manifest is left; snakemake makes it again"
+            )
+            continue
+        with _noting(report, file):
+            verify_sealed(file)
+            report.add_sound(kind, file.stat().st_size)
+        progress.add(_bytes((kind, file)))
+    report.leftovers = [(path, size_of(path)) for path in tree.leftovers]
+    return report
+
+
+def report_lines(results: Path, report: Report) -> Iterator[str]:
+    """The report for a reader."""
+    for kind, (count, size) in report.sound.items():
+        yield f"{kind:<10} {count:>6} sound {_megabytes(size):>14}"
+    for title, messages in (("damaged", report.damaged), ("unfinished", report.unfinished)):
+        if messages:
+            yield f"{title}: {len(messages)}"
+            yield from (f"  {message}" for message in messages)
+    if report.leftovers:
+        size = sum(size for _, size in report.leftovers)
+        yield (
+            f"left by interrupted writes: {len(report.leftovers)}, {_megabytes(size)}; they can be deleted "
+            "while no snakemake runs"
+        )
+        yield from (f"  {path} ({_megabytes(size)})" for path, size in report.leftovers)
+    count = sum(count for count, _ in report.sound.values())
+    if report.damaged:
+        yield f"{results}: {count} are sound, {len(report.damaged)} faults were found"
+    elif count:
+        yield f"{results}: all that is finished is sound ({count} folders and files)"
+    else:
+        yield f"{results}: nothing is finished here"
+
+
+class _Progress:
+    """Says now and then how much has been read. total: bytes."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._read = total, 0
+        self._started = self._said = time.monotonic()
+
+    def add(self, size: int) -> None:
+        """So many bytes more were read."""
+        self._read += size
+        now = time.monotonic()
+        if now - self._said >= SAY_EVERY_SECONDS:
+            self._said = now
+            taken = now - self._started
+            line = f"verify: {_megabytes(self._read)} of {_megabytes(self._total)}"
+            if self._read:
+                line += f", {taken * (self._total - self._read) / self._read:.0f} s left"
+            print(f"{line} ({taken:.0f} s so far)", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _noting(report: Report, path: Path) -> Iterator[None]:
+    """Note what cannot be read, and go on."""
+    try:
+        yield
+    except UserError as error:
+        report.damaged.append(str(error))
+    except OSError as error:
+        report.damaged.append(str(unreadable(Path(error.filename or path), error)))
+
+
+def _unfinished(folder: Path) -> str:
+    if holder := writer_of(folder):
+        return f"{folder}: is being filled by {who(holder)}"
+    if (folder / MANIFEST_COPY).exists():
+        return f"{folder}: has lost its {MANIFEST}; snakemake writes it again, from the hidden copy"
+    return f"{folder}: was left unfinished, nobody fills it now; snakemake goes on with it"
+
+
+def _copy_faults(folder: Path) -> Iterator[str]:
+    """By the hidden copy the folder is completed again if it loses its manifest."""
+    copy = folder / MANIFEST_COPY
+    if (
+        copy.exists()
+        and (folder / MANIFEST).exists()
+        and copy.read_bytes() != (folder / MANIFEST).read_bytes()
+    ):
+        yield f"{copy}: differs from {folder / MANIFEST}, which is sound; replace it by that"
+
+
+def _listed_bytes(manifest: Mapping[str, Any]) -> int:
+    return sum(int(entry["bytes"]) for entry in manifest["files"].values())
+
+
+def _bytes(kind_and_file: tuple[str, Path]) -> int:
+    file = kind_and_file[1]
+    return file.stat().st_size if file.exists() else 0
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"

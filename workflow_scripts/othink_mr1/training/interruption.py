@@ -1,0 +1,58 @@
+"""Signals that ask a training to end, answered where nothing is half done.
+
+SIGTERM comes from a scheduler, SIGINT from Ctrl-C, SIGURG from Slurm some time before a job's limit (SIGUSR1
+would end the shells around the training). SIGKILL cannot be answered: the last saved state is what is left.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGURG)
+
+
+class Stop(BaseException):
+    """Raised within `interruptible`. No Exception: nothing between may take it for a failure of its own."""
+
+
+class Interruption:
+    """Whether the process was asked to end."""
+
+    def __init__(self) -> None:
+        self.requested: int | None = None  # number of the first signal
+        self._may_stop = False
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Answer the signals within the block; elsewhere than in the main thread they are left alone."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Within the block a signal, also one that came before, raises Stop at once."""
+        self._may_stop = True
+        try:
+            if self.requested is not None:
+                raise Stop
+            yield
+        finally:
+            self._may_stop = False
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.requested is None:
+            self.requested = number
+        if self._may_stop:
+            self._may_stop = False  # the next signal must not disturb what Stop leads to
+            raise Stop

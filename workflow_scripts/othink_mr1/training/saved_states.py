@@ -1,0 +1,98 @@
+"""The saved states of one training: which to go on from, which to forget.
+
+They lie in the hidden folder `.<run>.states` beside the run's, which no rule declares, so Snakemake never
+deletes it. The newest two are kept: should the newest be damaged, the other serves. With the one that is
+being written and one that was set aside there are never more than MOST_AT_A_TIME.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from othink_mr1.errors import UserError
+from othink_mr1.training.training_state import verify_state
+
+KEPT = 2
+MOST_AT_A_TIME = KEPT + 2
+_STATE, _ASIDE, _GOING = "step-", "unusable-step-", ".going-"
+
+
+@dataclass(frozen=True)
+class SavedState:
+    """A state on disk that was found valid, with its manifest."""
+
+    folder: Path
+    step: int
+    facts: dict[str, Any]
+
+
+class SavedStates:
+    """The states of the run in `run_folder`."""
+
+    def __init__(self, run_folder: Path) -> None:
+        self.folder = run_folder.with_name(f".{run_folder.name}.states")
+
+    def path(self, step: int) -> Path:
+        """Where the state after a step is, or would be."""
+        return self.folder / f"{_STATE}{step}"
+
+    def newest(self, refuse: Callable[[SavedState], str | None]) -> SavedState | None:
+        """The newest state that is whole and that `refuse` finds no reason against.
+
+        The others that were newer are set aside, and the log says why; the last one of them is kept.
+        """
+        if not self.folder.exists():
+            return None
+        self._sweep()
+        for step in sorted(self._steps(), reverse=True):
+            path = self.path(step)
+            try:
+                state = SavedState(path, step, verify_state(path))
+                reason = refuse(state)
+            except UserError as error:
+                reason = str(error)
+            except OSError as error:
+                reason = f"{error.filename}: {error.strerror}"
+            if reason is None:
+                return state
+            self._set_aside(step, reason)
+        return None
+
+    def prune(self) -> None:
+        """Forget all states but the newest."""
+        for step in sorted(self._steps(), reverse=True)[KEPT:]:
+            self._forget(self.path(step))
+
+    def remove(self) -> None:
+        """Forget everything: the run is complete."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _steps(self) -> Iterator[int]:
+        for path in self.folder.glob(f"{_STATE}*"):
+            number = path.name.removeprefix(_STATE)
+            if number.isdecimal():
+                yield int(number)
+
+    def _set_aside(self, step: int, reason: str) -> None:
+        for older in self.folder.glob(f"{_ASIDE}*"):
+            self._forget(older)
+        aside = self.folder / f"{_ASIDE}{step}"
+        self.path(step).rename(aside)
+        print(f"{aside}: a state that cannot be used, set aside: {reason}", file=sys.stderr, flush=True)
+
+    def _forget(self, folder: Path) -> None:
+        # Renamed first: a folder that is half deleted would look like a damaged state.
+        going = folder.with_name(f"{_GOING}{folder.name}")
+        shutil.rmtree(going, ignore_errors=True)
+        folder.rename(going)
+        shutil.rmtree(going, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """Remove what a killed process was writing or deleting."""
+        for path in self.folder.glob(".*"):
+            shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,210 @@
+"""A training that can be stopped at any moment and goes on where it was: on the CPU, to the bit.
+
+It logs each step, keeps the checkpoints that the study wants, saves the state every so many steps and when
+the process is told to end, and starts from the newest valid state. Under another execution or number of
+threads it goes on, too, with other rounding.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from othink_mr1.errors import Interrupted, UserError
+from othink_mr1.modeling.device import Stopwatch
+from othink_mr1.study.artefacts import Artefact
+from othink_mr1.study.atomic_files import folder_written_aside, sha256_of
+from othink_mr1.study.execution import TrainingExecution
+from othink_mr1.study.methods import TrainingSettings
+from othink_mr1.study.verification import visible_files
+from othink_mr1.training.interruption import Interruption, Stop
+from othink_mr1.training.optimisation import Optimisation
+from othink_mr1.training.saved_states import MOST_AT_A_TIME, SavedState, SavedStates
+from othink_mr1.training.training_log import TrainingLog, has_columns
+from othink_mr1.training.training_state import METRICS, Carried, restore_state, write_state
+
+# Beside weights: metrics, logs, the file system's own needs.
+MARGIN_BYTES = 64 * 2**20
+
+
+class TrainingSession:
+    """What a trainer calls around its steps. Made by `training_session`."""
+
+    def __init__(
+        self,
+        artefact: Artefact,
+        facts: Mapping[str, Any],
+        log_columns: Sequence[str],
+        settings: TrainingSettings,
+        execution: TrainingExecution,
+        save_checkpoint: Callable[[Path], None],
+        name: str,
+    ) -> None:
+        """facts: JSON values that a state must have been made of to be used."""
+        self._artefact, self._facts = artefact, dict(facts)
+        self._columns, self._settings, self._execution = log_columns, settings, execution
+        self._save_checkpoint = save_checkpoint
+        self._states = SavedStates(artefact.folder)
+        self._interruption = Interruption()
+        self._state = self._states.newest(self._reason_against)
+        # Of the checkpoints that exist: path in the run's folder -> sha256.
+        self._digests: dict[str, str] = dict(self._state.facts["checkpoints"]) if self._state else {}
+        self._clean_folder()
+        earlier = (self._state.folder / METRICS).read_bytes() if self._state else b""
+        self._stopwatch = Stopwatch(execution, self._state.facts["wall_seconds"] if self._state else 0.0)
+        self._done = self._saved = self._state.step if self._state else 0
+        self._attempts = [*(self._state.facts["attempts"] if self._state else []), self._attempt()]
+        self._optimisation: Optimisation | None = None
+        self.carried = Carried()
+        self.log = TrainingLog(artefact.folder, name, log_columns, settings.steps, earlier)
+        if self._state:
+            print(f"{name}: goes on after step {self._done}", file=sys.stderr, flush=True)
+
+    def steps(self, optimisation: Optimisation) -> Iterator[int]:
+        """Bring the saved state back, if there is one, and give the steps that are left.
+
+        UserError if the disk has no room for what the training will write at most.
+        """
+        self._optimisation = optimisation
+        self._require_space(optimisation.state_bytes())
+        if self._state:
+            self.carried = restore_state(self._state.folder, optimisation)
+        yield from range(self._done + 1, self._settings.steps + 1)
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Around what changes neither weights nor files: when the process is told to end, it ends here.
+
+        The state after the last finished step is saved before; Interrupted tells the rest.
+        """
+        try:
+            with self._interruption.interruptible():
+                yield
+        except Stop:
+            if self._done > self._saved:
+                self._save_state()
+            number = self._interruption.requested
+            assert number is not None
+            kept = f"the state after step {self._done} is kept" if self._done else "no step was finished yet"
+            raise Interrupted(number, f"{kept}; started again, the training goes on from there") from None
+
+    def finish_step(
+        self, step: int, values: Mapping[str, float | None], carried: Carried | None = None
+    ) -> None:
+        """Log a step whose update is made; keep a checkpoint and the state where it is their turn.
+
+        carried: what the next step needs of this one. It is given back as `self.carried` after a restart.
+        """
+        self.log.step(step, values)
+        self.carried = carried or Carried()
+        self._done = step
+        if step == self._settings.steps:
+            return
+        if step in self._settings.checkpoint_steps:
+            self.keep_checkpoint(f"checkpoint-{step}")
+        if step % self._execution.save_every_steps == 0:
+            self._save_state()
+
+    def keep_checkpoint(self, name: str) -> None:
+        """Save the weights as a folder of the run."""
+        self._artefact.check_lock()
+        with folder_written_aside(self._artefact.folder / name) as aside:
+            self._save_checkpoint(aside)
+            for path in visible_files(aside):
+                self._digests[f"{name}/{path.relative_to(aside).as_posix()}"] = sha256_of(path)
+
+    def finish(self) -> None:
+        """Close the log, write the run's manifest, and forget the states."""
+        self.log.__exit__(None, None, None)
+        self._artefact.finish(
+            self._digests, made_of=self._facts["made_of"], **self._stopwatch.facts(), attempts=self._attempts
+        )
+        self._states.remove()
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Answer signals, and close the log whatever happens."""
+        with self._interruption.watched(), self.log:
+            yield
+
+    def _save_state(self) -> None:
+        assert self._optimisation is not None
+        self._artefact.check_lock()
+        facts = {
+            **self._facts,
+            "step": self._done,
+            "checkpoints": self._digests,
+            "wall_seconds": self._stopwatch.seconds(),
+            "attempts": self._attempts,
+        }
+        write_state(self._states.path(self._done), self._optimisation, self.carried, self.log.so_far(), facts)
+        self._saved = self._done
+        self._states.prune()
+
+    def _reason_against(self, state: SavedState) -> str | None:
+        """Why a whole state is none of this training, or None."""
+        for name, value in self._facts.items():
+            if state.facts.get(name) != value:
+                return f"its {name} is another's"
+        if state.facts.get("step") != state.step or not 0 < state.step < self._settings.steps:
+            return "it is of no step of this run"
+        if not has_columns((state.folder / METRICS).read_bytes(), self._columns, state.step):
+            return f"its {METRICS} has not a row for each step, or other columns"
+        for name, sha256 in state.facts["checkpoints"].items():
+            path = self._artefact.folder / name
+            if not path.is_file():
+                return f"{path} is missing"
+            if sha256_of(path) != sha256:
+                return f"{path} was damaged"
+        return None
+
+    def _clean_folder(self) -> None:
+        """Leave of an interrupted attempt's folder the checkpoints that the state knows."""
+        for path in self._artefact.folder.iterdir():
+            if not any(name.startswith(f"{path.name}/") for name in self._digests):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def _require_space(self, state_bytes: int) -> None:
+        weights = state_bytes // 3
+        names = {"checkpoint", *(f"checkpoint-{step}" for step in self._settings.checkpoint_steps)}
+        there = {name.partition("/")[0] for name in self._digests}
+        kept = len(names - there) * weights
+        used = sum(path.stat().st_size for path in self._states.folder.rglob("*") if path.is_file())
+        needed = kept + max(0, MOST_AT_A_TIME * state_bytes - used) + MARGIN_BYTES
+        free = shutil.disk_usage(self._artefact.folder).free
+        print(
+            f"disk: {kept / 1e6:,.0f} MB of checkpoints are to come, and at most {MOST_AT_A_TIME} states of "
+            f"{state_bytes / 1e6:,.0f} MB at a time, which go when the training is done; "
+            f"{free / 1e6:,.0f} MB are free",
+            file=sys.stderr,
+            flush=True,
+        )
+        if needed > free:
+            raise UserError(
+                f"{self._artefact.folder}: needs {needed / 1e6:,.0f} MB at most and has {free / 1e6:,.0f} MB "
+                "free; make room on that disk, or set `results` to another"
+            )
+
+    def _attempt(self) -> dict[str, Any]:
+        about = self._stopwatch.facts()
+        return {"after_step": self._done} | {key: about[key] for key in ("device", "execution", "threads")}
+
+
+@contextmanager
+def training_session(
+    artefact: Artefact,
+    facts: Mapping[str, Any],
+    log_columns: Sequence[str],
+    settings: TrainingSettings,
+    execution: TrainingExecution,
+    save_checkpoint: Callable[[Path], None],
+    name: str,
+) -> Iterator[TrainingSession]:
+    """A session in the run's folder: signals are answered within the block. See TrainingSession."""
+    session = TrainingSession(artefact, facts, log_columns, settings, execution, save_checkpoint, name)
+    with session.watched():
+        yield session

@@ -1,0 +1,88 @@
+"""The state of a training between two steps, on disk: all that the next step depends on.
+
+That is the trained weights, AdamW's moments, the random generators, the step (the data's order and the
+learning rate follow from it) and what a trainer carries from one step to the next. Safetensors and JSON, no
+pickles.
+The folder's manifest is written last, in a folder aside that is renamed when it is whole and on the disk.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from othink_mr1.errors import UserError, rust_disk_errors
+from othink_mr1.study.artefacts import write_manifest
+from othink_mr1.study.atomic_files import folder_written_aside
+from othink_mr1.study.verification import verify_folder
+from othink_mr1.training.optimisation import Optimisation
+from othink_mr1.training.random_state import python_random_state, random_tensors, restore_random
+
+METRICS = "metrics.csv"
+_NOTES = "notes.json"
+_RANDOM = "random"
+_CARRIED = "carried"
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What a trainer takes from one step to the next besides weights: JSON values and tensors, by name."""
+
+    notes: dict[str, Any] = field(default_factory=dict)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+
+
+def write_state(
+    folder: Path,
+    optimisation: Optimisation,
+    carried: Carried,
+    metrics: bytes,
+    facts: Mapping[str, Any],
+) -> None:
+    """Write a state folder, whole or not at all. metrics: metrics.csv so far; facts: for the manifest."""
+    with folder_written_aside(folder) as aside:
+        for name, tensors in optimisation.tensors().items():
+            _save(aside, name, tensors)
+        _save(aside, _RANDOM, random_tensors())
+        _save(aside, _CARRIED, carried.tensors)
+        notes = {"python_random": python_random_state(), "carried": carried.notes}
+        (aside / _NOTES).write_text(json.dumps(notes), encoding="utf-8")
+        (aside / METRICS).write_bytes(metrics)
+        write_manifest(aside, **facts)
+
+
+def verify_state(folder: Path) -> dict[str, Any]:
+    """The manifest of a state whose every file is as it was written; UserError otherwise."""
+    return verify_folder(folder, remember=False)
+
+
+def restore_state(folder: Path, optimisation: Optimisation) -> Carried:
+    """Bring a verified state back: weights and moments into place, random generators set."""
+    optimisation.restore(lambda name: _load(folder, name))
+    notes = json.loads((folder / _NOTES).read_text(encoding="utf-8"))
+    restore_random(_load(folder, _RANDOM), notes["python_random"])
+    return Carried(notes["carried"], _load(folder, _CARRIED))
+
+
+def _save(folder: Path, name: str, tensors: Mapping[str, Tensor]) -> None:
+    file = folder / f"{name}.safetensors"
+    with rust_disk_errors(SafetensorError, file):
+        save_file({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, file)
+
+
+def _load(folder: Path, name: str) -> dict[str, Tensor]:
+    file = folder / f"{name}.safetensors"
+    try:
+        with safe_open(file, framework="pt") as stream:
+            return {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118  # no mapping
+    except (OSError, SafetensorError) as error:
+        raise UserError(
+            f"{file}: cannot be read ({error}); delete {folder} and run snakemake again"
+        ) from None
