@@ -91,7 +91,8 @@ def test_a_complete_folder_of_another_identity_is_refused(run: Path, other: dict
         pytest.fail("it was given")
     (name,) = other
     assert str(caught.value) == (
-        f"{run}: is complete already, as another ({name} differs); choose another folder"
+        f"{run}: is complete already, as another ({name} differs); delete it to have it "
+        "made of what is there now, or choose another folder"
     )
 
 
@@ -183,7 +184,7 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path: Path, keep: bool) -> 
     thesis = tmp_path / "home" / "thesis.txt"
     thesis.parent.mkdir()
     thesis.write_text("words")
-    with pytest.raises(UserError, match="choose another folder"):
+    with pytest.raises(UserError, match="or choose another folder"):
         fill(tmp_path / "home", keep)
     assert thesis.read_text() == "words"
     assert visible(tmp_path / "home") == ["thesis.txt"]

@@ -93,6 +93,11 @@ def refused(read: Callable[[], Any]) -> str:
     return message
 
 
+def artefact(file: Path) -> Path:
+    """The folder whose manifest lists the file."""
+    return next(folder for folder in file.parents if (folder / f".{MANIFEST}").exists())
+
+
 @pytest.mark.parametrize("name", READERS)
 def test_a_whole_file_is_read(root: Path, name: str) -> None:
     assert READERS[name](root)
@@ -105,7 +110,7 @@ def test_a_damaged_file_is_refused_by_name(root: Path, name: str) -> None:
         path.write_bytes(content)
         message = refused(lambda: READERS[name](root))
         assert message.startswith(f"{path}: ")
-        assert f"delete {path}" in message
+        assert f"delete {path if name in SEALED else artefact(path)}" in message
         assert message.endswith("run snakemake again")
 
 
@@ -118,7 +123,7 @@ def test_a_deleted_file_is_refused_by_name(root: Path, name: str) -> None:
     if name in SEALED:
         assert "there is no such file; let snakemake " in message
     else:
-        assert f"missing, though the manifest lists it; delete {path} and " in message
+        assert "missing, though the manifest lists it; restore it from a copy, or delete " in message
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -126,12 +131,13 @@ def test_a_damaged_manifest_is_refused_by_name(root: Path, name: str) -> None:
     path = root / name
     manifest = manifest_beside(path)
     if name not in SEALED:
-        manifest = next(p / MANIFEST for p in path.parents if (p / MANIFEST).exists())
+        manifest = artefact(path) / MANIFEST
     for content in damaged_bytes(manifest):
         manifest.write_bytes(content)
         message = refused(lambda: READERS[name](root))
         assert message.startswith(f"{manifest}: ")
-        assert message.endswith("run snakemake again")
+        # A flipped byte may make another key of the digest's: then it looks like one of an earlier version.
+        assert message.endswith(("run snakemake again", "another results folder with this one"))
     manifest.unlink()
     if name in SEALED:
         assert f"has no {manifest.name} beside it" in refused(lambda: READERS[name](root))
@@ -150,7 +156,7 @@ def test_training_and_generation_read_no_damaged_set(root: Path, change: str) ->
     else:
         path.write_bytes(damaged_bytes(path)[0 if change == "truncated" else 3])
     message = refused(lambda: StoredExamples(path))
-    assert message.endswith(f"delete {path} and {path.parent}/manifest.json, then run snakemake again")
+    assert f"or delete {path.parent}, to have all of that made anew, and run snakemake again" in message
 
 
 def test_a_set_that_is_being_prepared_is_not_read(root: Path) -> None:

@@ -44,9 +44,9 @@ def test_every_byte_counts(manifest: Path, change: int) -> None:
         damaged[place] ^= change
         manifest.write_bytes(damaged)
         message = refusal(manifest.parent)
-        if not (
-            message.startswith(f"{manifest}: ") and message.endswith("; delete it and run snakemake again")
-        ):
+        # In the key of the digest it looks like a manifest of an earlier version, which had none.
+        ends = ("; delete it and run snakemake again", "or another results folder with this one")
+        if not (message.startswith(f"{manifest}: ") and message.endswith(ends)):
             unseen.append((place, bytes(damaged[place - 10 : place + 10])))
         assert "\n" not in message
     assert unseen == []

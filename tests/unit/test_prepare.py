@@ -213,7 +213,8 @@ def test_a_complete_set_is_left_as_it_is(tmp_path, capsys, monkeypatch):
     with pytest.raises(UserError) as caught:
         prepare_dataset("parquet", [raw], out, RowLimits(100352, 2048), 0.0)
     assert str(caught.value) == (
-        f"{out}: is complete already, as another (max_pixels differs); choose another folder"
+        f"{out}: is complete already, as another (max_pixels differs); delete it to have it "
+        "made of what is there now, or choose another folder"
     )
     assert (out / "manifest.json").read_bytes() == before
 

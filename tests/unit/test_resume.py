@@ -17,7 +17,8 @@ from test_training_runs import EXAMPLES, description
 from othink_mr1.data.examples import write_examples
 from othink_mr1.errors import Interrupted, UserError
 from othink_mr1.study.manifests import read_manifest
-from othink_mr1.training import interruption, saved_states, session
+from othink_mr1.study.runs import RunDescription
+from othink_mr1.training import interruption, runs, saved_states, session
 from othink_mr1.training.pretraining import pretrain_backbone
 from othink_mr1.training.runs import train_grpo_run, train_sft_run
 from run_contents import assert_every_step_once, assert_same, contents, metrics
@@ -196,6 +197,16 @@ def test_no_damaged_file_of_an_interrupted_run_changes_its_result(
         run = fresh()
         damage(file, how)
         capfd.readouterr()
+        if "checkpoint-" in str(file):
+            # Both states build on it: weeks are not thrown away unasked.
+            with pytest.raises(UserError) as caught:
+                run.start()
+            assert str(caught.value).startswith(f"{file}: is missing or damaged")
+            assert f"or delete {run.output} and {run.states} to train from the start" in str(caught.value)
+            assert sorted(path.name for path in run.states.iterdir()) == ["step-4", "step-5"]
+            shutil.rmtree(run.output)
+            shutil.rmtree(run.states)
+            seen += 1
         assert_equal(run.start(), undisturbed)
         said = capfd.readouterr().err
         # A deleted manifest is no loss: there is a copy of it.
@@ -204,9 +215,6 @@ def test_no_damaged_file_of_an_interrupted_run_changes_its_result(
             assert "unusable-step-5: a state that cannot be used, set aside: " in said, file
             assert str(file) in said
             assert "goes on after step 4" in said
-            seen += 1
-        if "checkpoint-" in str(file):
-            assert f"{file} " in said, said
             seen += 1
     assert seen > 10
 
@@ -221,27 +229,112 @@ def test_the_states_of_another_backbone_are_not_used(
     run.backbone = other
     run.start()
     said = capfd.readouterr().err
-    assert said.count("its made_of is another's") == 2
+    assert "step-5: a state that cannot be used, set aside: its made_of is another's" in said
+    assert "step-4: a state that cannot be used, removed: its made_of is another's" in said
     assert "goes on after" not in said
 
 
 def test_never_more_states_than_promised(
-    tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch, capfd: pytest.CaptureFixture[str]
+    stopped: tuple[Run, Path], monkeypatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    run = Run("sft", tiny, examples_file, tmp_path / "run")
-    most: list[int] = []
+    run, undisturbed = stopped
+    damage(run.states / "step-5" / "weights.safetensors", "flipped")
+    counts: list[int] = []
     original = session.write_state
 
-    def counted(folder: Path, *rest: object) -> None:
-        original(folder, *rest)
-        most.append(len(list(run.states.iterdir())))
+    def counted(*arguments: object) -> None:
+        original(*arguments)
+        counts.append(len(list(run.states.iterdir())))
 
     monkeypatch.setattr(session, "write_state", counted)
-    run.start(save_every_steps=1)
-    assert max(most) <= saved_states.KEPT + 1
-    assert len(most) == STEPS - 1  # after the last step the checkpoint is all that is needed
+    assert metrics(run.start(save_every_steps=1)) == metrics(undisturbed)
+    # One that was set aside, the one before it, and the one that is being written.
+    assert counts == [3]
+    assert saved_states.MOST_AT_A_TIME == 4
     assert "at most 4 states of 2 MB at a time" in capfd.readouterr().err
     assert not run.states.exists()
+
+
+def test_only_the_newest_states_are_kept(
+    tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch
+) -> None:
+    run = Run("sft", tiny, examples_file, tmp_path / "run")
+    kept: list[list[str]] = []
+    original = session.write_state
+
+    def noted(*arguments: object) -> None:
+        original(*arguments)
+        kept.append(sorted(path.name for path in run.states.glob("step-*")))
+
+    monkeypatch.setattr(session, "write_state", noted)
+    run.start(save_every_steps=1)
+    # While one is written; after the last step the checkpoint is all that is needed.
+    assert kept == [[], ["step-1"], ["step-1", "step-2"], ["step-2", "step-3"], ["step-3", "step-4"]]
+
+
+def test_a_state_that_cannot_be_read_now_is_not_given_up(stopped: tuple[Run, Path], monkeypatch) -> None:
+    run, undisturbed = stopped
+
+    def unreadable(path: Path) -> str:
+        raise OSError(5, "Input/output error", str(path))
+
+    with monkeypatch.context() as context:
+        context.setattr("othink_mr1.study.verification.sha256_of", unreadable)
+        # What every start reads first, too.
+        context.setattr(runs, "verify_weights", lambda folder: read_manifest_of_state(run)["backbone"])
+        context.setattr(runs, "verify_file", lambda path: read_manifest_of_state(run)["examples"])
+        context.setattr("othink_mr1.modeling.backbone.verify_weights", lambda folder: "")
+        context.setattr("othink_mr1.data.stored_examples.verify_file", lambda path: "")
+        with pytest.raises(UserError, match=r"step-5/.*: cannot be read \(Input/output error\)"):
+            run.start()
+    assert sorted(path.name for path in run.states.iterdir()) == ["step-4", "step-5"]
+    assert_equal(run.start(), undisturbed)
+
+
+def read_manifest_of_state(run: Run) -> dict[str, str]:
+    made_of: dict[str, str] = read_manifest(run.states / "step-5")["made_of"]
+    return made_of
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_with_frozen_images_it_goes_on_to_the_bit(
+    trainer: str, tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch
+) -> None:
+    """Over more than an epoch: after a restart other images are new to the memory."""
+    frozen = TRAINERS[trainer][1].model_copy(update={"train_vision_tower": False})
+    monkeypatch.setitem(TRAINERS, trainer, (TRAINERS[trainer][0], frozen))
+    undisturbed = Run(trainer, tiny, examples_file, tmp_path / "undisturbed").start()
+    run = Run(trainer, tiny, examples_file, tmp_path / "run")
+    interrupted(monkeypatch, BATCHES[trainer], 4, run.start)
+    assert_equal(run.start(), undisturbed)
+
+
+def test_a_damaged_complete_run_is_not_trained_again_unasked(
+    tiny: Tiny, examples_file: Path, tmp_path: Path
+) -> None:
+    run = Run("sft", tiny, examples_file, tmp_path / "run")
+    run.start()
+    damage(run.output / "metrics.csv", "flipped")
+    for _ in range(2):  # Snakemake deletes the manifest, too
+        with pytest.raises(UserError, match=r"metrics\.csv: its sha256 .* or delete .*run and run snakemake"):
+            run.start()
+        (run.output / "manifest.json").unlink()
+    assert (run.output / "checkpoint" / "model.safetensors").exists()
+
+
+def test_a_setting_that_is_added_later_makes_no_other_run(
+    tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch
+) -> None:
+    """It is left out of digests while it has the value of old; what the run was called stays."""
+    undisturbed = Run("grpo", tiny, examples_file, tmp_path / "undisturbed").start()
+    run = Run("grpo", tiny, examples_file, tmp_path / "run")
+    interrupted(monkeypatch, BATCHES["grpo"], 4, run.start)
+    dump = RunDescription.model_dump
+    monkeypatch.setattr(RunDescription, "model_dump", lambda self, **how: {**dump(self, **how), "new": 1})
+    run.start()
+    assert read_manifest(run.output)["attempts"][-1]["after_step"] == 3
+    assert_every_step_once(undisturbed, STEPS)
+    run.start()  # complete already
 
 
 def test_too_full_a_disk_is_told_before_the_first_step(

@@ -75,7 +75,8 @@ def test_damage_names_the_file_and_what_to_delete(
     assert message.startswith(f"{finished / name}: ")
     assert said in message
     assert message.endswith(
-        f"; delete {finished / name} and {finished}/manifest.json, then run snakemake again"
+        f"; restore it from a copy, or delete {finished}, to have all of that made anew, and run snakemake "
+        "again"
     )
 
 

@@ -34,7 +34,7 @@ from othink_mr1.study.artefacts import filling, write_manifest
 from othink_mr1.study.atomic_files import sha256_of, write_text
 from othink_mr1.study.load_config import load_study
 from othink_mr1.study.manifests import MANIFEST, manifest_beside
-from othink_mr1.study.origins import Origins, origins_of
+from othink_mr1.study.origins import Origins, has_other_weights, origins_of
 from othink_mr1.study.plan import all_evaluations, answers_file
 from othink_mr1.study.runs import all_runs
 from othink_mr1.study.verification import verify_folder
@@ -102,7 +102,7 @@ def test_every_file_counts(root: Path) -> None:
             damage(path)
             (message,) = verify(root).damaged
             assert message.startswith(f"{path}: ")
-            assert f"; delete {path}" in message
+            assert f"; delete {path}" in message or "; restore it from a copy, or delete " in message
             assert message.endswith("run snakemake again")
             path.write_bytes(data)
     assert verify(root).damaged == []
@@ -116,7 +116,7 @@ def test_every_manifest_counts(root: Path) -> None:
         flip(path)
         (message,) = verify(root).damaged
         assert message.startswith(f"{path}: ")
-        assert message.endswith("run snakemake again")
+        assert message.endswith(("run snakemake again", "another results folder with this one"))
         path.write_bytes(data)
     assert verify(root).damaged == []
 
@@ -246,7 +246,7 @@ def test_leftovers_of_interrupted_writes(root: Path) -> None:
         (".same_task.csv.0a1b2c3d.partial", 3),
         ("data/leaks/.a--b-1.csv.0a1b2c3d.partial", 5),
         ("figures/.figure6.png.0a1b2c3d.partial", 2_500_000),
-        (f"runs/.{RUN}.states/.step-5.0a1b2c3d.partial", 11),
+        (f"runs/.{RUN}.states", 11),
         (f"runs/{RUN}/.checkpoint.0a1b2c3d.partial", 7),
     ]
     lines = list(report_lines(root, report))
@@ -423,3 +423,27 @@ def test_it_starts_without_torch_snakemake_and_pandas() -> None:
         [sys.executable, "-c", code], cwd=REPOSITORY / "workflow_scripts", capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_states_of_a_training_that_goes_on_are_no_leftover(root: Path) -> None:
+    states = root / "runs" / f".{RUN}.states"
+    write_text(states / "step-5" / "weights.safetensors", "x" * 11)
+    write_text(states / ".step-6.0a1b2c3d.partial" / "weights.safetensors", "x")
+    assert [path for path, _ in verify(root).leftovers] == [states]  # the run is complete
+    for name in (MANIFEST, f".{MANIFEST}"):
+        (root / "runs" / RUN / name).unlink()
+    assert verify(root).leftovers == []
+    shutil.rmtree(root / "runs" / RUN)
+    assert [path for path, _ in verify(root).leftovers] == [states]
+
+
+def test_answers_of_other_weights_are_told_from_the_runs(root: Path) -> None:
+    """What collecting asks for each evaluation."""
+    run = root / "runs" / RUN
+    assert not has_other_weights(root / answers(RUN), run, None)
+    assert not has_other_weights(root / answers(f"{RUN}-step5"), run, 5)
+    assert has_other_weights(root / answers(RUN), run, 5)
+    shutil.rmtree(run)
+    assert not has_other_weights(root / answers(RUN), run, None)  # unknown: the run is gone
+    write_run(root, weights="others")
+    assert has_other_weights(root / answers(RUN), run, None)

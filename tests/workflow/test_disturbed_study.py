@@ -19,7 +19,9 @@ from snakemake_runs import copy_repository, job_counts, run_snakemake
 pytestmark = pytest.mark.smoke
 
 TARGET = "results/smoke/learning_curves.csv"
-ARGUMENTS = ["--configfile", "tests/study.yaml", "--cores", "2", TARGET]
+# So long that a signal comes while they train.
+LONGER = "methods={sft: {steps: 40}, grpo: {steps: 30}}"
+ARGUMENTS = ["--configfile", "tests/study.yaml", "--cores", "2", TARGET, "--config", LONGER]
 SECONDS = 300
 ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
 
@@ -80,7 +82,12 @@ def test_stopped_and_killed_it_goes_on_to_the_bit(undisturbed: Path, tmp_path: P
         return any(results.glob("runs/.*.states/step-*"))
 
     def generation_began() -> bool:
-        return any(path.stat().st_size > 0 for path in results.glob("answers/*/*/.answered.jsonl"))
+        # Those of a training, so that it was trained to its end.
+        for path in results.glob("answers/geometry-*/*/.answered.jsonl"):
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_size > 0:
+                    return True
+        return False
 
     signalled(checkout, signal.SIGINT, training_began)
     logs = "".join(path.read_text() for path in results.glob("logs/train_*/*.log"))

@@ -24,6 +24,10 @@ _DISK_REMEDIES = {
 _RUST_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
+# torch's own error on a GPU, and the plain RuntimeError of its CPU allocator.
+_OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory", re.IGNORECASE)
+
+
 class UserError(Exception):
     """A mistake in config, files or arguments. The message is one line: what, where, what to do."""
 
@@ -83,6 +87,13 @@ def run_entry_point(main: Callable[[], None]) -> None:
             raise
         where = f"{error.filename}: " if error.filename else ""
         sys.exit(f"error: {where}{error.strerror}; {_DISK_REMEDIES[error.errno]}")
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(str(error)):
+            raise
+        sys.exit(
+            f"error: out of memory ({first_line(error)}); let the job have more (execution.*.memory_gb), or "
+            "lower execution.*.row_tokens or batch_size, and run snakemake again; what was done is used"
+        )
     except Interrupted as error:
         print(f"ended by {signal.Signals(error.number).name}: {error}", file=sys.stderr, flush=True)
         sys.exit(128 + error.number)

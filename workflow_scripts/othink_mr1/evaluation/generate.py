@@ -17,7 +17,7 @@ from othink_mr1.evaluation import kept_answers
 from othink_mr1.evaluation.generation_task import GenerationTask
 from othink_mr1.evaluation.kept_answers import KeptAnswers, forget_answers
 from othink_mr1.modeling.backbone import load_backbone, verify_weights
-from othink_mr1.modeling.decoding import decode_as_they_end
+from othink_mr1.modeling.decoding import decode_as_they_end, greedy
 from othink_mr1.modeling.device import Stopwatch, use_device
 from othink_mr1.modeling.precision import autocast
 from othink_mr1.modeling.processor import Qwen2VLProcessor, stop_tokens
@@ -52,7 +52,7 @@ def generate_answers(
             "precision": precision,
             "made_of": {"checkpoint": weights, "examples": verify_file(Path(task.examples))},
         }
-        with filling(Path(task.output), identity, keep=True) as artefact:
+        with filling(Path(task.output), identity, keep=True, precious=True) as artefact:
             if artefact.complete:
                 forget_answers(artefact.folder)
                 continue
@@ -122,7 +122,9 @@ def answer(
     if not examples:
         return
     prompts = _PromptsOnDemand(PromptMaker(model, processor), examples, task.prompt)
-    choose = SettledGreedy(model, prompts, task.max_new_tokens)
+    # In bf16 every near rival is an exact tie, and there are many: nothing would be settled.
+    settled = precision == "fp32"
+    choose = SettledGreedy(model, prompts, task.max_new_tokens) if settled else greedy
     # Not inside the generator: its autocast would hold between its items, too.
     with autocast(precision, model.device):
         for number, tokens in decode_as_they_end(

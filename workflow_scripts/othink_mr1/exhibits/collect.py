@@ -15,6 +15,7 @@ from othink_mr1.exhibits.plan_files import EvaluationEntry, StudyPlan
 from othink_mr1.exhibits.statistics import wilson_interval
 from othink_mr1.scoring.outcomes import OUTCOMES
 from othink_mr1.scoring.scores import COLUMNS as SCORE_COLUMNS
+from othink_mr1.study.origins import has_other_weights
 from othink_mr1.study.verification import verify_sealed
 
 # What makes two evaluations points of the same kind, to be pooled over seeds.
@@ -40,12 +41,13 @@ _SWEEPS = ("format_weight_sweep", "kl_weight_sweep")
 def collect_study(plan: StudyPlan, results: Path) -> pd.DataFrame:
     """The frame of a study, with STUDY_COLUMNS, in the plan's order; pooled rows follow their seeds.
 
-    UserError if a score table is missing or damaged, or if two evaluations on a task scored different
-    items: their accuracies would not compare.
+    UserError if a score table is missing or damaged, if a run has other weights than its answers are of, or
+    if two evaluations on a task scored different items: their accuracies would not compare.
     """
     items_of: dict[str, tuple[str, frozenset[str]]] = {}
     rows = []
     for entry in plan.evaluations:
+        _refuse_others(entry, results)
         scores = read_scores(results / entry.scores, entry.tested_on)
         file, expected = items_of.setdefault(entry.tested_on, (entry.scores, frozenset(scores.id)))
         if frozenset(scores.id) != expected:
@@ -60,6 +62,16 @@ def collect_study(plan: StudyPlan, results: Path) -> pd.DataFrame:
     frame = pd.concat([frame, *_pooled_rows(frame)], ignore_index=True).sort_values("order", kind="stable")
     frame = _with_accuracies(frame)
     return _with_paper(frame, is_sweep=plan.exhibit in _SWEEPS)[list(STUDY_COLUMNS)].reset_index(drop=True)
+
+
+def _refuse_others(entry: EvaluationEntry, results: Path) -> None:
+    """UserError if the run was trained again since its answers were generated, and has other weights."""
+    answers = (results / entry.answers).parent
+    if entry.trained_on and has_other_weights(answers, results / "runs" / entry.run, entry.step):
+        raise UserError(
+            f"{answers}: made of other weights than {results / 'runs' / entry.run} has now; delete it and "
+            f"{results / entry.scores}, then run snakemake again"
+        )
 
 
 def read_scores(path: Path, task: str) -> pd.DataFrame:

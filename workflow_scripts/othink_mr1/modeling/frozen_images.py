@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -12,9 +12,6 @@ from transformers import Qwen2VLForConditionalGeneration
 from othink_mr1.modeling.packed_rows import image_features
 from othink_mr1.modeling.precision import autocast
 from othink_mr1.modeling.prompts import Prompt
-
-# A bound on memory: those of 32 pictures of 512 image tokens.
-PATCHES_AT_A_TIME = 2**16
 
 
 class FrozenImages:
@@ -34,19 +31,15 @@ class FrozenImages:
     def add_features(self, prompts: Sequence[Prompt], examples: Sequence[int]) -> list[Prompt]:
         """The prompts with their images' features; examples: number of each prompt's example."""
         made: dict[int, Tensor] = {}
-        new = dict(zip(examples, prompts, strict=True))
-        new = {example: prompt for example, prompt in new.items() if example not in self._features}
-        while new:
-            part: dict[int, Prompt] = {}
-            while new and (not part or _patches(part.values()) < PATCHES_AT_A_TIME):
-                example, prompt = new.popitem()
-                part[example] = prompt
-            device = self._model.device
-            grids = torch.cat([prompt.image_grid for prompt in part.values()])
-            pixels = torch.cat([prompt.pixel_values for prompt in part.values()])
+        device = self._model.device
+        for example, prompt in zip(examples, prompts, strict=True):
+            if example in self._features or example in made:
+                continue
+            # Each alone: rounding depends on what is encoded together, after a restart on other images.
             with autocast(self._precision, device):
-                features = image_features(self._model, pixels.to(device), grids.to(device))
-            made |= {example: own.cpu() for example, own in zip(part, features, strict=True)}
+                pixels, grid = prompt.pixel_values.to(device), prompt.image_grid.to(device)
+                (features,) = image_features(self._model, pixels, grid)
+            made[example] = features.cpu()
         for example, own in made.items():
             size = own.numel() * own.element_size()
             if self._bytes + size <= self._limit:
@@ -56,7 +49,3 @@ class FrozenImages:
             replace(prompt, image_features=made.get(example, self._features.get(example)))
             for example, prompt in zip(examples, prompts, strict=True)
         ]
-
-
-def _patches(prompts: Iterable[Prompt]) -> int:
-    return sum(len(prompt.pixel_values) for prompt in prompts)

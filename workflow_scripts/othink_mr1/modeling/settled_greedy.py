@@ -3,7 +3,7 @@
 Products are rounded in another way when they have other rows, so a sequence's logits differ by some 1e-6 of
 their scale with its neighbours: with those that happen to be left after a restart, too. Where the two
 likeliest tokens are so close that this could turn them around, the sequence is computed once more on its own,
-and that decides. In bf16 rounding is a thousand times coarser, and this settles little.
+and that decides. For fp32: in bf16 rounding is a thousand times coarser.
 """
 
 from __future__ import annotations

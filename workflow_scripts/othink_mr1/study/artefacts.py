@@ -52,22 +52,26 @@ class Artefact:
 
 
 @contextmanager
-def filling(folder: Path, identity: Mapping[str, Any], keep: bool = False) -> Iterator[Artefact]:
+def filling(
+    folder: Path, identity: Mapping[str, Any], keep: bool = False, precious: bool = False
+) -> Iterator[Artefact]:
     """Hold a folder that is to be filled; waits while another process fills it.
 
     identity: the manifest's facts that say what the artefact is, JSON values.
     keep: what an interrupted attempt left stays, for a caller that checks it; otherwise it is removed.
+    precious: a complete folder with a damaged file is not made again before the user has deleted it.
     A folder that is complete already, and sound, is given as `complete`: nothing is to be done.
     Raises UserError if a complete folder has another identity, or if the folder was never an artefact's: its
     files are somebody's.
     """
     with one_writer(folder) as lock:
-        manifest = _finished(folder)
+        manifest = _finished(folder, precious)
         if manifest is not None:
             for name, value in identity.items():
                 if manifest.get(name) != value:
                     raise UserError(
-                        f"{folder}: is complete already, as another ({name} differs); choose another folder"
+                        f"{folder}: is complete already, as another ({name} differs); delete it to have it "
+                        "made of what is there now, or choose another folder"
                     )
             print(f"{folder}: is complete already", file=sys.stderr, flush=True)
         else:
@@ -98,7 +102,7 @@ def put_manifest_back(folder: Path) -> None:
         write_text(folder / MANIFEST, (folder / MANIFEST_COPY).read_text(encoding="utf-8", errors="replace"))
 
 
-def _finished(folder: Path) -> dict[str, Any] | None:
+def _finished(folder: Path, precious: bool) -> dict[str, Any] | None:
     """The manifest of a folder that is complete and sound."""
     put_manifest_back(folder)
     if not (folder / MANIFEST).exists():
@@ -108,6 +112,8 @@ def _finished(folder: Path) -> dict[str, Any] | None:
             write_text(folder / MANIFEST, (folder / MANIFEST_COPY).read_text(encoding="utf-8"))
         return verify_folder(folder)
     except Damaged as error:
+        if precious:
+            raise
         print(f"{folder}: is made again, since it is not what it was: {error}", file=sys.stderr, flush=True)
         return None
 
@@ -125,7 +131,8 @@ def _start(folder: Path, keep: bool) -> None:
     if folder.exists() and any(folder.iterdir()):
         if not mark.exists():
             raise UserError(
-                f"{folder}: holds files that are no artefact of this workflow; choose another folder"
+                f"{folder}: holds files that are no artefact of this workflow; move them, or choose another "
+                "folder"
             )
         (folder / MANIFEST_COPY).unlink(missing_ok=True)
         (folder / MANIFEST).unlink(missing_ok=True)

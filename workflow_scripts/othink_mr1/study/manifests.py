@@ -86,7 +86,12 @@ def parse_manifest(path: Path, remedy: str) -> dict[str, Any]:
         raise Damaged(f"{path}: is no JSON, the file was damaged; {remedy}") from None
     if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
         raise Damaged(f"{path}: lists no files, the file was damaged; {remedy}")
-    own = manifest.pop(_OWN_DIGEST, None)
+    if _OWN_DIGEST not in manifest:
+        raise UserError(
+            f"{path}: has no {_OWN_DIGEST}, as manifests of earlier versions of this workflow had none; use "
+            "it with that version, or another results folder with this one"
+        )
+    own = manifest.pop(_OWN_DIGEST)
     if own != _digest(manifest) or text != json_text({**manifest, _OWN_DIGEST: own}):
         raise Damaged(f"{path}: its content is not what was written ({_OWN_DIGEST} differs); {remedy}")
     return manifest

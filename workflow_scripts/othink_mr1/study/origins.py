@@ -14,8 +14,9 @@ from typing import Any
 
 from othink_mr1.study.config import StudyConfig
 from othink_mr1.study.folders import backbone_folder, examples_file, tested_task
+from othink_mr1.study.manifests import MANIFEST, read_manifest
 from othink_mr1.study.runs import all_runs
-from othink_mr1.study.verification import contents_digest
+from othink_mr1.study.verification import contents_digest, is_artefact
 
 _STEP = re.compile(r"(?P<run>.+)-step(?P<step>\d+)")
 
@@ -44,6 +45,20 @@ def origins_of(config: StudyConfig) -> Origins:
         untrained={name: folder for name, folder in starts.items() if name not in trained},
         examples={name: examples_file(config, source) for name, source in {**trained, **tested}.items()},
     )
+
+
+def has_other_weights(answers: Path, run: Path, step: int | None) -> bool:
+    """Whether answers were generated with other weights than the run has now, at a step or (None) at its end.
+
+    answers, run: their folders. False where one of them does not tell: a run may have been deleted since.
+    """
+    if not (is_artefact(answers) and is_artefact(run) and (run / MANIFEST).exists()):
+        return False
+    made_of = read_manifest(answers).get("made_of")
+    if not isinstance(made_of, Mapping) or "checkpoint" not in made_of:
+        return False
+    now = _digest(read_manifest(run), "checkpoint" if step is None else f"checkpoint-{step}")
+    return now is not None and now != made_of["checkpoint"]
 
 
 def made_of_others(

@@ -6,9 +6,11 @@ study's root within this one (results/mini) and files of somebody's own are left
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 from othink_mr1.study.manifests import MANIFEST, manifest_beside
@@ -36,12 +38,14 @@ _EXHIBITS = (
 _NOT_AT_ROOT = re.compile(r"figure\d+|table\d+|leaks")
 _WRITTEN_TO = ("plans", "made_of", "tables", "figures", "scores", *_LEVELS)
 _LEFTOVERS = ".*.partial"
+_STATES = ".states"  # of a training; see training/saved_states.py
 
 
 @dataclass(frozen=True)
 class ResultsTree:
     """folders: kind and artefact folder, finished or not. files: kind and file with a manifest beside it,
-    either of which may be missing. leftovers: temporary files and folders of atomic writing."""
+    either of which may be missing. leftovers: temporary files and folders of atomic writing, and states of
+    trainings that are done, or whose run is gone."""
 
     folders: list[tuple[str, Path]]
     files: list[tuple[str, Path]]
@@ -92,5 +96,18 @@ def _files(folder: Path) -> list[Path]:
 def _leftovers(results: Path) -> Iterator[Path]:
     yield from results.glob(_LEFTOVERS)
     for place in _WRITTEN_TO:
-        found = set((results / place).rglob(_LEFTOVERS))
-        yield from (path for path in found if found.isdisjoint(path.parents))
+        # os.walk, since a job that runs may delete what is being listed.
+        for above, folders, files in os.walk(results / place):
+            here = Path(above)
+            partial = {name for name in (*folders, *files) if fnmatch(name, _LEFTOVERS)}
+            yield from (here / name for name in sorted(partial))
+            for name in folders:
+                if name.endswith(_STATES) and not _is_training(here / name):
+                    yield here / name
+            folders[:] = [name for name in folders if name not in partial and not name.endswith(_STATES)]
+
+
+def _is_training(states: Path) -> bool:
+    """Whether saved states are of a run that is not complete: then they are no leftover."""
+    folder = states.with_name(states.name.removeprefix(".").removesuffix(_STATES))
+    return folder.exists() and not (folder / MANIFEST).exists()

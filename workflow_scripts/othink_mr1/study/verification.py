@@ -58,7 +58,7 @@ def verify_folder(folder: Path, remember: bool = True) -> dict[str, Any]:
 
 def verify_listed(folder: Path, manifest: Mapping[str, Any], remember: bool = True) -> None:
     """Like verify_folder, with a manifest that was read already."""
-    _verify(folder, manifest["files"], visible_files(folder), remember)
+    _verify(folder, manifest, manifest["files"], visible_files(folder), remember)
 
 
 def faults(
@@ -68,7 +68,7 @@ def faults(
 
     read: is told the size in bytes, as listed, of each file that was compared.
     """
-    return _faults(folder, manifest["files"], visible_files(folder), {}, read)
+    return _faults(folder, manifest, manifest["files"], visible_files(folder), {}, read)
 
 
 def verify_part(folder: Path, part: str) -> dict[str, str]:
@@ -80,7 +80,7 @@ def verify_part(folder: Path, part: str) -> dict[str, str]:
     listed = {name: entry for name, entry in manifest["files"].items() if name.startswith(f"{part}/")}
     if not listed:
         raise UserError(f"{folder}: its {MANIFEST} lists nothing in {part}/; is it of another run?")
-    _verify(folder, listed, visible_files(folder / part, folder), remember=True)
+    _verify(folder, manifest, listed, visible_files(folder / part, folder), remember=True)
     return {name.removeprefix(f"{part}/"): entry["sha256"] for name, entry in listed.items()}
 
 
@@ -91,10 +91,11 @@ def verify_file(path: Path) -> str:
     """
     folder = path.parent
     if is_artefact(folder):
-        files = read_manifest(folder)["files"]
+        manifest = read_manifest(folder)
+        files = manifest["files"]
         if path.name not in files:
             raise UserError(f"{path}: is not listed in {folder / MANIFEST}; is it of another study?")
-        _verify(folder, {path.name: files[path.name]}, [], remember=True)
+        _verify(folder, manifest, {path.name: files[path.name]}, [], remember=True)
         return str(files[path.name]["sha256"])
     try:
         return sha256_of(path)
@@ -146,12 +147,16 @@ def visible_files(folder: Path, root: Path | None = None) -> list[Path]:
 
 
 def _verify(
-    folder: Path, listed: Mapping[str, Mapping[str, Any]], present: Iterable[Path], remember: bool
+    folder: Path,
+    manifest: Mapping[str, Any],
+    listed: Mapping[str, Mapping[str, Any]],
+    present: Iterable[Path],
+    remember: bool,
 ) -> None:
     memory_file = folder.with_name(f".{folder.name}.verified.json")
     memory = _read_memory(memory_file) if remember else {}
     known = dict(memory)
-    for fault in _faults(folder, listed, present, known):
+    for fault in _faults(folder, manifest, listed, present, known):
         raise fault
     if remember and known != memory:
         # Somebody who may only read the results reads them again each time.
@@ -161,6 +166,7 @@ def _verify(
 
 def _faults(
     folder: Path,
+    manifest: Mapping[str, Any],
     listed: Mapping[str, Mapping[str, Any]],
     present: Iterable[Path],
     known: dict[str, Any],
@@ -174,12 +180,23 @@ def _faults(
                 "move it out of this folder"
             )
     for name, expected in listed.items():
-        again = f"delete {folder / name} and {folder / MANIFEST}, then run snakemake again"
+        again = _remedy(folder, manifest)
         try:
             _compare(folder / name, expected, known, again, name)
         except UserError as error:
             yield error
         read(expected["bytes"])
+
+
+def _remedy(folder: Path, manifest: Mapping[str, Any]) -> str:
+    """What to do about a damaged file; the message begins with its name."""
+    settings = manifest.get("source") or manifest.get("backbone") or {}
+    if isinstance(settings, Mapping) and settings.get("kind") in ("hub", "url"):
+        # A download goes on from what is there.
+        return f"delete it and {folder / MANIFEST}, and run snakemake again"
+    return (
+        f"restore it from a copy, or delete {folder}, to have all of that made anew, and run snakemake again"
+    )
 
 
 def _compare(

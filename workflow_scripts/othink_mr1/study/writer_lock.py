@@ -14,6 +14,7 @@ A holder that was taken for dead finds a higher number, and stops before it writ
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -142,6 +143,11 @@ def _make(folder: Path, number: int) -> Path | None:
         finally:
             claim.unlink(missing_ok=True)
     except OSError as error:
+        if error.errno in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+            raise UserError(
+                f"{folder}: its file system has no hard links ({error.strerror}), by which one writer is "
+                "told from another; set `results` to another disk"
+            ) from None
         raise UserError(
             f"{folder}: cannot be written ({error.strerror}); make room on that disk, or change who may "
             "write there"
@@ -192,10 +198,11 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _touched(file: Path) -> int:
     """When the lock file was touched last, in ns by the file system's clock; only changes count."""
+    # Opened, so that a network file system asks its server again.
+    with suppress(OSError), open(file, "rb") as stream:
+        return os.fstat(stream.fileno()).st_mtime_ns
     try:
-        # Opened, so that a network file system asks its server again.
-        with open(file, "rb") as stream:
-            return os.fstat(stream.fileno()).st_mtime_ns
+        return file.stat().st_mtime_ns  # of somebody whose files may not be read
     except OSError:
         return -1
 
@@ -216,10 +223,22 @@ def _is_gone(holder: dict[str, Any]) -> bool:
     same_machine = holder.get("boot") == _boot() and holder.get("namespace") == _namespace()
     if not same_machine or None in (holder.get("boot"), holder.get("namespace")):
         return False
-    return _process_start(holder.get("process")) != holder.get("started")
+    process = holder.get("process")
+    if not isinstance(process, int):
+        return False
+    start = _process_start(process)
+    if start is None and not Path(f"/proc/{process}/stat").exists():
+        # Other users' processes may be hidden in /proc.
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False
+    return start != holder.get("started")
 
 
-def _process_start(process: int | None) -> str | None:
+def _process_start(process: int) -> str | None:
     """When a process began, in clock ticks since the boot; None if there is none, or it is dead.
 
     It tells a process from a later one that got the same number.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ class Optimisation:
 
     def __init__(self, model: Qwen2VLForConditionalGeneration, settings: TrainingSettings) -> None:
         self._settings = settings
+        self._model = model
         # Tied weights are one parameter, which is named once.
         self._trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
         # As usual, decay is for matrices only; biases and norms have no scale to shrink.
@@ -72,8 +73,16 @@ class Optimisation:
                     self._adam.state[weight][key] = place.to(weight.device)
 
     def state_bytes(self) -> int:
-        """The size of all that `tensors()` gives after an update: weights and two moments."""
-        return 3 * sum(weight.numel() * weight.element_size() for weight in self._trained.values())
+        """The size of all that `tensors()` gives after an update: trained weights and two moments."""
+        return 3 * _bytes(self._trained.values())
+
+    def checkpoint_bytes(self) -> int:
+        """The size of all weights, trained or not."""
+        return _bytes(self._model.parameters())
+
+
+def _bytes(weights: Iterable[Tensor]) -> int:
+    return sum(weight.numel() * weight.element_size() for weight in weights)
 
 
 def prepare_for_training(

@@ -47,8 +47,9 @@ def pretrain_backbone(
             f"got {', '.join(sorted(example_files)) or 'none'}"
         )
     use_device(execution)
-    identity = {"backbone": settings.model_dump(mode="json")}
-    with filling(output, identity, keep=True) as artefact:
+    # Without what has its default: a setting that is added later must not make this another backbone.
+    identity = {"settings": settings.model_dump(mode="json", exclude_defaults=True)}
+    with filling(output, identity, keep=True, precious=True) as artefact:
         if artefact.complete:
             SavedStates(output).remove()
             return
@@ -64,8 +65,9 @@ def pretrain_backbone(
             "pretraining",
         ) as session:
             train_supervised(model, _as_sft(settings), execution, lessons_of, session)
+            artefact.check_lock()
             save_checkpoint(model, processor, output)
-            session.finish()
+            session.finish(backbone=settings.model_dump(mode="json"))
 
 
 def _prepare(

@@ -6,6 +6,7 @@ Ours draw from none of them: orders and samples are seeded by step. It is kept f
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,16 @@ import torch
 from torch import Tensor
 
 
-def random_tensors() -> dict[str, Tensor]:
-    """States of torch's generators (CPU, and one per CUDA device), and of NumPy's global one."""
+@dataclass(frozen=True)
+class RandomState:
+    """tensors: of torch's generators (CPU, one per CUDA device) and NumPy's global one; python: as JSON."""
+
+    tensors: dict[str, Tensor]
+    python: list[Any]
+
+
+def random_state() -> RandomState:
+    """The state of all generators now."""
     name, keys, position, has_gauss, cached = np.random.get_state()
     assert name == "MT19937"
     tensors = {
@@ -23,22 +32,19 @@ def random_tensors() -> dict[str, Tensor]:
         "numpy_rest": torch.tensor([position, has_gauss, cached], dtype=torch.float64),
     }
     states = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    return tensors | {f"cuda_{device}": state for device, state in enumerate(states)}
-
-
-def python_random_state() -> list[Any]:
-    """The state of Python's generator, as JSON."""
+    tensors |= {f"cuda_{device}": state for device, state in enumerate(states)}
     version, numbers, gauss = random.getstate()
-    return [version, list(numbers), gauss]
+    return RandomState(tensors, [version, list(numbers), gauss])
 
 
-def restore_random(tensors: dict[str, Tensor], python: list[Any]) -> None:
+def restore_random(state: RandomState) -> None:
     """Set all generators. A CUDA device that is not there now is left out."""
+    tensors = state.tensors
     torch.set_rng_state(tensors["torch"])
     position, has_gauss, cached = tensors["numpy_rest"].tolist()
     keys = tensors["numpy_keys"].numpy().astype(np.uint32)
     np.random.set_state(("MT19937", keys, int(position), int(has_gauss), cached))
-    version, numbers, gauss = python
+    version, numbers, gauss = state.python
     random.setstate((version, tuple(numbers), gauss))
     if torch.cuda.is_available():
         for device in range(torch.cuda.device_count()):

@@ -141,14 +141,16 @@ def _training(
     assert isinstance(settings, SFT | GRPO)
     use_device(execution)
     description = run.model_dump(mode="json")
-    with filling(output, {"run": description}, keep=True) as artefact:
+    # The digest leaves out what has its default, so a setting that is added later makes no other run of it.
+    identity = {"digest": run.digest}
+    with filling(output, identity, keep=True, precious=True) as artefact:
         if artefact.complete:
             SavedStates(output).remove()
             yield None
             return
         made_of = {"backbone": verify_weights(backbone), "examples": verify_file(examples_file)}
         training = _Training(run, settings, execution, examples_file, backbone)
-        facts = {"run": description, "made_of": made_of}
+        facts = {**identity, "made_of": made_of}
         with training_session(
             artefact, facts, columns, settings, execution, training.save_checkpoint, run.name
         ) as session:
@@ -157,7 +159,7 @@ def _training(
             training.session = session
             yield training
             session.keep_checkpoint("checkpoint")
-            session.finish()
+            session.finish(run=description)
 
 
 def _frozen_images(

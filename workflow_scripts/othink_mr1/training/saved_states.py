@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from othink_mr1.errors import UserError
+from othink_mr1.errors import Damaged, UserError
 from othink_mr1.training.training_state import verify_state
 
 KEPT = 2
@@ -44,23 +44,33 @@ class SavedStates:
     def newest(self, refuse: Callable[[SavedState], str | None]) -> SavedState | None:
         """The newest state that is whole and that `refuse` finds no reason against.
 
-        The others that were newer are set aside, and the log says why; the last one of them is kept.
+        Those that were newer are set aside, and the log says why. `refuse` may raise UserError for a state
+        that is sound but cannot be gone on from as things are: an older one is used then, and if there is
+        none the error is raised and nothing is touched. So it is when a state cannot be read.
         """
         if not self.folder.exists():
             return None
         self._sweep()
+        refused: list[tuple[int, str]] = []
+        unusable: UserError | None = None
         for step in sorted(self._steps(), reverse=True):
-            path = self.path(step)
             try:
-                state = SavedState(path, step, verify_state(path))
+                state = SavedState(self.path(step), step, verify_state(self.path(step)))
+            except Damaged as error:
+                refused.append((step, str(error)))
+                continue
+            try:
                 reason = refuse(state)
             except UserError as error:
+                unusable = unusable or error
                 reason = str(error)
-            except OSError as error:
-                reason = f"{error.filename}: {error.strerror}"
             if reason is None:
+                self._set_aside(refused)
                 return state
-            self._set_aside(step, reason)
+            refused.append((step, reason))
+        if unusable is not None:
+            raise unusable
+        self._set_aside(refused)
         return None
 
     def prune(self) -> None:
@@ -78,12 +88,19 @@ class SavedStates:
             if number.isdecimal():
                 yield int(number)
 
-    def _set_aside(self, step: int, reason: str) -> None:
-        for older in self.folder.glob(f"{_ASIDE}*"):
-            self._forget(older)
-        aside = self.folder / f"{_ASIDE}{step}"
-        self.path(step).rename(aside)
-        print(f"{aside}: a state that cannot be used, set aside: {reason}", file=sys.stderr, flush=True)
+    def _set_aside(self, refused: list[tuple[int, str]]) -> None:
+        """Keep the newest of the refused states under another name, and no older one."""
+        for number, (step, reason) in enumerate(refused):
+            if number == 0:
+                for older in self.folder.glob(f"{_ASIDE}*"):
+                    self._forget(older)
+                aside = self.folder / f"{_ASIDE}{step}"
+                self.path(step).rename(aside)
+                what = f"{aside}: a state that cannot be used, set aside"
+            else:
+                self._forget(self.path(step))
+                what = f"{self.path(step)}: a state that cannot be used, removed"
+            print(f"{what}: {reason}", file=sys.stderr, flush=True)
 
     def _forget(self, folder: Path) -> None:
         # Renamed first: a folder that is half deleted would look like a damaged state.

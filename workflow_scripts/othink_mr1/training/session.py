@@ -20,9 +20,11 @@ from othink_mr1.study.artefacts import Artefact
 from othink_mr1.study.atomic_files import folder_written_aside, sha256_of
 from othink_mr1.study.execution import TrainingExecution
 from othink_mr1.study.methods import TrainingSettings
+from othink_mr1.study.provenance import provenance
 from othink_mr1.study.verification import visible_files
 from othink_mr1.training.interruption import Interruption, Stop
 from othink_mr1.training.optimisation import Optimisation
+from othink_mr1.training.random_state import random_state
 from othink_mr1.training.saved_states import MOST_AT_A_TIME, SavedState, SavedStates
 from othink_mr1.training.training_log import TrainingLog, has_columns
 from othink_mr1.training.training_state import METRICS, Carried, restore_state, write_state
@@ -60,6 +62,8 @@ class TrainingSession:
         self._attempts = [*(self._state.facts["attempts"] if self._state else []), self._attempt()]
         self._optimisation: Optimisation | None = None
         self.carried = Carried()
+        self._random = random_state()
+        provenance()  # asks git, for which there is no time when the process is to end
         self.log = TrainingLog(artefact.folder, name, log_columns, settings.steps, earlier)
         if self._state:
             print(f"{name}: goes on after step {self._done}", file=sys.stderr, flush=True)
@@ -70,9 +74,10 @@ class TrainingSession:
         UserError if the disk has no room for what the training will write at most.
         """
         self._optimisation = optimisation
-        self._require_space(optimisation.state_bytes())
+        self._require_space(optimisation.state_bytes(), optimisation.checkpoint_bytes())
         if self._state:
             self.carried = restore_state(self._state.folder, optimisation)
+            self._random = random_state()
         yield from range(self._done + 1, self._settings.steps + 1)
 
     @contextmanager
@@ -85,12 +90,16 @@ class TrainingSession:
             with self._interruption.interruptible():
                 yield
         except Stop:
-            if self._done > self._saved:
-                self._save_state()
-            number = self._interruption.requested
-            assert number is not None
-            kept = f"the state after step {self._done} is kept" if self._done else "no step was finished yet"
-            raise Interrupted(number, f"{kept}; started again, the training goes on from there") from None
+            raise self._interrupted() from None
+
+    def _interrupted(self) -> Interrupted:
+        """Save what is not saved yet, and say so."""
+        if self._done > self._saved:
+            self._save_state()
+        number = self._interruption.requested
+        assert number is not None
+        kept = f"the state after step {self._done} is kept" if self._done else "no step was finished yet"
+        return Interrupted(number, f"{kept}; started again, the training goes on from there")
 
     def finish_step(
         self, step: int, values: Mapping[str, float | None], carried: Carried | None = None
@@ -101,6 +110,7 @@ class TrainingSession:
         """
         self.log.step(step, values)
         self.carried = carried or Carried()
+        self._random = random_state()
         self._done = step
         if step == self._settings.steps:
             return
@@ -114,14 +124,22 @@ class TrainingSession:
         self._artefact.check_lock()
         with folder_written_aside(self._artefact.folder / name) as aside:
             self._save_checkpoint(aside)
-            for path in visible_files(aside):
-                self._digests[f"{name}/{path.relative_to(aside).as_posix()}"] = sha256_of(path)
+            digests = {
+                f"{name}/{path.relative_to(aside).as_posix()}": sha256_of(path)
+                for path in visible_files(aside)
+            }
+            self._artefact.check_lock()  # saving may have taken minutes
+        self._digests |= digests
 
-    def finish(self) -> None:
-        """Close the log, write the run's manifest, and forget the states."""
+    def finish(self, **facts: Any) -> None:
+        """Close the log, write the run's manifest with these facts, and forget the states."""
         self.log.__exit__(None, None, None)
         self._artefact.finish(
-            self._digests, made_of=self._facts["made_of"], **self._stopwatch.facts(), attempts=self._attempts
+            self._digests,
+            **facts,
+            made_of=self._facts["made_of"],
+            **self._stopwatch.facts(),
+            attempts=self._attempts,
         )
         self._states.remove()
 
@@ -129,7 +147,10 @@ class TrainingSession:
     def watched(self) -> Iterator[None]:
         """Answer signals, and close the log whatever happens."""
         with self._interruption.watched(), self.log:
-            yield
+            try:
+                yield
+            except Stop:  # between the frames of `interruptible`
+                raise self._interrupted() from None
 
     def _save_state(self) -> None:
         assert self._optimisation is not None
@@ -141,7 +162,9 @@ class TrainingSession:
             "wall_seconds": self._stopwatch.seconds(),
             "attempts": self._attempts,
         }
-        write_state(self._states.path(self._done), self._optimisation, self.carried, self.log.so_far(), facts)
+        with folder_written_aside(self._states.path(self._done)) as aside:
+            write_state(aside, self._optimisation, self._random, self.carried, self.log.so_far(), facts)
+            self._artefact.check_lock()
         self._saved = self._done
         self._states.prune()
 
@@ -156,10 +179,13 @@ class TrainingSession:
             return f"its {METRICS} has not a row for each step, or other columns"
         for name, sha256 in state.facts["checkpoints"].items():
             path = self._artefact.folder / name
-            if not path.is_file():
-                return f"{path} is missing"
-            if sha256_of(path) != sha256:
-                return f"{path} was damaged"
+            if not path.is_file() or sha256_of(path) != sha256:
+                # Only training from the start could make it again: that is for the user to say.
+                raise UserError(
+                    f"{path}: is missing or damaged, and the saved states build on it; restore it from a "
+                    f"copy, or delete {self._artefact.folder} and {self._states.folder} to train from the "
+                    "start"
+                )
         return None
 
     def _clean_folder(self) -> None:
@@ -168,18 +194,17 @@ class TrainingSession:
             if not any(name.startswith(f"{path.name}/") for name in self._digests):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
-    def _require_space(self, state_bytes: int) -> None:
-        weights = state_bytes // 3
+    def _require_space(self, state_bytes: int, checkpoint_bytes: int) -> None:
         names = {"checkpoint", *(f"checkpoint-{step}" for step in self._settings.checkpoint_steps)}
         there = {name.partition("/")[0] for name in self._digests}
-        kept = len(names - there) * weights
+        kept = len(names - there) * checkpoint_bytes
         used = sum(path.stat().st_size for path in self._states.folder.rglob("*") if path.is_file())
         needed = kept + max(0, MOST_AT_A_TIME * state_bytes - used) + MARGIN_BYTES
         free = shutil.disk_usage(self._artefact.folder).free
         print(
-            f"disk: {kept / 1e6:,.0f} MB of checkpoints are to come, and at most {MOST_AT_A_TIME} states of "
-            f"{state_bytes / 1e6:,.0f} MB at a time, which go when the training is done; "
-            f"{free / 1e6:,.0f} MB are free",
+            f"disk: {kept / 1e6:,.0f} MB of this run's checkpoints are to come, and at most "
+            f"{MOST_AT_A_TIME} states of {state_bytes / 1e6:,.0f} MB at a time, which go when the training "
+            f"is done; {free / 1e6:,.0f} MB are free",
             file=sys.stderr,
             flush=True,
         )

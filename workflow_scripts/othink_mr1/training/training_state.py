@@ -2,8 +2,7 @@
 
 That is the trained weights, AdamW's moments, the random generators, the step (the data's order and the
 learning rate follow from it) and what a trainer carries from one step to the next. Safetensors and JSON, no
-pickles.
-The folder's manifest is written last, in a folder aside that is renamed when it is whole and on the disk.
+pickles. The manifest is written last.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from othink_mr1.errors import UserError, rust_disk_errors
+from othink_mr1.errors import Damaged, UserError, rust_disk_errors
 from othink_mr1.study.artefacts import write_manifest
-from othink_mr1.study.atomic_files import folder_written_aside
+from othink_mr1.study.manifests import MANIFEST, MANIFEST_COPY
 from othink_mr1.study.verification import verify_folder
 from othink_mr1.training.optimisation import Optimisation
-from othink_mr1.training.random_state import python_random_state, random_tensors, restore_random
+from othink_mr1.training.random_state import RandomState, restore_random
 
 METRICS = "metrics.csv"
 _NOTES = "notes.json"
@@ -42,24 +41,32 @@ class Carried:
 def write_state(
     folder: Path,
     optimisation: Optimisation,
+    random_state: RandomState,
     carried: Carried,
     metrics: bytes,
     facts: Mapping[str, Any],
 ) -> None:
-    """Write a state folder, whole or not at all. metrics: metrics.csv so far; facts: for the manifest."""
-    with folder_written_aside(folder) as aside:
-        for name, tensors in optimisation.tensors().items():
-            _save(aside, name, tensors)
-        _save(aside, _RANDOM, random_tensors())
-        _save(aside, _CARRIED, carried.tensors)
-        notes = {"python_random": python_random_state(), "carried": carried.notes}
-        (aside / _NOTES).write_text(json.dumps(notes), encoding="utf-8")
-        (aside / METRICS).write_bytes(metrics)
-        write_manifest(aside, **facts)
+    """Write the files of a state. random_state: as it was after the step, whatever was drawn since.
+
+    metrics: metrics.csv so far; facts: for the manifest.
+    """
+    for name, tensors in optimisation.tensors().items():
+        _save(folder, name, tensors)
+    _save(folder, _RANDOM, random_state.tensors)
+    _save(folder, _CARRIED, carried.tensors)
+    notes = {"python_random": random_state.python, "carried": carried.notes}
+    (folder / _NOTES).write_text(json.dumps(notes), encoding="utf-8")
+    (folder / METRICS).write_bytes(metrics)
+    write_manifest(folder, **facts)
 
 
 def verify_state(folder: Path) -> dict[str, Any]:
-    """The manifest of a state whose every file is as it was written; UserError otherwise."""
+    """The manifest of a state whose every file is as it was written.
+
+    Damaged if one is not, UserError if one cannot be read.
+    """
+    if not (folder / MANIFEST).exists() and not (folder / MANIFEST_COPY).exists():
+        raise Damaged(f"{folder / MANIFEST}: missing")
     return verify_folder(folder, remember=False)
 
 
@@ -67,7 +74,7 @@ def restore_state(folder: Path, optimisation: Optimisation) -> Carried:
     """Bring a verified state back: weights and moments into place, random generators set."""
     optimisation.restore(lambda name: _load(folder, name))
     notes = json.loads((folder / _NOTES).read_text(encoding="utf-8"))
-    restore_random(_load(folder, _RANDOM), notes["python_random"])
+    restore_random(RandomState(_load(folder, _RANDOM), notes["python_random"]))
     return Carried(notes["carried"], _load(folder, _CARRIED))
 
 
