@@ -153,7 +153,7 @@ def test_waiting_is_said_again(
         pass
     *waiting, last = capfd.readouterr().err.splitlines()
     name = "process 1 on node7, Slurm job 4711"
-    assert 3 <= len(waiting) <= 7
+    assert 2 <= len(waiting) <= 7
     assert set(waiting) == {f"{folder}: is being written by {name}; waiting until that is done"}
     assert last == f"{folder}: goes on after {name}, which has ended"
 
@@ -161,9 +161,9 @@ def test_waiting_is_said_again(
 def test_another_machines_lock_is_stale_when_nobody_touches_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer_lock, "STALE_AFTER_SECONDS", 0.4)
+    monkeypatch.setattr(writer_lock, "STALE_AFTER_SECONDS", 2.0)
     file = leave_lock(folder)
-    until = time.monotonic() + 1.2
+    until = time.monotonic() + 4.0
 
     def touch() -> None:
         while time.monotonic() < until:
@@ -174,7 +174,7 @@ def test_another_machines_lock_is_stale_when_nobody_touches_it(
     thread = threading.Thread(target=touch)
     thread.start()
     with one_writer(folder):
-        assert time.monotonic() > until + 0.2
+        assert time.monotonic() > until + 1.0
     thread.join()
 
 
@@ -240,12 +240,12 @@ def test_a_process_that_stood_still_is_taken_over_and_stops(
 def test_a_live_process_is_not_taken_over(
     folder: Path, start: Callable[..., subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer_lock, "STALE_AFTER_SECONDS", 0.5)
+    monkeypatch.setattr(writer_lock, "STALE_AFTER_SECONDS", 2.0)
     first = held(start(HOLDER, folder))
     waited = threading.Event()
     thread = threading.Thread(target=lambda: _hold(folder, waited))
     thread.start()
-    assert not waited.wait(1.5)
+    assert not waited.wait(4)
     first.communicate("\n", timeout=20)
     assert first.returncode == 0
     assert waited.wait(20)

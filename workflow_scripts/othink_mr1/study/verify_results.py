@@ -140,10 +140,10 @@ def _noting(report: Report, path: Path) -> Iterator[None]:
 
 def _unfinished(folder: Path) -> str:
     if holder := writer_of(folder):
-        return f"{folder}: is being filled by {who(holder)}"
+        return f"{folder}: is being filled by {who(holder)}, seen {holder['silent_seconds']:.0f} s ago"
     if (folder / MANIFEST_COPY).exists():
         return f"{folder}: has lost its {MANIFEST}; snakemake writes it again, from the hidden copy"
-    return f"{folder}: was left unfinished, nobody fills it now; snakemake goes on with it"
+    return f"{folder}: was left unfinished, nobody fills it now; snakemake goes on with it if it needs it"
 
 
 def _copy_faults(folder: Path) -> Iterator[str]:

@@ -94,10 +94,16 @@ def one_writer(folder: Path) -> Iterator[WriterLock]:
 
 
 def writer_of(folder: Path) -> dict[str, Any] | None:
-    """Who fills the folder now, as far as is known: host, process, slurm_job; None if nobody does."""
+    """Who fills the folder now, as far as is known; None if nobody does.
+
+    host, process, slurm_job, and silent_seconds: since it was seen last, by the clocks here and there. A
+    living holder is seen every few seconds.
+    """
     files = _lock_files(folder)
     holder = _read(files[-1]) if files else {}
-    return None if not files or holder.get("released") or _is_gone(holder) else holder
+    if not files or holder.get("released") or _is_gone(holder):
+        return None
+    return holder | {"silent_seconds": max(0.0, time.time() - _touched(files[-1]) / 1e9)}
 
 
 def _acquire(folder: Path) -> WriterLock:
