@@ -34,7 +34,7 @@ def test_no_space_at_any_write_loses_nothing(undisturbed: Undisturbed, tmp_path:
         assert "Traceback" not in said, said
         if full.returncode == 1:
             last = said.strip().splitlines()[-1]
-            assert re.match(r"error: /.+: (No space|.*os error 28).*; make room on", last), last
+            assert re.match(r"error: /.+: .*(No space left|os error 28).*; make room on", last), last
         undisturbed.finish_and_compare(results)
 
     assert all_pass(attempt, range(len(chosen))) == len(chosen)

@@ -54,7 +54,8 @@ def sync(path: Path) -> None:
     """Bring a file's content, or a folder's entries, to the disk."""
     number = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(number)
+        with naming(path):
+            os.fsync(number)
     except OSError as error:
         # Some network file systems do not do it for folders, and say so.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP) or not path.is_dir():
