@@ -2,7 +2,7 @@
 # make verify reads all results of the paper's study, and says what is sound and what is damaged;
 #             make verify OVERLAY=mini/study.yaml: those of the study in miniature
 # make test   all tests
-# make test-crash  the crash tests with 50 kills each and every write of a full disk, about an hour
+# make test-crash  the crash tests with 50 kills each and every write of a full disk, over an hour
 # make check  style and types
 # make bench  speed and memory beside TRL, R1-V and transformers; results in results/bench
 # make environment   only the environment, .venv
