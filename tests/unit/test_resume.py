@@ -316,7 +316,7 @@ def test_a_damaged_complete_run_is_not_trained_again_unasked(
     run.start()
     damage(run.output / "metrics.csv", "flipped")
     for _ in range(2):  # Snakemake deletes the manifest, too
-        with pytest.raises(UserError, match=r"metrics\.csv: its sha256 .* or delete .*run, to have all of that"):
+        with pytest.raises(UserError, match=r"metrics\.csv: its sha256 .* or delete .*run, to have"):
             run.start()
         (run.output / "manifest.json").unlink()
     assert (run.output / "checkpoint" / "model.safetensors").exists()
