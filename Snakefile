@@ -10,6 +10,7 @@ min_version("9.27")
 scripts = Path(workflow.basedir) / "workflow_scripts"
 sys.path.insert(0, str(scripts))
 
+from othink_mr1.study.preflight import Request
 from othink_mr1.study.workflow import Study, put_own_python_on_path
 
 # Read and checked by the package before Snakemake reads them: Snakemake's messages know neither lines
@@ -27,6 +28,7 @@ pathvars:
 
 
 include: "rules/common.smk"
+include: "rules/cluster.smk"
 include: "rules/data.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"

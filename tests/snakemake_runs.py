@@ -18,6 +18,7 @@ PARTS = (
     "workflow_scripts",
     "profiles",
     "mini",
+    "slurm",
     "tests/study.yaml",
 )
 

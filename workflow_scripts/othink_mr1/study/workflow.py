@@ -17,12 +17,14 @@ from typing import Any
 
 from othink_mr1.errors import UserError
 from othink_mr1.study import data_plan, folders, plan, versions
+from othink_mr1.study.cluster_facts import Asked, ClusterFacts, asked_resources, cluster_facts
 from othink_mr1.study.config import StudyConfig, Task
 from othink_mr1.study.downloaded import check_downloads
 from othink_mr1.study.execution import DeviceResources, Resources
 from othink_mr1.study.identity import canonical
 from othink_mr1.study.load_config import load_study
 from othink_mr1.study.methods import GRPO, SFT
+from othink_mr1.study.preflight import Request, check_cluster, check_internet
 from othink_mr1.study.runs import Run, all_runs, description
 from othink_mr1.study.sources import HubBackbone, PromptsSource, RenderedSource, SmallBackbone
 
@@ -48,6 +50,7 @@ class Study:
             self.config: StudyConfig = load_study([Path(file) for file in files], overrides)
         except UserError as error:
             sys.exit(f"error: {error}")
+        self.cluster = ClusterFacts()
 
     # Names. Each dict maps the name in a path, digest included, to what it stands for.
 
@@ -333,17 +336,26 @@ class Study:
             return cores
         return resources.cpus
 
-    def resources(self, stage: str) -> dict[str, int]:
+    def resources(self, stage: str) -> dict[str, Asked]:
         """What a Slurm job of the stage asks for; time and memory limits are the config's."""
-        resources: Resources = getattr(self.config.execution, stage)
-        asked = {
-            "cpus_per_task": resources.cpus,
-            "mem_mb": round(resources.memory_gb * 1000),
-            "runtime": round(resources.hours * 60),
-        }
-        if isinstance(resources, DeviceResources) and resources.gpus > 0:
-            asked["gpu"] = resources.gpus
-        return asked
+        return asked_resources(getattr(self.config.execution, stage), self.cluster)
+
+    def read_cluster(self, resources: Mapping[str, str]) -> None:
+        """Take the cluster's facts from a profile's default resources, by their text there."""
+        try:
+            self.cluster = cluster_facts(resources)
+        except UserError as error:
+            sys.exit(f"error: {error}")
+
+    def preflight(self, requests: Sequence[Request], downloads: Sequence[str]) -> None:
+        """Say what cannot work before jobs are submitted to Slurm. downloads: manifests to be downloaded."""
+        results = Path(self.config.results)
+        missing = [str(Path(manifest).parent.relative_to(results)) for manifest in downloads]
+        try:
+            check_internet(self.config, missing)
+            check_cluster(requests, results, self.cluster)
+        except UserError as error:
+            sys.exit(f"error: {error}")
 
     def check_downloads(self) -> None:
         """Compare what was downloaded from branches with the commits that the lock file names."""

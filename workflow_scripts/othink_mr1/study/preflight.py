@@ -1,0 +1,185 @@
+"""What can be known to fail on a Slurm cluster, said in one line before anything is submitted.
+
+Checked are the jobs that are about to run, as they would be submitted. The last word has Slurm itself: each kind
+of job is shown to `sbatch --test-only`, which queues nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from othink_mr1.errors import UserError
+from othink_mr1.study.cluster_facts import ClusterFacts
+from othink_mr1.study.config import StudyConfig
+from othink_mr1.study.folders import backbone_folder, raw_folder
+from othink_mr1.study.internet import hub, unreachable
+from othink_mr1.study.shared_files import sharing_of
+from othink_mr1.study.slurm_cluster import NodeGroup, accounts, node_groups, refusal, require_programs
+from othink_mr1.study.sources import HubBackbone, HubSource, UrlSource
+from othink_mr1.study.suggest import unknown_name
+
+_PROFILE = "slurm/config.yaml"
+_NEEDED_BY = "jobs of rule"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the jobs of a rule ask for. partition, account, gpu_type: empty for the cluster's own choice.
+
+    gpus: of the whole job, on one node. extra: further arguments of sbatch.
+    """
+
+    rule: str
+    partition: str = ""
+    account: str = ""
+    gpus: int = 0
+    gpu_type: str = ""
+    cpus: int = 1
+    memory_mb: int = 0
+    minutes: int = 0
+    extra: str = ""
+
+    def arguments(self) -> list[str]:
+        """For sbatch."""
+        gpu_type = f"{self.gpu_type}:" if self.gpu_type else ""
+        found = {
+            "--partition": self.partition,
+            "--account": self.account,
+            "--gpus": self.gpus and f"{gpu_type}{self.gpus}",
+            "--mem": self.memory_mb,
+            "--time": self.minutes,
+            "--cpus-per-task": self.cpus,
+        }
+        return [*(f"{option}={value}" for option, value in found.items() if value), *self.extra.split()]
+
+
+def check_cluster(requests: Iterable[Request], results: Path, facts: ClusterFacts) -> None:
+    """UserError if the cluster cannot run the jobs, or its nodes cannot see their files."""
+    require_programs()
+    groups = node_groups()
+    distinct = list(dict.fromkeys(requests))
+    for request in distinct:
+        _check_request(request, groups)
+    _check_accounts(distinct)
+    partitions = {request.partition for request in distinct}
+    used = [group for group in groups if group.partition in partitions or "" in partitions]
+    _check_shared(used, results, facts)
+    shown: set[tuple[str, ...]] = set()
+    for request in distinct:
+        arguments = tuple(request.arguments())
+        if arguments not in shown and (reason := refusal(arguments)):
+            raise UserError(
+                f"Slurm would refuse {_NEEDED_BY} {request.rule} ({reason}): {' '.join(arguments)}; change "
+                f"execution in config.yaml, or {_PROFILE}"
+            )
+        shown.add(arguments)
+
+
+def check_internet(config: StudyConfig, missing: Sequence[str]) -> None:
+    """UserError if what is not downloaded yet cannot be: no connection to where it comes from.
+
+    missing: folders below the results. With HF_HUB_OFFLINE the hub is not asked: its cache may have it.
+    """
+    offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+    addresses = {}
+    for folder, address in _addresses(config).items():
+        if folder in missing and not (offline and address == hub()):
+            addresses[folder] = address
+    reasons = unreachable(addresses.values())
+    for folder, address in addresses.items():
+        if address in reasons:
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            raise UserError(
+                f"{folder}{more}: not downloaded yet, and {address} cannot be reached from here "
+                f"({reasons[address]}); run `snakemake download` on a machine with internet and the same "
+                "results, or see docs/downloads.md on mirrors and proxies"
+            )
+
+
+def _addresses(config: StudyConfig) -> dict[str, str]:
+    """Folder of each download -> where it comes from."""
+    found = {}
+    for name, source in config.sources.items():
+        if isinstance(source, HubSource):
+            found[raw_folder(config, name)] = hub()
+        elif isinstance(source, UrlSource):
+            found[raw_folder(config, name)] = source.base_url
+    for name, backbone in config.backbones.items():
+        if isinstance(backbone, HubBackbone):
+            found[backbone_folder(config, name)] = hub()
+    return found
+
+
+def _check_request(request: Request, groups: Sequence[NodeGroup]) -> None:
+    known = sorted({group.partition for group in groups})
+    if not request.partition:
+        return  # the cluster's own choice; sbatch will say
+    mine = [group for group in groups if group.partition == request.partition]
+    if not mine:
+        raise UserError(f"{_PROFILE}: {unknown_name('partition', request.partition, known)}")
+    if not any(group.is_up for group in mine):
+        raise UserError(f"partition {request.partition}: is not up, {_NEEDED_BY} {request.rule} would wait")
+    gpus = max(_gpus(group, request.gpu_type) for group in mine)
+    if request.gpus and not gpus:
+        types = sorted({kind for group in mine for kind in group.gpus if kind})
+        kind = f" of type {request.gpu_type!r}" if request.gpu_type else ""
+        has = f"; it has {', '.join(types)}" if types else ""
+        raise UserError(
+            f"{_PROFILE}: no node of partition {request.partition} has GPUs{kind}, which {_NEEDED_BY} "
+            f"{request.rule} ask for{has}"
+        )
+    for asked, most, what in (
+        (request.gpus, gpus, "GPUs"),
+        (request.cpus, max(group.cpus for group in mine), "CPUs"),
+        (request.memory_mb, max(group.memory_mb for group in mine), "MB of memory"),
+    ):
+        if asked > most:
+            raise UserError(
+                f"{_NEEDED_BY} {request.rule} ask for {asked} {what}, but a node of partition "
+                f"{request.partition} has {most}; change execution in config.yaml, or the partition"
+            )
+    limit = min((group.minutes for group in mine if group.minutes is not None), default=None)
+    if limit is not None and request.minutes > limit:
+        raise UserError(
+            f"{_NEEDED_BY} {request.rule} ask for {request.minutes / 60:g} hours, but partition "
+            f"{request.partition} allows {limit / 60:g}; lower execution.*.hours in config.yaml: a training goes "
+            "on where it was, so shorter jobs lose nothing"
+        )
+
+
+def _gpus(group: NodeGroup, kind: str) -> int:
+    return group.gpus.get(kind, 0) if kind else sum(group.gpus.values())
+
+
+def _check_accounts(requests: Sequence[Request]) -> None:
+    asked = {request.account for request in requests if request.account}
+    if not asked:
+        return
+    known = accounts()
+    if known is None:
+        raise UserError(
+            f"{_PROFILE}: slurm_account is {sorted(asked)[0]!r}, but this cluster keeps no accounts that can be "
+            "asked for; leave slurm_account out"
+        )
+    for account in sorted(asked):
+        # Slurm itself tells no capitals from small letters here.
+        if account.lower() not in {name.lower() for name in known}:
+            raise UserError(f"{_PROFILE}: {unknown_name('account', account, known)}")
+
+
+def _check_shared(groups: Sequence[NodeGroup], results: Path, facts: ClusterFacts) -> None:
+    here = socket.gethostname().partition(".")[0]
+    elsewhere = sorted({host for group in groups for host in group.hosts} - {here})
+    if not elsewhere:
+        return
+    sharing, kind = sharing_of(results)
+    if sharing == "never" or (sharing == "local disk" and not facts.local_disk_is_shared):
+        exported = "" if sharing == "never" else ", or say local_disk_is_shared if the nodes do see it"
+        raise UserError(
+            f"{results}: lies on {kind}, a file system of this machine, which {elsewhere[0]} cannot see; set "
+            f"`results` to a shared one (or let it be a link){exported} ({_PROFILE})"
+        )
