@@ -1,6 +1,7 @@
 # make mini   the whole study in miniature on this machine's CPU; results in results/mini
 # make verify reads all results of the paper's study, and says what is sound and what is damaged;
 #             make verify OVERLAY=mini/study.yaml: those of the study in miniature
+# make status says how far each training is, from the files alone, also while jobs run; OVERLAY as for verify
 # make test   all tests
 # make test-crash  the crash tests with 50 kills each and every write of a full disk, over an hour
 # make check  style and types
@@ -12,7 +13,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 .SHELLFLAGS := -eu -o pipefail -c
 SHELL := bash
 
-.PHONY: environment mini verify test test-crash check bench clean-environment
+.PHONY: environment mini verify status test test-crash check bench clean-environment
 
 environment: .venv/runtime-installed
 
@@ -22,6 +23,9 @@ mini: .venv/runtime-installed
 
 verify: .venv/runtime-installed
 	.venv/bin/python workflow_scripts/verify_results.py --config config.yaml $(addprefix --overlay ,$(OVERLAY))
+
+status: .venv/runtime-installed
+	.venv/bin/python workflow_scripts/status.py --config config.yaml $(addprefix --overlay ,$(OVERLAY))
 
 test: .venv/development-installed
 	.venv/bin/pytest

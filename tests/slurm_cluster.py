@@ -1,8 +1,9 @@
 """A real Slurm cluster on this machine, in one folder: three virtual nodes, two of them with 8 GPUs.
 
 cpu1 has the partition cpu. gpu1 and gpu2 have gpu and gpuhi; jobs of gpuhi put those of gpu back into the
-queue. The partition far has a node of another machine, which does not answer. The GPUs are files: Slurm counts them and sets CUDA_VISIBLE_DEVICES, nothing computes with them. Only
-the loopback interface is used, and neither a database, systemd nor cgroups.
+queue. The partition far has a node of another machine, which does not answer. The GPUs are files: Slurm
+counts them and sets CUDA_VISIBLE_DEVICES, nothing computes with them. Only the loopback interface is used,
+and neither a database, systemd nor cgroups.
 """
 
 from __future__ import annotations

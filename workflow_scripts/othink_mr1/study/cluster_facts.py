@@ -20,8 +20,9 @@ _HOURS = "longest_hours"
 
 @dataclass(frozen=True)
 class ClusterFacts:
-    """gpu_partition: of the jobs with a GPU. gpu_type: None if any will do. longest_hours: no job asks for more;
-    None if there is no limit. local_disk_is_shared: what looks like a disk of this machine is on all nodes."""
+    """gpu_partition: of the jobs with a GPU. gpu_type: None if any will do. longest_hours: no job asks for
+    more; None if there is no limit. local_disk_is_shared: the nodes see what looks like this machine's disk.
+    """
 
     gpu_partition: str | None = None
     gpu_type: str | None = None
@@ -50,8 +51,7 @@ def cluster_facts(resources: Mapping[str, str]) -> ClusterFacts:
 
 
 def asked_resources(resources: Resources, facts: ClusterFacts) -> dict[str, Asked]:
-    """What a job asks the cluster for. Its time grows with every attempt, since one that ran into the limit goes
-    on where it was."""
+    """What a job asks the cluster for. Its time grows with every attempt, up to the longest allowed."""
     minutes = round(resources.hours * 60)
 
     def runtime(wildcards: Any, attempt: int) -> int:

@@ -1,7 +1,7 @@
 """What can be known to fail on a Slurm cluster, said in one line before anything is submitted.
 
-Checked are the jobs that are about to run, as they would be submitted. The last word has Slurm itself: each kind
-of job is shown to `sbatch --test-only`, which queues nothing.
+Checked are the jobs that are about to run, as they would be submitted. The last word has Slurm itself: each
+kind of job is shown to `sbatch --test-only`, which queues nothing.
 """
 
 from __future__ import annotations
@@ -122,7 +122,10 @@ def _check_request(request: Request, groups: Sequence[NodeGroup]) -> None:
     if not mine:
         raise UserError(f"{_PROFILE}: {unknown_name('partition', request.partition, known)}")
     if not any(group.is_up for group in mine):
-        raise UserError(f"partition {request.partition}: is not up, {_NEEDED_BY} {request.rule} would wait")
+        raise UserError(
+            f"partition {request.partition}: is not up, {_NEEDED_BY} {request.rule} would wait; choose "
+            f"another in {_PROFILE}, or try again later"
+        )
     gpus = max(_gpus(group, request.gpu_type) for group in mine)
     if request.gpus and not gpus:
         types = sorted({kind for group in mine for kind in group.gpus if kind})
@@ -146,8 +149,8 @@ def _check_request(request: Request, groups: Sequence[NodeGroup]) -> None:
     if limit is not None and request.minutes > limit:
         raise UserError(
             f"{_NEEDED_BY} {request.rule} ask for {request.minutes / 60:g} hours, but partition "
-            f"{request.partition} allows {limit / 60:g}; lower execution.*.hours in config.yaml: a training goes "
-            "on where it was, so shorter jobs lose nothing"
+            f"{request.partition} allows {limit / 60:g}; lower execution.*.hours in config.yaml: a training "
+            "goes on where it was"
         )
 
 
@@ -162,8 +165,8 @@ def _check_accounts(requests: Sequence[Request]) -> None:
     known = accounts()
     if known is None:
         raise UserError(
-            f"{_PROFILE}: slurm_account is {sorted(asked)[0]!r}, but this cluster keeps no accounts that can be "
-            "asked for; leave slurm_account out"
+            f"{_PROFILE}: slurm_account is {sorted(asked)[0]!r}, but this cluster keeps no accounts that can "
+            "be asked for; leave slurm_account out"
         )
     for account in sorted(asked):
         # Slurm itself tells no capitals from small letters here.

@@ -1,7 +1,7 @@
 """Whether a folder can be seen from other machines, as far as this machine can tell.
 
-Nobody but the other machines knows. What can be told here is the kind of file system: memory and a container's
-layers are never shared; a disk of this machine is not, unless it is exported; everything else may be.
+Nobody but the other machines knows. What can be told here is the kind of file system: memory and a
+container's layers are never shared; a disk of this machine is not, unless it is exported; others may be.
 """
 
 from __future__ import annotations

@@ -96,8 +96,8 @@ def one_writer(folder: Path) -> Iterator[WriterLock]:
 def writer_of(folder: Path) -> dict[str, Any] | None:
     """Who fills the folder now, as far as is known; None if nobody does.
 
-    host, process, slurm_job, and silent_seconds: since it was seen last, by the clocks here and there. A
-    living holder is seen every few seconds.
+    host, process, slurm_job, slurm_node, and silent_seconds: since it was seen last, by the clocks here and
+    there. A living holder is seen every few seconds.
     """
     files = _lock_files(folder)
     holder = _read(files[-1]) if files else {}
@@ -221,6 +221,7 @@ def _myself() -> dict[str, Any]:
         "boot": _boot(),
         "namespace": _namespace(),
         "slurm_job": os.environ.get("SLURM_JOB_ID"),
+        "slurm_node": os.environ.get("SLURMD_NODENAME"),
     }
 
 
@@ -274,7 +275,10 @@ def _namespace() -> str | None:
 def who(holder: dict[str, Any]) -> str:
     """A lock's holder for a message."""
     who = f"process {holder.get('process', '?')} on {holder.get('host', '?')}"
-    return f"{who}, Slurm job {holder['slurm_job']}" if holder.get("slurm_job") else who
+    if not holder.get("slurm_job"):
+        return who
+    node = f" on {holder['slurm_node']}" if holder.get("slurm_node") else ""
+    return f"{who}, Slurm job {holder['slurm_job']}{node}"
 
 
 def _say(line: str) -> None:

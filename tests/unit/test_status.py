@@ -1,0 +1,114 @@
+"""What the table of `make status` says of folders as trainings leave them."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from othink_mr1.study.artefacts import filling
+from othink_mr1.study.load_config import load_study
+from othink_mr1.study.status import status_table, study_status, training_status
+from othink_mr1.study.verification import mark_of
+from othink_mr1.study.writer_lock import STALE_AFTER_SECONDS, one_writer
+
+STEPS = 10
+GRPO = "step,loss,reward,seconds\n1,0.5,0.1,9\n2,0.25,0.75,2\n"
+REPOSITORY = Path(__file__).parents[2]
+
+
+def begun(tmp_path: Path, metrics: str = GRPO) -> Path:
+    folder = tmp_path / "counting-grpo-s1-0123456789"
+    folder.mkdir()
+    mark_of(folder).touch()
+    (folder / "metrics.csv").write_text(metrics)
+    return folder
+
+
+def saved(folder: Path, step: int, whole: bool = True) -> None:
+    state = folder.with_name(f".{folder.name}.states") / f"step-{step}"
+    state.mkdir(parents=True)
+    if whole:
+        (state / "manifest.json").touch()
+
+
+def test_a_run_that_has_not_begun_waits(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert training_status(folder, STEPS).state == "waiting"
+    folder.mkdir()  # as Snakemake does before it starts the job
+    assert training_status(folder, STEPS).state == "waiting"
+
+
+def test_a_run_that_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    monkeypatch.setenv("SLURMD_NODENAME", "gpu2")
+    folder = begun(tmp_path)
+    with one_writer(folder):
+        found = training_status(folder, STEPS)
+    assert (found.state, found.step, found.node, found.job) == ("training", 2, "gpu2", "17")
+    assert (found.reward, found.loss) == (0.75, 0.25)
+    assert found.seconds_left == pytest.approx((9 + 2) / 2 * 8)
+
+
+def test_a_line_that_is_being_written_is_no_step(tmp_path: Path) -> None:
+    folder = begun(tmp_path, GRPO + "3,0.1")
+    with one_writer(folder):
+        assert training_status(folder, STEPS).step == 2
+
+
+def test_before_its_first_step_nothing_is_known(tmp_path: Path) -> None:
+    folder = begun(tmp_path, "step,loss,reward,seconds\n")
+    with one_writer(folder):
+        found = training_status(folder, STEPS)
+    assert (found.state, found.step, found.seconds_left, found.reward) == ("training", 0, None, None)
+
+
+def test_an_interrupted_run_goes_on_after_its_newest_whole_state(tmp_path: Path) -> None:
+    folder = begun(tmp_path)
+    assert (training_status(folder, STEPS).state, training_status(folder, STEPS).step) == ("interrupted", 0)
+    saved(folder, 4)
+    saved(folder, 12)
+    saved(folder, 20, whole=False)
+    assert training_status(folder, STEPS).step == 12
+
+
+def test_a_writer_of_another_machine_that_fell_silent_trains_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = begun(tmp_path)
+    monkeypatch.setattr("othink_mr1.study.writer_lock._boot", lambda: "another")
+    with one_writer(folder):
+        monkeypatch.undo()
+        assert training_status(folder, STEPS).state == "training"
+        (lock,) = folder.parent.glob(".*.writer.*")
+        long_ago = time.time() - STALE_AFTER_SECONDS - 60
+        os.utime(lock, (long_ago, long_ago))
+        assert training_status(folder, STEPS).state == "interrupted"
+
+
+def test_complete_and_damaged(tmp_path: Path) -> None:
+    folder = tmp_path / "counting-sft-s1-0123456789"
+    with filling(folder, {"digest": "0123456789"}) as artefact:
+        (folder / "metrics.csv").write_text("step,loss,seconds\n10,0.5,1\n")
+        (folder / "weights").write_text("weights")
+        artefact.finish()
+    found = training_status(folder, STEPS)
+    assert (found.state, found.step, found.loss, found.reward) == ("complete", STEPS, 0.5, None)
+    (folder / "manifest.json").unlink()  # Snakemake does so when an attempt fails; the hidden copy is there
+    assert training_status(folder, STEPS).state == "complete"
+    (folder / "weights").write_text("less")
+    assert training_status(folder, STEPS).state == "damaged"
+
+
+def test_the_table_of_a_study(tmp_path: Path) -> None:
+    config = load_study(
+        [REPOSITORY / "config.yaml", REPOSITORY / "tests/study.yaml"], {"results": str(tmp_path)}
+    )
+    found = study_status(config)
+    lines = list(status_table(found))
+    assert lines[0].split() == ["run", "state", "step", "left", "reward", "loss", "node", "job"]
+    assert lines[1].split()[1:] == ["waiting", "0/4"]  # the backbone that is pretrained
+    assert len(lines) == len(found) + 2
+    assert lines[-1] == f"{len(found)} waiting"

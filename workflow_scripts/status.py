@@ -1,0 +1,24 @@
+"""Say how far the trainings of a study are; can be called at any time, also while they run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from othink_mr1.errors import run_entry_point
+from othink_mr1.study.load_config import load_study
+from othink_mr1.study.status import status_table, study_status
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"))
+    parser.add_argument("--overlay", type=Path, action="append", default=[], help="merged in order")
+    arguments = parser.parse_args()
+    for line in status_table(study_status(load_study([arguments.config, *arguments.overlay]))):
+        print(line)
+
+
+if __name__ == "__main__":
+    run_entry_point(main)
