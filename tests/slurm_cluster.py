@@ -86,7 +86,7 @@ class SlurmCluster:
         """Kill a node's daemon and all that runs on the node, as a power loss would."""
         self.kill_daemon(node)
         for process in self.own_processes():
-            if _variable(process, "SLURMD_NODENAME") == node:
+            if variable_of(process, "SLURMD_NODENAME") == node:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
 
@@ -221,7 +221,7 @@ PartitionName=far Nodes=far1 State=UP
         """Daemons, children that may outlive them, and jobs: all that has this configuration."""
         conf = self.environment["SLURM_CONF"]
         numbers = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
-        own = (number for number in numbers if _variable(number, "SLURM_CONF") == conf)
+        own = (number for number in numbers if variable_of(number, "SLURM_CONF") == conf)
         return [number for number in own if number != os.getpid()]
 
     def _wait_for(self, is_there: Callable[[], bool], what: str) -> None:
@@ -256,7 +256,7 @@ def _search_path() -> str:
     return os.pathsep.join([os.environ.get("PATH", os.defpath), *_SYSTEM_PROGRAMS])
 
 
-def _variable(process: int, name: str) -> str | None:
+def variable_of(process: int, name: str) -> str | None:
     """A variable of a process's environment, as it was started."""
     try:
         entries = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")

@@ -1,0 +1,139 @@
+"""Two training runs of the smoke study, on a cluster and on this machine, with what they are made from."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from othink_mr1.study.load_config import load_study
+from othink_mr1.study.runs import all_runs
+from slurm_cluster import SlurmCluster
+from snakemake_runs import REPOSITORY, copy_repository
+
+SECONDS = 400
+# On two free cores 15 seconds of GRPO, long enough for a fault to come while it trains, and 70 of SFT, so
+# that its job runs into a limit of a minute.
+METHODS = {"sft": {"steps": 600}, "grpo": {"steps": 100}}
+# One GPU of the cluster, which does not compute: the trainings compute on the CPU.
+EXECUTION = {"train": {"gpus": 1, "save_every_steps": 5}}
+THREADS = {"OMP_NUM_THREADS": "1"}
+
+
+def run_name(method: str) -> str:
+    files = [REPOSITORY / "config.yaml", REPOSITORY / "tests" / "study.yaml"]
+    runs = all_runs(load_study(files, {"methods": METHODS, "execution": EXECUTION}))
+    return next(run.name for run in runs if run.method == method)
+
+
+def manifest_of(method: str) -> str:
+    return f"results/smoke/runs/{run_name(method)}/manifest.json"
+
+
+def arguments_for(*targets: str) -> list[str]:
+    configs = [f"methods={json.dumps(METHODS)}", f"execution={json.dumps(EXECUTION)}"]
+    return ["--configfile", "tests/study.yaml", "--cores", "2", *targets, "--config", *configs]
+
+
+class SlurmStudy:
+    """A checkout whose results hold all that the runs are trained from."""
+
+    def __init__(self, folder: Path, cluster: SlurmCluster, made: Path, warning_seconds: int) -> None:
+        """made: a results root whose sets and backbone are copied. warning_seconds: before the time limit."""
+        self.checkout = copy_repository(folder)
+        self.cluster = cluster
+        self.results = self.checkout / "results" / "smoke"
+        shutil.copytree(made, self.results, ignore=shutil.ignore_patterns("runs", "logs", "benchmarks"))
+        profile = self.checkout / "slurm" / "config.yaml"
+        text = profile.read_text()
+        for old, new in (
+            ("URG@300", f"URG@{warning_seconds}"),
+            ("status-checks: 20", "status-checks: 2"),
+        ):
+            assert text.count(old) == 1
+            text = text.replace(old, new)
+        profile.write_text(text)
+
+    def start(self, method: str, *arguments: str) -> subprocess.Popen[str]:
+        """Start the training of a method's run through Slurm."""
+        return subprocess.Popen(
+            self._command([*arguments_for(manifest_of(method)), "--profile", "slurm", *arguments]),
+            cwd=self.checkout,
+            env={"HOME": os.environ.get("HOME", "/"), **self.cluster.environment, **THREADS},
+            stdout=(self.checkout / "output").open("a"),
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    @contextlib.contextmanager
+    def started(self, method: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """The same; whatever happens, nothing of it runs after the block."""
+        process = self.start(method, *arguments)
+        try:
+            yield process
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def finish(self, process: subprocess.Popen[str]) -> None:
+        """Wait until Snakemake has made what it was to make."""
+        assert process.wait(SECONDS) == 0, self.output()
+
+    def wait_until(self, process: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
+        """Wait for something that comes about while Snakemake runs."""
+        deadline = time.monotonic() + SECONDS
+        while not condition():
+            assert process.poll() is None, self.output()
+            assert time.monotonic() < deadline, self.output()
+            time.sleep(0.05)
+
+    def is_training(self, method: str) -> bool:
+        """Whether a state of the run has been saved."""
+        return any((self.results / "runs").glob(f".{run_name(method)}.states/step-*/manifest.json"))
+
+    def job(self, method: str) -> dict[str, str]:
+        """The running Slurm job of a run."""
+        (found,) = [job for job in self.jobs(method) if job["state"] == "RUNNING"]
+        return found
+
+    def jobs(self, method: str) -> list[dict[str, str]]:
+        """All Slurm jobs of a run's that there have been, finished ones too, of this study alone."""
+        mine = self.output()
+        jobs = [job for job in self.cluster.jobs("all") if run_name(method) in job["comment"]]
+        return [job for job in jobs if f"SLURM jobid {job['id']} " in mine]
+
+    def attempts(self, method: str) -> list[dict[str, Any]]:
+        """How often the run was started, by its manifest."""
+        manifest = json.loads((self.checkout / manifest_of(method)).read_text())
+        attempts: list[dict[str, Any]] = manifest["attempts"]
+        return attempts
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run snakemake to its end, with these further arguments."""
+        return subprocess.run(
+            self._command([*arguments_for(manifest_of("grpo")), "--profile", "slurm", *arguments]),
+            cwd=self.checkout,
+            env={"HOME": os.environ.get("HOME", "/"), **self.cluster.environment, **THREADS},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def output(self) -> str:
+        """What all Snakemakes printed."""
+        return (self.checkout / "output").read_text()
+
+    @staticmethod
+    def _command(arguments: Sequence[str]) -> list[str]:
+        return [str(Path(sys.executable).parent / "snakemake"), *arguments]

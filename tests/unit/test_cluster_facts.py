@@ -1,0 +1,132 @@
+"""What jobs ask a cluster for, and what is read from a cluster's own words."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from othink_mr1.errors import UserError
+from othink_mr1.study.cluster_facts import ClusterFacts, asked_resources, cluster_facts
+from othink_mr1.study.execution import GenerationExecution, Resources
+from othink_mr1.study.internet import unreachable
+from othink_mr1.study.shared_files import sharing_of
+from othink_mr1.study.slurm_cluster import gpus_of, minutes_of
+
+SMALL = Resources(cpus=2, memory_gb=1.5, hours=20)
+ON_GPU = GenerationExecution(
+    device="cuda", gpus=1, cpus=8, memory_gb=64, hours=8, batch_size=1, attention="sdpa"
+)
+
+
+def hours(resources: Resources, facts: ClusterFacts, attempt: int) -> float:
+    runtime = asked_resources(resources, facts)["runtime"]
+    assert callable(runtime)
+    return runtime(None, attempt=attempt) / 60
+
+
+def test_a_profile_without_facts_has_none() -> None:
+    assert cluster_facts({"tmpdir": "system_tmpdir"}) == ClusterFacts()
+
+
+def test_facts_are_read_whether_quoted_or_not() -> None:
+    found = cluster_facts(
+        {"gpu_partition": "'a100'", "gpu_type": "a100", "longest_hours": "48", "local_disk_is_shared": "True"}
+    )
+    assert found == ClusterFacts("a100", "a100", 48.0, True)
+
+
+@pytest.mark.parametrize("text", ["2d", "0", "-1"])
+def test_hours_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(UserError, match="longest_hours: must be a number of hours, got"):
+        cluster_facts({"longest_hours": text})
+
+
+def test_only_jobs_with_a_gpu_go_to_its_partition() -> None:
+    facts = ClusterFacts(gpu_partition="a100", gpu_type="sxm4")
+    assert "slurm_partition" not in asked_resources(SMALL, facts)
+    asked = asked_resources(ON_GPU, facts)
+    assert (asked["slurm_partition"], asked["gpu"], asked["gpu_model"]) == ("a100", 1, "sxm4")
+    assert (asked["cpus_per_task"], asked["mem_mb"]) == (8, 64_000)
+
+
+def test_time_grows_with_each_attempt_up_to_the_longest() -> None:
+    facts = ClusterFacts(longest_hours=48)
+    assert [hours(SMALL, facts, attempt) for attempt in (1, 2, 3, 4)] == [20, 40, 48, 48]
+    assert hours(SMALL, ClusterFacts(), 3) == 60
+
+
+def test_a_config_that_asks_for_too_long_is_not_changed_silently() -> None:
+    facts = ClusterFacts(longest_hours=10)
+    assert [hours(SMALL, facts, attempt) for attempt in (1, 2)] == [20, 20]
+
+
+@pytest.mark.parametrize(
+    ("limit", "minutes"),
+    [
+        ("infinite", None),
+        ("2-00:00:00", 2880),
+        ("1-12:30:00", 2190),
+        ("1-12", 2160),
+        ("12:30:00", 750),
+        ("30:00", 30),
+        ("0:30", 0.5),
+        ("45", 45),
+    ],
+)
+def test_time_limits_as_slurm_writes_them(limit: str, minutes: float | None) -> None:
+    assert minutes_of(limit) == minutes
+
+
+@pytest.mark.parametrize(
+    ("gres", "gpus"),
+    [
+        ("(null)", {}),
+        ("gpu:8", {"": 8}),
+        ("gpu:8(S:0-1)", {"": 8}),
+        ("gpu:a100:4(S:0-1),gpu:h100:2,shard:8", {"a100": 4, "h100": 2}),
+        ("gpu:a100_1g.5gb:7", {"a100_1g.5gb": 7}),
+        ("craynetwork:4,gpu:2", {"": 2}),
+    ],
+)
+def test_gpus_as_slurm_writes_them(gres: str, gpus: dict[str, int]) -> None:
+    assert gpus_of(gres) == gpus
+
+
+MOUNTS = """\
+overlay / overlay rw 0 0
+/dev/sda1 /home ext4 rw 0 0
+server:/scratch /home/me/my\\040scratch nfs4 rw 0 0
+tmpfs /tmp tmpfs rw 0 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("folder", "sharing"),
+    [
+        ("/results", ("never", "overlay")),
+        ("/home/me/results", ("local disk", "ext4")),
+        ("/home/me/my scratch/results", ("perhaps", "nfs4")),
+        ("/tmp/results", ("never", "tmpfs")),
+        ("/tmporary/results", ("never", "overlay")),
+    ],
+)
+def test_what_kind_of_disk_a_folder_is_on(folder: str, sharing: tuple[str, str]) -> None:
+    assert sharing_of(Path(folder), MOUNTS) == sharing
+
+
+def test_a_link_to_scratch_space_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "results").symlink_to("/home/me/my scratch")
+    assert sharing_of(tmp_path / "results" / "mini", MOUNTS) == ("perhaps", "nfs4")
+
+
+def test_hosts_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        there = f"http://127.0.0.1:{server.getsockname()[1]}"
+        assert unreachable([there, "http://127.0.0.1:9"]) == {"http://127.0.0.1:9": "Connection refused"}
+        # What counts is whether the proxy answers.
+        monkeypatch.setenv("http_proxy", there)
+        assert unreachable(["http://not.a.host.invalid"]) == {}
