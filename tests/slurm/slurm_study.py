@@ -20,27 +20,28 @@ from slurm_cluster import SlurmCluster
 from snakemake_runs import REPOSITORY, copy_repository
 
 SECONDS = 400
-# On two free cores 15 seconds of GRPO, long enough for a fault to come while it trains, and 70 of SFT, so
+# Steps of SFT, whose weights change with each. (The smoke study's GRPO finds no reward, so no gradient.) On
+# free cores the short run trains for 15 seconds, so that a fault comes meanwhile, and the long one for 80, so
 # that its job runs into a limit of a minute.
-METHODS = {"sft": {"steps": 600}, "grpo": {"steps": 100}}
+SHORT, LONG = 200, 1200
 # One GPU of the cluster, which does not compute: the trainings compute on the CPU.
 EXECUTION = {"train": {"gpus": 1, "save_every_steps": 5}}
 THREADS = {"OMP_NUM_THREADS": "1"}
 
 
-def run_name(method: str) -> str:
+def run_name(steps: int) -> str:
     files = [REPOSITORY / "config.yaml", REPOSITORY / "tests" / "study.yaml"]
-    runs = all_runs(load_study(files, {"methods": METHODS, "execution": EXECUTION}))
-    return next(run.name for run in runs if run.method == method)
+    overrides = {"methods": {"sft": {"steps": steps}}, "execution": EXECUTION}
+    return next(run.name for run in all_runs(load_study(files, overrides)) if run.method == "sft")
 
 
-def manifest_of(method: str) -> str:
-    return f"results/smoke/runs/{run_name(method)}/manifest.json"
+def manifest_of(steps: int) -> str:
+    return f"results/smoke/runs/{run_name(steps)}/manifest.json"
 
 
-def arguments_for(*targets: str) -> list[str]:
-    configs = [f"methods={json.dumps(METHODS)}", f"execution={json.dumps(EXECUTION)}"]
-    return ["--configfile", "tests/study.yaml", "--cores", "2", *targets, "--config", *configs]
+def arguments_for(steps: int) -> list[str]:
+    configs = [f"methods={json.dumps({'sft': {'steps': steps}})}", f"execution={json.dumps(EXECUTION)}"]
+    return ["--configfile", "tests/study.yaml", "--cores", "2", manifest_of(steps), "--config", *configs]
 
 
 class SlurmStudy:
@@ -62,10 +63,10 @@ class SlurmStudy:
             text = text.replace(old, new)
         profile.write_text(text)
 
-    def start(self, method: str, *arguments: str) -> subprocess.Popen[str]:
-        """Start the training of a method's run through Slurm."""
+    def start(self, steps: int, *arguments: str) -> subprocess.Popen[str]:
+        """Start the run of so many steps through Slurm."""
         return subprocess.Popen(
-            self._command([*arguments_for(manifest_of(method)), "--profile", "slurm", *arguments]),
+            self._command([*arguments_for(steps), "--profile", "slurm", *arguments]),
             cwd=self.checkout,
             env={"HOME": os.environ.get("HOME", "/"), **self.cluster.environment, **THREADS},
             stdout=(self.checkout / "output").open("a"),
@@ -75,9 +76,9 @@ class SlurmStudy:
         )
 
     @contextlib.contextmanager
-    def started(self, method: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    def started(self, steps: int, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         """The same; whatever happens, nothing of it runs after the block."""
-        process = self.start(method, *arguments)
+        process = self.start(steps, *arguments)
         try:
             yield process
         finally:
@@ -97,31 +98,31 @@ class SlurmStudy:
             assert time.monotonic() < deadline, self.output()
             time.sleep(0.05)
 
-    def is_training(self, method: str) -> bool:
+    def is_training(self, steps: int) -> bool:
         """Whether a state of the run has been saved."""
-        return any((self.results / "runs").glob(f".{run_name(method)}.states/step-*/manifest.json"))
+        return any((self.results / "runs").glob(f".{run_name(steps)}.states/step-*/manifest.json"))
 
-    def job(self, method: str) -> dict[str, str]:
+    def job(self, steps: int) -> dict[str, str]:
         """The running Slurm job of a run."""
-        (found,) = [job for job in self.jobs(method) if job["state"] == "RUNNING"]
+        (found,) = [job for job in self.jobs(steps) if job["state"] == "RUNNING"]
         return found
 
-    def jobs(self, method: str) -> list[dict[str, str]]:
+    def jobs(self, steps: int) -> list[dict[str, str]]:
         """All Slurm jobs of a run's that there have been, finished ones too, of this study alone."""
         mine = self.output()
-        jobs = [job for job in self.cluster.jobs("all") if run_name(method) in job["comment"]]
+        jobs = [job for job in self.cluster.jobs("all") if run_name(steps) in job["comment"]]
         return [job for job in jobs if f"SLURM jobid {job['id']} " in mine]
 
-    def attempts(self, method: str) -> list[dict[str, Any]]:
+    def attempts(self, steps: int) -> list[dict[str, Any]]:
         """How often the run was started, by its manifest."""
-        manifest = json.loads((self.checkout / manifest_of(method)).read_text())
+        manifest = json.loads((self.checkout / manifest_of(steps)).read_text())
         attempts: list[dict[str, Any]] = manifest["attempts"]
         return attempts
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, steps: int, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run snakemake to its end, with these further arguments."""
         return subprocess.run(
-            self._command([*arguments_for(manifest_of("grpo")), "--profile", "slurm", *arguments]),
+            self._command([*arguments_for(steps), "--profile", "slurm", *arguments]),
             cwd=self.checkout,
             env={"HOME": os.environ.get("HOME", "/"), **self.cluster.environment, **THREADS},
             capture_output=True,

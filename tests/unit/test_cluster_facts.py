@@ -20,8 +20,8 @@ ON_GPU = GenerationExecution(
 )
 
 
-def hours(resources: Resources, facts: ClusterFacts, attempt: int) -> float:
-    runtime = asked_resources(resources, facts)["runtime"]
+def hours(limits: dict[str, float], attempt: int) -> float:
+    runtime = asked_resources(SMALL, ClusterFacts(partition="cpu"), limits)["runtime"]
     assert callable(runtime)
     return runtime(None, attempt=attempt) / 60
 
@@ -32,34 +32,42 @@ def test_a_profile_without_facts_has_none() -> None:
 
 def test_facts_are_read_whether_quoted_or_not() -> None:
     found = cluster_facts(
-        {"gpu_partition": "'a100'", "gpu_type": "a100", "longest_hours": "48", "local_disk_is_shared": "True"}
+        {
+            "slurm_partition": "cpu",
+            "gpu_partition": "'a100'",
+            "gpu_type": "a100",
+            "local_disk_is_shared": "True",
+        }
     )
-    assert found == ClusterFacts("a100", "a100", 48.0, True)
-
-
-@pytest.mark.parametrize("text", ["2d", "0", "-1"])
-def test_hours_that_are_none_are_refused(text: str) -> None:
-    with pytest.raises(UserError, match="longest_hours: must be a number of hours, got"):
-        cluster_facts({"longest_hours": text})
+    assert found == ClusterFacts("cpu", "a100", "a100", True)
+    with pytest.raises(UserError, match="must be true or false, got 'perhaps'"):
+        cluster_facts({"local_disk_is_shared": "perhaps"})
 
 
 def test_only_jobs_with_a_gpu_go_to_its_partition() -> None:
     facts = ClusterFacts(gpu_partition="a100", gpu_type="sxm4")
-    assert "slurm_partition" not in asked_resources(SMALL, facts)
-    asked = asked_resources(ON_GPU, facts)
+    assert "slurm_partition" not in asked_resources(SMALL, facts, {})
+    asked = asked_resources(ON_GPU, facts, {})
     assert (asked["slurm_partition"], asked["gpu"], asked["gpu_model"]) == ("a100", 1, "sxm4")
     assert (asked["cpus_per_task"], asked["mem_mb"]) == (8, 64_000)
 
 
-def test_time_grows_with_each_attempt_up_to_the_longest() -> None:
-    facts = ClusterFacts(longest_hours=48)
-    assert [hours(SMALL, facts, attempt) for attempt in (1, 2, 3, 4)] == [20, 40, 48, 48]
-    assert hours(SMALL, ClusterFacts(), 3) == 60
+def test_time_grows_with_each_attempt_up_to_the_partitions_limit() -> None:
+    limits = {"cpu": 48 * 60.0, "gpu": 60.0}
+    assert [hours(limits, attempt) for attempt in (1, 2, 3, 4)] == [20, 40, 48, 48]
+    assert hours({}, 3) == 60
 
 
 def test_a_config_that_asks_for_too_long_is_not_changed_silently() -> None:
-    facts = ClusterFacts(longest_hours=10)
-    assert [hours(SMALL, facts, attempt) for attempt in (1, 2)] == [20, 20]
+    assert [hours({"cpu": 600.0}, attempt) for attempt in (1, 2)] == [20, 20]
+
+
+def test_limits_may_become_known_after_the_rules_are_read() -> None:
+    limits: dict[str, float] = {}
+    runtime = asked_resources(SMALL, ClusterFacts(partition="cpu"), limits)["runtime"]
+    assert callable(runtime)
+    limits["cpu"] = 30 * 60.0
+    assert runtime(None, attempt=2) == 30 * 60
 
 
 @pytest.mark.parametrize(

@@ -57,8 +57,11 @@ class Request:
         return [*(f"{option}={value}" for option, value in found.items() if value), *self.extra.split()]
 
 
-def check_cluster(requests: Iterable[Request], results: Path, facts: ClusterFacts) -> None:
-    """UserError if the cluster cannot run the jobs, or its nodes cannot see their files."""
+def check_cluster(requests: Iterable[Request], results: Path, facts: ClusterFacts) -> dict[str, float]:
+    """UserError if the cluster cannot run the jobs, or its nodes cannot see their files.
+
+    Returns the partitions' time limits in minutes, of those that have one.
+    """
     require_programs()
     groups = node_groups()
     distinct = list(dict.fromkeys(requests))
@@ -77,6 +80,7 @@ def check_cluster(requests: Iterable[Request], results: Path, facts: ClusterFact
                 f"execution in config.yaml, or {_PROFILE}"
             )
         shown.add(arguments)
+    return {group.partition: group.minutes for group in groups if group.minutes is not None}
 
 
 def check_internet(config: StudyConfig, missing: Sequence[str]) -> None:

@@ -51,6 +51,7 @@ class Study:
         except UserError as error:
             sys.exit(f"error: {error}")
         self.cluster = ClusterFacts()
+        self._limits: dict[str, float] = {}  # partition -> minutes, once Slurm was asked
 
     # Names. Each dict maps the name in a path, digest included, to what it stands for.
 
@@ -338,7 +339,7 @@ class Study:
 
     def resources(self, stage: str) -> dict[str, Asked]:
         """What a Slurm job of the stage asks for; time and memory limits are the config's."""
-        return asked_resources(getattr(self.config.execution, stage), self.cluster)
+        return asked_resources(getattr(self.config.execution, stage), self.cluster, self._limits)
 
     def read_cluster(self, resources: Mapping[str, str]) -> None:
         """Take the cluster's facts from a profile's default resources, by their text there."""
@@ -353,7 +354,7 @@ class Study:
         missing = [str(Path(manifest).parent.relative_to(results)) for manifest in downloads]
         try:
             check_internet(self.config, missing)
-            check_cluster(requests, results, self.cluster)
+            self._limits |= check_cluster(requests, results, self.cluster)
         except UserError as error:
             sys.exit(f"error: {error}")
 
