@@ -26,6 +26,7 @@ NODES = {"cpu1": 10, "gpu1": 11, "gpu2": 12}  # node -> its port, from the first
 GPUS_PER_NODE = 8
 _SYSTEM_PROGRAMS = ("/usr/sbin", "/sbin")  # not on every user's PATH
 _PORTS = 1000
+_STARTED_FOR = "SLURM_TEST_STARTED_FOR"  # tells daemons and their children of one node from another's
 _UP_SECONDS = 30.0
 _END_SECONDS = 20.0
 _CLIENT_SECONDS = 20.0
@@ -68,15 +69,19 @@ class SlurmCluster:
     def stop(self) -> None:
         """Cancel all jobs and end every process that the cluster started."""
         with contextlib.suppress(subprocess.SubprocessError):
-            self.run("scancel", "--user", getuser())
-            deadline = time.monotonic() + _END_SECONDS
-            while self.jobs() and time.monotonic() < deadline:
-                time.sleep(0.2)
+            self.cancel_all()
         for name in ("slurmctld", *NODES, "munged"):
             self._end(name, signal.SIGTERM)
         for process in self.own_processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
+
+    def cancel_all(self) -> None:
+        """Cancel all jobs, and give them some time to end."""
+        self.run("scancel", "--user", getuser())
+        deadline = time.monotonic() + _END_SECONDS
+        while self.jobs() and time.monotonic() < deadline:
+            time.sleep(0.2)
 
     def start_node(self, node: str) -> None:
         """Start a node's daemon."""
@@ -85,10 +90,12 @@ class SlurmCluster:
     def kill_node(self, node: str) -> None:
         """Kill a node's daemon and all that runs on the node, as a power loss would."""
         self.kill_daemon(node)
-        for process in self.own_processes():
-            if variable_of(process, "SLURMD_NODENAME") == node:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(process, signal.SIGKILL)
+        # Those that watch over jobs before the jobs: they must not tell of their end.
+        for variable in (_STARTED_FOR, "SLURMD_NODENAME"):
+            for process in self.own_processes():
+                if variable_of(process, variable) == node:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(process, signal.SIGKILL)
 
     def kill_daemon(self, node: str) -> None:
         """Kill a node's daemon alone: Slurm takes the node for dead, and its jobs go on."""
@@ -201,7 +208,7 @@ PartitionName=far Nodes=far1 State=UP
         # setpriv: should the tests be killed, the daemons end with them.
         self._daemons[name or program] = subprocess.Popen(
             ["setpriv", "--pdeathsig", "TERM", path, *arguments],
-            env={"HOME": os.environ.get("HOME", "/"), **self.environment},
+            env={"HOME": os.environ.get("HOME", "/"), **self.environment, _STARTED_FOR: name or program},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=(self.folder / f"{name or program}.stderr").open("ab"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,8 +31,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def study(tmp_path: Path, cluster: SlurmCluster, undisturbed: Path) -> SlurmStudy:
-    return SlurmStudy(tmp_path / "checkout", cluster, undisturbed, warning_seconds=10)
+def study(tmp_path: Path, cluster: SlurmCluster, undisturbed: Path) -> Iterator[SlurmStudy]:
+    yield SlurmStudy(tmp_path / "checkout", cluster, undisturbed, warning_seconds=10)
+    cluster.cancel_all()  # of a test that failed
 
 
 def assert_went_on(study: SlurmStudy, undisturbed: Path, steps: int) -> None:
