@@ -83,7 +83,7 @@ def test_snakemake_killed_and_started_again_while_its_job_runs(study: SlurmStudy
     assert study.job(LONG)  # still trains
     with study.started(LONG) as process:
         log = study.results / "logs" / "train_sft" / f"{run_name(LONG)}.log"
-        waits = f"Slurm job {study.job('sft')['id']} on gpu"
+        waits = f"Slurm job {study.job(LONG)['id']} on gpu"
         study.wait_until(process, lambda: waits in log.read_text(errors="replace"))
         assert "is being written by" in log.read_text(errors="replace")
         study.finish(process)

@@ -7,6 +7,7 @@ kind of job is shown to `sbatch --test-only`, which queues nothing.
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class Request:
             "--time": self.minutes,
             "--cpus-per-task": self.cpus,
         }
-        return [*(f"{option}={value}" for option, value in found.items() if value), *self.extra.split()]
+        return [*(f"{option}={value}" for option, value in found.items() if value), *shlex.split(self.extra)]
 
 
 def check_cluster(requests: Iterable[Request], results: Path, facts: ClusterFacts) -> dict[str, float]:
