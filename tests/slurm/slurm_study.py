@@ -113,6 +113,14 @@ class SlurmStudy:
         jobs = [job for job in self.cluster.jobs("all") if run_name(steps) in job["comment"]]
         return [job for job in jobs if f"SLURM jobid {job['id']} " in mine]
 
+    def log(self, steps: int) -> str:
+        """The training's log; a second job's Snakemake deletes the first one's before it starts its own."""
+        try:
+            file = self.results / "logs" / "train_sft" / f"{run_name(steps)}.log"
+            return file.read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+
     def attempts(self, steps: int) -> list[dict[str, Any]]:
         """How often the run was started, by its manifest."""
         manifest = json.loads((self.checkout / manifest_of(steps)).read_text())

@@ -80,12 +80,11 @@ def test_snakemake_killed_and_started_again_while_its_job_runs(study: SlurmStudy
     assert refused.returncode == 1
     assert "--unlock" in refused.stdout + refused.stderr
     assert study.run(LONG, "--unlock").returncode == 0
-    assert study.job(LONG)  # still trains
+    job = study.job(LONG)  # still trains
     with study.started(LONG) as process:
-        log = study.results / "logs" / "train_sft" / f"{run_name(LONG)}.log"
-        waits = f"Slurm job {study.job(LONG)['id']} on gpu"
-        study.wait_until(process, lambda: waits in log.read_text(errors="replace"))
-        assert "is being written by" in log.read_text(errors="replace")
+        waits = f"{run_name(LONG)}: is being written by process"
+        study.wait_until(process, lambda: waits in study.log(LONG))
+        assert f"Slurm job {job['id']} on {job['node']}; waiting until that is done" in study.log(LONG)
         study.finish(process)
     assert len(study.jobs(LONG)) == 2
     assert len(study.attempts(LONG)) == 1  # the second job found it done
