@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from slurm_study import LONG, SECONDS, SHORT, THREADS, SlurmStudy, arguments_for, run_name
 
+from othink_mr1.study.status import training_status
 from run_contents import assert_same
 from slurm_cluster import SlurmCluster
 from snakemake_runs import copy_repository, run_snakemake
@@ -55,6 +56,8 @@ def test_scancel(study: SlurmStudy, undisturbed: Path) -> None:
         study.wait_until(process, lambda: study.is_training(SHORT))
         job = study.job(SHORT)
         assert (job["partition"], job["gpus"]) == ("gpu", "gres:gpu:1")
+        status = training_status(study.results / "runs" / run_name(SHORT), SHORT)
+        assert (status.state, status.node, status.job) == ("training", job["node"], job["id"])
         study.cluster.run("scancel", job["id"])
         study.finish(process)
     assert [job["state"] for job in study.jobs(SHORT)].count("CANCELLED") == 1
