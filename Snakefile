@@ -40,6 +40,13 @@ if workflow.is_main_process:
     study.write_plans(scripts)
 
 
+# Neither under -n, nor in jobs, nor when nothing is to be done: Snakemake runs this before its first job.
+onstart:
+    if workflow.is_main_process:
+        study.hold_results()
+        check_cluster()
+
+
 rule all:
     default_target: True
     input:

@@ -28,9 +28,9 @@ def slurm_request(job):
     )
 
 
-# Neither under -n, nor in jobs, nor when nothing is to be done: Snakemake runs this before its first job.
-onstart:
-    if workflow.is_main_process and workflow.executor_plugin.name == "slurm":
+def check_cluster():
+    """Say what cannot work before anything is submitted. Only where the executor is known, as in onstart."""
+    if workflow.executor_plugin.name == "slurm":
         jobs = list(workflow.dag.needrun_jobs())
         study.preflight(
             [slurm_request(job) for job in jobs if not job.is_local],

@@ -24,6 +24,7 @@ from othink_mr1.study.execution import DeviceResources, Resources
 from othink_mr1.study.identity import canonical
 from othink_mr1.study.load_config import load_study
 from othink_mr1.study.methods import GRPO, SFT
+from othink_mr1.study.one_snakemake import hold_results
 from othink_mr1.study.preflight import Request, check_cluster, check_internet
 from othink_mr1.study.runs import Run, all_runs, description
 from othink_mr1.study.sources import HubBackbone, PromptsSource, RenderedSource, SmallBackbone
@@ -345,6 +346,13 @@ class Study:
         """Take the cluster's facts from a profile's default resources, by their text there."""
         try:
             self.cluster = cluster_facts(resources)
+        except UserError as error:
+            sys.exit(f"error: {error}")
+
+    def hold_results(self) -> None:
+        """Let no other Snakemake work on the results until this process ends."""
+        try:
+            hold_results(Path(self.config.results))
         except UserError as error:
             sys.exit(f"error: {error}")
 

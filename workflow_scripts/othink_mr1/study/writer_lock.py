@@ -25,7 +25,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from othink_mr1.errors import UserError
 from othink_mr1.study.atomic_files import json_text, sync, written_aside
@@ -37,8 +37,16 @@ SAY_EVERY_SECONDS = 60.0
 _POLL_SECONDS = 1.0
 
 
+class Held(Exception):
+    """Another process has the lock. holder: who, as in its file."""
+
+    def __init__(self, holder: dict[str, Any]) -> None:
+        super().__init__(who(holder))
+        self.holder = holder
+
+
 class WriterLock:
-    """The right to fill a folder. Made by `one_writer`."""
+    """The right to fill a folder. Made by `one_writer` and `take`."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -84,7 +92,7 @@ def one_writer(folder: Path) -> Iterator[WriterLock]:
 
     UserError if the lock cannot be made (a read-only or a full disk).
     """
-    lock = _acquire(folder)
+    lock = take(folder)
     done = False
     try:
         yield lock
@@ -101,12 +109,17 @@ def writer_of(folder: Path) -> dict[str, Any] | None:
     """
     files = _lock_files(folder)
     holder = _read(files[-1]) if files else {}
-    if not files or holder.get("released") or _is_gone(holder):
+    if not files or holder.get("released") or _presence(holder) == "gone":
         return None
     return holder | {"silent_seconds": max(0.0, time.time() - _touched(files[-1]) / 1e9)}
 
 
-def _acquire(folder: Path) -> WriterLock:
+def take(folder: Path, wait: bool = True) -> WriterLock:
+    """Take the folder's lock, to be released by the caller.
+
+    wait: for another live process that has it; otherwise Held is raised as soon as that is known to live.
+    UserError if the lock cannot be made.
+    """
     watched: tuple[Path, int] | None = None
     since = time.monotonic()
     said = -SAY_EVERY_SECONDS
@@ -116,9 +129,11 @@ def _acquire(folder: Path) -> WriterLock:
         holder = _read(newest) if newest else {}
         now = time.monotonic()
         sight = (newest, _touched(newest)) if newest else None
+        was_touched = watched is not None and sight != watched
         if sight != watched:
             watched, since = sight, now
-        stale = now - since > STALE_AFTER_SECONDS or _is_gone(holder)
+        presence = _presence(holder)
+        stale = now - since > STALE_AFTER_SECONDS or presence == "gone"
         if newest is None or holder.get("released") or stale:
             number = _parts(newest)[1] + 1 if newest else 1
             if (mine := _make(folder, number)) is not None:
@@ -128,9 +143,12 @@ def _acquire(folder: Path) -> WriterLock:
                     file.unlink(missing_ok=True)
                 return WriterLock(mine)
             continue
+        if not wait and (was_touched or presence == "here"):
+            raise Held(holder)
         if now - said >= SAY_EVERY_SECONDS:
             said = now
-            _say(f"{folder}: is being written by {who(holder)}; waiting until that is done")
+            what = "waiting until that is done" if wait else "looking whether it still lives"
+            _say(f"{folder}: is being written by {who(holder)}; {what}")
         time.sleep(_POLL_SECONDS)
 
 
@@ -225,24 +243,24 @@ def _myself() -> dict[str, Any]:
     }
 
 
-def _is_gone(holder: dict[str, Any]) -> bool:
-    """Whether this machine can tell that the holder's process is no more."""
+def _presence(holder: dict[str, Any]) -> Literal["here", "gone", "unknown"]:
+    """Whether the holder's process lives, as far as this machine can tell."""
     same_machine = holder.get("boot") == _boot() and holder.get("namespace") == _namespace()
     if not same_machine or None in (holder.get("boot"), holder.get("namespace")):
-        return False
+        return "unknown"
     process = holder.get("process")
     if not isinstance(process, int):
-        return False
+        return "unknown"
     start = _process_start(process)
     if start is None and not Path(f"/proc/{process}/stat").exists():
         # Other users' processes may be hidden in /proc.
         try:
             os.kill(process, 0)
         except ProcessLookupError:
-            return True
+            return "gone"
         except PermissionError:
-            return False
-    return start != holder.get("started")
+            return "unknown"
+    return "here" if start == holder.get("started") else "gone"
 
 
 def _process_start(process: int) -> str | None:
