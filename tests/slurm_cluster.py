@@ -4,6 +4,8 @@ cpu1 has the partition cpu. gpu1 and gpu2 have gpu and gpuhi; jobs of gpuhi put 
 queue. The partition far has a node of another machine, which does not answer. The GPUs are files: Slurm
 counts them and sets CUDA_VISIBLE_DEVICES, nothing computes with them. Only the loopback interface is used,
 and neither a database, systemd nor cgroups.
+
+To try something by hand: `python tests/slurm_cluster.py snakemake --profile slurm …`.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from getpass import getuser
@@ -287,3 +291,19 @@ def _free_ports() -> int:
                 continue
         return first
     raise RuntimeError("no free ports between 20000 and 31000")
+
+
+def main() -> int:
+    """Run the command in the arguments on a cluster of its own; the cluster stops when it ends."""
+    if missing := missing_programs():
+        sys.exit(f"not installed: {', '.join(missing)}; Debian and Ubuntu have them in {PACKAGES}")
+    with (
+        tempfile.TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True) as folder,
+        running_cluster(Path(folder)) as cluster,
+    ):
+        environment = {**os.environ, **cluster.environment}
+        return subprocess.run(sys.argv[1:], env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

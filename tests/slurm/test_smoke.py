@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -105,10 +106,18 @@ def test_downloads_tables_and_figures_are_no_jobs(by_slurm: Finished) -> None:
     assert rules == {
         *("rule_render_source", "rule_prepare_dataset", "rule_fingerprint_dataset", "rule_find_leaks"),
         *("rule_write_data_card", "rule_pretrain_backbone", "rule_train_sft", "rule_train_grpo"),
-        *("rule_generate_answers_counting_geometry", "rule_generate_answers_geometry", "rule_score_answers"),
+        *("rule_generate_answers_counting_geometry", "rule_generate_answers_geometry"),
+        "rule_scores_score_answers",
     }
 
 
+def test_up_to_four_scores_are_one_job(by_slurm: Finished) -> None:
+    scores = list(by_slurm.results.glob("scores/*/*/*.csv"))
+    jobs = [job for job in by_slurm.jobs if job["comment"].startswith("rule_scores_score_answers")]
+    assert len(scores) > 8
+    assert len(jobs) == math.ceil(len(scores) / 4)
+
+
 def test_a_job_names_its_run(by_slurm: Finished) -> None:
-    for run in (path.name for path in (by_slurm.results / "runs").glob("*")):
+    for run in (path.parent.name for path in (by_slurm.results / "runs").glob("*/manifest.json")):
         assert any(job["comment"].endswith(f"_wildcards_{run}") for job in by_slurm.jobs), run

@@ -11,6 +11,7 @@ from othink_mr1.errors import UserError
 from othink_mr1.study.cluster_facts import ClusterFacts, asked_resources, cluster_facts
 from othink_mr1.study.execution import GenerationExecution, Resources
 from othink_mr1.study.internet import unreachable
+from othink_mr1.study.preflight import Request, check_accounts
 from othink_mr1.study.shared_files import sharing_of
 from othink_mr1.study.slurm_cluster import gpus_of, minutes_of
 
@@ -127,6 +128,21 @@ def test_what_kind_of_disk_a_folder_is_on(folder: str, sharing: tuple[str, str])
 def test_a_link_to_scratch_space_is_followed(tmp_path: Path) -> None:
     (tmp_path / "results").symlink_to("/home/me/my scratch")
     assert sharing_of(tmp_path / "results" / "mini", MOUNTS) == ("perhaps", "nfs4")
+
+
+def test_accounts_are_compared_with_those_that_the_user_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The test cluster keeps no accounts, for want of a database: these are sacctmgr's words.
+    sacctmgr = tmp_path / "sacctmgr"
+    sacctmgr.write_text("#!/bin/sh\nprintf 'Vision\\nspeech\\nvision\\n'\n")
+    sacctmgr.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    check_accounts([Request("train_sft", account="vision"), Request("score_answers")])
+    with pytest.raises(
+        UserError, match=r"unknown account 'visions'; did you mean vision\? known: Vision, speech"
+    ):
+        check_accounts([Request("train_sft", account="visions")])
 
 
 def test_hosts_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:

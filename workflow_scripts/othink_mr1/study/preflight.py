@@ -68,7 +68,7 @@ def check_cluster(requests: Iterable[Request], results: Path, facts: ClusterFact
     distinct = list(dict.fromkeys(requests))
     for request in distinct:
         _check_request(request, groups)
-    _check_accounts(distinct)
+    check_accounts(distinct)
     partitions = {request.partition for request in distinct}
     used = [group for group in groups if group.partition in partitions or "" in partitions]
     _check_shared(used, results, facts)
@@ -163,7 +163,8 @@ def _gpus(group: NodeGroup, kind: str) -> int:
     return group.gpus.get(kind, 0) if kind else sum(group.gpus.values())
 
 
-def _check_accounts(requests: Sequence[Request]) -> None:
+def check_accounts(requests: Sequence[Request]) -> None:
+    """UserError if the user may not charge an account that a job asks for."""
     asked = {request.account for request in requests if request.account}
     if not asked:
         return
@@ -173,7 +174,7 @@ def _check_accounts(requests: Sequence[Request]) -> None:
             f"{_PROFILE}: slurm_account is {sorted(asked)[0]!r}, but this cluster keeps no accounts that can "
             "be asked for; leave slurm_account out"
         )
-    for account in sorted(asked):
+    for account in sorted(asked) if known else ():  # none: a database that tells this user nothing
         # Slurm itself tells no capitals from small letters here.
         if account.lower() not in {name.lower() for name in known}:
             raise UserError(f"{_PROFILE}: {unknown_name('account', account, known)}")
