@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from othink_mr1.errors import run_entry_point
+from othink_mr1.errors import run_tool
 from othink_mr1.study.load_config import load_study
 from othink_mr1.study.origins import origins_of
 from othink_mr1.study.verify_results import report_lines, verify_results
@@ -33,4 +33,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_entry_point(main)
+    run_tool(main)

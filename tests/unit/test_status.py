@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -112,3 +115,19 @@ def test_the_table_of_a_study(tmp_path: Path) -> None:
     assert lines[1].split()[1:] == ["waiting", "0/4"]  # the backbone that is pretrained
     assert len(lines) == len(found) + 2
     assert lines[-1] == f"{len(found)} waiting"
+
+
+def test_it_ends_quietly_when_its_reader_does() -> None:
+    """As `make status | head` does."""
+    process = subprocess.Popen(
+        [sys.executable, REPOSITORY / "workflow_scripts" / "status.py"],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait() == -signal.SIGPIPE

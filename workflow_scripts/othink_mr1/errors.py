@@ -97,3 +97,10 @@ def run_entry_point(main: Callable[[], None]) -> None:
     except Interrupted as error:
         print(f"ended by {signal.Signals(error.number).name}: {error}", file=sys.stderr, flush=True)
         sys.exit(128 + error.number)
+
+
+def run_tool(main: Callable[[], None]) -> None:
+    """Like run_entry_point, for a tool that prints for a person: it ends when its reader (head, less) does."""
+    # Not for jobs: whose worker process has died wants to be told, not to die.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    run_entry_point(main)
