@@ -100,7 +100,7 @@ def run_entry_point(main: Callable[[], None]) -> None:
 
 
 def run_tool(main: Callable[[], None]) -> None:
-    """Like run_entry_point, for a tool that prints for a person: it ends when its reader (head, less) does."""
+    """Like run_entry_point, for a tool that prints: it ends when its reader (head, less) does."""
     # Not for jobs: whose worker process has died wants to be told, not to die.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     run_entry_point(main)
