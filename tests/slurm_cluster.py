@@ -144,6 +144,8 @@ class SlurmCluster:
             # Character devices: for other files Slurm does not set CUDA_VISIBLE_DEVICES.
             (self.folder / "dev" / f"gpu{number}").symlink_to("/dev/null")
         (self.folder / "slurm.conf").write_text(self._configuration())
+        # Slurm 22 and later look for cgroups when they start, and for those of version 2 need systemd.
+        (self.folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")
         (self.folder / "gres.conf").write_text(
             f"NodeName=gpu[1-2] Name=gpu File={self.folder}/dev/gpu[0-{GPUS_PER_NODE - 1}]\n"
         )
@@ -190,7 +192,7 @@ SchedulerParameters=sched_interval=5,bf_interval=5,batch_sched_delay=0
 GresTypes=gpu
 DefMemPerCPU=500
 ReturnToService=2
-SlurmdTimeout=15
+SlurmdTimeout=10
 KillWait=5
 MinJobAge=3600
 JobRequeue=1

@@ -21,9 +21,10 @@ from snakemake_runs import REPOSITORY, copy_repository
 
 SECONDS = 400
 # Steps of SFT, whose weights change with each. (The smoke study's GRPO finds no reward, so no gradient.) On
-# free cores the short run trains for 15 seconds, so that a fault comes meanwhile, and the long one for 80, so
-# that its job runs into a limit of a minute.
-SHORT, LONG = 200, 1200
+# two free cores they take 13 seconds, so that a fault comes meanwhile.
+SHORT = 200
+# Of the other run, so that its job runs into a limit of a minute.
+LONG_SECONDS = 80
 # One GPU of the cluster, which does not compute: the trainings compute on the CPU.
 EXECUTION = {"train": {"gpus": 1, "save_every_steps": 5}}
 THREADS = {"OMP_NUM_THREADS": "1"}

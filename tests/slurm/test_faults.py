@@ -5,13 +5,25 @@ Each fault really happens, while the run trains. What the user then has to type 
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+import pandas as pd
 import pytest
-from slurm_study import LONG, SECONDS, SHORT, THREADS, SlurmStudy, arguments_for, run_name
+from slurm_study import (
+    LONG_SECONDS,
+    SECONDS,
+    SHORT,
+    THREADS,
+    SlurmStudy,
+    arguments_for,
+    manifest_of,
+    run_name,
+)
 
 from othink_mr1.study.status import training_status
 from run_contents import assert_same
@@ -21,23 +33,34 @@ from snakemake_runs import copy_repository, run_snakemake
 pytestmark = pytest.mark.smoke
 
 
+class Undisturbed(NamedTuple):
+    results: Path
+    long: int  # steps of a run that takes LONG_SECONDS here
+
+
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The results of local runs that nothing disturbed."""
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """Two local runs that nothing disturbed, of SHORT and of `long` steps."""
     checkout = copy_repository(tmp_path_factory.mktemp("undisturbed"))
-    for steps in (SHORT, LONG):
+
+    def train(steps: int) -> None:
         done = run_snakemake(checkout, arguments_for(steps), timeout=SECONDS, variables=THREADS)
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    return checkout / "results" / "smoke"
+
+    train(SHORT)
+    metrics = pd.read_csv((checkout / manifest_of(SHORT)).with_name("metrics.csv"))
+    long = max(2 * SHORT, math.ceil(LONG_SECONDS / metrics["seconds"].median() / 100) * 100)
+    train(long)
+    return Undisturbed(checkout / "results" / "smoke", long)
 
 
 @pytest.fixture
-def study(tmp_path: Path, cluster: SlurmCluster, undisturbed: Path) -> Iterator[SlurmStudy]:
-    yield SlurmStudy(tmp_path / "checkout", cluster, undisturbed, warning_seconds=10)
+def study(tmp_path: Path, cluster: SlurmCluster, undisturbed: Undisturbed) -> Iterator[SlurmStudy]:
+    yield SlurmStudy(tmp_path / "checkout", cluster, undisturbed.results, warning_seconds=10)
     cluster.cancel_all()  # of a test that failed
 
 
-def assert_went_on(study: SlurmStudy, undisturbed: Path, steps: int) -> None:
+def assert_went_on(study: SlurmStudy, undisturbed: Undisturbed, steps: int) -> None:
     """The run was interrupted, went on from a saved state, and is the same as one that was not."""
     attempts = study.attempts(steps)
     assert len(attempts) > 1
@@ -45,13 +68,13 @@ def assert_went_on(study: SlurmStudy, undisturbed: Path, steps: int) -> None:
     assert_same_run(study, undisturbed, steps)
 
 
-def assert_same_run(study: SlurmStudy, undisturbed: Path, steps: int) -> None:
+def assert_same_run(study: SlurmStudy, undisturbed: Undisturbed, steps: int) -> None:
     name = run_name(steps)
-    assert_same(study.results / "runs" / name, undisturbed / "runs" / name)
+    assert_same(study.results / "runs" / name, undisturbed.results / "runs" / name)
     assert not list(study.results.glob("runs/.*.states"))
 
 
-def test_scancel(study: SlurmStudy, undisturbed: Path) -> None:
+def test_scancel(study: SlurmStudy, undisturbed: Undisturbed) -> None:
     with study.started(SHORT) as process:
         study.wait_until(process, lambda: study.is_training(SHORT))
         job = study.job(SHORT)
@@ -64,7 +87,7 @@ def test_scancel(study: SlurmStudy, undisturbed: Path) -> None:
     assert_went_on(study, undisturbed, SHORT)
 
 
-def test_ctrl_c(study: SlurmStudy, undisturbed: Path) -> None:
+def test_ctrl_c(study: SlurmStudy, undisturbed: Undisturbed) -> None:
     with study.started(SHORT) as process:
         study.wait_until(process, lambda: study.is_training(SHORT))
         os.killpg(process.pid, signal.SIGINT)
@@ -74,27 +97,30 @@ def test_ctrl_c(study: SlurmStudy, undisturbed: Path) -> None:
     assert_went_on(study, undisturbed, SHORT)
 
 
-def test_snakemake_killed_and_started_again_while_its_job_runs(study: SlurmStudy, undisturbed: Path) -> None:
-    with study.started(LONG) as process:
-        study.wait_until(process, lambda: study.is_training(LONG))
+def test_snakemake_killed_and_started_again_while_its_job_runs(
+    study: SlurmStudy, undisturbed: Undisturbed
+) -> None:
+    long = undisturbed.long
+    with study.started(long) as process:
+        study.wait_until(process, lambda: study.is_training(long))
         process.kill()
         process.wait()
-    refused = study.run(LONG)
+    refused = study.run(long)
     assert refused.returncode == 1
     assert "--unlock" in refused.stdout + refused.stderr
-    assert study.run(LONG, "--unlock").returncode == 0
-    job = study.job(LONG)  # still trains
-    with study.started(LONG) as process:
-        waits = f"{run_name(LONG)}: is being written by process"
-        study.wait_until(process, lambda: waits in study.log(LONG))
-        assert f"Slurm job {job['id']} on {job['node']}; waiting until that is done" in study.log(LONG)
+    assert study.run(long, "--unlock").returncode == 0
+    job = study.job(long)  # still trains
+    with study.started(long) as process:
+        waits = f"{run_name(long)}: is being written by process"
+        study.wait_until(process, lambda: waits in study.log(long))
+        assert f"Slurm job {job['id']} on {job['node']}; waiting until that is done" in study.log(long)
         study.finish(process)
-    assert len(study.jobs(LONG)) == 2
-    assert len(study.attempts(LONG)) == 1  # the second job found it done
-    assert_same_run(study, undisturbed, LONG)
+    assert len(study.jobs(long)) == 2
+    assert len(study.attempts(long)) == 1  # the second job found it done
+    assert_same_run(study, undisturbed, long)
 
 
-def test_preemption(study: SlurmStudy, undisturbed: Path) -> None:
+def test_preemption(study: SlurmStudy, undisturbed: Undisturbed) -> None:
     with study.started(SHORT) as process:
         study.wait_until(process, lambda: study.is_training(SHORT))
         everything = ["--nodes=2", "--ntasks=2", "--gres=gpu:8", "--cpus-per-task=16"]
@@ -106,7 +132,7 @@ def test_preemption(study: SlurmStudy, undisturbed: Path) -> None:
     assert_went_on(study, undisturbed, SHORT)
 
 
-def test_a_node_dies(study: SlurmStudy, undisturbed: Path) -> None:
+def test_a_node_dies(study: SlurmStudy, undisturbed: Undisturbed) -> None:
     with study.started(SHORT) as process:
         study.wait_until(process, lambda: study.is_training(SHORT))
         node = study.job(SHORT)["node"]
@@ -119,21 +145,26 @@ def test_a_node_dies(study: SlurmStudy, undisturbed: Path) -> None:
     assert_went_on(study, undisturbed, SHORT)
 
 
-def test_a_node_is_taken_for_dead_while_its_job_goes_on(study: SlurmStudy, undisturbed: Path) -> None:
-    with study.started(LONG) as process:
-        study.wait_until(process, lambda: study.is_training(LONG))
-        node = study.job(LONG)["node"]
+def test_a_node_is_taken_for_dead_while_its_job_goes_on(study: SlurmStudy, undisturbed: Undisturbed) -> None:
+    long = undisturbed.long
+    with study.started(long) as process:
+        study.wait_until(process, lambda: study.is_training(long))
+        node = study.job(long)["node"]
         study.cluster.kill_daemon(node)
         try:
+            # The node is down for Slurm, and the job's successor on the other node finds the run locked.
+            waits = f"{run_name(long)}: is being written by process"
+            study.wait_until(process, lambda: waits in study.log(long))
             study.finish(process)
         finally:
             study.cluster.start_node(node)
-    assert len(study.attempts(LONG)) == 1  # of two jobs one trained
-    assert_same_run(study, undisturbed, LONG)
+    assert len(study.attempts(long)) == 1  # of two jobs one trained
+    assert_same_run(study, undisturbed, long)
 
 
-def test_the_time_limit(study: SlurmStudy, undisturbed: Path) -> None:
-    with study.started(LONG, "--set-resources", "train_sft:runtime=attempt") as process:
+def test_the_time_limit(study: SlurmStudy, undisturbed: Undisturbed) -> None:
+    long = undisturbed.long
+    with study.started(long, "--set-resources", "train_sft:runtime=attempt") as process:
         study.finish(process)
-    assert len(study.jobs(LONG)) > 1
-    assert_went_on(study, undisturbed, LONG)
+    assert len(study.jobs(long)) > 1
+    assert_went_on(study, undisturbed, long)

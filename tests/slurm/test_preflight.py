@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
+from othink_mr1.errors import UserError
+from othink_mr1.study import preflight
+from othink_mr1.study.cluster_facts import ClusterFacts
+from othink_mr1.study.preflight import Request, check_cluster, warn_of_forgotten_jobs
+from othink_mr1.study.slurm_cluster import forgets_after_seconds, node_groups
 from slurm_cluster import SlurmCluster
 from snakemake_runs import copy_repository, run_snakemake
 
+T = TypeVar("T")
 SECONDS = 4.0
 # On a busy machine Snakemake alone takes as long: then so much more than a dry run, which asks nobody.
 MORE_THAN_A_DRY_RUN = 1.5
@@ -21,14 +31,6 @@ SMOKE = ["--configfile", "tests/study.yaml", "--profile", "slurm"]
 GPUS = "execution={train: {device: cuda, gpus: 1}}"
 # A port that nothing listens on.
 NO_INTERNET = {"HF_ENDPOINT": "http://127.0.0.1:9"}
-
-
-@pytest.fixture(scope="module")
-def allowed(cluster: SlurmCluster, tmp_path_factory: pytest.TempPathFactory) -> float:
-    """Seconds that a refusal may take."""
-    checkout = copy_repository(tmp_path_factory.mktemp("dry-run"))
-    _, seconds = run(checkout, cluster, [*SMOKE, "-n", TARGET])
-    return max(SECONDS, seconds + MORE_THAN_A_DRY_RUN)
 
 
 @pytest.fixture
@@ -54,9 +56,13 @@ def run(
 
 
 def refused(
-    checkout: Path, cluster: SlurmCluster, allowed: float, arguments: Sequence[str], **variables: str
+    checkout: Path,
+    cluster: SlurmCluster,
+    arguments: Sequence[str],
+    within: float = SECONDS,
+    **variables: str,
 ) -> str:
-    """The one line that a refused start ends with, within the allowed seconds."""
+    """The one line that a refused start ends with, within these seconds."""
     before = cluster.jobs("all")
     done, seconds = run(checkout, cluster, arguments, **variables)
     assert done.returncode == 1
@@ -64,74 +70,130 @@ def refused(
     assert "Traceback" not in done.stderr + done.stdout
     assert cluster.jobs("all") == before
     assert not list((checkout / "results").glob("**/logs/**/*.log"))
-    assert seconds < allowed
+    if seconds >= within:
+        # Measured again beside a dry run: this machine may have been busy with something else.
+        _, of_a_dry_run = run(checkout, cluster, [*arguments, "-n"], **variables)
+        _, seconds = run(checkout, cluster, arguments, **variables)
+        assert seconds < max(within, of_a_dry_run + MORE_THAN_A_DRY_RUN)
     # The next start needs no --unlock.
     assert not list((checkout / ".snakemake" / "locks").glob("*"))
     return line
 
 
-def test_unknown_partition(cluster: SlurmCluster, allowed: float, checkout: Path) -> None:
-    facts(checkout, "slurm_partition: cpu ", "slurm_partition: cpus ")
-    assert refused(checkout, cluster, allowed, [*SMOKE, TARGET]) == (
-        "error: slurm/config.yaml: unknown partition 'cpus'; did you mean cpu? known: cpu, far, gpu, gpuhi"
+def asked(cluster: SlurmCluster, question: Callable[[], T]) -> T:
+    """The answer to a question that this process asks the cluster."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in cluster.environment.items():
+            patch.setenv(name, value)
+        return question()
+
+
+def test_unknown_partition(cluster: SlurmCluster, checkout: Path) -> None:
+    facts(checkout, "slurm_partition: \"'cpu'\"", "slurm_partition: \"'cpus'\"")
+    assert refused(checkout, cluster, [*SMOKE, TARGET]) == (
+        "error: slurm/config.yaml: unknown partition with nodes 'cpus'; did you mean cpu? known: cpu, far, "
+        "gpu, gpuhi"
     )
 
 
-def test_an_account_where_none_are_kept(cluster: SlurmCluster, allowed: float, checkout: Path) -> None:
+def test_an_account_where_none_are_kept(cluster: SlurmCluster, checkout: Path) -> None:
     facts(checkout, "# slurm_account", "slurm_account")
-    line = refused(checkout, cluster, allowed, [*SMOKE, TARGET])
+    line = refused(checkout, cluster, [*SMOKE, TARGET])
     assert "slurm_account is 'project', but this cluster keeps no accounts" in line
 
 
-def test_a_partition_without_gpus(cluster: SlurmCluster, allowed: float, checkout: Path) -> None:
-    facts(checkout, "gpu_partition: gpu ", "gpu_partition: cpu ")
-    line = refused(checkout, cluster, allowed, [*SMOKE, TARGET, "--config", GPUS])
+def test_a_partition_without_gpus(cluster: SlurmCluster, checkout: Path) -> None:
+    facts(checkout, "gpu_partition: \"'gpu'\"", "gpu_partition: \"'cpu'\"")
+    line = refused(checkout, cluster, [*SMOKE, TARGET, "--config", GPUS])
     assert "no node of partition cpu has GPUs, which jobs of rule train_" in line
 
 
-def test_a_type_of_gpu_that_is_not_there(cluster: SlurmCluster, allowed: float, checkout: Path) -> None:
+def test_a_type_of_gpu_that_is_not_there(cluster: SlurmCluster, checkout: Path) -> None:
     facts(checkout, "# gpu_type", "gpu_type")
-    line = refused(checkout, cluster, allowed, [*SMOKE, TARGET, "--config", GPUS])
+    line = refused(checkout, cluster, [*SMOKE, TARGET, "--config", GPUS])
     assert "no node of partition gpu has GPUs of type 'a100'" in line
 
 
-def test_more_gpus_than_a_node_has(cluster: SlurmCluster, allowed: float, checkout: Path) -> None:
+def test_more_gpus_than_a_node_has(cluster: SlurmCluster, checkout: Path) -> None:
     many = ["--set-resources", "train_sft:gpu=9"]
-    line = refused(checkout, cluster, allowed, [*SMOKE, TARGET, "--config", GPUS, *many])
+    line = refused(checkout, cluster, [*SMOKE, TARGET, "--config", GPUS, *many])
     assert "jobs of rule train_sft ask for 9 GPUs, but a node of partition gpu has 8" in line
 
 
-def test_more_time_than_the_partition_allows(cluster: SlurmCluster, allowed: float, checkout: Path) -> None:
-    line = refused(checkout, cluster, allowed, [*SMOKE, TARGET, "--config", "execution={train: {hours: 49}}"])
+def test_more_time_than_the_partition_allows(cluster: SlurmCluster, checkout: Path) -> None:
+    line = refused(checkout, cluster, [*SMOKE, TARGET, "--config", "execution={train: {hours: 49}}"])
     assert "ask for 49 hours, but partition cpu allows 24; lower execution.*.hours" in line
 
 
-def test_what_only_slurm_itself_refuses(cluster: SlurmCluster, allowed: float, checkout: Path) -> None:
+def test_a_feature_that_no_node_has(cluster: SlurmCluster, checkout: Path) -> None:
+    facts(checkout, "# constraint: \"'sxm4'\"", "constraint: \"'sxm4'\"")
+    line = refused(checkout, cluster, [*SMOKE, TARGET])
+    assert "Slurm would refuse jobs of rule" in line
+    assert "--constraint=sxm4" in line
+
+
+def test_an_unbalanced_quote(cluster: SlurmCluster, checkout: Path) -> None:
+    facts(checkout, "'--signal=URG@300'", "'--signal=URG@300 --comment=\\\"x'")
+    assert "slurm_extra: No closing quotation" in refused(checkout, cluster, [*SMOKE, TARGET])
+
+
+def test_nodes_that_are_drained_are_waited_for(cluster: SlurmCluster, checkout: Path) -> None:
+    cluster.run("scontrol", "update", "NodeName=cpu1", "State=DRAIN", "Reason=test")
+    try:
+        groups = [group for group in asked(cluster, node_groups) if group.partition == "cpu"]
+        assert [group.can_run for group in groups] == [False]
+        cpu = Request("score_answers", partition="cpu", cpus=1, memory_mb=1000, minutes=60)
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said):
+            asked(cluster, lambda: check_cluster([cpu], checkout / "results", ClusterFacts()))
+        assert "jobs of rule score_answers will wait: the nodes of partition cpu" in said.getvalue()
+        # It is not the nodes' state alone that is looked at.
+        big = replace(cpu, cpus=9)
+        with pytest.raises(UserError, match="ask for 9 CPUs, but a node of partition cpu has 8"):
+            asked(cluster, lambda: check_cluster([big], checkout / "results", ClusterFacts()))
+    finally:
+        cluster.run("scontrol", "update", "NodeName=cpu1", "State=RESUME")
+        deadline = time.monotonic() + 30
+        while cluster.node_states()["cpu1"] != "idle":
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
+def test_a_cluster_that_soon_forgets(cluster: SlurmCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert asked(cluster, forgets_after_seconds) == 3600
+    monkeypatch.setattr(preflight, "_LONGEST_PAUSE_SECONDS", 3600)
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        asked(cluster, warn_of_forgotten_jobs)
+    assert "warning: this cluster forgets ended jobs after 3600 s (MinJobAge)" in said.getvalue()
+
+
+def test_what_only_slurm_itself_refuses(cluster: SlurmCluster, checkout: Path) -> None:
     facts(checkout, "'--signal=URG@300'", "'--signal=URG@300 --reservation=party'")
-    line = refused(checkout, cluster, allowed, [*SMOKE, TARGET])
+    line = refused(checkout, cluster, [*SMOKE, TARGET])
     assert "Slurm would refuse jobs of rule" in line
     assert "reservation is invalid" in line
 
 
-def test_results_that_the_nodes_cannot_see(cluster: SlurmCluster, allowed: float, checkout: Path) -> None:
-    facts(checkout, "slurm_partition: cpu ", "slurm_partition: far ")
-    line = refused(checkout, cluster, allowed, [*SMOKE, TARGET])
+def test_results_that_the_nodes_cannot_see(cluster: SlurmCluster, checkout: Path) -> None:
+    facts(checkout, "slurm_partition: \"'cpu'\"", "slurm_partition: \"'far'\"")
+    line = refused(checkout, cluster, [*SMOKE, TARGET])
     assert "a file system of this machine, which far1 cannot see; set `results` to a shared one" in line
 
 
-def test_nothing_downloaded_and_no_internet(cluster: SlurmCluster, allowed: float, checkout: Path) -> None:
-    line = refused(checkout, cluster, allowed, ["--profile", "slurm", "all"], **NO_INTERNET)
+def test_nothing_downloaded_and_no_internet(cluster: SlurmCluster, checkout: Path) -> None:
+    line = refused(checkout, cluster, ["--profile", "slurm", "all"], **NO_INTERNET)
     assert "not downloaded yet, and http://127.0.0.1:9 cannot be reached from here" in line
     assert "run `snakemake download`" in line
 
 
-def test_no_slurm_here(cluster: SlurmCluster, allowed: float, checkout: Path, tmp_path: Path) -> None:
+def test_no_slurm_here(cluster: SlurmCluster, checkout: Path, tmp_path: Path) -> None:
     # All programs of the system but Slurm's.
     programs = tmp_path / "bin"
     programs.mkdir()
     for name in ("bash", "sh", "which", "git", "env", "uname", "cat"):
         (programs / name).symlink_to(f"/usr/bin/{name}")
-    line = refused(checkout, cluster, allowed, [*SMOKE, TARGET], PATH=str(programs))
+    line = refused(checkout, cluster, [*SMOKE, TARGET], PATH=str(programs))
     assert line.startswith(
         "error: sbatch, squeue, scancel, sinfo, scontrol, srun: not found; start snakemake"
     )
@@ -142,12 +204,12 @@ def test_a_controller_that_does_not_answer(cluster: SlurmCluster, checkout: Path
     configuration = Path(cluster.environment["SLURM_CONF"]).read_text().splitlines()
     dead = ["SlurmctldPort=9" if line.startswith("SlurmctldPort") else line for line in configuration]
     (tmp_path / "slurm.conf").write_text("\n".join(dead))
-    line = refused(checkout, cluster, 60, [*SMOKE, TARGET], SLURM_CONF=str(tmp_path / "slurm.conf"))
+    line = refused(checkout, cluster, [*SMOKE, TARGET], within=60, SLURM_CONF=str(tmp_path / "slurm.conf"))
     assert "sinfo fails" in line
 
 
-def test_a_dry_run_asks_nobody(cluster: SlurmCluster, checkout: Path) -> None:
-    facts(checkout, "slurm_partition: cpu ", "slurm_partition: cpus ")
+def test_a_dry_run_checks_nothing(cluster: SlurmCluster, checkout: Path) -> None:
+    facts(checkout, "slurm_partition: \"'cpu'\"", "slurm_partition: \"'cpus'\"")
     done, _ = run(checkout, cluster, [*SMOKE, "-n", TARGET], PATH=os.defpath)
     assert done.returncode == 0, done.stderr
     assert "slurm_partition=cpus" in done.stdout

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import time
 from pathlib import Path
 
 import pytest
 
 from othink_mr1.errors import UserError
+from othink_mr1.study import internet
 from othink_mr1.study.cluster_facts import ClusterFacts, asked_resources, cluster_facts
 from othink_mr1.study.execution import GenerationExecution, Resources
 from othink_mr1.study.internet import unreachable
@@ -22,7 +24,7 @@ ON_GPU = GenerationExecution(
 
 
 def hours(limits: dict[str, float], attempt: int) -> float:
-    runtime = asked_resources(SMALL, ClusterFacts(partition="cpu"), limits)["runtime"]
+    runtime = asked_resources(SMALL, ClusterFacts(slurm_partition="cpu"), limits)["runtime"]
     assert callable(runtime)
     return runtime(None, attempt=attempt) / 60
 
@@ -37,12 +39,28 @@ def test_facts_are_read_whether_quoted_or_not() -> None:
             "slurm_partition": "cpu",
             "gpu_partition": "'a100'",
             "gpu_type": "a100",
+            "longest_hours": "36",
             "local_disk_is_shared": "True",
         }
     )
-    assert found == ClusterFacts("cpu", "a100", "a100", True)
-    with pytest.raises(UserError, match="must be true or false, got 'perhaps'"):
-        cluster_facts({"local_disk_is_shared": "perhaps"})
+    assert found == ClusterFacts("cpu", "a100", "a100", 36.0, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("local_disk_is_shared", "perhaps", "must be true or false, got 'perhaps'"),
+        ("longest_hours", "2-00", "must be a number of hours, got '2-00'"),
+        ("gpu_type", "nvidia_a100-sxm4", "choose the nodes by `constraint` instead"),
+        ("gpu_typ", "a100", "unknown; did you mean gpu_type?"),
+        ("local_disk_is_share", "true", "did you mean local_disk_is_shared?"),
+    ],
+)
+def test_facts_that_make_no_sense(name: str, value: str, says: str) -> None:
+    with pytest.raises(UserError) as refused:
+        cluster_facts({name: value})
+    assert f"default-resources.{name}: " in str(refused.value)
+    assert says in str(refused.value)
 
 
 def test_only_jobs_with_a_gpu_go_to_its_partition() -> None:
@@ -59,13 +77,27 @@ def test_time_grows_with_each_attempt_up_to_the_partitions_limit() -> None:
     assert hours({}, 3) == 60
 
 
+def test_time_grows_to_the_smallest_limit_of_all_that_hold() -> None:
+    limits = {"": 40 * 60.0, "main": 50 * 60.0, "short": 30 * 60.0}
+
+    def tried_often(facts: ClusterFacts) -> float:
+        runtime = asked_resources(ON_GPU, facts, limits)["runtime"]
+        assert callable(runtime)
+        return runtime(None, attempt=10) / 60
+
+    assert tried_often(ClusterFacts()) == 40  # the default partition's
+    assert tried_often(ClusterFacts(slurm_partition="main")) == 50  # of jobs with a GPU, too
+    assert tried_often(ClusterFacts("main", "main,short")) == 30
+    assert tried_often(ClusterFacts("main", longest_hours=20)) == 20
+
+
 def test_a_config_that_asks_for_too_long_is_not_changed_silently() -> None:
     assert [hours({"cpu": 600.0}, attempt) for attempt in (1, 2)] == [20, 20]
 
 
 def test_limits_may_become_known_after_the_rules_are_read() -> None:
     limits: dict[str, float] = {}
-    runtime = asked_resources(SMALL, ClusterFacts(partition="cpu"), limits)["runtime"]
+    runtime = asked_resources(SMALL, ClusterFacts(slurm_partition="cpu"), limits)["runtime"]
     assert callable(runtime)
     limits["cpu"] = 30 * 60.0
     assert runtime(None, attempt=2) == 30 * 60
@@ -154,3 +186,19 @@ def test_hosts_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
         # What counts is whether the proxy answers.
         monkeypatch.setenv("http_proxy", there)
         assert unreachable(["http://not.a.host.invalid"]) == {}
+        monkeypatch.delenv("http_proxy")
+        monkeypatch.setenv("all_proxy", there)
+        assert unreachable(["http://not.a.host.invalid"]) == {}
+        monkeypatch.setenv("http_proxy", "http://user:p/w@proxy:3128")
+        (reason,) = unreachable(["http://not.a.host.invalid"]).values()
+        assert "its address or its proxy's is none" in reason
+
+
+def test_a_name_server_that_does_not_answer_keeps_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(internet, "_reason", lambda address: time.sleep(60))
+    monkeypatch.setattr(internet, "_SECONDS", 0.2)
+    started = time.monotonic()
+    assert unreachable(["http://a", "http://b", "http://c"]) == dict.fromkeys(
+        ["http://a", "http://b", "http://c"], "no answer"
+    )
+    assert time.monotonic() - started < 1

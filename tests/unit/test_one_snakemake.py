@@ -103,5 +103,15 @@ def test_of_another_machine_it_is_watched(
     assert ("goes on after" in said) is not lives
 
 
-def test_results_that_nobody_made_yet(tmp_path: Path) -> None:
-    hold_results(tmp_path / "results" / "mini")
+def test_results_that_nobody_made_yet_and_another_folder_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_the_end = []
+    monkeypatch.setattr("atexit.register", lambda release, done: at_the_end.append(release))
+    monkeypatch.chdir(tmp_path)
+    hold_results(Path("results/mini"))
+    assert locks(tmp_path / "results" / "mini") == [".snakemake.writer.1"]
+    # As with snakemake --directory.
+    monkeypatch.chdir("/")
+    at_the_end[0](done=True)
+    assert locks(tmp_path / "results" / "mini") == []

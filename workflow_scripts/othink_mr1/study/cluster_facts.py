@@ -7,8 +7,10 @@ read. Without such a profile there are none, and jobs ask for nothing of it.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from typing import Any
 
 from othink_mr1.errors import UserError
@@ -20,27 +22,44 @@ Asked = int | str | Callable[..., int]
 
 @dataclass(frozen=True)
 class ClusterFacts:
-    """partition: of jobs without a GPU; None for the cluster's own choice. gpu_partition: of those with one.
+    """slurm_partition: None for the cluster's own choice. gpu_partition: of jobs with a GPU; None: the same.
 
-    gpu_type: None if any will do. local_disk_is_shared: the nodes see what looks like this machine's disk.
+    Both may name several, with commas. gpu_type: None if any will do. longest_hours: what a retry may ask
+    for; None for the partition's limit. local_disk_is_shared: the nodes see what looks like a disk of this
+    machine.
     """
 
-    partition: str | None = None
+    slurm_partition: str | None = None
     gpu_partition: str | None = None
     gpu_type: str | None = None
+    longest_hours: float | None = None
     local_disk_is_shared: bool = False
 
 
 def cluster_facts(resources: Mapping[str, str]) -> ClusterFacts:
     """The facts among a profile's default resources, by their text there. UserError if one makes no sense."""
     text = {name: value.strip("'\" ") for name, value in resources.items()}
+    names = [field.name for field in fields(ClusterFacts)]
+    for name in text.keys() - {*names}:
+        if near := get_close_matches(name, names, n=1, cutoff=0.8):
+            raise UserError(f"default-resources.{name}: unknown; did you mean {near[0]}?")
+    hours = text.get("longest_hours")
+    if hours is not None and not re.fullmatch(r"\d+(\.\d+)?", hours):
+        raise UserError(f"default-resources.longest_hours: must be a number of hours, got {hours!r}")
+    gpu_type = text.get("gpu_type")
+    if gpu_type is not None and not re.fullmatch(r"[\w.]+", gpu_type):
+        raise UserError(
+            f"default-resources.gpu_type: snakemake's plugin takes letters, digits, _ and . alone, got "
+            f"{gpu_type!r}; choose the nodes by `constraint` instead"
+        )
     shared = text.get("local_disk_is_shared", "False")
     if shared.lower() not in ("true", "false"):
         raise UserError(f"default-resources.local_disk_is_shared: must be true or false, got {shared!r}")
     return ClusterFacts(
-        partition=text.get("slurm_partition"),
+        slurm_partition=text.get("slurm_partition"),
         gpu_partition=text.get("gpu_partition"),
-        gpu_type=text.get("gpu_type"),
+        gpu_type=gpu_type,
+        longest_hours=None if hours is None else float(hours),
         local_disk_is_shared=shared.lower() == "true",
     )
 
@@ -50,15 +69,17 @@ def asked_resources(
 ) -> dict[str, Asked]:
     """What a job asks the cluster for. Its time grows with every attempt, up to its partition's limit.
 
-    limits: partition -> minutes; read when a job is submitted, since Slurm is asked after the rules are read.
+    limits: partition -> minutes, `` for the cluster's own choice. Read when a job is submitted, as Slurm is
+    asked after the rules are read.
     """
     minutes = round(resources.hours * 60)
     has_gpu = isinstance(resources, DeviceResources) and resources.gpus > 0
-    partition = facts.gpu_partition if has_gpu else facts.partition
+    partition = (facts.gpu_partition if has_gpu else None) or facts.slurm_partition or ""
+    longest = math.inf if facts.longest_hours is None else facts.longest_hours * 60
 
     def runtime(wildcards: Any, attempt: int) -> int:
         # Never less than configured: what is too long shall be said, not changed.
-        limit = limits.get(partition or "", math.inf)
+        limit = min(longest, *(limits.get(name, math.inf) for name in partition.split(",")))
         return max(minutes, math.floor(min(minutes * attempt, limit)))
 
     asked: dict[str, Asked] = {

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import queue
 import socket
+import threading
+import time
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 HUB = "https://huggingface.co"
 _SECONDS = 2.0
+_PORTS = {"https": 443, "socks5": 1080, "socks5h": 1080}
 
 
 def hub() -> str:
@@ -20,30 +23,35 @@ def hub() -> str:
 
 def unreachable(addresses: Iterable[str]) -> dict[str, str]:
     """Those of the addresses whose host, or the proxy in its place, takes no connection, with the reason."""
-    wanted = list(dict.fromkeys(addresses))
-    # Not waited for: a name server that does not answer would keep us longer than the user likes.
-    pool = ThreadPoolExecutor(max(1, len(wanted)))
-    try:
-        pending = {address: pool.submit(_reason, address) for address in wanted}
-        reasons = {}
-        for address, future in pending.items():
-            try:
-                reasons[address] = future.result(_SECONDS)
-            except TimeoutError:
-                reasons[address] = "no answer"
-        return {address: reason for address, reason in reasons.items() if reason}
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    reasons: dict[str, str | None] = dict.fromkeys(addresses, "no answer")
+    answers: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
+
+    def ask(address: str) -> None:
+        answers.put((address, _reason(address)))
+
+    for address in reasons:
+        # Daemons: a name server that does not answer would otherwise keep the process longer than we wait.
+        threading.Thread(target=ask, args=(address,), daemon=True).start()
+    deadline = time.monotonic() + _SECONDS
+    for _ in list(reasons):
+        try:
+            address, reason = answers.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            break
+        reasons[address] = reason
+    return {address: reason for address, reason in reasons.items() if reason}
 
 
 def _reason(address: str) -> str | None:
     target = urlsplit(address)
-    proxy = getproxies().get(target.scheme)
+    proxy = getproxies().get(target.scheme) or getproxies().get("all")
     if proxy and target.hostname and not proxy_bypass(target.hostname):
         target = urlsplit(proxy if "//" in proxy else f"//{proxy}")
-    port = target.port or (443 if target.scheme == "https" else 80)
     try:
+        port = target.port or _PORTS.get(target.scheme, 80)
         socket.create_connection((target.hostname or "", port), timeout=_SECONDS).close()
     except OSError as error:
         return error.strerror or str(error)
+    except ValueError as error:  # as of a proxy whose password has a slash
+        return f"its address or its proxy's is none: {error}"
     return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import socket
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,24 +20,36 @@ from othink_mr1.study.config import StudyConfig
 from othink_mr1.study.folders import backbone_folder, raw_folder
 from othink_mr1.study.internet import hub, unreachable
 from othink_mr1.study.shared_files import sharing_of
-from othink_mr1.study.slurm_cluster import NodeGroup, accounts, node_groups, refusal, require_programs
+from othink_mr1.study.slurm_cluster import (
+    NodeGroup,
+    accounts,
+    forgets_after_seconds,
+    node_groups,
+    refusal,
+    require_programs,
+)
 from othink_mr1.study.sources import HubBackbone, HubSource, UrlSource
 from othink_mr1.study.suggest import unknown_name
 
 _PROFILE = "slurm/config.yaml"
 _NEEDED_BY = "jobs of rule"
+_LONGEST_PAUSE_SECONDS = 180  # of snakemake's plugin between two questions to squeue
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the jobs of a rule ask for. partition, account, gpu_type: empty for the cluster's own choice.
+    """What the jobs of a rule ask for. Text: empty for the cluster's own choice.
 
-    gpus: of the whole job, on one node. extra: further arguments of sbatch.
+    partition: perhaps several, with commas. gpus: of the whole job, on one node. extra: further arguments of
+    sbatch.
     """
 
     rule: str
     partition: str = ""
     account: str = ""
+    qos: str = ""
+    constraint: str = ""
+    reservation: str = ""
     gpus: int = 0
     gpu_type: str = ""
     cpus: int = 1
@@ -45,17 +58,24 @@ class Request:
     extra: str = ""
 
     def arguments(self) -> list[str]:
-        """For sbatch."""
+        """For sbatch. UserError if `extra` is no line of a shell."""
+        try:
+            extra = shlex.split(self.extra)
+        except ValueError as error:
+            raise UserError(f"{_PROFILE}: slurm_extra: {error} in {self.extra!r}") from None
         gpu_type = f"{self.gpu_type}:" if self.gpu_type else ""
         found = {
             "--partition": self.partition,
             "--account": self.account,
+            "--qos": self.qos,
+            "--constraint": self.constraint,
+            "--reservation": self.reservation,
             "--gpus": self.gpus and f"{gpu_type}{self.gpus}",
             "--mem": self.memory_mb,
             "--time": self.minutes,
             "--cpus-per-task": self.cpus,
         }
-        return [*(f"{option}={value}" for option, value in found.items() if value), *shlex.split(self.extra)]
+        return [*(f"{option}={value}" for option, value in found.items() if value), *extra]
 
 
 def check_cluster(requests: Iterable[Request], results: Path, facts: ClusterFacts) -> dict[str, float]:
@@ -69,19 +89,46 @@ def check_cluster(requests: Iterable[Request], results: Path, facts: ClusterFact
     for request in distinct:
         _check_request(request, groups)
     check_accounts(distinct)
-    partitions = {request.partition for request in distinct}
-    used = [group for group in groups if group.partition in partitions or "" in partitions]
+    used = [group for request in distinct for group in _groups_of(request, groups)]
     _check_shared(used, results, facts)
     shown: set[tuple[str, ...]] = set()
     for request in distinct:
         arguments = tuple(request.arguments())
-        if arguments not in shown and (reason := refusal(arguments)):
+        if arguments in shown:
+            continue
+        enough = [group for group in _groups_of(request, groups) if _suffices(group, request)]
+        if enough and not any(group.can_run for group in enough):
+            # sbatch --test-only would refuse what sbatch itself queues.
+            print(
+                f"{_NEEDED_BY} {request.rule} will wait: the nodes of partition {enough[0].partition} that "
+                "suffice are drained or down",
+                file=sys.stderr,
+            )
+        elif reason := refusal(arguments):
             raise UserError(
                 f"Slurm would refuse {_NEEDED_BY} {request.rule} ({reason}): {' '.join(arguments)}; change "
                 f"execution in config.yaml, or {_PROFILE}"
             )
         shown.add(arguments)
-    return {group.partition: group.minutes for group in groups if group.minutes is not None}
+    limits = {}
+    for group in groups:
+        if group.minutes is not None:
+            limits[group.partition] = group.minutes
+            if group.is_default:
+                limits[""] = group.minutes
+    return limits
+
+
+def warn_of_forgotten_jobs() -> None:
+    """Say if squeue may forget an ended job before the plugin asks for it, which would then wait for ever."""
+    seconds = forgets_after_seconds()
+    if seconds is not None and seconds <= _LONGEST_PAUSE_SECONDS:
+        print(
+            f"warning: this cluster forgets ended jobs after {seconds} s (MinJobAge), while snakemake pauses "
+            f"up to {_LONGEST_PAUSE_SECONDS} s; if it waits for a job that has ended, press Ctrl-C and start "
+            "it again, or let it ask the accounting (slurm-status-command: sacct)",
+            file=sys.stderr,
+        )
 
 
 def check_internet(config: StudyConfig, missing: Sequence[str]) -> None:
@@ -121,11 +168,12 @@ def _addresses(config: StudyConfig) -> dict[str, str]:
 
 def _check_request(request: Request, groups: Sequence[NodeGroup]) -> None:
     known = sorted({group.partition for group in groups})
-    if not request.partition:
-        return  # the cluster's own choice; sbatch will say
-    mine = [group for group in groups if group.partition == request.partition]
+    for name in filter(None, request.partition.split(",")):
+        if name not in known:
+            raise UserError(f"{_PROFILE}: {unknown_name('partition with nodes', name, known)}")
+    mine = _groups_of(request, groups)
     if not mine:
-        raise UserError(f"{_PROFILE}: {unknown_name('partition', request.partition, known)}")
+        return  # the cluster's own choice, and it names no default: sbatch will say
     if not any(group.is_up for group in mine):
         raise UserError(
             f"partition {request.partition}: is not up, {_NEEDED_BY} {request.rule} would wait; choose "
@@ -159,6 +207,21 @@ def _check_request(request: Request, groups: Sequence[NodeGroup]) -> None:
         )
 
 
+def _groups_of(request: Request, groups: Sequence[NodeGroup]) -> list[NodeGroup]:
+    names = request.partition.split(",")
+    return [
+        group for group in groups if group.partition in names or (not request.partition and group.is_default)
+    ]
+
+
+def _suffices(group: NodeGroup, request: Request) -> bool:
+    return (
+        _gpus(group, request.gpu_type) >= request.gpus
+        and group.cpus >= request.cpus
+        and group.memory_mb >= request.memory_mb
+    )
+
+
 def _gpus(group: NodeGroup, kind: str) -> int:
     return group.gpus.get(kind, 0) if kind else sum(group.gpus.values())
 
@@ -185,10 +248,15 @@ def _check_shared(groups: Sequence[NodeGroup], results: Path, facts: ClusterFact
     elsewhere = sorted({host for group in groups for host in group.hosts} - {here})
     if not elsewhere:
         return
-    sharing, kind = sharing_of(results)
-    if sharing == "never" or (sharing == "local disk" and not facts.local_disk_is_shared):
-        exported = "" if sharing == "never" else ", or say local_disk_is_shared if the nodes do see it"
-        raise UserError(
-            f"{results}: lies on {kind}, a file system of this machine, which {elsewhere[0]} cannot see; set "
-            f"`results` to a shared one (or let it be a link){exported} ({_PROFILE})"
-        )
+    for place, remedy in (
+        (results, "set `results` to a shared one (or let it be a link)"),
+        (Path.cwd(), "clone the repository to a shared one"),
+        (Path(sys.executable), "make .venv there, of a Python that is there, too"),
+    ):
+        sharing, kind = sharing_of(place)
+        if sharing == "never" or (sharing == "local disk" and not facts.local_disk_is_shared):
+            exported = "" if sharing == "never" else ", or say local_disk_is_shared if the nodes do see it"
+            raise UserError(
+                f"{place}: lies on {kind}, a file system of this machine, which {elsewhere[0]} cannot see; "
+                f"{remedy}{exported} ({_PROFILE})"
+            )

@@ -13,7 +13,7 @@ from othink_mr1.errors import UserError
 
 # What snakemake's plugin calls on the machine that snakemake runs on; srun is called in the jobs.
 _PROGRAMS = ("sbatch", "squeue", "scancel", "sinfo", "scontrol", "srun")
-_SECONDS = 2.5
+_SECONDS = 10.0  # a busy controller answers late
 _MINUTES_A_UNIT = (24 * 60, 60, 1, 1 / 60)
 
 
@@ -22,10 +22,14 @@ class NodeGroup:
     """Equal nodes of a partition. gpus: type -> how many a node has, `` for GPUs without a type.
 
     minutes: the partition's time limit, None if it has none. hosts: the machines, by their own short names.
+    is_default: jobs that name no partition go to this one. is_up: the partition takes jobs. can_run: the
+    nodes are not drained, down or reserved for maintenance.
     """
 
     partition: str
+    is_default: bool
     is_up: bool
+    can_run: bool
     minutes: float | None
     gpus: dict[str, int]
     cpus: int
@@ -45,36 +49,56 @@ def require_programs() -> None:
 
 def node_groups() -> list[NodeGroup]:
     """All partitions of the cluster. UserError if it does not answer."""
-    # %R is the partition without the asterisk of the default one.
-    lines = _ask("sinfo", "--noheader", "--exact", "--format=%R|%a|%l|%G|%c|%m|%n").splitlines()
+    # --all: hidden partitions may be used, too. %P has an asterisk at the default one.
+    lines = _ask("sinfo", "--all", "--noheader", "--exact", "--format=%P|%a|%l|%G|%c|%m|%T|%n").splitlines()
     groups: dict[tuple[str, ...], set[str]] = {}
     for line in lines:
         *rest, host = line.split("|")
         groups.setdefault(tuple(rest), set()).add(host.partition(".")[0])
     return [
         NodeGroup(
-            partition=partition,
+            partition=partition.rstrip("*"),
+            is_default=partition.endswith("*"),
             is_up=availability == "up",
+            can_run=_can_run(state),
             minutes=minutes_of(limit),
             gpus=gpus_of(gres),
             cpus=int(cpus.rstrip("+")),
             memory_mb=int(memory.rstrip("+")),
             hosts=frozenset(hosts),
         )
-        for (partition, availability, limit, gres, cpus, memory), hosts in groups.items()
+        for (partition, availability, limit, gres, cpus, memory, state), hosts in groups.items()
+        if hosts != {""}  # a partition without nodes
     ]
 
 
+def _can_run(state: str) -> bool:
+    """Whether a node in this state, as sinfo writes it, takes jobs, now or when others are done."""
+    # A mark at the end says more: * does not answer, ~ asleep, # waking up.
+    return not state.startswith(("down", "drain", "fail", "maint", "unknown", "inval")) and "*" not in state
+
+
+def forgets_after_seconds() -> int | None:
+    """How long squeue lists a job that has ended (MinJobAge); None if the cluster does not say."""
+    found = re.search(r"^MinJobAge\s*=\s*(\d+)", _ask("scontrol", "show", "config"), re.MULTILINE)
+    return int(found.group(1)) if found else None
+
+
 def accounts() -> list[str] | None:
-    """The accounts that the user may charge; None if the cluster keeps none that can be asked for."""
-    if shutil.which("sacctmgr") is None:
-        return None
+    """The accounts that the user may charge; None if the cluster keeps none that can be asked for.
+
+    Empty if its database does not answer in time, or tells this user nothing.
+    """
     command = ("sacctmgr", "-nP", "list", "associations", f"user={getpass.getuser()}", "format=account")
     try:
-        lines = _ask(*command).splitlines()
-    except UserError:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+    except FileNotFoundError:
         return None
-    return sorted({line.strip() for line in lines if line.strip()})
+    except subprocess.TimeoutExpired:
+        return []
+    if done.returncode != 0:
+        return None
+    return sorted({line.strip() for line in done.stdout.splitlines() if line.strip()})
 
 
 def refusal(arguments: Sequence[str]) -> str | None:

@@ -25,7 +25,7 @@ from othink_mr1.study.identity import canonical
 from othink_mr1.study.load_config import load_study
 from othink_mr1.study.methods import GRPO, SFT
 from othink_mr1.study.one_snakemake import hold_results
-from othink_mr1.study.preflight import Request, check_cluster, check_internet
+from othink_mr1.study.preflight import Request, check_cluster, check_internet, warn_of_forgotten_jobs
 from othink_mr1.study.runs import Run, all_runs, description
 from othink_mr1.study.sources import HubBackbone, PromptsSource, RenderedSource, SmallBackbone
 
@@ -356,13 +356,19 @@ class Study:
         except UserError as error:
             sys.exit(f"error: {error}")
 
-    def preflight(self, requests: Sequence[Request], downloads: Sequence[str]) -> None:
-        """Say what cannot work before jobs are submitted to Slurm. downloads: manifests to be downloaded."""
+    def preflight(self, requests: Sequence[Request], downloads: Sequence[str], asks_squeue: bool) -> None:
+        """Say what cannot work before jobs are submitted to Slurm. downloads: manifests to be downloaded.
+
+        asks_squeue: Snakemake asks squeue how jobs are, not the accounting.
+        """
         results = Path(self.config.results)
         missing = [str(Path(manifest).parent.relative_to(results)) for manifest in downloads]
         try:
             check_internet(self.config, missing)
-            self._limits |= check_cluster(requests, results, self.cluster)
+            if requests:
+                self._limits |= check_cluster(requests, results, self.cluster)
+                if asks_squeue:
+                    warn_of_forgotten_jobs()
         except UserError as error:
             sys.exit(f"error: {error}")
 

@@ -114,12 +114,13 @@ def writer_of(folder: Path) -> dict[str, Any] | None:
     return holder | {"silent_seconds": max(0.0, time.time() - _touched(files[-1]) / 1e9)}
 
 
-def take(folder: Path, wait: bool = True) -> WriterLock:
-    """Take the folder's lock, to be released by the caller.
+def take(folder: Path, wait: bool = True, name: object = None) -> WriterLock:
+    """Take the folder's lock, to be released by the caller. name: for messages, in place of the folder's.
 
     wait: for another live process that has it; otherwise Held is raised as soon as that is known to live.
     UserError if the lock cannot be made.
     """
+    name = name or folder
     watched: tuple[Path, int] | None = None
     since = time.monotonic()
     said = -SAY_EVERY_SECONDS
@@ -136,9 +137,9 @@ def take(folder: Path, wait: bool = True) -> WriterLock:
         stale = now - since > STALE_AFTER_SECONDS or presence == "gone"
         if newest is None or holder.get("released") or stale:
             number = _parts(newest)[1] + 1 if newest else 1
-            if (mine := _make(folder, number)) is not None:
+            if (mine := _make(folder, number, name)) is not None:
                 if newest and not holder.get("released"):
-                    _say(f"{folder}: goes on after {who(holder)}, which has ended")
+                    _say(f"{name}: goes on after {who(holder)}, which has ended")
                 for file in files:
                     file.unlink(missing_ok=True)
                 return WriterLock(mine)
@@ -148,11 +149,11 @@ def take(folder: Path, wait: bool = True) -> WriterLock:
         if now - said >= SAY_EVERY_SECONDS:
             said = now
             what = "waiting until that is done" if wait else "looking whether it still lives"
-            _say(f"{folder}: is being written by {who(holder)}; {what}")
+            _say(f"{name}: is being written by {who(holder)}; {what}")
         time.sleep(_POLL_SECONDS)
 
 
-def _make(folder: Path, number: int) -> Path | None:
+def _make(folder: Path, number: int, name: object) -> Path | None:
     """The lock file, or None if another process was faster."""
     file = _lock_file(folder, number)
     claim = file.with_name(f".{folder.name}.claim.{secrets.token_hex(4)}")
@@ -169,11 +170,11 @@ def _make(folder: Path, number: int) -> Path | None:
     except OSError as error:
         if error.errno in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
             raise UserError(
-                f"{folder}: its file system has no hard links ({error.strerror}), by which one writer is "
+                f"{name}: its file system has no hard links ({error.strerror}), by which one writer is "
                 "told from another; set `results` to another disk"
             ) from None
         raise UserError(
-            f"{folder}: cannot be written ({error.strerror}); make room on that disk, or change who may "
+            f"{name}: cannot be written ({error.strerror}); make room on that disk, or change who may "
             "write there"
         ) from None
     # Somebody slower than two takeovers could make a number that has been given up long since.
