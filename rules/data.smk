@@ -80,7 +80,9 @@ rule prepare_dataset:
 
 rule fingerprint_dataset:
     input:
-        ancient("<results>/data/{data_set}/manifest.json"),
+        examples=ancient("<results>/data/{data_set}/manifest.json"),
+        # Nothing, unless other code made the fingerprints that are there: study/remade.py.
+        code=lambda wildcards: study.fingerprint_code(wildcards.data_set),
     output:
         "<results>/data/fingerprints/{data_set}-{leaks_version}.parquet",
     log:
@@ -93,7 +95,7 @@ rule fingerprint_dataset:
     resources:
         **study.resources("data"),
     shell:
-        "python workflow_scripts/fingerprint_dataset.py --examples $(dirname {input})/examples.parquet --threads {threads} --output {output}"
+        "python workflow_scripts/fingerprint_dataset.py --examples $(dirname {input.examples})/examples.parquet --threads {threads} --output {output}"
         " > {log} 2>&1"
 
 
@@ -105,6 +107,7 @@ rule find_leaks:
         test=lambda wildcards: ancient(
             study.fingerprints(study.leak_pairs[wildcards.pair][1])
         ),
+        code=lambda wildcards: study.leaks_code(wildcards.pair),
     output:
         "<results>/data/leaks/{pair}.csv",
     log:

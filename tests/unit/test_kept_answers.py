@@ -141,19 +141,19 @@ def test_damaged_lines_are_answered_again(
 
 
 def test_every_flipped_byte_of_a_line_is_seen(tmp_path: Path) -> None:
-    with KeptAnswers(tmp_path, {"run": "base"}, 3) as kept:
+    with KeptAnswers(tmp_path, {"run": "base"}, 3, {}) as kept:
         kept.add(1, 'five\n"\ud800 ☺')
     file = tmp_path / kept_answers.NAME
     data = file.read_bytes()
     for place in range(len(data)):
         file.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
-        with KeptAnswers(tmp_path, {"run": "base"}, 3) as kept:
+        with KeptAnswers(tmp_path, {"run": "base"}, 3, {}) as kept:
             # JSON has several spellings of a text: what is read must be what was written.
             assert kept.completions in ({}, {1: 'five\n"\ud800 ☺'})
     file.write_bytes(data)
-    with KeptAnswers(tmp_path, {"run": "base"}, 3) as kept:
+    with KeptAnswers(tmp_path, {"run": "base"}, 3, {}) as kept:
         assert kept.completions == {1: 'five\n"\ud800 ☺'}
-    with KeptAnswers(tmp_path, {"run": "another"}, 3) as kept:
+    with KeptAnswers(tmp_path, {"run": "another"}, 3, {}) as kept:
         assert kept.completions == {}
 
 

@@ -19,8 +19,9 @@ from othink_mr1.errors import Interrupted, UserError
 from othink_mr1.study.manifests import read_manifest
 from othink_mr1.study.runs import RunDescription
 from othink_mr1.training import interruption, runs, saved_states, session
+from othink_mr1.training.grpo_runs import train_grpo_run
 from othink_mr1.training.pretraining import pretrain_backbone
-from othink_mr1.training.runs import train_grpo_run, train_sft_run
+from othink_mr1.training.sft_runs import train_sft_run
 from run_contents import assert_every_step_once, assert_same, contents, metrics
 from tiny import execution, grpo_settings, sft_settings, tiny_settings
 

@@ -16,21 +16,24 @@ from othink_mr1.data.examples import Example, read_examples
 from othink_mr1.data.leaks import read_leaks
 from othink_mr1.errors import UserError
 from othink_mr1.exhibits.collect import read_scores
+from othink_mr1.exhibits.older_code_note import older_code_note
 from othink_mr1.exhibits.plan_files import EvaluationEntry, StudiesPlan
 from othink_mr1.exhibits.text import visible
 from othink_mr1.exhibits.theme import method_label
 from othink_mr1.scoring.answers import read_answers
+from othink_mr1.study.older_code import OlderCode
 
 WINNER, LOSER = "grpo-d", "sft"
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What one method wrote for the item."""
+    """What one method wrote for the item. older_code: as in the study's csv."""
 
     method: str
     completion: str
     correct: bool
+    older_code: str
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,13 @@ class Case:
     leak: str = ""  # if the methods were trained on it: "same" picture and question, or "near"
 
 
+def subtitle(frame: pd.DataFrame) -> list[str]:
+    """The rule, and what of the cases' frame was made by older code."""
+    return [rule_line(), *older_code_note(frame[frame.method.notna()])]
+
+
 def rule_line() -> str:
-    """The rule, for the figure's subtitle."""
+    """The rule, in a line."""
     return (
         f"rule: the first test item, in the set's order, that {method_label(WINNER)} answers correctly and "
         f"{method_label(LOSER)} does not (r1v scorer); lowest seed"
@@ -83,6 +91,7 @@ def cases_frame(cases: Sequence[Case]) -> pd.DataFrame:
         "in_training_set",
         "method",
         "r1v_correct",
+        "older_code",
         "completion",
         "missing",
     ]
@@ -102,6 +111,7 @@ def cases_frame(cases: Sequence[Case]) -> pd.DataFrame:
                     "in_training_set": case.leak,
                     "method": shown.method,
                     "r1v_correct": int(shown.correct),
+                    "older_code": shown.older_code,
                     "completion": visible(shown.completion),
                 }
             )
@@ -124,8 +134,14 @@ def _case(
     if example is None:
         which = f"that {method_label(WINNER)} answers correctly and {method_label(LOSER)} does not"
         return Case(trained_on, tested_on, None, missing=f"no such case: there is no item {which}")
+    older_code = OlderCode(results)
     shown = [
-        Shown(method, _completion(results, entry, example.id), example.id in _correct_ids(results, entry))
+        Shown(
+            method,
+            _completion(results, entry, example.id),
+            example.id in _correct_ids(results, entry),
+            " ".join(older_code.of(entry.artefacts)),
+        )
         for method in methods
         if (entry := found[method]) is not None
     ]
