@@ -101,11 +101,11 @@ rule fingerprint_dataset:
 
 rule find_leaks:
     input:
-        train=lambda wildcards: ancient(
-            study.fingerprints(study.leak_pairs[wildcards.pair][0])
+        train=lambda wildcards: settled(
+            [study.fingerprints(study.leak_pairs[wildcards.pair][0])]
         ),
-        test=lambda wildcards: ancient(
-            study.fingerprints(study.leak_pairs[wildcards.pair][1])
+        test=lambda wildcards: settled(
+            [study.fingerprints(study.leak_pairs[wildcards.pair][1])]
         ),
         code=lambda wildcards: study.leaks_code(wildcards.pair),
     output:
@@ -129,7 +129,7 @@ rule find_leaks:
 rule collect_leaks:
     input:
         plan="<results>/plans/leaks.json",
-        leaks=ancient(study.leak_reports()),
+        leaks=settled(study.leak_reports()),
     output:
         csv="<results>/data/leaks.csv",
         made_of="<results>/made_of/leaks.json",
@@ -150,7 +150,7 @@ rule write_data_card:
     input:
         plan="<results>/plans/data.{task}.json",
         sources=lambda wildcards: ancient(study.data_card_sources(wildcards.task)),
-        leaks=lambda wildcards: ancient(study.data_card_leaks(wildcards.task)),
+        leaks=lambda wildcards: settled([study.data_card_leaks(wildcards.task)]),
     output:
         card="<results>/data/{task}.md",
         chart="<results>/data/{task}.svg",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from othink_mr1.study.atomic_files import write_json
-from othink_mr1.study.code_of_stages import Stage, computes, older_modules, stage_code
+from othink_mr1.study.code_of_stages import Stage, older_modules, stage_code
 from othink_mr1.study.manifests import manifest_beside
 from othink_mr1.study.module_digests import Modules
 
@@ -25,37 +25,44 @@ def code_file(stage: Stage) -> str:
     return f"plans/code.{'.'.join(filter(None, stage))}.json"
 
 
-def is_of_older_code(file: Path, modules: Modules) -> bool:
-    """Whether a file is there that other code made. What is damaged is for its readers to refuse."""
-    if not file.exists():
-        return False
-    try:
-        manifest = json.loads(manifest_beside(file).read_bytes())
-    except (OSError, ValueError):
-        return False
-    return isinstance(manifest, dict) and bool(older_modules(manifest, modules))
+class CheapResults:
+    """The results of cheap stages below a results root, and the code that there is now."""
 
+    def __init__(self, results: Path, modules: Modules) -> None:
+        self._results, self._modules = results, modules
+        self._older: dict[str, bool] = {}
 
-def write_code_files(results: Path, files: Mapping[Stage, Iterable[str]], modules: Modules) -> None:
-    """Write each stage's file where its content changed, and let it be newer than what other code made.
+    def is_of_older_code(self, file: str) -> bool:
+        """Whether a file, relative to the results root, is there and other code made it.
 
-    files: the stages' results, relative to the results root.
-    """
-    for stage, made in files.items():
-        path = results / code_file(stage)
-        code = {name: digest for name, digest in stage_code(stage, modules).items() if computes(name)}
-        if _content(path) != code:
-            write_json(path, code)
-        older = [results / file for file in made if is_of_older_code(results / file, modules)]
-        newest = max((file.stat().st_mtime for file in older), default=0.0)
-        if newest >= path.stat().st_mtime:
-            # Also where those were touched, or written by a machine whose clock is ahead.
-            moment = max(time.time(), newest + 1)
-            os.utime(path, (moment, moment))
+        What is damaged is for its readers to refuse.
+        """
+        if file not in self._older:
+            manifest = _content(manifest_beside(self._results / file))
+            is_older = isinstance(manifest, dict) and bool(older_modules(manifest, self._modules))
+            self._older[file] = is_older and (self._results / file).exists()
+        return self._older[file]
+
+    def write_code_files(self, files: Mapping[Stage, Iterable[str]]) -> None:
+        """Write each stage's file where its content changed, and let it be newer than what other code made.
+
+        files: the stages' results, relative to the results root.
+        """
+        for stage, made in files.items():
+            path = self._results / code_file(stage)
+            code = stage_code(stage, self._modules)
+            if _content(path) != code:
+                write_json(path, code)
+            older = [self._results / file for file in made if self.is_of_older_code(file)]
+            newest = max((file.stat().st_mtime for file in older), default=0.0)
+            if newest >= path.stat().st_mtime:
+                # Also where those were touched, or written by a machine whose clock is ahead.
+                moment = max(time.time(), newest + 1)
+                os.utime(path, (moment, moment))
 
 
 def _content(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None  # damaged or absent

@@ -28,7 +28,7 @@ from othink_mr1.study.load_config import load_study
 from othink_mr1.study.methods import GRPO, SFT
 from othink_mr1.study.module_digests import Modules
 from othink_mr1.study.preflight import Request, check_cluster, check_internet
-from othink_mr1.study.remade import code_file, is_of_older_code, write_code_files
+from othink_mr1.study.remade import CheapResults, code_file
 from othink_mr1.study.runs import Run, all_runs, description
 from othink_mr1.study.sources import HubBackbone, PromptsSource, RenderedSource, SmallBackbone
 
@@ -253,6 +253,10 @@ class Study:
 
     # Code. A cheap stage's result that other code made has that stage's file among its inputs; see remade.py.
 
+    def is_of_older_code(self, file: str) -> bool:
+        """Whether a file of a cheap stage is there, and other code made it."""
+        return self._cheap_results.is_of_older_code(file.removeprefix("<results>/"))
+
     def scoring_code(self, checkpoint: str, tested_task: str, scorer_version: str) -> list[str]:
         """The file of the scorer's code, if other code made these scores."""
         file = f"scores/{checkpoint}/{tested_task}/{scorer_version}.csv"
@@ -278,7 +282,7 @@ class Study:
             folders.fingerprints_file(self.config, source) for source in self.config.sources
         ]
         with self._ending():
-            write_code_files(Path(self.config.results), made, self._modules)
+            self._cheap_results.write_code_files(made)
 
     def exhibit_files(self) -> list[str]:
         """Every exhibit that the config's studies suffice for."""
@@ -417,12 +421,12 @@ class Study:
             )
 
     @cached_property
-    def _modules(self) -> Modules:
-        return Modules(results=Path(self.config.results))
+    def _cheap_results(self) -> CheapResults:
+        results = Path(self.config.results)
+        return CheapResults(results, Modules(results=results))
 
     def _changed_code(self, stage: Stage, file: str) -> list[str]:
-        is_older = is_of_older_code(Path(self.config.results) / file, self._modules)
-        return [f"<results>/{code_file(stage)}"] if is_older else []
+        return [f"<results>/{code_file(stage)}"] if self.is_of_older_code(f"<results>/{file}") else []
 
     def _source(self, name: str) -> Any:
         return self.config.sources[name]
