@@ -16,7 +16,7 @@ from othink_mr1.data.examples import Example, read_examples
 from othink_mr1.data.leaks import read_leaks
 from othink_mr1.errors import UserError
 from othink_mr1.exhibits.collect import read_scores
-from othink_mr1.exhibits.older_code_note import older_code_note
+from othink_mr1.exhibits.older_code_note import all_modules, made_by, older_code_note
 from othink_mr1.exhibits.plan_files import EvaluationEntry, StudiesPlan
 from othink_mr1.exhibits.text import visible
 from othink_mr1.exhibits.theme import method_label
@@ -38,19 +38,25 @@ class Shown:
 
 @dataclass(frozen=True)
 class Case:
-    """The item chosen for one pair of tasks; without one, `missing` says why."""
+    """The item chosen for one pair of tasks; without one, `missing` says why.
+
+    older_code: of what it was sought in, as in the study's csv.
+    """
 
     trained_on: str
     tested_on: str
     example: Example | None
     shown: tuple[Shown, ...] = ()
     missing: str = ""
+    older_code: str = ""
     leak: str = ""  # if the methods were trained on it: "same" picture and question, or "near"
 
 
 def subtitle(frame: pd.DataFrame) -> list[str]:
     """The rule, and what of the cases' frame was made by older code."""
-    return [rule_line(), *older_code_note(frame[frame.method.notna()])]
+    sought_in = all_modules(frame[frame.method.isna()].older_code)
+    sought = [f"no case was found in answers made by {made_by(sought_in)}"] if sought_in else []
+    return [rule_line(), *older_code_note(frame[frame.method.notna()]), *sought]
 
 
 def rule_line() -> str:
@@ -98,7 +104,8 @@ def cases_frame(cases: Sequence[Case]) -> pd.DataFrame:
     rows: list[dict[str, object]] = []
     for case in cases:
         if case.example is None:
-            rows.append({"trained_on": case.trained_on, "tested_on": case.tested_on, "missing": case.missing})
+            about = {"trained_on": case.trained_on, "tested_on": case.tested_on}
+            rows.append(about | {"older_code": case.older_code, "missing": case.missing})
         for shown in case.shown:
             assert case.example is not None
             rows.append(
@@ -128,13 +135,15 @@ def _case(
     if winner is None or loser is None:
         absent = method_label(WINNER if winner is None else LOSER)
         return Case(trained_on, tested_on, None, missing=f"no such case: this study has no {absent} here")
+    older_code = OlderCode(results)
     wanted = _correct_ids(results, winner) - _correct_ids(results, loser)
     examples = results / winner.examples
     example = next((example for example in read_examples(examples) if example.id in wanted), None)
     if example is None:
         which = f"that {method_label(WINNER)} answers correctly and {method_label(LOSER)} does not"
-        return Case(trained_on, tested_on, None, missing=f"no such case: there is no item {which}")
-    older_code = OlderCode(results)
+        sought_in = " ".join(older_code.of([*winner.artefacts, *loser.artefacts]))
+        missing = f"no such case: there is no item {which}"
+        return Case(trained_on, tested_on, None, missing=missing, older_code=sought_in)
     shown = [
         Shown(
             method,
