@@ -22,6 +22,7 @@ from othink_mr1.study.code_of_stages import (
 from othink_mr1.study.config import StudyConfig
 from othink_mr1.study.lineage import run_lineage
 from othink_mr1.study.load_config import load_study
+from othink_mr1.study.manifests import write_sealed_text
 from othink_mr1.study.module_digests import SCRIPTS, Modules
 from othink_mr1.study.older_artefacts import OlderArtefact, older_artefacts
 from othink_mr1.study.older_code import OlderCode
@@ -187,16 +188,20 @@ def results(tmp_path: Path) -> Path:
     """What the smoke study uses, with manifests alone, all made by the code that is there."""
     root = tmp_path / "results"
     for evaluation in plan.all_evaluations(SMOKE):
-        for folder, stage in plan.evaluation_lineage(SMOKE, evaluation).items():
-            if not (root / folder).exists():
-                write(root / folder, stage_code(stage))
+        for path, stage in plan.evaluation_lineage(SMOKE, evaluation).items():
+            if not (root / path).exists():
+                write(root / path, stage_code(stage))
     return root
 
 
-def write(folder: Path, code: dict[str, str] | None) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    with filling(folder, {}) as artefact:
-        artefact.finish(**({} if code is None else {"code": code}))
+def write(path: Path, code: dict[str, str] | None) -> None:
+    facts = {} if code is None else {"code": code}
+    if path.suffix == ".csv":
+        write_sealed_text(path, "", facts)
+        return
+    shutil.rmtree(path, ignore_errors=True)
+    with filling(path, {}) as artefact:
+        artefact.finish(**facts)
 
 
 def test_what_a_study_uses_of_older_code(results: Path) -> None:
@@ -210,8 +215,10 @@ def test_what_a_study_uses_of_older_code(results: Path) -> None:
     answers = next((results / "answers").glob("geometry-grpo-d-*/geometry-*"))
     write(answers, stage_code(Stage("generate")) | {"modeling.decoding": "0", "evaluation.generate": "0"})
     write(results / "runs" / "of-another-study", None)
+    scores = next((results / "scores").glob("geometry-grpo-d-*/geometry-*/*.csv"))
+    write(scores, stage_code(Stage("score", "geometry")) | {"scoring.surds": "0"})
     found = older_artefacts(results, SMOKE)
-    assert sorted(found, key=lambda artefact: artefact.folder) == [
+    assert sorted(found, key=lambda artefact: artefact.path) == [
         OlderArtefact(
             answers.relative_to(results).as_posix(),
             Stage("generate"),
@@ -219,6 +226,7 @@ def test_what_a_study_uses_of_older_code(results: Path) -> None:
         ),
         OlderArtefact(backbone, Stage("pretrain"), (UNKNOWN,)),
         OlderArtefact(f"runs/{sft.name}", Stage("train_sft"), ("training.session",)),
+        OlderArtefact(scores.relative_to(results).as_posix(), Stage("score", "geometry"), ("scoring.surds",)),
     ]
 
 

@@ -157,6 +157,16 @@ def test_a_changed_scorer_is_seen_whatever_the_files_times_are(study: Path) -> N
     assert not {rule for rule in planned(study) if rule.startswith(("train_", "generate_", "pretrain_"))}
 
 
+def test_scores_whose_answers_were_deleted_stay_and_are_flagged(study: Path) -> None:
+    shutil.rmtree(study / "results" / "smoke" / "answers")
+    assert planned(study) == set()
+    change_scorer(study)
+    assert planned(study) == REDRAWN
+    run(study)
+    older = set(pd.read_csv(study / "results/smoke/kl_weight_sweep.csv").older_code)
+    assert older == {"scoring.units"}
+
+
 def test_what_was_scored_by_another_checkout_is_scored_again(study: Path, tmp_path: Path) -> None:
     """Two checkouts with one results folder: Snakemake's records of either know nothing of the other."""
     other = tmp_path / "other"

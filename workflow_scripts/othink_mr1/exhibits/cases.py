@@ -104,8 +104,8 @@ def cases_frame(cases: Sequence[Case]) -> pd.DataFrame:
     rows: list[dict[str, object]] = []
     for case in cases:
         if case.example is None:
-            about = {"trained_on": case.trained_on, "tested_on": case.tested_on}
-            rows.append(about | {"older_code": case.older_code, "missing": case.missing})
+            pair = {"trained_on": case.trained_on, "tested_on": case.tested_on}
+            rows.append({**pair, "older_code": case.older_code, "missing": case.missing})
         for shown in case.shown:
             assert case.example is not None
             rows.append(

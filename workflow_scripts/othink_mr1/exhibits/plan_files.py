@@ -34,7 +34,7 @@ class EvaluationEntry(_Entry):
     answers: str
     examples: str
     leaks: str | None = Field(description="the test items that the run was trained on; None for the backbone")
-    artefacts: list[str] = Field(description="folders of all that the workflow made for it, data to answers")
+    artefacts: list[str] = Field(description="folders and files of all that was made for it, data to scores")
 
 
 class StudyPlan(_Entry):

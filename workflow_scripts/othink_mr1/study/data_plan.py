@@ -17,7 +17,7 @@ from othink_mr1.study.sources import HubBackbone, HubSource, PromptsSource, Rend
 
 LEAKS = "leaks"
 
-# Artefact folder, relative to the results root -> the stage that makes it.
+# Artefact folder, or file of a cheap stage, relative to the results root -> the stage that makes it.
 Lineage = dict[str, Stage]
 
 

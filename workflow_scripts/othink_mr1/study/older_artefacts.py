@@ -16,21 +16,24 @@ from othink_mr1.study.runs import all_runs
 
 @dataclass(frozen=True)
 class OlderArtefact:
-    """An artefact folder, relative to the results root, the stage that made it, and the modules that were
-    others then (UNKNOWN if its manifest does not tell)."""
+    """path: a folder, or a file of a cheap stage, below the results root. modules: those that were others
+    when it was made (UNKNOWN if its manifest does not tell)."""
 
-    folder: str
+    path: str
     stage: Stage
     modules: tuple[str, ...]
 
 
 def older_artefacts(results: Path, config: StudyConfig) -> list[OlderArtefact]:
-    """What a study uses and older code made, in the order of its stages."""
+    """What a study uses and older code made: of its training runs first, then what else its evaluations need.
+
+    Of cheap stages (scores, reports of leaks) too, which Snakemake makes anew by itself.
+    """
     lineage: Lineage = {}
     for run in all_runs(config):
         lineage |= run_lineage(config, run)
     for evaluation in all_evaluations(config):
         lineage |= evaluation_lineage(config, evaluation)
     code = OlderCode(results)
-    found = [OlderArtefact(folder, stage, tuple(code.of([folder]))) for folder, stage in lineage.items()]
+    found = [OlderArtefact(path, stage, tuple(code.of([path]))) for path, stage in lineage.items()]
     return [artefact for artefact in found if artefact.modules]

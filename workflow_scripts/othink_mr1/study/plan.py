@@ -73,13 +73,6 @@ def answers_manifest(config: StudyConfig, evaluation: Evaluation) -> str:
     return str(Path(answers_file(config, evaluation)).with_name(MANIFEST))
 
 
-def evaluation_lineage(config: StudyConfig, evaluation: Evaluation) -> Lineage:
-    """The evaluation's answers, its test set, and all that its run comes from."""
-    answers = str(Path(answers_file(config, evaluation)).parent)
-    test = config.tasks[evaluation.tested_on].test
-    return {answers: Stage("generate")} | set_lineage(config, test) | run_lineage(config, evaluation.run)
-
-
 def scoring(config: StudyConfig, evaluation: Evaluation) -> Stage:
     """What makes the evaluation's scores."""
     return Stage("score", config.tasks[evaluation.tested_on].scorer)
@@ -98,6 +91,18 @@ def leaks_of(config: StudyConfig, evaluation: Evaluation) -> str | None:
         return None
     trained_on = config.tasks[evaluation.run.task].train
     return leaks_file(config, trained_on, config.tasks[evaluation.tested_on].test)
+
+
+def evaluation_lineage(config: StudyConfig, evaluation: Evaluation) -> Lineage:
+    """The evaluation's scores, answers and leaks, its test set, and all that its run comes from."""
+    own = {
+        scores_file(config, evaluation): scoring(config, evaluation),
+        str(Path(answers_file(config, evaluation)).parent): Stage("generate"),
+    }
+    if (leaks := leaks_of(config, evaluation)) is not None:
+        own[leaks] = FIND_LEAKS
+    test = set_lineage(config, config.tasks[evaluation.tested_on].test)
+    return own | test | run_lineage(config, evaluation.run)
 
 
 @per_config
@@ -246,12 +251,7 @@ def _study_stages(config: StudyConfig, study: str) -> set[Stage]:
 
 
 def _stages(config: StudyConfig, found: Iterable[Evaluation]) -> set[Stage]:
-    """All that evaluations come from, with their scores and the leaks that are told beside them."""
-    stages = {FIND_LEAKS}
-    for evaluation in found:
-        stages.add(scoring(config, evaluation))
-        stages.update(evaluation_lineage(config, evaluation).values())
-    return stages
+    return {stage for evaluation in found for stage in evaluation_lineage(config, evaluation).values()}
 
 
 def write_plans(results: Path, plans: dict[str, dict[str, Any]]) -> None:

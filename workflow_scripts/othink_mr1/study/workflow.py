@@ -25,6 +25,7 @@ from othink_mr1.study.downloaded import check_downloads
 from othink_mr1.study.execution import DeviceResources, Resources
 from othink_mr1.study.identity import canonical
 from othink_mr1.study.load_config import load_study
+from othink_mr1.study.manifests import MANIFEST
 from othink_mr1.study.methods import GRPO, SFT
 from othink_mr1.study.module_digests import Modules
 from othink_mr1.study.preflight import Request, check_cluster, check_internet
@@ -260,16 +261,19 @@ class Study:
     def scoring_code(self, checkpoint: str, tested_task: str, scorer_version: str) -> list[str]:
         """The file of the scorer's code, if other code made these scores."""
         file = f"scores/{checkpoint}/{tested_task}/{scorer_version}.csv"
-        return self._changed_code(Stage("score", self.scorer(tested_task)), file)
+        needed = [f"answers/{checkpoint}/{tested_task}/{MANIFEST}"]
+        return self._changed_code(Stage("score", self.scorer(tested_task)), file, needed)
 
     def fingerprint_code(self, data_set: str) -> list[str]:
         """The file of the fingerprints' code, if other code made those of the set."""
         file = folders.fingerprints_file(self.config, self.data_sets[data_set])
-        return self._changed_code(Stage("fingerprint"), file)
+        return self._changed_code(Stage("fingerprint"), file, [f"data/{data_set}/{MANIFEST}"])
 
     def leaks_code(self, pair: str) -> list[str]:
         """The file of the leaks' code, if other code made the report of the pair."""
-        return self._changed_code(plan.FIND_LEAKS, folders.leaks_file(self.config, *self.leak_pairs[pair]))
+        sets = self.leak_pairs[pair]
+        needed = [folders.fingerprints_file(self.config, source) for source in sets]
+        return self._changed_code(plan.FIND_LEAKS, folders.leaks_file(self.config, *sets), needed)
 
     def write_code_files(self) -> None:
         """Write the files of the cheap stages' code, where they changed or something is to be made anew."""
@@ -425,7 +429,11 @@ class Study:
         results = Path(self.config.results)
         return CheapResults(results, Modules(results=results))
 
-    def _changed_code(self, stage: Stage, file: str) -> list[str]:
+    def _changed_code(self, stage: Stage, file: str, needed: Sequence[str]) -> list[str]:
+        """needed: what the file is made of. Where that was deleted, to make it again may cost days, so the
+        file stays, and exhibits say that it is of older code."""
+        if not all((Path(self.config.results) / path).exists() for path in needed):
+            return []
         return [f"<results>/{code_file(stage)}"] if self.is_of_older_code(f"<results>/{file}") else []
 
     def _source(self, name: str) -> Any:
