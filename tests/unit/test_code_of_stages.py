@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from othink_mr1.errors import UserError
 from othink_mr1.study import plan
 from othink_mr1.study.artefacts import filling
 from othink_mr1.study.code_of_stages import (
@@ -96,6 +97,13 @@ def test_a_module_that_is_gone_makes_older(scripts: Path, parsed: Path) -> None:
     manifest = {"code": stage_code(Stage("train_sft"), Modules(scripts, parsed))}
     (scripts / "othink_mr1" / "training" / "event_file.py").unlink()
     assert older_modules(manifest, Modules(scripts, parsed)) == ("training.event_file",)
+
+
+def test_an_unknown_scorer_is_one_line() -> None:
+    with pytest.raises(
+        UserError, match=r"scorer 'geometri': unknown, there is no othink_mr1/scoring/geometri\.py"
+    ):
+        stage_code(Stage("score", "geometri"))
 
 
 def test_what_tells_nothing_is_of_unknown_code() -> None:

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
+from othink_mr1.errors import UserError
 from othink_mr1.study.atomic_files import json_text
 from othink_mr1.study.module_digests import PACKAGE, Modules
 
@@ -57,9 +58,18 @@ def own_modules() -> Modules:
 
 
 def stage_code(stage: Stage, modules: Modules | None = None) -> dict[str, str]:
-    """Name -> digest of each module that a stage's jobs may use. modules: by default this program's."""
+    """Name -> digest of each module that a stage's jobs may use. modules: by default this program's.
+
+    UserError if there is no such scorer.
+    """
+    modules = modules or own_modules()
     scorer = [] if stage.scorer is None else [f"scoring.{stage.scorer}"]
-    return (modules or own_modules()).used_by((*_ENTRY_POINTS[stage.name], *scorer))
+    if any(modules.find(name) is None for name in scorer):
+        raise UserError(
+            f"scorer {stage.scorer!r}: unknown, there is no {PACKAGE}/scoring/{stage.scorer}.py; check "
+            "`scorer` of the tasks in config.yaml"
+        )
+    return modules.used_by((*_ENTRY_POINTS[stage.name], *scorer))
 
 
 def stage_digest(stage: Stage, modules: Modules) -> str:
