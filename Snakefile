@@ -38,6 +38,7 @@ include: "rules/report.smk"
 if workflow.is_main_process:
     study.check_downloads()
     study.write_plans(scripts)
+    study.write_code_files()
 
 
 # Neither under -n, nor in jobs, nor when nothing is to be done: Snakemake runs this before its first job.

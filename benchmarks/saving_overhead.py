@@ -29,7 +29,9 @@ from othink_mr1.study.folders import backbone_folder, examples_file
 from othink_mr1.study.load_config import load_study
 from othink_mr1.study.runs import RunDescription
 from othink_mr1.training import runs, session
+from othink_mr1.training.grpo_runs import train_grpo_run
 from othink_mr1.training.saved_states import SavedStates
+from othink_mr1.training.sft_runs import train_sft_run
 
 # Where, by which name, and what stands for it when it is left out.
 COSTS: list[tuple[Any, str, Any]] = [
@@ -91,7 +93,7 @@ def main() -> None:
     for name, path in chosen.items():
         run = RunDescription.model_validate(yaml.safe_load(path.read_text()))
         examples = results / examples_file(config, config.tasks[run.task].train)
-        train = runs.train_sft_run if run.settings.trainer == "sft" else runs.train_grpo_run
+        train = train_sft_run if run.settings.trainer == "sft" else train_grpo_run
         wholes, insides, withouts = [], [], []
         for number in range(2 * arguments.rounds):
             with tempfile.TemporaryDirectory(dir=results) as folder:

@@ -80,7 +80,9 @@ rule prepare_dataset:
 
 rule fingerprint_dataset:
     input:
-        ancient("<results>/data/{data_set}/manifest.json"),
+        examples=ancient("<results>/data/{data_set}/manifest.json"),
+        # Nothing, unless other code made the fingerprints that are there: study/remade.py.
+        code=lambda wildcards: study.fingerprint_code(wildcards.data_set),
     output:
         "<results>/data/fingerprints/{data_set}-{leaks_version}.parquet",
     log:
@@ -93,18 +95,19 @@ rule fingerprint_dataset:
     resources:
         **study.resources("data"),
     shell:
-        "python workflow_scripts/fingerprint_dataset.py --examples $(dirname {input})/examples.parquet --threads {threads} --output {output}"
+        "python workflow_scripts/fingerprint_dataset.py --examples $(dirname {input.examples})/examples.parquet --threads {threads} --output {output}"
         " > {log} 2>&1"
 
 
 rule find_leaks:
     input:
-        train=lambda wildcards: ancient(
-            study.fingerprints(study.leak_pairs[wildcards.pair][0])
+        train=lambda wildcards: settled(
+            [study.fingerprints(study.leak_pairs[wildcards.pair][0])]
         ),
-        test=lambda wildcards: ancient(
-            study.fingerprints(study.leak_pairs[wildcards.pair][1])
+        test=lambda wildcards: settled(
+            [study.fingerprints(study.leak_pairs[wildcards.pair][1])]
         ),
+        code=lambda wildcards: study.leaks_code(wildcards.pair),
     output:
         "<results>/data/leaks/{pair}.csv",
     log:
@@ -126,7 +129,7 @@ rule find_leaks:
 rule collect_leaks:
     input:
         plan="<results>/plans/leaks.json",
-        leaks=ancient(study.leak_reports()),
+        leaks=settled(study.leak_reports()),
     output:
         csv="<results>/data/leaks.csv",
         made_of="<results>/made_of/leaks.json",
@@ -147,7 +150,7 @@ rule write_data_card:
     input:
         plan="<results>/plans/data.{task}.json",
         sources=lambda wildcards: ancient(study.data_card_sources(wildcards.task)),
-        leaks=lambda wildcards: ancient(study.data_card_leaks(wildcards.task)),
+        leaks=lambda wildcards: settled([study.data_card_leaks(wildcards.task)]),
     output:
         card="<results>/data/{task}.md",
         chart="<results>/data/{task}.svg",

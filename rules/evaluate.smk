@@ -42,7 +42,9 @@ for tasks, checkpoints in study.task_sets().items():
 
 rule score_answers:
     input:
-        ancient("<results>/answers/{checkpoint}/{tested_task}/manifest.json"),
+        answers=ancient("<results>/answers/{checkpoint}/{tested_task}/manifest.json"),
+        # Nothing, unless other code made the scores that are there: study/remade.py.
+        code=lambda wildcards: study.scoring_code(**wildcards),
     output:
         "<results>/scores/{checkpoint}/{tested_task}/{scorer_version}.csv",
     log:
@@ -61,5 +63,5 @@ rule score_answers:
         scorer=lambda wildcards: study.scorer(wildcards.tested_task),
         task=lambda wildcards: study.tested_tasks[wildcards.tested_task],
     shell:
-        "python workflow_scripts/score_answers.py --answers $(dirname {input})/answers.jsonl --scores {output}"
+        "python workflow_scripts/score_answers.py --answers $(dirname {input.answers})/answers.jsonl --scores {output}"
         " --scorer {params.task}={params.scorer} --workers {threads} > {log} 2>&1"

@@ -17,8 +17,8 @@ localrules:
 rule collect_study:
     input:
         plan="<results>/plans/{study}.json",
-        scores=lambda wildcards: ancient(study.scores(wildcards.study)),
-        leaks=lambda wildcards: ancient(study.leak_reports(wildcards.study)),
+        scores=lambda wildcards: settled(study.scores(wildcards.study)),
+        leaks=lambda wildcards: settled(study.leak_reports(wildcards.study)),
     output:
         csv="<results>/{study}.csv",
         made_of="<results>/made_of/{study}.json",
@@ -78,7 +78,7 @@ rule collect_reward_curves:
 rule audit_scores:
     input:
         plan="<results>/plans/scorer_audit.json",
-        files=ancient(study.audited_files()),
+        files=settled(study.audited_files()),
     output:
         csv="<results>/scorer_audit.csv",
         made_of="<results>/made_of/scorer_audit.json",
@@ -140,7 +140,7 @@ rule draw_figure:
     input:
         plan="<results>/plans/{figure}.json",
         data=lambda wildcards: study.figure_data(wildcards.figure),
-        pictures=lambda wildcards: ancient(study.figure_pictures(wildcards.figure)),
+        pictures=lambda wildcards: settled(study.figure_pictures(wildcards.figure)),
     output:
         pictures=multiext("<results>/figures/{figure}", ".svg", ".png", ".html", ".csv"),
         made_of="<results>/made_of/{figure}.json",

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 from pathlib import Path
 
 from othink_mr1.errors import UserError, run_entry_point
-from othink_mr1.exhibits import figure1, figure2, figure3, figure4, figure5, figure6, figure7, figure8
 from othink_mr1.exhibits.figure_inputs import FigureInputs
 from othink_mr1.exhibits.output import write_figure
 
-FIGURES = {1: figure1, 2: figure2, 3: figure3, 4: figure4, 5: figure5, 6: figure6, 7: figure7, 8: figure8}
+FIGURES = range(1, 9)
 
 
 def main() -> None:
     """Read arguments, draw, write the files."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--figure", type=int, choices=sorted(FIGURES), required=True)
+    parser.add_argument("--figure", type=int, choices=FIGURES, required=True)
     parser.add_argument("--data", nargs="*", default=[], metavar="NAME=CSV", help="studies or reward curves")
     parser.add_argument("--plan", type=Path, help="the figure's plan file; figures 2, 3 and 8 need it")
     parser.add_argument("--results", type=Path, required=True, help="the root of the paths in the plan")
@@ -32,7 +32,9 @@ def main() -> None:
             raise UserError(f"--data {pair!r}: must be NAME=CSV")
         data[name] = Path(path)
     inputs = FigureInputs(data=data, plan=arguments.plan, results=arguments.results)
-    write_figure(FIGURES[arguments.figure].draw(inputs), arguments.output_stem)
+    # By its name: a change of one figure's module must not redraw the others (study/code_of_stages.py).
+    figure = importlib.import_module(f"othink_mr1.exhibits.figure{arguments.figure}")
+    write_figure(figure.draw(inputs), arguments.output_stem)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def main() -> None:
             scores = score_answers(answers, scorers, workers)
         except UserError as error:
             raise UserError(f"{arguments.answers}, {error}") from None
-    write_scores(arguments.scores, scores)
+    write_scores(arguments.scores, scores, set(scorers.values()))
     print(json.dumps(totals(scores), ensure_ascii=False))
 
 

@@ -26,7 +26,7 @@ def main() -> None:
     put_manifest_back(arguments.output)
 
     # Imported late: torch and transformers take seconds, mistakes above should not.
-    from othink_mr1.training.runs import train_sft_run
+    from othink_mr1.training.sft_runs import train_sft_run
 
     train_sft_run(run, execution, arguments.examples, arguments.backbone, arguments.output)
 

@@ -33,10 +33,11 @@ STEPS = {"base": 0, "sft": 120, "grpo": 200, "grpo-d": 200}
 
 
 class SyntheticResults:
-    """Writes data sets, answers, scores, runs and plans under a root."""
+    """Writes data sets, answers, scores, runs and plans under a root. code: what their manifests name."""
 
     def __init__(self, root: Path, items: int = 24, seeds: tuple[int, ...] = (42,), skill: float = 1.0):
         self.root, self.items, self.seeds, self.skill = root, items, seeds, skill
+        self.code: dict[str, str] = {}
         self.examples = {task: self._examples(task) for task in TASKS}
 
     def write_all(self) -> None:
@@ -62,7 +63,7 @@ class SyntheticResults:
         for number, study in ((3, "same_task"), (8, "cross_task")):
             plan = json.loads((self.root / f"plans/{study}.json").read_text())
             self._plan(f"figure{number}", {"studies": [plan]})
-        self._plan("figure2", {"tasks": {t: {"examples": f"data/{t}/examples.parquet"} for t in TASKS}})
+        self._plan("figure2", {"tasks": {t: _examples_entry(t) for t in TASKS}})
 
     def study(self, name: str, evaluations: list[dict]) -> None:
         """A study's plan."""
@@ -96,6 +97,7 @@ class SyntheticResults:
             "answers": answers,
             "examples": f"data/{tested_on}/examples.parquet",
             "leaks": self._leaks(trained_on, tested_on) if trained_on else None,
+            "artefacts": _artefacts(checkpoint, trained_on, tested_on, run),
         }
 
     def runs(self, steps: int = 200) -> None:
@@ -113,7 +115,7 @@ class SyntheticResults:
                         "backbone": BACKBONE, "run": run, "method": method, "task": task, "seed": seed,
                         "format_weight": alpha, "kl_weight": beta,
                         "kl_schedule": schedule["kind"] if method != "sft" else None,
-                        "folder": f"runs/{run}", "settings": settings,
+                        "folder": f"runs/{run}", "artefacts": [f"runs/{run}"], "settings": settings,
                     }
                 )  # fmt: skip
                 self._run(self.root / "runs" / run, method, steps, seed)
@@ -165,8 +167,8 @@ class SyntheticResults:
             rows.append(Answer(example.id, task, example.question, example.gold, completion))
         with filling(answers.parent, {"run": name}) as artefact:
             answers.write_text("".join(json.dumps(vars(row), ensure_ascii=False) + "\n" for row in rows))
-            artefact.finish()
-        write_scores(scores, score_answers(rows, {task: task}, shared_workers()))
+            artefact.finish(code=self.code)
+        write_scores(scores, score_answers(rows, {task: task}, shared_workers()), [task])
 
     def _run(self, folder: Path, method: str, steps: int, seed: int) -> None:
         rng = random.Random(f"{folder.name}")
@@ -182,7 +184,7 @@ class SyntheticResults:
         facts = {"device": "CPU", "wall_seconds": 12.5, "gpu_hours": 0.0, "execution": {"row_tokens": 8}}
         with filling(folder, {"run": folder.name}) as artefact:
             (folder / "metrics.csv").write_text("\n".join(lines) + "\n")
-            artefact.finish(**facts)
+            artefact.finish(code=self.code, **facts)
 
     def _examples(self, task: str) -> list[Example]:
         rng = random.Random(task)
@@ -202,11 +204,20 @@ class SyntheticResults:
                 rows.append(Example(f"g{number}", _circle(rng), question, f"{angle}°", None))
         with filling(self.root / "data" / task, {"form": task}) as artefact:
             write_examples(rows, artefact.folder / "examples.parquet")
-            artefact.finish()
+            artefact.finish(code=self.code)
         return rows
 
 
 _FILES = (("answers", "answers.jsonl"), ("scores", "r1v-1.csv"))
+
+
+def _artefacts(checkpoint, trained_on, tested_on, run):
+    made = [f"answers/{checkpoint}/{tested_on}", f"data/{tested_on}"]
+    return [*made, f"runs/{run}"] if trained_on else made
+
+
+def _examples_entry(task):
+    return {"examples": f"data/{task}/examples.parquet", "artefacts": [f"data/{task}"]}
 
 
 def _others(trained_on):

@@ -206,7 +206,9 @@ def test_completions_cannot_leave_the_page(results, tmp_path):
 
 def test_a_damaged_image_is_one_line(results, tmp_path):
     path = make_set(tmp_path / "set.parquet", ["1"], b"no image")
-    (tmp_path / "plan.json").write_text(json.dumps({"tasks": {"counting": {"examples": str(path)}}}))
+    (tmp_path / "plan.json").write_text(
+        json.dumps({"tasks": {"counting": {"examples": str(path), "artefacts": []}}})
+    )
     with pytest.raises(UserError, match="counting item e0: the image cannot be read"):
         figure2.draw(FigureInputs(data={}, plan=tmp_path / "plan.json", results=results))
 
@@ -238,6 +240,7 @@ def same_task_frame(exact=(), **accuracies):
             "exact_accuracy": exact.get(method, accuracy - 0.1),
             "paper_backbone": "P",
             "paper_version": "v1",
+            "older_code": "",
         }
         for method, accuracy in accuracies.items()
     ]

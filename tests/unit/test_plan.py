@@ -77,14 +77,3 @@ def test_exhibits_whose_study_is_missing_are_left_out() -> None:
     fewer = PAPER.model_copy(update={"studies": {"cross_task": PAPER.studies["cross_task"]}})
     assert set(plan.drawn_exhibits(fewer)) == {"figure2", "figure7", "figure8"}
     assert plan.collected_exhibits(fewer) == ["cross_task", "runs"]
-
-
-def test_code_is_part_of_every_plan(tmp_path: Path) -> None:
-    exhibits = tmp_path / "othink_mr1" / "exhibits"
-    exhibits.mkdir(parents=True)
-    (exhibits / "theme.py").write_text("colour = 1\n")
-    before = plan.all_plans(PAPER, tmp_path)
-    (exhibits / "theme.py").write_text("colour = 2\n")
-    after = plan.all_plans(PAPER, tmp_path)
-    assert before.keys() == after.keys()
-    assert all(before[name] != after[name] for name in before)

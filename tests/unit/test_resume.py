@@ -16,11 +16,13 @@ from test_training_runs import EXAMPLES, description
 
 from othink_mr1.data.examples import write_examples
 from othink_mr1.errors import Interrupted, UserError
+from othink_mr1.study.code_of_stages import Stage, older_modules, stage_code
 from othink_mr1.study.manifests import read_manifest
 from othink_mr1.study.runs import RunDescription
 from othink_mr1.training import interruption, runs, saved_states, session
+from othink_mr1.training.grpo_runs import train_grpo_run
 from othink_mr1.training.pretraining import pretrain_backbone
-from othink_mr1.training.runs import train_grpo_run, train_sft_run
+from othink_mr1.training.sft_runs import train_sft_run
 from run_contents import assert_every_step_once, assert_same, contents, metrics
 from tiny import execution, grpo_settings, sft_settings, tiny_settings
 
@@ -115,6 +117,29 @@ def test_an_interrupted_run_goes_on_to_the_bit(
     assert not run.states.exists()
     attempts = read_manifest(run.output)["attempts"]
     assert [attempt["after_step"] for attempt in attempts] == ([0, kept] if kept else [0])
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_a_run_that_other_code_goes_on_with_tells_of_both(
+    trainer: str,
+    tiny: Tiny,
+    examples_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    run = Run(trainer, tiny, examples_file, tmp_path / "run")
+    now = stage_code(Stage("train_sft") if trainer == "sft" else Stage("train_grpo", "counting"))
+    older = now | {"training.session": "0", "study.artefacts": "0"}
+    with monkeypatch.context() as patch:
+        patch.setattr("othink_mr1.training.runs.stage_code", lambda stage: older)
+        interrupted(monkeypatch, BATCHES[trainer], 4, run.start)
+    interrupted(monkeypatch, BATCHES[trainer], 1, run.start)
+    assert "goes on after step 3, by other code than it was begun with" in capfd.readouterr().err
+    manifest = read_manifest(run.start())
+    assert manifest["code"] == now
+    assert manifest["earlier_code"] == {"training.session": ["0"], "study.artefacts": ["0"]}
+    assert older_modules(manifest) == ("training.session",)
 
 
 def test_other_rows_after_a_restart_in_the_middle_of_a_rollout(

@@ -20,8 +20,9 @@ from othink_mr1.modeling.tokenizer import END_OF_MESSAGE
 from othink_mr1.study.execution import GenerationExecution
 from othink_mr1.study.manifests import read_manifest
 from othink_mr1.study.runs import RunDescription
+from othink_mr1.training.grpo_runs import train_grpo_run
 from othink_mr1.training.pretraining import mixture_order, pretrain_backbone
-from othink_mr1.training.runs import train_grpo_run, train_sft_run
+from othink_mr1.training.sft_runs import train_sft_run
 from othink_mr1.training.supervised import make_lessons, supervised_backward
 from tiny import QUESTIONS, TARGETS, TEMPLATE, execution, grpo_settings, picture, sft_settings, tiny_settings
 

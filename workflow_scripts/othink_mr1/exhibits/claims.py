@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from othink_mr1.exhibits.frames import final, pooled
+from othink_mr1.exhibits.older_code_note import all_modules
 from othink_mr1.exhibits.paper_numbers import paper_accuracy, paper_numbers
 from othink_mr1.exhibits.statistics import difference_interval, relative_gain, two_proportion_p
 from othink_mr1.exhibits.verdicts import (
@@ -44,6 +45,7 @@ COLUMNS = (
     "relative_gain",
     "p",
     "verdict",
+    "older_code",  # modules that were others when the results compared, or what they come from, were made
 )
 
 
@@ -218,6 +220,7 @@ def _difference_columns(value: Count, baseline: Count) -> dict[str, Any]:
         "difference_high": high,
         "relative_gain": relative_gain(value.share, baseline.share),
         "p": two_proportion_p(*counts),
+        "older_code": all_modules((value.older_code, baseline.older_code)),
     }
 
 
@@ -261,6 +264,7 @@ def _format_accuracy_row(points: pd.DataFrame) -> dict[str, Any]:
     count = _sweep(points, "format_weight", "format_ok").get(0.0)
     if count:
         row |= {"value": count.share, "counts": str(count), "verdict": verdict_of_share(count)}
+        row["older_code"] = count.older_code
     return row
 
 
@@ -278,6 +282,7 @@ def _kl_weight_row(points: pd.DataFrame) -> dict[str, Any]:
         ends = max(ordered[0], ordered[-1], key=lambda count: count.share)
         row |= _difference_columns(max(ordered[1:-1], key=lambda count: count.share), ends)
         row["counts"] = ", ".join(f"{count} at {weight:g}" for weight, count in sorted(counts.items()))
+        row["older_code"] = all_modules(count.older_code for count in ordered)
         del row["p"]  # of the best middle value, chosen after the fact, it would mislead
         row["verdict"] = verdict_of_peak(ordered)
     return row
@@ -286,11 +291,15 @@ def _kl_weight_row(points: pd.DataFrame) -> dict[str, Any]:
 def _count(points: pd.DataFrame, method: str, trained_on: str, tested_on: str) -> Count | None:
     rows = points[(points.method == method) & (points.tested_on == tested_on)]
     rows = rows[rows.trained_on.isin(["", trained_on])]
-    return None if rows.empty else Count(int(rows.r1v_correct.iloc[0]), int(rows["items"].iloc[0]))
+    return None if rows.empty else _count_of(rows.iloc[0], "r1v_correct")
 
 
 def _sweep(points: pd.DataFrame, axis: str, count: str = "r1v_correct") -> dict[float, Count]:
     """Value of the sweep -> counts, on the study's first task."""
     points = points[points[axis].notna()]
     points = points[points.tested_on == points.tested_on.iloc[0]] if len(points) else points
-    return {float(row[axis]): Count(int(row[count]), int(row["items"])) for _, row in points.iterrows()}
+    return {float(row[axis]): _count_of(row, count) for _, row in points.iterrows()}
+
+
+def _count_of(row: pd.Series, count: str) -> Count:
+    return Count(int(row[count]), int(row["items"]), row.older_code)

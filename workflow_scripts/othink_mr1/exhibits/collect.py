@@ -10,11 +10,13 @@ import pandas as pd
 from othink_mr1.data.leaks import count_leaks, read_leaks
 from othink_mr1.errors import UserError
 from othink_mr1.exhibits.frames import ALL_SEEDS, OUTCOME_COUNTS, STUDY_COLUMNS
+from othink_mr1.exhibits.older_code_note import all_modules
 from othink_mr1.exhibits.paper_numbers import paper_accuracy, paper_backbone, paper_format_accuracy
 from othink_mr1.exhibits.plan_files import EvaluationEntry, StudyPlan
 from othink_mr1.exhibits.statistics import wilson_interval
 from othink_mr1.scoring.outcomes import OUTCOMES
 from othink_mr1.scoring.scores import COLUMNS as SCORE_COLUMNS
+from othink_mr1.study.older_code import OlderCode
 from othink_mr1.study.origins import has_other_weights
 from othink_mr1.study.verification import verify_sealed
 
@@ -44,6 +46,7 @@ def collect_study(plan: StudyPlan, results: Path) -> pd.DataFrame:
     UserError if a score table is missing or damaged, if a run has other weights than its answers are of, or
     if two evaluations on a task scored different items: their accuracies would not compare.
     """
+    older_code = OlderCode(results)
     items_of: dict[str, tuple[str, frozenset[str]]] = {}
     rows = []
     for entry in plan.evaluations:
@@ -54,7 +57,8 @@ def collect_study(plan: StudyPlan, results: Path) -> pd.DataFrame:
             raise UserError(
                 f"{results / entry.scores}: scores other items of {entry.tested_on} than {results / file}"
             )
-        rows.append(_row(entry, scores) | _shared_items(entry, results))
+        older = {"older_code": " ".join(older_code.of(entry.artefacts))}
+        rows.append(_row(entry, scores) | _shared_items(entry, results) | older)
     frame = pd.DataFrame(rows).astype(
         {"step": "float64", **dict.fromkeys(_WEIGHTS, "float64"), **dict.fromkeys(_SHARED, "Int64")}
     )
@@ -110,7 +114,7 @@ def read_scores(path: Path, task: str) -> pd.DataFrame:
 
 def _row(entry: EvaluationEntry, scores: pd.DataFrame) -> dict[str, Any]:
     return {
-        **entry.model_dump(exclude={"scores", "answers", "examples", "leaks"}),
+        **entry.model_dump(exclude={"scores", "answers", "examples", "leaks", "artefacts"}),
         "trained_on": entry.trained_on or "",
         "kl_schedule": entry.kl_schedule or "",
         "seed": "" if entry.seed is None else str(entry.seed),
@@ -146,6 +150,7 @@ def _pooled_rows(frame: pd.DataFrame) -> list[pd.DataFrame]:
             run="",
             seeds=len(seeds),
             items=seeds["items"].sum(),
+            older_code=all_modules(seeds.older_code),
             **{name: seeds[name].sum(min_count=len(seeds)) for name in _SHARED},
             **{name: seeds[name].sum() for name in _COUNTS},
             r1v_minimum=accuracies.min(),

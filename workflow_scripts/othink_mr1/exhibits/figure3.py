@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import altair as alt
-
-from othink_mr1.exhibits.case_panels import draw_cases
-from othink_mr1.exhibits.cases import LOSER, WINNER, Case, cases_frame, find_cases, rule_line
+from othink_mr1.exhibits.case_panels import WIDTH, draw_cases
+from othink_mr1.exhibits.cases import LOSER, WINNER, Case, cases_frame, find_cases, subtitle
 from othink_mr1.exhibits.figure_inputs import FigureInputs
+from othink_mr1.exhibits.marks import titled
 from othink_mr1.exhibits.output import Figure
 from othink_mr1.exhibits.plan_files import StudiesPlan
 from othink_mr1.exhibits.theme import task_label
@@ -19,7 +18,8 @@ def draw(inputs: FigureInputs) -> Figure:
     cases = find_cases(inputs.read_plan(StudiesPlan), inputs.results, [LOSER, WINNER])
     cases = [case for case in cases if case.trained_on == case.tested_on]
     chart = draw_cases(cases, _heading, inputs.results)
-    return Figure(chart.properties(title=alt.Title(_TITLE, subtitle=rule_line())), cases_frame(cases))
+    frame = cases_frame(cases)
+    return Figure(chart.properties(title=titled(_TITLE, subtitle(frame), WIDTH)), frame)
 
 
 def _heading(case: Case) -> str:

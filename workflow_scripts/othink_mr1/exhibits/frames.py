@@ -38,6 +38,7 @@ STUDY_COLUMNS = (
     "items",
     "shared_items",  # of the items, those that stand in the run's training set: picture and question
     "near_shared_items",  # those that do nearly: a picture that looks alike, the same question
+    "older_code",  # modules that were others when the answers, or what they come from, were made
     "r1v_correct",
     "r1v_accuracy",
     "r1v_low",
@@ -69,6 +70,7 @@ REWARD_COLUMNS = (
     "seed",
     "format_weight",
     "kl_schedule",
+    "older_code",
     "step",
     "accuracy_reward",
     "format_reward",
@@ -85,6 +87,7 @@ _TEXT = (
     "seed",
     "run",
     "kl_schedule",
+    "older_code",
     "paper_backbone",
     "paper_version",
     "paper_source",

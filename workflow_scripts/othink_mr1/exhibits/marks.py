@@ -8,8 +8,9 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from othink_mr1.exhibits.frames import pooled, single_seeds
+from othink_mr1.exhibits.frames import ALL_SEEDS, pooled, single_seeds
 from othink_mr1.exhibits.leaks_note import leaks_note
+from othink_mr1.exhibits.older_code_note import older_code_note
 from othink_mr1.exhibits.output import AnyChart
 from othink_mr1.exhibits.text import wrapped
 from othink_mr1.exhibits.theme import INK, QUIET, SIZE, method_colour, method_label, method_shape, task_label
@@ -65,12 +66,13 @@ def paper_line(frame: pd.DataFrame, what: str, value: str = "paper_accuracy") ->
 
 
 def caption(frame: pd.DataFrame, *more: str) -> list[str]:
-    """The subtitle: which backbone, items and seeds; what the figure adds; what the runs were trained on."""
+    """The subtitle: which backbone, items and seeds; what the figure adds; what the runs were trained on, and
+    what was made by older code."""
     backbones = ", ".join(dict.fromkeys(frame.backbone))
     sizes = {str(task): int(rows["items"].min()) for task, rows in frame.groupby("tested_on", sort=False)}
     items = ", ".join(f"{number} test items of {task_label(task)}" for task, number in sizes.items())
     ours = "; ".join(part for part in (f"ours: {backbones}", items, _seeds(frame)) if part)
-    return [ours, *more, *leaks_note(frame)]
+    return [ours, *more, *leaks_note(frame), *older_code_note(frame[frame.seed != ALL_SEEDS])]
 
 
 def titled(title: str, lines: list[str], width: float) -> alt.Title:

@@ -34,6 +34,7 @@ class EvaluationEntry(_Entry):
     answers: str
     examples: str
     leaks: str | None = Field(description="the test items that the run was trained on; None for the backbone")
+    artefacts: list[str] = Field(description="folders and files of all that was made for it, data to scores")
 
 
 class StudyPlan(_Entry):
@@ -53,6 +54,7 @@ class ExamplesEntry(_Entry):
     """A task's test set."""
 
     examples: str
+    artefacts: list[str]
 
 
 class ExamplesPlan(_Entry):
@@ -73,6 +75,7 @@ class RunEntry(_Entry):
     kl_weight: float | None
     kl_schedule: str | None
     folder: str
+    artefacts: list[str] = Field(description="folders of all that the workflow made for it, data to run")
     settings: dict[str, Any]
 
 
@@ -101,6 +104,7 @@ class DataSet(_Entry):
 
     source: str = Field(description="its name in the config")
     folder: str
+    artefacts: list[str]
     raw: list[str] = Field(description="the folders of its raw files")
 
 

@@ -10,6 +10,7 @@ from othink_mr1.errors import UserError
 from othink_mr1.exhibits.frames import REWARD_COLUMNS
 from othink_mr1.exhibits.plan_files import RunsPlan
 from othink_mr1.study.manifests import read_manifest
+from othink_mr1.study.older_code import OlderCode
 from othink_mr1.study.verification import verify_file
 
 METRICS = "metrics.csv"
@@ -31,6 +32,7 @@ def read_metrics(folder: Path) -> pd.DataFrame:
 
 def collect_reward_curves(plan: RunsPlan, results: Path) -> pd.DataFrame:
     """All metrics of all runs of the plan, REWARD_COLUMNS first. UserError if a run logged no rewards."""
+    older_code = OlderCode(results)
     frames = [pd.DataFrame(columns=list(REWARD_COLUMNS))]
     for entry in plan.runs:
         metrics = read_metrics(results / entry.folder)
@@ -40,7 +42,8 @@ def collect_reward_curves(plan: RunsPlan, results: Path) -> pd.DataFrame:
                     f"{results / entry.folder / METRICS}: has no column {column!r}; is it a run of GRPO?"
                 )
         about = entry.model_dump(include=set(REWARD_COLUMNS) - set(metrics.columns))
-        frames.append(metrics.assign(**about))
+        older = " ".join(older_code.of(entry.artefacts))
+        frames.append(metrics.assign(**about, older_code=older))
     frame = pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True)
     return frame[[*REWARD_COLUMNS, *(column for column in frame if column not in REWARD_COLUMNS)]]
 

@@ -22,6 +22,7 @@ from othink_mr1.exhibits.plan_files import EvaluationEntry, StudyPlan
 from othink_mr1.exhibits.text import ELLIPSIS, one_line, visible
 from othink_mr1.scoring.answer_tag import answer_text
 from othink_mr1.scoring.answers import Answer, read_answers
+from othink_mr1.study.older_code import OlderCode
 
 LONGEST = 200  # characters of a text
 _TEXTS = ("id", "gold", "answer", "completion_end", "outcome", "reason")
@@ -34,6 +35,7 @@ COLUMNS = (
     "trained_on",
     "tested_on",
     "seed",
+    "older_code",  # modules that were others when the answers, or what they come from, were made
     "r1v_correct",
     "exact_correct",
     "items",  # how many there are of these two verdicts; 1 for an item
@@ -48,6 +50,7 @@ def audit_scores(plan: StudyPlan, results: Path) -> pd.DataFrame:
 
     UserError if scores or answers are missing or damaged, or if they are of different items.
     """
+    older_code = OlderCode(results)
     rows: list[dict[str, Any]] = []
     for entry in plan.evaluations:
         scores = read_scores(results / entry.scores, entry.tested_on)
@@ -60,6 +63,7 @@ def audit_scores(plan: StudyPlan, results: Path) -> pd.DataFrame:
             "trained_on": entry.trained_on or "",
             "tested_on": entry.tested_on,
             "seed": "" if entry.seed is None else str(entry.seed),
+            "older_code": " ".join(older_code.of(entry.artefacts)),
         }
         rows += [about | row for row in (*_table(scores), *_items(scores, answers))]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))

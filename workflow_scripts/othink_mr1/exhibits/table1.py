@@ -129,13 +129,13 @@ def _notes(frame: pd.DataFrame) -> tuple[str, ...]:
         dict.fromkeys(f"{row.paper_backbone} ({row.paper_version})" for row in _printed(frame))
     )
     tasks = ", ".join(f"{task_letters(task)}: {task_label(task)}" for task in dict.fromkeys(frame.tested_on))
-    ours, *leaks = caption(frame)
+    ours, *remarks = caption(frame)
     return (
         f"{tasks}. {ours}. Brackets: 95 % Wilson intervals.",
         f"The paper's values are of its own backbone, {papers}, by r1v.",
         "r1v: the published scorer, its faults included. exact: the answer tag alone, compared by value.",
         "Bold: best of the column; underlined: strongest baseline.",
-        *(f"{line[0].upper()}{line[1:]}." for line in leaks),
+        *(f"{line[0].upper()}{line[1:]}." for line in remarks),
     )
 
 

@@ -26,10 +26,11 @@ HIGH_SHARE = 0.90
 
 @dataclass(frozen=True)
 class Count:
-    """Correct answers out of items."""
+    """Correct answers out of items. older_code: as in the study's csv."""
 
     correct: int
     items: int
+    older_code: str = ""
 
     @property
     def share(self) -> float:

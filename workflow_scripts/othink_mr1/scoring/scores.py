@@ -17,8 +17,8 @@ from othink_mr1.scoring.outcomes import OUTCOMES, Judgement
 from othink_mr1.scoring.task_scorers import SCORER_VERSION
 from othink_mr1.scoring.worker_process import RefusedQuestion
 from othink_mr1.scoring.workers import Question, ScoringWorkers, TimedOut
+from othink_mr1.study.code_of_stages import Stage, stage_code
 from othink_mr1.study.manifests import seal, write_sealed_text
-from othink_mr1.study.verification import verify_sealed
 
 COLUMNS = ("id", "task", "format_ok", "r1v_correct", "exact_correct", "outcome", "reason")
 _COUNTED = ("format_ok", "r1v_correct", "exact_correct")
@@ -108,8 +108,8 @@ def _counts(scores: list[Score]) -> dict[str, object]:
     }
 
 
-def write_scores(path: Path, scores: Iterable[Score]) -> None:
-    """Write the csv and its manifest.
+def write_scores(path: Path, scores: Iterable[Score], scorers: Iterable[str] = ()) -> None:
+    """Write the csv and its manifest. scorers: names of those that it is by, whose code the manifest tells.
 
     UserError if another table stands there (no result is written over), or it cannot be written.
     """
@@ -119,20 +119,16 @@ def write_scores(path: Path, scores: Iterable[Score]) -> None:
     for score in scores:
         values = (getattr(score, column) for column in COLUMNS)
         table.writerow([int(value) if isinstance(value, bool) else value for value in values])
+    code = stage_code(Stage("score"))
+    for scorer in scorers:
+        code |= stage_code(Stage("score", scorer))
     try:
         if not path.exists():
-            write_sealed_text(path, text.getvalue())
+            write_sealed_text(path, text.getvalue(), {"code": code})
         elif path.is_file() and path.read_bytes() == text.getvalue().encode():
-            _seal_if_need_be(path)
+            # Its manifest may have been lost, or tell of other code.
+            seal(path, {"code": code})
         else:
             raise UserError(f"{path}: exists and holds something else; remove it, or choose another name")
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
-
-
-def _seal_if_need_be(path: Path) -> None:
-    """The table is as it should be, though its manifest may have been lost, or never written."""
-    try:
-        verify_sealed(path)
-    except UserError:
-        seal(path)

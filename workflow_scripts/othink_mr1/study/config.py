@@ -79,3 +79,6 @@ class StudyConfig(Strict):
     evaluation: Evaluation
     studies: dict[Name, StudyGrid] = Field(min_length=1)
     execution: Execution
+
+    # By identity, not by content, which holds dicts: see per_config.py.
+    __hash__ = object.__hash__

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from othink_mr1.errors import Damaged, UserError
@@ -23,6 +24,7 @@ MANIFEST = "manifest.json"
 MANIFEST_COPY = f".{MANIFEST}"
 # Over the rest of the manifest: a flipped byte in a run's settings or cost must be seen, too.
 _OWN_DIGEST = "manifest_sha256"
+NO_FACTS: Mapping[str, Any] = MappingProxyType({})
 
 
 def manifest_beside(file: Path) -> Path:
@@ -42,25 +44,27 @@ def entry_of(path: Path, sha256: str | None = None) -> dict[str, Any]:
 
 
 @contextmanager
-def written_sealed(file: Path) -> Iterator[Path]:
+def written_sealed(file: Path, facts: Mapping[str, Any] = NO_FACTS) -> Iterator[Path]:
     """Like written_aside, and write the manifest beside the file: its readers refuse it if it is changed.
+
+    facts: JSON values, for the manifest.
 
     The manifest comes first: a process that is killed between leaves no file without one, which would have to
     be deleted by hand.
     """
     with written_aside(file) as aside:
         yield aside
-        seal(file, entry_of(aside))
+        seal(file, facts, entry_of(aside))
 
 
-def seal(file: Path, entry: Mapping[str, Any] | None = None) -> None:
+def seal(file: Path, facts: Mapping[str, Any] = NO_FACTS, entry: Mapping[str, Any] | None = None) -> None:
     """Write the manifest beside a single file. entry: the file's, if it has just been read."""
-    write_text(manifest_beside(file), manifest_text({}, {file.name: entry or entry_of(file)}))
+    write_text(manifest_beside(file), manifest_text(facts, {file.name: entry or entry_of(file)}))
 
 
-def write_sealed_text(file: Path, text: str) -> None:
+def write_sealed_text(file: Path, text: str, facts: Mapping[str, Any] = NO_FACTS) -> None:
     """Write a text file atomically, and its manifest beside it."""
-    with written_sealed(file) as aside:
+    with written_sealed(file, facts) as aside:
         aside.write_text(text, encoding="utf-8")
 
 

@@ -7,7 +7,6 @@ Snakefile rewrites a plan file only when its content changes, or when the exhibi
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable
@@ -17,12 +16,15 @@ from typing import Any
 
 from othink_mr1.study import versions
 from othink_mr1.study.atomic_files import write_json
+from othink_mr1.study.code_of_stages import Stage, exhibit_code
 from othink_mr1.study.config import StudyConfig
-from othink_mr1.study.data_plan import LEAKS, data_card, data_card_plan, leaks_plan
+from othink_mr1.study.data_plan import LEAKS, Lineage, data_card, data_card_plan, leaks_plan, set_lineage
 from othink_mr1.study.folders import examples_file, leaks_file, tested_task
-from othink_mr1.study.identity import digest
+from othink_mr1.study.lineage import run_lineage
 from othink_mr1.study.manifests import MANIFEST
 from othink_mr1.study.methods import GRPO, ConstantKL
+from othink_mr1.study.module_digests import Modules
+from othink_mr1.study.per_config import per_config
 from othink_mr1.study.runs import Run, all_runs, grid_runs
 
 SAME_TASK, CROSS_TASK = "same_task", "cross_task"
@@ -40,6 +42,7 @@ FIGURES: dict[str, tuple[str, ...]] = {
     "figure7": (CROSS_TASK,),
     "figure8": (CROSS_TASK,),
 }
+FIND_LEAKS = Stage("find_leaks")
 AUDIT = "scorer_audit"  # r1v against exact, of all evaluations
 CLAIMS_NEED = (SAME_TASK, CROSS_TASK, FORMAT_SWEEP, KL_SWEEP)
 REWARD_CURVES_OF = SAME_TASK  # figure 5: the reward curves of table 1's GRPO runs
@@ -70,6 +73,11 @@ def answers_manifest(config: StudyConfig, evaluation: Evaluation) -> str:
     return str(Path(answers_file(config, evaluation)).with_name(MANIFEST))
 
 
+def scoring(config: StudyConfig, evaluation: Evaluation) -> Stage:
+    """What makes the evaluation's scores."""
+    return Stage("score", config.tasks[evaluation.tested_on].scorer)
+
+
 def scores_file(config: StudyConfig, evaluation: Evaluation) -> str:
     """The evaluation's scores."""
     folder = tested_task(config, evaluation.tested_on)
@@ -85,6 +93,19 @@ def leaks_of(config: StudyConfig, evaluation: Evaluation) -> str | None:
     return leaks_file(config, trained_on, config.tasks[evaluation.tested_on].test)
 
 
+def evaluation_lineage(config: StudyConfig, evaluation: Evaluation) -> Lineage:
+    """The evaluation's scores, answers and leaks, its test set, and all that its run comes from."""
+    own = {
+        scores_file(config, evaluation): scoring(config, evaluation),
+        str(Path(answers_file(config, evaluation)).parent): Stage("generate"),
+    }
+    if (leaks := leaks_of(config, evaluation)) is not None:
+        own[leaks] = FIND_LEAKS
+    test = set_lineage(config, config.tasks[evaluation.tested_on].test)
+    return own | test | run_lineage(config, evaluation.run)
+
+
+@per_config
 def evaluations(config: StudyConfig, study: str) -> list[Evaluation]:
     """All evaluations of a study, in the order of its runs."""
     grid = config.studies[study]
@@ -101,6 +122,7 @@ def evaluations(config: StudyConfig, study: str) -> list[Evaluation]:
     return found
 
 
+@per_config
 def all_evaluations(config: StudyConfig) -> list[Evaluation]:
     """Every evaluation of every study, each once."""
     found = {
@@ -111,6 +133,7 @@ def all_evaluations(config: StudyConfig) -> list[Evaluation]:
     return list(found.values())
 
 
+@per_config
 def tested_tasks_by_checkpoint(config: StudyConfig) -> dict[str, tuple[Run, int | None, tuple[str, ...]]]:
     """Checkpoint name -> its run, its step and all tasks that one generation job tests it on."""
     found: dict[str, tuple[Run, int | None, tuple[str, ...]]] = {}
@@ -128,11 +151,15 @@ def study_plan(config: StudyConfig, study: str) -> dict[str, Any]:
 
 def runs_plan(config: StudyConfig, exhibit: str) -> dict[str, Any]:
     """The plan of `runs.csv` (every run) or `reward_curves.csv` (GRPO's runs of one study)."""
+    return {"exhibit": exhibit, "runs": [_run_row(config, run) for run in listed_runs(config, exhibit)]}
+
+
+@per_config
+def listed_runs(config: StudyConfig, exhibit: str) -> list[Run]:
+    """The runs of `runs.csv` or `reward_curves.csv`."""
     if exhibit == "runs":
-        runs = [run for run in all_runs(config) if run.trained]
-    else:
-        runs = [run for run in grid_runs(config, REWARD_CURVES_OF) if isinstance(run.settings, GRPO)]
-    return {"exhibit": exhibit, "runs": [_run_row(run) for run in runs]}
+        return [run for run in all_runs(config) if run.trained]
+    return [run for run in grid_runs(config, REWARD_CURVES_OF) if isinstance(run.settings, GRPO)]
 
 
 def examples_plan(config: StudyConfig) -> dict[str, Any]:
@@ -140,7 +167,11 @@ def examples_plan(config: StudyConfig) -> dict[str, Any]:
     return {
         "exhibit": "figure2",
         "tasks": {
-            name: {"examples": examples_file(config, task.test)} for name, task in config.tasks.items()
+            name: {
+                "examples": examples_file(config, task.test),
+                "artefacts": sorted(set_lineage(config, task.test)),
+            }
+            for name, task in config.tasks.items()
         },
     }
 
@@ -172,18 +203,55 @@ def all_plans(config: StudyConfig, scripts: Path) -> dict[str, dict[str, Any]]:
     }
     plans[LEAKS] = leaks_plan(config)
     plans |= {data_card(task): data_card_plan(config, task) for task in config.tasks}
-    code = code_digest(scripts, [*(scripts / "othink_mr1" / "exhibits").rglob("*"), *scripts.glob("*.py")])
-    return {exhibit: plan | {"code": code} for exhibit, plan in plans.items()}
+    modules = Modules(scripts, Path(config.results))
+    coded = {exhibit: plan | {"code": _code(config, exhibit, modules)} for exhibit, plan in plans.items()}
+    modules.keep()
+    return coded
 
 
-def code_digest(root: Path, files: Iterable[Path]) -> str:
-    """One digest of the content of source and data files below a folder."""
-    hashes = {
-        file.relative_to(root).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in files
-        if file.suffix in (".py", ".csv", ".json", ".tex", ".md") and file.is_file()
-    }
-    return digest(hashes)
+def _code(config: StudyConfig, exhibit: str, modules: Modules) -> dict[str, str]:
+    """What makes an exhibit, and what makes what it is made of -> digest of that code.
+
+    That of the stages before is there because exhibits say what was made by older code.
+    """
+    if exhibit in config.studies:
+        return exhibit_code(("collect_study",), _study_stages(config, exhibit), modules)
+    if exhibit == AUDIT:
+        return exhibit_code(("audit_scores",), _stages(config, all_evaluations(config)), modules)
+    if exhibit in ("runs", "reward_curves"):
+        runs = listed_runs(config, exhibit)
+        stages = {stage for run in runs for stage in run_lineage(config, run).values()}
+        return exhibit_code((f"collect_{exhibit}",), stages, modules)
+    if exhibit == LEAKS:
+        return exhibit_code(("collect_leaks",), [FIND_LEAKS], modules)
+    for task, declared in config.tasks.items():
+        if exhibit == data_card(task):
+            sets = [set_lineage(config, source) for source in (declared.train, declared.test)]
+            stages = {FIND_LEAKS, *(stage for found in sets for stage in found.values())}
+            return exhibit_code(("write_data_card",), stages, modules)
+    return _drawn_code(config, exhibit, modules)
+
+
+def _drawn_code(config: StudyConfig, exhibit: str, modules: Modules) -> dict[str, str]:
+    """The code of a table, a figure or the claims, and that of the csv files that it is drawn from."""
+    entry_points = {"table1": ("make_table",), "claims": ("check_claims",)}
+    own = entry_points.get(exhibit, ("draw_figure", f"exhibits.{exhibit}"))
+    if exhibit == "figure2":
+        sets = [set_lineage(config, task.test) for task in config.tasks.values()]
+        return exhibit_code(own, {stage for found in sets for stage in found.values()}, modules)
+    csv = ["reward_curves"] if exhibit == "figure5" else drawn_exhibits(config)[exhibit]
+    below = {name: code for file in csv for name, code in _code(config, file, modules).items()}
+    return below | exhibit_code(own, [], modules)
+
+
+@per_config
+def _study_stages(config: StudyConfig, study: str) -> set[Stage]:
+    """What makes all that a study's exhibits are made of."""
+    return _stages(config, evaluations(config, study))
+
+
+def _stages(config: StudyConfig, found: Iterable[Evaluation]) -> set[Stage]:
+    return {stage for evaluation in found for stage in evaluation_lineage(config, evaluation).values()}
 
 
 def write_plans(results: Path, plans: dict[str, dict[str, Any]]) -> None:
@@ -223,10 +291,11 @@ def _row(config: StudyConfig, evaluation: Evaluation) -> dict[str, Any]:
         "answers": answers_file(config, evaluation),
         "examples": examples_file(config, config.tasks[evaluation.tested_on].test),
         "leaks": leaks_of(config, evaluation),
+        "artefacts": sorted(evaluation_lineage(config, evaluation)),
     }
 
 
-def _run_row(run: Run) -> dict[str, Any]:
+def _run_row(config: StudyConfig, run: Run) -> dict[str, Any]:
     return {
         "backbone": run.backbone,
         "run": run.name,
@@ -234,6 +303,7 @@ def _run_row(run: Run) -> dict[str, Any]:
         "task": run.task,
         "seed": run.seed,
         "folder": f"runs/{run.name}",
+        "artefacts": sorted(run_lineage(config, run)),
         **_weights(run),
         "settings": run.settings.model_dump(mode="json"),
     }

@@ -14,6 +14,7 @@ from othink_mr1.study import versions
 from othink_mr1.study.config import StudyConfig, StudyGrid
 from othink_mr1.study.identity import backbone_identity, data_identity, digest, written
 from othink_mr1.study.methods import GRPO, ConstantKL, MethodSettings, NoTraining
+from othink_mr1.study.per_config import per_config
 from othink_mr1.study.settings import merged_settings, validate_settings, with_changes
 from othink_mr1.study.strict import Strict
 
@@ -57,6 +58,7 @@ class Run:
         return tuple(step for step in self.settings.checkpoint_steps if step < self.settings.steps)
 
 
+@per_config
 def grid_runs(config: StudyConfig, study: str) -> list[Run]:
     """The runs of one study, in the order in which its exhibits list them, each once."""
     grid = config.studies[study]
@@ -70,6 +72,7 @@ def grid_runs(config: StudyConfig, study: str) -> list[Run]:
     return list(runs.values())
 
 
+@per_config
 def all_runs(config: StudyConfig) -> list[Run]:
     """Every run of every study, each once."""
     runs = {run.name: run for study in config.studies for run in grid_runs(config, study)}

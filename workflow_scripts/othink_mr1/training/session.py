@@ -18,6 +18,7 @@ from othink_mr1.errors import Interrupted, UserError
 from othink_mr1.modeling.device import Stopwatch
 from othink_mr1.study.artefacts import Artefact
 from othink_mr1.study.atomic_files import folder_written_aside, sha256_of
+from othink_mr1.study.code_of_stages import code_facts
 from othink_mr1.study.execution import TrainingExecution
 from othink_mr1.study.methods import TrainingSettings
 from othink_mr1.study.provenance import provenance
@@ -40,13 +41,15 @@ class TrainingSession:
         self,
         artefact: Artefact,
         facts: Mapping[str, Any],
+        code: Mapping[str, str],
         log_columns: Sequence[str],
         settings: TrainingSettings,
         execution: TrainingExecution,
         save_checkpoint: Callable[[Path], None],
         name: str,
     ) -> None:
-        """facts: JSON values that a state must have been made of to be used."""
+        """facts: JSON values that a state must have been made of to be used. code: of this process, as
+        stage_code gives it; a state of other code is gone on with, and the manifest tells of both."""
         self._artefact, self._facts = artefact, dict(facts)
         self._columns, self._settings, self._execution = log_columns, settings, execution
         self._save_checkpoint = save_checkpoint
@@ -55,6 +58,7 @@ class TrainingSession:
         self._state = self._states.newest(self._reason_against)
         # Of the checkpoints that exist: path in the run's folder -> sha256.
         self._digests: dict[str, str] = dict(self._state.facts["checkpoints"]) if self._state else {}
+        self._code = code_facts(code, [self._state.facts] if self._state else [])
         self._clean_folder()
         earlier = (self._state.folder / METRICS).read_bytes() if self._state else b""
         self._stopwatch = Stopwatch(execution, self._state.facts["wall_seconds"] if self._state else 0.0)
@@ -66,7 +70,8 @@ class TrainingSession:
         provenance()  # asks git, for which there is no time when the process is to end
         self.log = TrainingLog(artefact.folder, name, log_columns, settings.steps, earlier)
         if self._state:
-            print(f"{name}: goes on after step {self._done}", file=sys.stderr, flush=True)
+            by = ", by other code than it was begun with" if "earlier_code" in self._code else ""
+            print(f"{name}: goes on after step {self._done}{by}", file=sys.stderr, flush=True)
 
     def steps(self, optimisation: Optimisation) -> Iterator[int]:
         """Bring the saved state back, if there is one, and give the steps that are left.
@@ -139,6 +144,7 @@ class TrainingSession:
             **facts,
             made_of=self._facts["made_of"],
             **self._stopwatch.facts(),
+            **self._code,
             attempts=self._attempts,
         )
         self._states.remove()
@@ -157,6 +163,7 @@ class TrainingSession:
         self._artefact.check_lock()
         facts = {
             **self._facts,
+            **self._code,
             "step": self._done,
             "checkpoints": self._digests,
             "wall_seconds": self._stopwatch.seconds(),
@@ -223,6 +230,7 @@ class TrainingSession:
 def training_session(
     artefact: Artefact,
     facts: Mapping[str, Any],
+    code: Mapping[str, str],
     log_columns: Sequence[str],
     settings: TrainingSettings,
     execution: TrainingExecution,
@@ -230,6 +238,6 @@ def training_session(
     name: str,
 ) -> Iterator[TrainingSession]:
     """A session in the run's folder: signals are answered within the block. See TrainingSession."""
-    session = TrainingSession(artefact, facts, log_columns, settings, execution, save_checkpoint, name)
+    session = TrainingSession(artefact, facts, code, log_columns, settings, execution, save_checkpoint, name)
     with session.watched():
         yield session

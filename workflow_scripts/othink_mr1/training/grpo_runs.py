@@ -1,0 +1,46 @@
+"""A run of GRPO or GRPO-D: from its description, examples and backbone to its finished folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from othink_mr1.errors import UserError
+from othink_mr1.scoring.task_scorers import load_scorer
+from othink_mr1.study.code_of_stages import Stage
+from othink_mr1.study.execution import TrainingExecution
+from othink_mr1.study.methods import GRPO
+from othink_mr1.study.runs import RunDescription
+from othink_mr1.training.grpo import COLUMNS, Question, train_grpo
+from othink_mr1.training.runs import training_run
+
+
+def train_grpo_run(
+    run: RunDescription, execution: TrainingExecution, examples_file: Path, backbone: Path, output: Path
+) -> None:
+    """Train the backbone by GRPO or GRPO-D, as the settings' KL schedule says, and fill the run's folder.
+
+    An interrupted attempt is gone on with; see training/session.py.
+    """
+    settings = run.settings
+    if not isinstance(settings, GRPO):
+        raise UserError(f"run {run.name}: its trainer is {settings.trainer}; train_grpo.py takes grpo")
+    load_scorer(run.scorer)  # an unknown one is named before the first step
+    stage = Stage("train_grpo", run.scorer)
+    with training_run(run, stage, execution, examples_file, backbone, output, COLUMNS) as training:
+        if training is None:
+            return
+
+        def questions_of(rollout: int) -> list[Question]:
+            prompts, examples = training.prompts_of(rollout, settings.prompts_per_step)
+            return [Question(prompt, example.gold) for prompt, example in zip(prompts, examples, strict=True)]
+
+        train_grpo(
+            training.model,
+            training.processor,
+            settings,
+            execution,
+            run.seed,
+            run.scorer,
+            questions_of,
+            training.session,
+        )
