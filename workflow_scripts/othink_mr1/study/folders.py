@@ -13,13 +13,16 @@ from othink_mr1.study.identity import (
     generation_identity,
     raw_identity,
 )
+from othink_mr1.study.per_config import per_config
 
 
+@per_config
 def raw_folder(config: StudyConfig, source: str) -> str:
     """The folder of a source's raw files."""
     return f"raw/{source}-{digest(raw_identity(config, source))}"
 
 
+@per_config
 def data_folder(config: StudyConfig, source: str) -> str:
     """The folder of a prepared set."""
     return f"data/{source}-{digest(data_identity(config, source))}"
@@ -35,17 +38,20 @@ def fingerprints_file(config: StudyConfig, source: str) -> str:
     return f"data/fingerprints/{Path(data_folder(config, source)).name}-{versions.LEAKS}.parquet"
 
 
+@per_config
 def leaks_file(config: StudyConfig, train: str, test: str) -> str:
     """The test items of one set that also stand in a training set."""
     sets = "--".join(Path(data_folder(config, source)).name for source in (train, test))
     return f"data/leaks/{sets}-{versions.LEAKS}.csv"
 
 
+@per_config
 def backbone_folder(config: StudyConfig, backbone: str) -> str:
     """The folder of a backbone."""
     return f"backbones/{backbone}-{digest(backbone_identity(config, backbone))}"
 
 
+@per_config
 def tested_task(config: StudyConfig, task: str) -> str:
     """A task with what determines its test answers, `geometry-1a2b3c4d5e`: the answers' folder's name."""
     return f"{task}-{digest(generation_identity(config, task))}"

@@ -1,28 +1,26 @@
 """The plan: which files each exhibit is made of. All paths are relative to the results root.
 
 An exhibit has a fixed name (`same_task.csv`), while what it is made of has names with digests. So each
-exhibit gets a plan file that lists the identities of all it needs, down to the code that draws it. The
-Snakefile rewrites a plan file only when its content changes, or when the exhibit records another one.
+exhibit gets a plan file (plan_files.py) that lists the identities of all it needs, down to the code that
+draws it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from othink_mr1.study import versions
-from othink_mr1.study.atomic_files import write_json
 from othink_mr1.study.config import StudyConfig
 from othink_mr1.study.data_plan import LEAKS, data_card, data_card_plan, leaks_plan
 from othink_mr1.study.folders import examples_file, leaks_file, tested_task
 from othink_mr1.study.identity import digest
 from othink_mr1.study.manifests import MANIFEST
 from othink_mr1.study.methods import GRPO, ConstantKL
+from othink_mr1.study.per_config import per_config
 from othink_mr1.study.runs import Run, all_runs, grid_runs
 
 SAME_TASK, CROSS_TASK = "same_task", "cross_task"
@@ -85,6 +83,7 @@ def leaks_of(config: StudyConfig, evaluation: Evaluation) -> str | None:
     return leaks_file(config, trained_on, config.tasks[evaluation.tested_on].test)
 
 
+@per_config
 def evaluations(config: StudyConfig, study: str) -> list[Evaluation]:
     """All evaluations of a study, in the order of its runs."""
     grid = config.studies[study]
@@ -101,6 +100,7 @@ def evaluations(config: StudyConfig, study: str) -> list[Evaluation]:
     return found
 
 
+@per_config
 def all_evaluations(config: StudyConfig) -> list[Evaluation]:
     """Every evaluation of every study, each once."""
     found = {
@@ -111,6 +111,7 @@ def all_evaluations(config: StudyConfig) -> list[Evaluation]:
     return list(found.values())
 
 
+@per_config
 def tested_tasks_by_checkpoint(config: StudyConfig) -> dict[str, tuple[Run, int | None, tuple[str, ...]]]:
     """Checkpoint name -> its run, its step and all tasks that one generation job tests it on."""
     found: dict[str, tuple[Run, int | None, tuple[str, ...]]] = {}
@@ -126,6 +127,7 @@ def study_plan(config: StudyConfig, study: str) -> dict[str, Any]:
     return {"exhibit": study, "evaluations": [_row(config, entry) for entry in evaluations(config, study)]}
 
 
+@per_config
 def runs_plan(config: StudyConfig, exhibit: str) -> dict[str, Any]:
     """The plan of `runs.csv` (every run) or `reward_curves.csv` (GRPO's runs of one study)."""
     if exhibit == "runs":
@@ -184,27 +186,6 @@ def code_digest(root: Path, files: Iterable[Path]) -> str:
         if file.suffix in (".py", ".csv", ".json", ".tex", ".md") and file.is_file()
     }
     return digest(hashes)
-
-
-def write_plans(results: Path, plans: dict[str, dict[str, Any]]) -> None:
-    """Write each plan file whose content changed, and renew those whose exhibit records another plan."""
-    for exhibit, plan in plans.items():
-        path = results / "plans" / f"{exhibit}.json"
-        record = results / "made_of" / f"{exhibit}.json"
-        present = _content(path)
-        if present != plan:
-            write_json(path, plan)
-        elif record.exists() and _content(record) != plan:
-            os.utime(path)
-
-
-def _content(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError:
-        return None  # damaged: as good as absent, it is written anew
 
 
 def _row(config: StudyConfig, evaluation: Evaluation) -> dict[str, Any]:

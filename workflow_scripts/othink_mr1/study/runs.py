@@ -14,6 +14,7 @@ from othink_mr1.study import versions
 from othink_mr1.study.config import StudyConfig, StudyGrid
 from othink_mr1.study.identity import backbone_identity, data_identity, digest, written
 from othink_mr1.study.methods import GRPO, ConstantKL, MethodSettings, NoTraining
+from othink_mr1.study.per_config import per_config
 from othink_mr1.study.settings import merged_settings, validate_settings, with_changes
 from othink_mr1.study.strict import Strict
 
@@ -57,6 +58,7 @@ class Run:
         return tuple(step for step in self.settings.checkpoint_steps if step < self.settings.steps)
 
 
+@per_config
 def grid_runs(config: StudyConfig, study: str) -> list[Run]:
     """The runs of one study, in the order in which its exhibits list them, each once."""
     grid = config.studies[study]
@@ -70,6 +72,7 @@ def grid_runs(config: StudyConfig, study: str) -> list[Run]:
     return list(runs.values())
 
 
+@per_config
 def all_runs(config: StudyConfig) -> list[Run]:
     """Every run of every study, each once."""
     runs = {run.name: run for study in config.studies for run in grid_runs(config, study)}
@@ -85,8 +88,7 @@ def make_run(
     changes: dict[str, Any],
 ) -> Run:
     """One run. `changes` (path -> value) are applied on the method's settings for the task."""
-    raw = merged_settings(config.methods, method, task)
-    usual = validate_settings(raw)
+    usual = _usual_settings(config, method, task)
     if isinstance(usual, NoTraining):
         identity = digest({"backbone": backbone_identity(config, backbone)})
         name = "-".join(["base", *_backbone_part(config, backbone), identity])
@@ -97,6 +99,11 @@ def make_run(
     identity = digest(_run_identity(config, backbone, task, seed, settings))
     parts = [task, method, *_backbone_part(config, backbone), *_shown_weights(settings), f"s{seed}", identity]
     return Run(backbone, task, method, seed, settings, "-".join(parts), identity)
+
+
+@per_config
+def _usual_settings(config: StudyConfig, method: str, task: str | None) -> Any:
+    return validate_settings(merged_settings(config.methods, method, task))
 
 
 def description(config: StudyConfig, run: Run) -> RunDescription:

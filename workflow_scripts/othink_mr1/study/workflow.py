@@ -42,14 +42,19 @@ def put_own_python_on_path() -> None:
     os.environ["PATH"] = os.pathsep.join([own, *filter(None, [os.environ.get("PATH")])])
 
 
+def read_study(files: Sequence[str | Path], overrides: Mapping[str, Any]) -> Study:
+    """The study of config files; a mistake in them ends the process."""
+    try:
+        return Study(load_study([Path(file) for file in files], overrides))
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
 class Study:
     """The config and everything that follows from it. All paths begin with `<results>`."""
 
-    def __init__(self, files: Sequence[str | Path], overrides: Mapping[str, Any]) -> None:
-        try:
-            self.config: StudyConfig = load_study([Path(file) for file in files], overrides)
-        except UserError as error:
-            sys.exit(f"error: {error}")
+    def __init__(self, config: StudyConfig) -> None:
+        self.config = config
         self.cluster = ClusterFacts()
         self._limits: dict[str, float] = {}  # partition -> minutes, once Slurm was asked
 
@@ -155,9 +160,13 @@ class Study:
         shares = self._small_backbone(backbone).pretraining.values()
         return [self.examples(share.source) for share in shares]
 
+    def backbone_manifest(self, backbone: str) -> str:
+        """The manifest of a backbone."""
+        return f"<results>/{folders.backbone_folder(self.config, backbone)}/manifest.json"
+
     def run_backbone(self, run: str) -> str:
         """The backbone that a run starts from."""
-        return self._backbone_manifest(self.runs[run].backbone)
+        return self.backbone_manifest(self.runs[run].backbone)
 
     def checkpoint_manifest(self, checkpoint: str) -> str:
         """What must exist before a checkpoint's answers can be generated: its run, or its backbone."""
@@ -165,7 +174,7 @@ class Study:
         return (
             f"<results>/runs/{run.name}/manifest.json"
             if run.trained
-            else self._backbone_manifest(run.backbone)
+            else self.backbone_manifest(run.backbone)
         )
 
     def answers(self, tasks: Sequence[str]) -> list[str]:
@@ -365,16 +374,6 @@ class Study:
         except UserError as error:
             sys.exit(f"error: {error}")
 
-    def write_plans(self, scripts: Path) -> None:
-        """Write the plan files of all exhibits, where they changed."""
-        try:
-            plan.write_plans(Path(self.config.results), plan.all_plans(self.config, scripts))
-        except OSError as error:
-            sys.exit(
-                f"error: {error.filename or self.config.results}: plan file cannot be written: "
-                f"{error.strerror}; check `results`, its disk, and where it leads if it is a link"
-            )
-
     def _source(self, name: str) -> Any:
         return self.config.sources[name]
 
@@ -386,9 +385,6 @@ class Study:
         backbone = self.config.backbones[self.backbones[folder]]
         assert isinstance(backbone, SmallBackbone)
         return backbone
-
-    def _backbone_manifest(self, backbone: str) -> str:
-        return f"<results>/{folders.backbone_folder(self.config, backbone)}/manifest.json"
 
 
 def _any_of(names: Any) -> str:
