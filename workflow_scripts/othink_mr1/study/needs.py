@@ -9,6 +9,7 @@ is `ancient()` to a job makes it run only when it has to be made itself.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,36 @@ from othink_mr1.study.plan_files import record_of
 from othink_mr1.study.workflow import Study
 
 
-def jobs_to_run(study: Study, scripts: Path) -> list[Job]:
-    """The jobs that `snakemake -n all` lists, in the order of the graph; `all` itself is none of them.
+@dataclass(frozen=True)
+class Needs:
+    """jobs: all of the study's, but for `all` itself. to_run: those of them that `snakemake -n all` lists."""
 
-    scripts: the folder of the entry points, whose code is part of the exhibits' plans.
-    """
-    results = Path(study.config.results)
+    study: Study
+    plans: Mapping[str, Mapping[str, Any]]
+    jobs: list[Job]
+    to_run: list[Job]
+
+    def why_outdated(self, job: Job) -> str | None:
+        """Why an exhibit that is there is made again, for a reader; None if not for its own sake."""
+        assert job.exhibit is not None
+        results, plan = Path(self.study.config.results), self.plans[job.exhibit]
+        if not _is_outdated(job, plan, results):
+            return None
+        record = record_of(results, job.exhibit)
+        if not isinstance(record, dict):
+            return "has no record of what it was made of"
+        if record == plan:
+            return "is older than the csv that it is drawn from"
+        differ = {key for key in {**record, **plan} if record.get(key) != plan.get(key)}
+        return "the code of the exhibits changed" if differ == {"code"} else "was made of other results"
+
+
+def needs_of(study: Study, scripts: Path) -> Needs:
+    """What would run. scripts: the folder of the entry points, whose code is part of the exhibits' plans."""
     plans = all_plans(study.config, scripts)
     jobs = study_jobs(study)
-    needed = _needed(jobs, targets(study), plans, results)
-    return [job for job in jobs if job.name in needed]
+    needed = _needed(jobs, targets(study), plans, Path(study.config.results))
+    return Needs(study, plans, jobs, [job for job in jobs if job.name in needed])
 
 
 def _needed(
