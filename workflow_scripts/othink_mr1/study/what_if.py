@@ -147,7 +147,7 @@ def _unused(before: StudyConfig, after: StudyConfig) -> list[str]:
         still = set()
     former = [file for job in study_jobs(Study(before)) for file in job.outputs if file not in still]
     names = [file.removesuffix("/manifest.json") for file in former if (results / file).exists()]
-    return sorted(names)
+    return sorted(names, key=lambda name: (not name.startswith("runs/"), name))
 
 
 def _stage_lines(stage: str, to_run: Sequence[Planned]) -> Iterator[str]:
