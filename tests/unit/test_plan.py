@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from othink_mr1.study import plan
@@ -52,12 +53,22 @@ def test_exhibits_whose_study_is_missing_are_left_out() -> None:
     assert plan.collected_exhibits(fewer) == ["cross_task", "runs"]
 
 
-def test_code_is_part_of_every_plan(tmp_path: Path) -> None:
-    exhibits = tmp_path / "othink_mr1" / "exhibits"
-    exhibits.mkdir(parents=True)
-    (exhibits / "theme.py").write_text("colour = 1\n")
-    before = plan.all_plans(PAPER, tmp_path)
-    (exhibits / "theme.py").write_text("colour = 2\n")
-    after = plan.all_plans(PAPER, tmp_path)
-    assert before.keys() == after.keys()
-    assert all(before[name] != after[name] for name in before)
+def test_a_plan_holds_the_code_of_its_exhibit_alone(tmp_path: Path) -> None:
+    scripts = tmp_path / "scripts"
+    shutil.copytree(REPOSITORY / "workflow_scripts", scripts, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def changed_by(file: str, line: str = "\nMORE = 1\n") -> set[str]:
+        before = plan.all_plans(PAPER, scripts)
+        with (scripts / file).open("a") as stream:
+            stream.write(line)
+        after = plan.all_plans(PAPER, scripts)
+        assert before.keys() == after.keys()
+        return {name for name in before if before[name] != after[name]}
+
+    figures, cards = set(plan.FIGURES), {"data.counting", "data.geometry"}
+    assert changed_by("othink_mr1/exhibits/theme.py") == figures | cards | {"table1"}  # names of methods
+    assert changed_by("othink_mr1/exhibits/figure4.py") == figures  # one entry point draws all of them
+    assert changed_by("othink_mr1/exhibits/runs_table.py") == {"runs"}
+    assert changed_by("make_table.py") == {"table1"}
+    assert changed_by("status.py") == set()
+    assert changed_by("othink_mr1/exhibits/paper_numbers.csv", "x\n") == set(plan.all_plans(PAPER, scripts))

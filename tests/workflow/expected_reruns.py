@@ -1,8 +1,8 @@
 """What a changed value must make anew, from what the config's fields declare and from the shape of the study.
 
-Nothing here looks at identities: the branch that a field declares is looked up among the names that a dry run of the
-unchanged study prints, and what depends on it follows the edges that Snakemake prints. Grids are expanded by a small
-model of its own (`Grids`), as changed grids have points that the unchanged study has not.
+Nothing here looks at identities: the branch that a field declares is looked up among the names that a dry run
+of the unchanged study prints, and what depends on it follows the edges that Snakemake prints. Grids are
+expanded by a small model of its own (`Grids`), as changed grids have points that the unchanged study has not.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ def plain(file: str, root: str = "results/") -> str:
     return _SCORES.sub(r"\1/*", _DIGEST.sub("-*", file.removeprefix(root)))
 
 
-def keys(jobs: Iterable[DryJob], root: str = "results/", renamed: dict[str, str] | None = None) -> set[JobKey]:
+def keys(
+    jobs: Iterable[DryJob], root: str = "results/", renamed: dict[str, str] | None = None
+) -> set[JobKey]:
     """Rule and outputs of each job. renamed: parts of names that the change changes -> as they were."""
     found = set()
     for job in jobs:
@@ -71,7 +73,7 @@ class Graph:
 
 
 def _made_of(job: DryJob, number: int) -> Files:
-    """The inputs that an output of a job is made of: of answers on a task, the checkpoint and that task's set."""
+    """The inputs that an output is made of: answers on a task of the checkpoint and that task's set."""
     if job.rule.startswith("generate_answers"):
         return (job.inputs[0], job.inputs[1 + number])
     return job.inputs
@@ -159,7 +161,9 @@ class Grids:
         return found
 
     def all_evaluations(self) -> list[tuple[Point, int | None, str]]:
-        return list(dict.fromkeys(test for study in self.config["studies"] for test in self.evaluations(study)))
+        return list(
+            dict.fromkeys(test for study in self.config["studies"] for test in self.evaluations(study))
+        )
 
     def _point(self, method: str, task: str, seed: int, changes: dict[str, Any]) -> Point:
         if not any(name == "grpo" for name in self.chain(method)):

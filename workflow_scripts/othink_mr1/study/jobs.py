@@ -123,28 +123,25 @@ def _evaluations(study: Study) -> Iterator[Job]:
 
 def _exhibits(study: Study) -> Iterator[Job]:
     config, drawn = study.config, plan.drawn_exhibits(study.config)
-    yield _exhibit("collect_leaks", LEAKS, ["data/leaks.csv"], study.leak_reports())
+    yield _exhibit(LEAKS, ["data/leaks.csv"], study.leak_reports())
     for task in config.tasks:
-        card = [f"data/{task}.md", f"data/{task}.svg"]
         made_of = [*study.data_card_sources(task), study.data_card_leaks(task)]
-        yield _exhibit("write_data_card", data_card(task), card, made_of, name=task)
+        yield _exhibit(data_card(task), [f"data/{task}.md", f"data/{task}.svg"], made_of, name=task)
     for name in config.studies:
         made_of = [*study.scores(name), *study.leak_reports(name)]
-        yield _exhibit("collect_study", name, [f"{name}.csv"], made_of, name=name)
+        yield _exhibit(name, [f"{name}.csv"], made_of, name=name)
     for name in plan.collected_exhibits(config):
         if name not in config.studies:
-            yield _exhibit(f"collect_{name}", name, [f"{name}.csv"], study.run_manifests(name))
-    yield _exhibit("audit_scores", plan.AUDIT, [f"{plan.AUDIT}.csv"], study.audited_files())
+            yield _exhibit(name, [f"{name}.csv"], study.run_manifests(name))
+    yield _exhibit(plan.AUDIT, [f"{plan.AUDIT}.csv"], study.audited_files())
     if "claims" in drawn:
-        data = [f"{name}.csv" for name in drawn["claims"]]
-        yield _exhibit("check_claims", "claims", ["claims.csv"], drawn_from=data)
+        yield _exhibit("claims", ["claims.csv"], drawn_from=[f"{name}.csv" for name in drawn["claims"]])
     if "table1" in drawn:
-        data = [f"{name}.csv" for name in drawn["table1"]]
-        yield _exhibit("make_table", "table1", ["tables/table1.md", "tables/table1.tex"], drawn_from=data)
+        tables = ["tables/table1.md", "tables/table1.tex"]
+        yield _exhibit("table1", tables, drawn_from=[f"{name}.csv" for name in drawn["table1"]])
     for name in filter(plan.FIGURES.__contains__, drawn):
         files = [f"figures/{name}.{kind}" for kind in ("svg", "png", "html", "csv")]
-        made_of = study.figure_pictures(name)
-        yield _exhibit("draw_figure", name, files, made_of, study.figure_data(name), name=name)
+        yield _exhibit(name, files, study.figure_pictures(name), study.figure_data(name), name=name)
 
 
 def _job(rule: str, name: str, outputs: Iterable[str], made_of: Iterable[str] = ()) -> Job:
@@ -152,7 +149,6 @@ def _job(rule: str, name: str, outputs: Iterable[str], made_of: Iterable[str] = 
 
 
 def _exhibit(
-    rule: str,
     exhibit: str,
     outputs: Sequence[str],
     made_of: Iterable[str] = (),
@@ -160,6 +156,7 @@ def _exhibit(
     name: str | None = None,
 ) -> Job:
     """name: what the rule's logs are named by, where it makes more than one exhibit."""
+    rule = plan.entry_point(exhibit)
     return Job(
         rule,
         rule if name is None else f"{rule}/{name}",

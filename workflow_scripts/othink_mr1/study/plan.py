@@ -7,8 +7,6 @@ draws it.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +14,8 @@ from typing import Any
 from othink_mr1.study import versions
 from othink_mr1.study.config import StudyConfig
 from othink_mr1.study.data_plan import LEAKS, data_card, data_card_plan, leaks_plan
+from othink_mr1.study.exhibit_code import code_digest
 from othink_mr1.study.folders import examples_file, leaks_file, tested_task
-from othink_mr1.study.identity import digest
 from othink_mr1.study.manifests import MANIFEST
 from othink_mr1.study.methods import GRPO, ConstantKL
 from othink_mr1.study.per_config import per_config
@@ -40,6 +38,15 @@ FIGURES: dict[str, tuple[str, ...]] = {
 }
 AUDIT = "scorer_audit"  # r1v against exact, of all evaluations
 CLAIMS_NEED = (SAME_TASK, CROSS_TASK, FORMAT_SWEEP, KL_SWEEP)
+_ENTRY_POINTS = {
+    **dict.fromkeys(FIGURES, "draw_figure"),
+    "table1": "make_table",
+    "claims": "check_claims",
+    "runs": "collect_runs",
+    "reward_curves": "collect_reward_curves",
+    AUDIT: "audit_scores",
+    LEAKS: "collect_leaks",
+}
 REWARD_CURVES_OF = SAME_TASK  # figure 5: the reward curves of table 1's GRPO runs
 
 
@@ -168,24 +175,23 @@ def all_plans(config: StudyConfig, scripts: Path) -> dict[str, dict[str, Any]]:
         plans[exhibit] = {"exhibit": exhibit, "studies": [plans[study] for study in needed]}
     if "figure2" in plans:
         plans["figure2"] = examples_plan(config)
+    if "figure5" in plans:
+        plans["figure5"] = {"exhibit": "figure5", "runs": plans["reward_curves"]["runs"]}
     plans[AUDIT] = {
         "exhibit": AUDIT,
         "evaluations": [_row(config, entry) for entry in all_evaluations(config)],
     }
     plans[LEAKS] = leaks_plan(config)
     plans |= {data_card(task): data_card_plan(config, task) for task in config.tasks}
-    code = code_digest(scripts, [*(scripts / "othink_mr1" / "exhibits").rglob("*"), *scripts.glob("*.py")])
-    return {exhibit: plan | {"code": code} for exhibit, plan in plans.items()}
+    code = {script: code_digest(scripts, script) for script in sorted(set(map(entry_point, plans)))}
+    return {exhibit: plan | {"code": code[entry_point(exhibit)]} for exhibit, plan in plans.items()}
 
 
-def code_digest(root: Path, files: Iterable[Path]) -> str:
-    """One digest of the content of source and data files below a folder."""
-    hashes = {
-        file.relative_to(root).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in files
-        if file.suffix in (".py", ".csv", ".json", ".tex", ".md") and file.is_file()
-    }
-    return digest(hashes)
+def entry_point(exhibit: str) -> str:
+    """The rule and the program that make an exhibit; a name that is no other's is a study's."""
+    if exhibit.startswith(data_card("")):
+        return "write_data_card"
+    return _ENTRY_POINTS.get(exhibit, "collect_study")
 
 
 def _row(config: StudyConfig, evaluation: Evaluation) -> dict[str, Any]:
