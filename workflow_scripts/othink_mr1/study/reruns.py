@@ -42,14 +42,17 @@ class Branch(StrEnum):
     RUNS_ON_TASK = "the runs on this task, by any method"
     REWARDED_ON_TASK = "the runs on this task that are rewarded (GRPO, GRPO-D): the reward scores, too"
     METHOD = (
-        "the runs of this method and of those that inherit it (below by_task: on this task), where no "
-        "by_task, fix or vary has a value of its own"
+        "the runs of this method and of those that inherit it (below `by_task`: on this task), where no "
+        "`by_task`, `fix` or `vary` has a value of its own"
     )
     SEEDS = "the runs with a seed that is new"
     ANSWERS_ON_TASK = "the answers on this task, by all checkpoints"
     EVERY_ANSWER = "all answers"
     CARD_OF_TASK = "the task's data card"
-    POINTS = "the runs of points that no study had before; removing one deletes nothing"
+    POINTS = (
+        "the runs of points that no study had before, and the study's exhibits; removing a point deletes "
+        "nothing"
+    )
     TESTS = "the answers that no study had before, and the study's exhibits"
     ROOT = "all of it, unless the folder is moved along"
 
