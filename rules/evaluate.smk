@@ -50,7 +50,7 @@ rule score_answers:
     benchmark:
         "<results>/benchmarks/score_answers/{checkpoint}-{tested_task}-{scorer_version}.tsv"
     wildcard_constraints:
-        checkpoint="|".join(study.checkpoints),
+        checkpoint=study.checkpoint_names(),
         scorer_version=study.scorer_version(),
     conda:
         "../envs/analysis.yaml"

@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from othink_mr1.study.atomic_files import write_json
+from othink_mr1.study.atomic_files import write_text
+from othink_mr1.study.identity import canonical
 from othink_mr1.study.jobs import exhibit_outputs
 from othink_mr1.study.plan import all_plans
 from othink_mr1.study.workflow import Study
@@ -51,7 +52,7 @@ def write_plan(results: Path, exhibit: str, plan: Mapping[str, Any], outputs: Se
     is_right = _time(path) == _OLDER_THAN_ANYTHING if current else _time(path) > newest
     if not is_right or _content(path) != plan:
         # Written anew even for its time alone, which only a file's owner may set.
-        write_json(path, plan)
+        write_text(path, canonical(plan))
         then = _OLDER_THAN_ANYTHING if current else max(time.time(), newest + 1)
         os.utime(path, (then, then))
 

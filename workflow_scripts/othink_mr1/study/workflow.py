@@ -24,6 +24,7 @@ from othink_mr1.study.execution import DeviceResources, Resources
 from othink_mr1.study.identity import canonical
 from othink_mr1.study.load_config import load_study
 from othink_mr1.study.methods import GRPO, SFT
+from othink_mr1.study.name_patterns import pattern
 from othink_mr1.study.preflight import Request, check_cluster, check_internet
 from othink_mr1.study.runs import Run, all_runs, description
 from othink_mr1.study.sources import HubBackbone, PromptsSource, RenderedSource, SmallBackbone
@@ -119,18 +120,28 @@ class Study:
 
     def sft_runs(self) -> str:
         """Runs that SFT trains."""
-        return _any_of(name for name, run in self.runs.items() if isinstance(run.settings, SFT))
+        return self._runs_of(SFT)
 
     def grpo_runs(self) -> str:
         """Runs that GRPO trains, whatever their KL schedule."""
-        return _any_of(name for name, run in self.runs.items() if isinstance(run.settings, GRPO))
+        return self._runs_of(GRPO)
+
+    def _runs_of(self, settings: type[SFT | GRPO]) -> str:
+        members = {name for name, run in self.runs.items() if isinstance(run.settings, settings)}
+        return pattern(members, self.runs.keys() - members)
 
     def task_sets(self) -> dict[tuple[str, ...], str]:
         """Each set of tasks that some checkpoint is tested on -> those checkpoints."""
         members: dict[tuple[str, ...], list[str]] = {}
         for checkpoint, (_, _, tasks) in self.checkpoints.items():
             members.setdefault(tasks, []).append(checkpoint)
-        return {tasks: _any_of(names) for tasks, names in members.items()}
+        return {
+            tasks: pattern(names, self.checkpoints.keys() - set(names)) for tasks, names in members.items()
+        }
+
+    def checkpoint_names(self) -> str:
+        """All checkpoints."""
+        return pattern(self.checkpoints)
 
     # Files. Of an artefact folder it is the manifest: all that the rules declare of it.
 
@@ -149,7 +160,7 @@ class Study:
 
     def train_examples(self, run: str) -> str:
         """The prepared training set of a run."""
-        return self.examples(self._task(self.runs[run].task).train)
+        return self.examples(self._task(self._run(run).task).train)
 
     def test_examples(self, tasks: Sequence[str]) -> list[str]:
         """The prepared test sets of tasks."""
@@ -166,10 +177,12 @@ class Study:
 
     def run_backbone(self, run: str) -> str:
         """The backbone that a run starts from."""
-        return self.backbone_manifest(self.runs[run].backbone)
+        return self.backbone_manifest(self._run(run).backbone)
 
     def checkpoint_manifest(self, checkpoint: str) -> str:
         """What must exist before a checkpoint's answers can be generated: its run, or its backbone."""
+        if checkpoint not in self.checkpoints:
+            raise UserError(f"{checkpoint}: no checkpoint of this config; `snakemake -n all` lists all")
         run, _, _ = self.checkpoints[checkpoint]
         return (
             f"<results>/runs/{run.name}/manifest.json"
@@ -376,6 +389,11 @@ class Study:
 
     def _source(self, name: str) -> Any:
         return self.config.sources[name]
+
+    def _run(self, name: str) -> Run:
+        if name not in self.runs:
+            raise UserError(f"{name}: no run of this config; `snakemake -n all` lists all")
+        return self.runs[name]
 
     def _task(self, name: str | None) -> Task:
         assert name is not None
