@@ -31,6 +31,8 @@ SWEEP = "geometry-grpo-alpha{number}.5-beta1e-05-s1-{digest}"
         ),
         (names(1, "base-{digest}", 1), names(1, "base-{digest}", 2)),
         (names(3, SWEEP, 1), []),
+        (names(5, SWEEP, 1), names(5, "geometry-grpo-2-alpha{number}.5-beta1e-05-s1-{digest}", 1)),
+        (["geometry-grpo-2-s1-0123456789"], ["geometry-grpo-3-s1-0123456789"]),
         (["a-s1-0123456789"], ["a-s1-0123456788", "a-s1-1123456789"]),
     ],
 )

@@ -8,7 +8,7 @@ study's other names; it may match names that the study has not, which the rules'
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from othink_mr1.study.identity import DIGEST_LENGTH
 
@@ -20,28 +20,35 @@ NOTHING = "(?!)"
 
 def pattern(members: Iterable[str], others: Iterable[str] = ()) -> str:
     """A pattern for names that end with a digest and perhaps a step. others: names that it must not match."""
-    ours, theirs = _by_step(members), _by_step(others)
-    parts = [_pattern(names, theirs.get(step, {})) + step for step, names in sorted(ours.items())]
+    ours, theirs = _by_form(members), _by_form(others)
+    parts = [_pattern(form, names, theirs.get(form, [])) for form, names in sorted(ours.items())]
     return "|".join(parts) or NOTHING
 
 
-def _by_step(names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Step part -> digest -> what the name tells before it."""
-    found: dict[str, dict[str, str]] = {}
+def _by_form(names: Iterable[str]) -> dict[tuple[str, str], list[tuple[str, str]]]:
+    """Form and step part of names -> what each tells before its digest, and the digest."""
+    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for name in names:
         match = _NAME.fullmatch(name)
         assert match, name
-        found.setdefault(match["step"] or "", {})[match["digest"]] = match["told"]
+        form = _form(match["told"]), match["step"] or ""
+        found.setdefault(form, []).append((match["told"], match["digest"]))
     return found
 
 
-def _pattern(members: dict[str, str], others: dict[str, str]) -> str:
-    """By the forms of the names if these tell them apart, else by the digests' first digits."""
-    any_digest = f"[0-9a-f]{{{DIGEST_LENGTH}}}"
-    forms = {_form(told) for told in members.values()}
-    if not forms & {_form(told) for told in others.values()}:
-        return f"(?:{'|'.join(sorted(forms))})-{any_digest}"
-    return f"[^/]+-{_prefixes(members, others)}[0-9a-f]*"
+def _pattern(
+    form: tuple[str, str], members: Sequence[tuple[str, str]], others: Sequence[tuple[str, str]]
+) -> str:
+    """By the form alone if no other name has it, else by the digests' first digits."""
+    told, step = form
+    if not others:
+        return f"{told}-[0-9a-f]{{{DIGEST_LENGTH}}}{step}"
+    theirs = {digest for _, digest in others}
+    # Two methods with the same settings have the same digests.
+    whole = [f"{re.escape(name)}-{digest}{step}" for name, digest in members if digest in theirs]
+    digests = {digest for _, digest in members if digest not in theirs}
+    short = [f"{told}-{_prefixes(digests, theirs)}[0-9a-f]*{step}"] if digests else []
+    return "|".join([*short, *whole])
 
 
 def _form(told: str) -> str:

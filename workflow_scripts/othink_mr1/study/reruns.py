@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -91,6 +92,7 @@ def effects_of(model: type[BaseModel], field: FieldInfo) -> tuple[Effect, ...]:
     return own or (() if default is None else (default,))
 
 
+@cache
 def fields_without_effect(model: type[BaseModel]) -> set[str]:
     """The fields of a model that rerun nothing."""
     return {
