@@ -4,8 +4,8 @@
 
 Each study is one sweep over the KL weight with many seeds. Measured are `snakemake -n all` before anything is
 there, a no-op with everything there, and a dry run for one run's manifest: seconds of CPU time, which other
-programs disturb less than the clock's, and peak memory of the process; ours and plain in turns, the best round
-of each. "Everything there" is empty files with the right names and records.
+programs disturb less than the clock's, and peak memory of the process; ours and plain in turns, the best
+round of each. "Everything there" is empty files with the right names and records.
 """
 
 from __future__ import annotations
