@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -46,7 +47,8 @@ def test_nothing_is_to_be_done_and_nothing_is_written(results: Path) -> None:
     before = listing(results)
     found = supposed(results)
     assert found.planned == []
-    assert list(what_if_lines(found)) == ["nothing would run: all of the 108 jobs' results are there"]
+    last = "nothing would run: every exhibit is up to date, and the results of 108 jobs are there"
+    assert list(what_if_lines(found)) == [last]
     supposed(results, "methods.grpo.learning_rate=2e-6")
     assert listing(results) == before
 
@@ -107,6 +109,16 @@ def test_the_list_has_rule_outputs_and_reason(results: Path) -> None:
     assert sum(rule.startswith("train_") for rule, _, _ in lines) == 15
     assert ["seeds: [42] → [42, 43]"] * len(lines) == [reason for _, _, reason in lines]
     assert all(outputs.split() for _, outputs, _ in lines)
+
+
+def test_what_is_gone_and_not_needed_is_told(results: Path, tmp_path: Path) -> None:
+    shutil.copytree(results, tmp_path / "results", symlinks=True)
+    shutil.rmtree(next((tmp_path / "results" / "runs").glob("counting-sft-*")))
+    found = supposed(tmp_path / "results")
+    assert found.planned == []
+    assert list(what_if_lines(found))[1:] == [
+        "the results of 1 jobs are not there, and no exhibit needs them now"
+    ]
 
 
 def test_an_empty_results_folder_lacks_everything(tmp_path: Path) -> None:

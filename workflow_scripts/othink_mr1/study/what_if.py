@@ -44,12 +44,14 @@ class Planned:
 
 @dataclass(frozen=True)
 class WhatIf:
-    """planned: in the order of the stages. jobs: all of the study's. unused: what is there, and the study
-    needs before the change but not after it; relative to the results root."""
+    """planned: in the order of the stages. jobs: all of the study's. absent: jobs that do not run although
+    their results are not there, as no exhibit needs them now. unused: what is there, and the study needs
+    before the change but not after it; relative to the results root."""
 
     changes: list[str]
     planned: list[Planned]
     jobs: list[Job]
+    absent: int
     estimates: list[Estimate]
     unused: list[str]
 
@@ -69,6 +71,7 @@ def what_if(document: Document, changes: Sequence[Change], scripts: Path) -> Wha
         _changed_values(before, study.config),
         planned,
         needs.jobs,
+        _absent(needs),
         estimates(study, needs.to_run),
         _unused(before, study.config) if changes else [],
     )
@@ -83,11 +86,13 @@ def what_if_lines(found: WhatIf) -> Iterator[str]:
         if to_run:
             yield f"{stage}: {len(to_run)} of {totals[stage]}"
             yield from _stage_lines(stage, to_run)
-    reused = len(found.jobs) - len(found.planned)
-    if not found.planned:
-        yield f"nothing would run: all of the {reused} jobs' results are there"
-    else:
+    reused = len(found.jobs) - len(found.planned) - found.absent
+    if found.planned:
         yield f"{len(found.planned)} jobs would run; the results of {reused} are there and would be used"
+    else:
+        yield f"nothing would run: every exhibit is up to date, and the results of {reused} jobs are there"
+    if found.absent:
+        yield f"the results of {found.absent} jobs are not there, and no exhibit needs them now"
     yield from (estimate.line() for estimate in found.estimates)
     if found.unused:
         yield f"no longer used, but kept (`make prune` lists what no config uses): {len(found.unused)}"
@@ -138,6 +143,15 @@ def _own_reason(needs: Needs, job: Job) -> str:
 
 def _changed_values(before: StudyConfig, after: StudyConfig) -> list[str]:
     return [f"{path}: {shown(old)} → {shown(new)}" for path, (old, new) in differences(before, after).items()]
+
+
+def _absent(needs: Needs) -> int:
+    results = Path(needs.study.config.results)
+    runs = {job.name for job in needs.to_run}
+    return sum(
+        job.name not in runs and not all((results / file).exists() for file in job.outputs)
+        for job in needs.jobs
+    )
 
 
 def _unused(before: StudyConfig, after: StudyConfig) -> list[str]:
