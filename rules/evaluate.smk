@@ -59,7 +59,6 @@ rule score_answers:
         **study.resources("analyse"),
     params:
         scorer=lambda wildcards: study.scorer(wildcards.tested_task),
-        task=lambda wildcards: study.tested_tasks[wildcards.tested_task],
     shell:
         "python workflow_scripts/score_answers.py --answers $(dirname {input})/answers.jsonl --scores {output}"
-        " --scorer {params.task}={params.scorer} --workers {threads} > {log} 2>&1"
+        " --scorer {params.scorer} --workers {threads} > {log} 2>&1"

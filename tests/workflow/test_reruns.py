@@ -515,3 +515,28 @@ def test_what_if_agrees_with_any_files_present(own: Site, seed: int, monkeypatch
     planned = {(job.rule, job.outputs) for job in own.planned()}
     assert planned
     assert planned == own.what_if(config, monkeypatch)
+
+
+@pytest.mark.parametrize("overlay", ["mini/study.yaml", "tests/study.yaml"])
+def test_what_if_agrees_about_the_smaller_studies(
+    complete: Site, tmp_path: Path, overlay: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They render, and pretrain a backbone; with nothing there, and after some of it was lost."""
+    site = Site(copy_repository(tmp_path), complete.graph)
+    config = load_study([site.checkout / "config.yaml", site.checkout / overlay])
+    root = site.checkout / config.results
+
+    def planned() -> list[str]:
+        jobs = site.planned("--configfile", overlay)
+        assert {(job.rule, job.outputs) for job in jobs} == site.what_if(config, monkeypatch)
+        return [job.rule for job in jobs]
+
+    assert {"render_source", "pretrain_backbone", "train_sft", "draw_figure"} <= set(planned())
+    write_placeholders(config, root, site.checkout / "workflow_scripts")
+    assert planned() == []
+    shutil.rmtree(next(root.glob("data/rendered_geometry-*")))
+    shutil.rmtree(next(root.glob("backbones/small_qwen2_vl-*")))
+    (root / "same_task.csv").unlink()
+    for scores in root.glob("scores/geometry-sft-*/*/*.csv"):
+        scores.unlink()
+    assert "score_answers" in planned()

@@ -347,8 +347,9 @@ class Study:
         return _any_of(f"{task.scorer}-{versions.SCORER}" for task in self.config.tasks.values())
 
     def scorer(self, tested_task: str) -> str:
-        """The scorer of a folder of answers."""
-        return self.config.tasks[self.tested_tasks[tested_task]].scorer
+        """The task and the scorer of a folder of answers, `task=scorer`."""
+        task = self.tested_tasks[tested_task]
+        return f"{task}={self.config.tasks[task].scorer}"
 
     # Resources.
 
