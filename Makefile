@@ -2,9 +2,13 @@
 # make verify reads all results of the paper's study, and says what is sound and what is damaged;
 #             make verify OVERLAY=mini/study.yaml: those of the study in miniature
 # make status says how far each training is, from the files alone, also while jobs run; OVERLAY as for verify
+# make what-if says what would run now, and why; SET="methods.grpo.learning_rate=2e-6 seeds=[1,2]" what would after
+#             that change; OVERLAY as for verify. Runs nothing
+# make prune  lists what no exhibit uses any more; DELETE=1 deletes it; OVERLAY as for verify
 # make test   all tests
 # make test-crash  the crash tests with 50 kills each and every write of a full disk, over an hour
 # make check  style and types
+# make reruns-page  docs/reruns.md anew, from what the config's fields declare
 # make bench  speed and memory beside TRL, R1-V and transformers; results in results/bench
 # make environment   only the environment, .venv
 # Everything is installed into .venv on first use; nothing else on the machine is touched.
@@ -13,7 +17,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 .SHELLFLAGS := -eu -o pipefail -c
 SHELL := bash
 
-.PHONY: environment mini verify status test test-crash check bench clean-environment
+.PHONY: environment mini verify status what-if prune reruns-page test test-crash check bench clean-environment
 
 environment: .venv/runtime-installed
 
@@ -26,6 +30,15 @@ verify: .venv/runtime-installed
 
 status: .venv/runtime-installed
 	.venv/bin/python workflow_scripts/status.py --config config.yaml $(addprefix --overlay ,$(OVERLAY))
+
+what-if: .venv/runtime-installed
+	.venv/bin/python workflow_scripts/what_if.py --config config.yaml $(addprefix --overlay ,$(OVERLAY)) $(foreach change,$(SET),--set '$(change)')
+
+prune: .venv/runtime-installed
+	.venv/bin/python workflow_scripts/prune.py --config config.yaml $(addprefix --overlay ,$(OVERLAY)) $(if $(DELETE),--delete)
+
+reruns-page: .venv/runtime-installed
+	.venv/bin/python workflow_scripts/document_reruns.py
 
 test: .venv/development-installed
 	.venv/bin/pytest

@@ -10,12 +10,13 @@ min_version("9.27")
 scripts = Path(workflow.basedir) / "workflow_scripts"
 sys.path.insert(0, str(scripts))
 
+from othink_mr1.study.plan_files import write_plans
 from othink_mr1.study.preflight import Request
-from othink_mr1.study.workflow import Study, put_own_python_on_path
+from othink_mr1.study.workflow import put_own_python_on_path, read_study
 
 # Read and checked by the package before Snakemake reads them: Snakemake's messages know neither lines
 # nor duplicate keys.
-study = Study(
+study = read_study(
     ["config.yaml", *workflow.overwrite_configfiles], workflow.config_settings.config
 )
 
@@ -37,7 +38,7 @@ include: "rules/report.smk"
 
 if workflow.is_main_process:
     study.check_downloads()
-    study.write_plans(scripts)
+    write_plans(study, scripts)
     study.write_code_files()
 
 

@@ -7,7 +7,7 @@ put_own_python_on_path()
 
 
 # Only names that the config yields: a digest of an older config cannot be asked for and filled with
-# something else.
+# something else. Of runs and checkpoints, which can be thousands, the rules' input functions see to that.
 wildcard_constraints:
     raw="|".join(study.raw_sources),
     data_set="|".join(study.data_sets),

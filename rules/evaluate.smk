@@ -52,7 +52,7 @@ rule score_answers:
     benchmark:
         "<results>/benchmarks/score_answers/{checkpoint}-{tested_task}-{scorer_version}.tsv"
     wildcard_constraints:
-        checkpoint="|".join(study.checkpoints),
+        checkpoint=study.checkpoint_names(),
         scorer_version=study.scorer_version(),
     conda:
         "../envs/analysis.yaml"
@@ -61,7 +61,6 @@ rule score_answers:
         **study.resources("analyse"),
     params:
         scorer=lambda wildcards: study.scorer(wildcards.tested_task),
-        task=lambda wildcards: study.tested_tasks[wildcards.tested_task],
     shell:
         "python workflow_scripts/score_answers.py --answers $(dirname {input.answers})/answers.jsonl --scores {output}"
-        " --scorer {params.task}={params.scorer} --workers {threads} > {log} 2>&1"
+        " --scorer {params.scorer} --workers {threads} > {log} 2>&1"

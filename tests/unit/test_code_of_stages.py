@@ -60,7 +60,9 @@ AFFECTS = {
 def parsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A results root that keeps what was parsed of the modules as they are."""
     root = tmp_path_factory.mktemp("parsed")
-    plan.all_plans(of_root(PAPER, root), SCRIPTS)
+    modules = Modules(SCRIPTS, root)
+    plan.all_plans(of_root(PAPER, root), modules)
+    modules.keep()
     return root
 
 
@@ -145,9 +147,9 @@ def test_mixed_code_makes_older_whichever_is_there_now() -> None:
 def test_code_is_no_part_of_a_plans_identities(scripts: Path, parsed: Path) -> None:
     """A changed module changes what exhibits record of the code, and no name of a result."""
     config = of_root(PAPER, parsed)
-    before = plan.all_plans(config, scripts)
+    before = plan.all_plans(config, Modules(scripts, parsed))
     change(scripts, "training.loss")
-    after = plan.all_plans(config, scripts)
+    after = plan.all_plans(config, Modules(scripts, parsed))
     changed = {name for name in before if before[name] != after[name]}
     assert changed == set(before) - {"figure2", "leaks", "data.counting", "data.geometry"}
     for name in before:
@@ -170,9 +172,9 @@ def test_a_module_changes_the_plans_of_what_it_draws(
     scripts: Path, parsed: Path, module: str, expected: set[str] | None
 ) -> None:
     config = of_root(PAPER, parsed)
-    before = plan.all_plans(config, scripts)
+    before = plan.all_plans(config, Modules(scripts, parsed))
     change(scripts, module)
-    after = plan.all_plans(config, scripts)
+    after = plan.all_plans(config, Modules(scripts, parsed))
     changed = {name for name in before if before[name] != after[name]}
     if expected is None:
         assert {"table1", "same_task"} <= changed

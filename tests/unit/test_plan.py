@@ -1,9 +1,7 @@
-"""The plan: what each exhibit is made of, and when its plan file is written."""
+"""The plan: what each exhibit is made of."""
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 
 from othink_mr1.study import plan
@@ -46,31 +44,6 @@ def test_sweep_only_runs_are_tested_on_their_own_task_only() -> None:
     both = {name for name, (*_, tested_on) in tasks.items() if len(tested_on) == 2}
     assert len(both) == 7  # base and six runs of table 1
     assert all(tested_on == ("geometry",) for name, (*_, tested_on) in tasks.items() if name not in both)
-
-
-def test_plan_file_is_rewritten_only_when_its_content_changes(tmp_path: Path) -> None:
-    plan.write_plans(tmp_path, {"x": {"a": 1}})
-    path = tmp_path / "plans" / "x.json"
-    os.utime(path, (1, 1))
-    plan.write_plans(tmp_path, {"x": {"a": 1}})
-    assert path.stat().st_mtime == 1
-    plan.write_plans(tmp_path, {"x": {"a": 2}})
-    assert json.loads(path.read_text()) == {"a": 2}
-    assert path.stat().st_mtime > 1
-
-
-def test_plan_file_is_renewed_when_the_exhibit_was_made_of_something_else(tmp_path: Path) -> None:
-    plan.write_plans(tmp_path, {"x": {"a": 1}})
-    path = tmp_path / "plans" / "x.json"
-    record = tmp_path / "made_of" / "x.json"
-    record.parent.mkdir()
-    record.write_text('{"a": 1}')
-    os.utime(path, (1, 1))
-    plan.write_plans(tmp_path, {"x": {"a": 1}})
-    assert path.stat().st_mtime == 1
-    record.write_text('{"a": 0}')
-    plan.write_plans(tmp_path, {"x": {"a": 1}})
-    assert path.stat().st_mtime > 1
 
 
 def test_exhibits_whose_study_is_missing_are_left_out() -> None:

@@ -15,7 +15,9 @@ from pydantic import BaseModel
 
 from othink_mr1.study import versions
 from othink_mr1.study.config import StudyConfig
-from othink_mr1.study.sources import HubBackbone, PromptsSource, RenderedSource, UrlSource
+from othink_mr1.study.per_config import per_config
+from othink_mr1.study.reruns import fields_without_effect
+from othink_mr1.study.sources import HubBackbone, PromptsSource, RenderedSource
 
 DIGEST_LENGTH = 10  # hex digits; 5,000 runs collide with probability 1e-5
 
@@ -31,8 +33,9 @@ def digest(payload: Any) -> str:
 
 
 def written(model: BaseModel) -> dict[str, Any]:
-    """The model's values without those that have their default."""
-    values: dict[str, Any] = model.model_dump(mode="json", exclude_defaults=True)
+    """The model's values without those that have their default or are declared to rerun nothing."""
+    without = fields_without_effect(type(model))
+    values: dict[str, Any] = model.model_dump(mode="json", exclude_defaults=True, exclude=without)
     return values
 
 
@@ -40,34 +43,24 @@ def raw_identity(config: StudyConfig, name: str) -> dict[str, Any]:
     """What determines the bytes of a source, as written in the config."""
     source = config.sources[name]
     if isinstance(source, PromptsSource):
-        return {
-            "kind": source.kind,
-            "prompts": raw_identity(config, source.prompts),
-            "images": raw_identity(config, source.images),
-        }
-    if isinstance(source, UrlSource):
-        return {"kind": source.kind, "sha256": source.sha256}  # a mirror's URL holds the same bytes
+        parts = {"prompts": source.prompts, "images": source.images}
+        return written(source) | {part: raw_identity(config, name) for part, name in parts.items()}
     if isinstance(source, RenderedSource):
         return written(source) | {"rendering": versions.RENDERING}
     return written(source)
 
 
+@per_config
 def data_identity(config: StudyConfig, name: str) -> dict[str, Any]:
     """What determines a prepared set."""
     return {
         "source": raw_identity(config, name),
-        "preparation": _preparation_identity(config),
+        "preparation": written(config.preparation),
         "version": versions.PREPARATION,
     }
 
 
-def _preparation_identity(config: StudyConfig) -> dict[str, Any]:
-    """The settings that a prepared set's rows depend on: not the threshold, which lets it be made or not."""
-    values = written(config.preparation)
-    values.pop("largest_unusable_share", None)
-    return values
-
-
+@per_config
 def backbone_identity(config: StudyConfig, name: str) -> dict[str, Any]:
     """What determines a backbone's weights, tokenizer and processor."""
     backbone = config.backbones[name]

@@ -56,7 +56,11 @@ def load_study(files: list[Path], overrides: Mapping[str, Any] | None = None) ->
 
     Raises UserError naming file, line, key, value and what is allowed.
     """
-    document = read_documents(files, overrides)
+    return checked_study(read_documents(files, overrides))
+
+
+def checked_study(document: Document) -> StudyConfig:
+    """The study of a document. UserError as load_study."""
     try:
         config = StudyConfig.model_validate(document.content)
     except ValidationError as error:

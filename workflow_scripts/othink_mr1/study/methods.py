@@ -7,11 +7,15 @@ Fields without a default must be written in config.yaml, where each says where i
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from othink_mr1.study.reruns import Branch, Reruns, Stage
 from othink_mr1.study.strict import BelowOne, Count, Fraction, NonNegative, Positive, Strict
+
+# All of a method's settings determine the weights.
+TRAINS = Reruns(Stage.TRAIN, Branch.METHOD)
 
 # The published protocol, faults included, or the right one: see scoring/.
 RewardScorer = Literal["r1v", "exact"]
@@ -20,12 +24,16 @@ RewardScorer = Literal["r1v", "exact"]
 class ConstantKL(Strict):
     """The KL weight β of GRPO, the same at every step."""
 
+    reruns: ClassVar = TRAINS
+
     kind: Literal["constant"]
     weight: NonNegative = Field(description="β")
 
 
 class DynamicKL(Strict):
     """The KL weight β(s) of GRPO-D (eq. 3): from the middle down to minimum, then up to maximum."""
+
+    reruns: ClassVar = TRAINS
 
     kind: Literal["dynamic"]
     minimum: NonNegative = Field(description="β_min")
@@ -45,11 +53,14 @@ KLSchedule = Annotated[ConstantKL | DynamicKL, Field(discriminator="kind")]
 class NoTraining(Strict):
     """The backbone as it is."""
 
+    reruns: ClassVar = TRAINS
     trainer: Literal["none"]
 
 
 class _GradientTraining(Strict):
     """What SFT and GRPO share."""
+
+    reruns: ClassVar = TRAINS
 
     learning_rate: Positive
     learning_rate_schedule: Literal["constant", "linear", "cosine"]

@@ -1,21 +1,18 @@
 """The plan: which files each exhibit is made of. All paths are relative to the results root.
 
 An exhibit has a fixed name (`same_task.csv`), while what it is made of has names with digests. So each
-exhibit gets a plan file that lists the identities of all it needs, down to the code that draws it. The
-Snakefile rewrites a plan file only when its content changes, or when the exhibit records another one.
+exhibit gets a plan file (plan_files.py) that lists the identities of all it needs, down to the code that
+draws it.
 """
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from othink_mr1.study import versions
-from othink_mr1.study.atomic_files import write_json
 from othink_mr1.study.code_of_stages import Stage, exhibit_code
 from othink_mr1.study.config import StudyConfig
 from othink_mr1.study.data_plan import LEAKS, Lineage, data_card, data_card_plan, leaks_plan, set_lineage
@@ -45,6 +42,15 @@ FIGURES: dict[str, tuple[str, ...]] = {
 FIND_LEAKS = Stage("find_leaks")
 AUDIT = "scorer_audit"  # r1v against exact, of all evaluations
 CLAIMS_NEED = (SAME_TASK, CROSS_TASK, FORMAT_SWEEP, KL_SWEEP)
+_ENTRY_POINTS = {
+    **dict.fromkeys(FIGURES, "draw_figure"),
+    "table1": "make_table",
+    "claims": "check_claims",
+    "runs": "collect_runs",
+    "reward_curves": "collect_reward_curves",
+    AUDIT: "audit_scores",
+    LEAKS: "collect_leaks",
+}
 REWARD_CURVES_OF = SAME_TASK  # figure 5: the reward curves of table 1's GRPO runs
 
 
@@ -149,6 +155,7 @@ def study_plan(config: StudyConfig, study: str) -> dict[str, Any]:
     return {"exhibit": study, "evaluations": [_row(config, entry) for entry in evaluations(config, study)]}
 
 
+@per_config
 def runs_plan(config: StudyConfig, exhibit: str) -> dict[str, Any]:
     """The plan of `runs.csv` (every run) or `reward_curves.csv` (GRPO's runs of one study)."""
     return {"exhibit": exhibit, "runs": [_run_row(config, run) for run in listed_runs(config, exhibit)]}
@@ -187,8 +194,8 @@ def collected_exhibits(config: StudyConfig) -> list[str]:
     return [*config.studies, "runs", *(["reward_curves"] if REWARD_CURVES_OF in config.studies else [])]
 
 
-def all_plans(config: StudyConfig, scripts: Path) -> dict[str, dict[str, Any]]:
-    """Exhibit -> its plan. scripts: the folder of the entry points, whose code is part of the plan."""
+def all_plans(config: StudyConfig, modules: Modules) -> dict[str, dict[str, Any]]:
+    """Exhibit -> its plan. modules: the code that there is, which is part of the plan."""
     plans: dict[str, dict[str, Any]] = {study: study_plan(config, study) for study in config.studies}
     for exhibit in collected_exhibits(config):
         if exhibit not in plans:
@@ -197,16 +204,15 @@ def all_plans(config: StudyConfig, scripts: Path) -> dict[str, dict[str, Any]]:
         plans[exhibit] = {"exhibit": exhibit, "studies": [plans[study] for study in needed]}
     if "figure2" in plans:
         plans["figure2"] = examples_plan(config)
+    if "figure5" in plans:
+        plans["figure5"] = {"exhibit": "figure5", "runs": plans["reward_curves"]["runs"]}
     plans[AUDIT] = {
         "exhibit": AUDIT,
         "evaluations": [_row(config, entry) for entry in all_evaluations(config)],
     }
     plans[LEAKS] = leaks_plan(config)
     plans |= {data_card(task): data_card_plan(config, task) for task in config.tasks}
-    modules = Modules(scripts, Path(config.results))
-    coded = {exhibit: plan | {"code": _code(config, exhibit, modules)} for exhibit, plan in plans.items()}
-    modules.keep()
-    return coded
+    return {exhibit: plan | {"code": _code(config, exhibit, modules)} for exhibit, plan in plans.items()}
 
 
 def _code(config: StudyConfig, exhibit: str, modules: Modules) -> dict[str, str]:
@@ -215,27 +221,27 @@ def _code(config: StudyConfig, exhibit: str, modules: Modules) -> dict[str, str]
     That of the stages before is there because exhibits say what was made by older code.
     """
     if exhibit in config.studies:
-        return exhibit_code(("collect_study",), _study_stages(config, exhibit), modules)
+        return exhibit_code((entry_point(exhibit),), _study_stages(config, exhibit), modules)
     if exhibit == AUDIT:
-        return exhibit_code(("audit_scores",), _stages(config, all_evaluations(config)), modules)
+        return exhibit_code((entry_point(exhibit),), _stages(config, all_evaluations(config)), modules)
     if exhibit in ("runs", "reward_curves"):
         runs = listed_runs(config, exhibit)
         stages = {stage for run in runs for stage in run_lineage(config, run).values()}
-        return exhibit_code((f"collect_{exhibit}",), stages, modules)
+        return exhibit_code((entry_point(exhibit),), stages, modules)
     if exhibit == LEAKS:
-        return exhibit_code(("collect_leaks",), [FIND_LEAKS], modules)
+        return exhibit_code((entry_point(exhibit),), [FIND_LEAKS], modules)
     for task, declared in config.tasks.items():
         if exhibit == data_card(task):
             sets = [set_lineage(config, source) for source in (declared.train, declared.test)]
             stages = {FIND_LEAKS, *(stage for found in sets for stage in found.values())}
-            return exhibit_code(("write_data_card",), stages, modules)
+            return exhibit_code((entry_point(exhibit),), stages, modules)
     return _drawn_code(config, exhibit, modules)
 
 
 def _drawn_code(config: StudyConfig, exhibit: str, modules: Modules) -> dict[str, str]:
     """The code of a table, a figure or the claims, and that of the csv files that it is drawn from."""
-    entry_points = {"table1": ("make_table",), "claims": ("check_claims",)}
-    own = entry_points.get(exhibit, ("draw_figure", f"exhibits.{exhibit}"))
+    # The program loads a figure's module by its name.
+    own = (entry_point(exhibit), *([f"exhibits.{exhibit}"] if exhibit in FIGURES else []))
     if exhibit == "figure2":
         sets = [set_lineage(config, task.test) for task in config.tasks.values()]
         return exhibit_code(own, {stage for found in sets for stage in found.values()}, modules)
@@ -254,25 +260,11 @@ def _stages(config: StudyConfig, found: Iterable[Evaluation]) -> set[Stage]:
     return {stage for evaluation in found for stage in evaluation_lineage(config, evaluation).values()}
 
 
-def write_plans(results: Path, plans: dict[str, dict[str, Any]]) -> None:
-    """Write each plan file whose content changed, and renew those whose exhibit records another plan."""
-    for exhibit, plan in plans.items():
-        path = results / "plans" / f"{exhibit}.json"
-        record = results / "made_of" / f"{exhibit}.json"
-        present = _content(path)
-        if present != plan:
-            write_json(path, plan)
-        elif record.exists() and _content(record) != plan:
-            os.utime(path)
-
-
-def _content(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError:
-        return None  # damaged: as good as absent, it is written anew
+def entry_point(exhibit: str) -> str:
+    """The rule and the program that make an exhibit; a name that is no other's is a study's."""
+    if exhibit.startswith(data_card("")):
+        return "write_data_card"
+    return _ENTRY_POINTS.get(exhibit, "collect_study")
 
 
 def _row(config: StudyConfig, evaluation: Evaluation) -> dict[str, Any]:

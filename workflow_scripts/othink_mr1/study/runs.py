@@ -88,8 +88,7 @@ def make_run(
     changes: dict[str, Any],
 ) -> Run:
     """One run. `changes` (path -> value) are applied on the method's settings for the task."""
-    raw = merged_settings(config.methods, method, task)
-    usual = validate_settings(raw)
+    usual = _usual_settings(config, method, task)
     if isinstance(usual, NoTraining):
         identity = digest({"backbone": backbone_identity(config, backbone)})
         name = "-".join(["base", *_backbone_part(config, backbone), identity])
@@ -100,6 +99,11 @@ def make_run(
     identity = digest(_run_identity(config, backbone, task, seed, settings))
     parts = [task, method, *_backbone_part(config, backbone), *_shown_weights(settings), f"s{seed}", identity]
     return Run(backbone, task, method, seed, settings, "-".join(parts), identity)
+
+
+@per_config
+def _usual_settings(config: StudyConfig, method: str, task: str | None) -> Any:
+    return validate_settings(merged_settings(config.methods, method, task))
 
 
 def description(config: StudyConfig, run: Run) -> RunDescription:

@@ -28,6 +28,7 @@ from othink_mr1.study.load_config import load_study
 from othink_mr1.study.manifests import MANIFEST
 from othink_mr1.study.methods import GRPO, SFT
 from othink_mr1.study.module_digests import Modules
+from othink_mr1.study.name_patterns import pattern
 from othink_mr1.study.one_snakemake import hold_results
 from othink_mr1.study.preflight import Request, check_cluster, check_internet, warn_of_forgotten_jobs
 from othink_mr1.study.remade import CheapResults, code_file
@@ -48,14 +49,33 @@ def put_own_python_on_path() -> None:
     os.environ["PATH"] = os.pathsep.join([own, *filter(None, [os.environ.get("PATH")])])
 
 
+def read_study(files: Sequence[str | Path], overrides: Mapping[str, Any]) -> Study:
+    """The study of config files; a mistake in them ends the process."""
+    try:
+        return Study(load_study([Path(file) for file in files], overrides))
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+@contextmanager
+def ending_on_mistakes(results: Path) -> Iterator[None]:
+    """End the process with one line when the files in plans/ cannot be written, or a module is no Python."""
+    try:
+        yield
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(
+            f"error: {error.filename or results}: plan file cannot be written: {error.strerror}; check "
+            "`results`, its disk, and where it leads if it is a link"
+        )
+
+
 class Study:
     """The config and everything that follows from it. All paths begin with `<results>`."""
 
-    def __init__(self, files: Sequence[str | Path], overrides: Mapping[str, Any]) -> None:
-        try:
-            self.config: StudyConfig = load_study([Path(file) for file in files], overrides)
-        except UserError as error:
-            sys.exit(f"error: {error}")
+    def __init__(self, config: StudyConfig) -> None:
+        self.config = config
         self.cluster = ClusterFacts()
         self._limits: dict[str, float] = {}  # partition -> minutes, once Slurm was asked
 
@@ -120,18 +140,28 @@ class Study:
 
     def sft_runs(self) -> str:
         """Runs that SFT trains."""
-        return _any_of(name for name, run in self.runs.items() if isinstance(run.settings, SFT))
+        return self._runs_of(SFT)
 
     def grpo_runs(self) -> str:
         """Runs that GRPO trains, whatever their KL schedule."""
-        return _any_of(name for name, run in self.runs.items() if isinstance(run.settings, GRPO))
+        return self._runs_of(GRPO)
+
+    def _runs_of(self, settings: type[SFT | GRPO]) -> str:
+        members = {name for name, run in self.runs.items() if isinstance(run.settings, settings)}
+        return pattern(members, self.runs.keys() - members)
 
     def task_sets(self) -> dict[tuple[str, ...], str]:
         """Each set of tasks that some checkpoint is tested on -> those checkpoints."""
         members: dict[tuple[str, ...], list[str]] = {}
         for checkpoint, (_, _, tasks) in self.checkpoints.items():
             members.setdefault(tasks, []).append(checkpoint)
-        return {tasks: _any_of(names) for tasks, names in members.items()}
+        return {
+            tasks: pattern(names, self.checkpoints.keys() - set(names)) for tasks, names in members.items()
+        }
+
+    def checkpoint_names(self) -> str:
+        """All checkpoints."""
+        return pattern(self.checkpoints)
 
     # Files. Of an artefact folder it is the manifest: all that the rules declare of it.
 
@@ -150,7 +180,7 @@ class Study:
 
     def train_examples(self, run: str) -> str:
         """The prepared training set of a run."""
-        return self.examples(self._task(self.runs[run].task).train)
+        return self.examples(self._task(self._run(run).task).train)
 
     def test_examples(self, tasks: Sequence[str]) -> list[str]:
         """The prepared test sets of tasks."""
@@ -161,17 +191,23 @@ class Study:
         shares = self._small_backbone(backbone).pretraining.values()
         return [self.examples(share.source) for share in shares]
 
+    def backbone_manifest(self, backbone: str) -> str:
+        """The manifest of a backbone."""
+        return f"<results>/{folders.backbone_folder(self.config, backbone)}/manifest.json"
+
     def run_backbone(self, run: str) -> str:
         """The backbone that a run starts from."""
-        return self._backbone_manifest(self.runs[run].backbone)
+        return self.backbone_manifest(self._run(run).backbone)
 
     def checkpoint_manifest(self, checkpoint: str) -> str:
         """What must exist before a checkpoint's answers can be generated: its run, or its backbone."""
+        if checkpoint not in self.checkpoints:
+            raise UserError(f"{checkpoint}: no checkpoint of this config; `snakemake -n all` lists all")
         run, _, _ = self.checkpoints[checkpoint]
         return (
             f"<results>/runs/{run.name}/manifest.json"
             if run.trained
-            else self._backbone_manifest(run.backbone)
+            else self.backbone_manifest(run.backbone)
         )
 
     def answers(self, tasks: Sequence[str]) -> list[str]:
@@ -286,7 +322,7 @@ class Study:
         made[Stage("fingerprint")] = [
             folders.fingerprints_file(self.config, source) for source in self.config.sources
         ]
-        with self._ending():
+        with ending_on_mistakes(Path(self.config.results)):
             self._cheap_results.write_code_files(made)
 
     def exhibit_files(self) -> list[str]:
@@ -367,8 +403,9 @@ class Study:
         return _any_of(f"{task.scorer}-{versions.SCORER}" for task in self.config.tasks.values())
 
     def scorer(self, tested_task: str) -> str:
-        """The scorer of a folder of answers."""
-        return self.config.tasks[self.tested_tasks[tested_task]].scorer
+        """The task and the scorer of a folder of answers, `task=scorer`."""
+        task = self.tested_tasks[tested_task]
+        return f"{task}={self.config.tasks[task].scorer}"
 
     # Resources.
 
@@ -420,24 +457,6 @@ class Study:
         except UserError as error:
             sys.exit(f"error: {error}")
 
-    def write_plans(self, scripts: Path) -> None:
-        """Write the plan files of all exhibits, where they changed."""
-        with self._ending():
-            plan.write_plans(Path(self.config.results), plan.all_plans(self.config, scripts))
-
-    @contextmanager
-    def _ending(self) -> Iterator[None]:
-        """End the process when plan files cannot be written, or a module is no Python."""
-        try:
-            yield
-        except UserError as error:
-            sys.exit(f"error: {error}")
-        except OSError as error:
-            sys.exit(
-                f"error: {error.filename or self.config.results}: plan file cannot be written: "
-                f"{error.strerror}; check `results`, its disk, and where it leads if it is a link"
-            )
-
     @cached_property
     def _cheap_results(self) -> CheapResults:
         results = Path(self.config.results)
@@ -453,6 +472,11 @@ class Study:
     def _source(self, name: str) -> Any:
         return self.config.sources[name]
 
+    def _run(self, name: str) -> Run:
+        if name not in self.runs:
+            raise UserError(f"{name}: no run of this config; `snakemake -n all` lists all")
+        return self.runs[name]
+
     def _task(self, name: str | None) -> Task:
         assert name is not None
         return self.config.tasks[name]
@@ -461,9 +485,6 @@ class Study:
         backbone = self.config.backbones[self.backbones[folder]]
         assert isinstance(backbone, SmallBackbone)
         return backbone
-
-    def _backbone_manifest(self, backbone: str) -> str:
-        return f"<results>/{folders.backbone_folder(self.config, backbone)}/manifest.json"
 
 
 def _any_of(names: Any) -> str:

@@ -1,0 +1,158 @@
+"""What planning a large study costs: ours beside plain Snakemake with as many trivial jobs.
+
+    PYTHONPATH=workflow_scripts .venv/bin/python benchmarks/rerun_scale.py --runs 100 1000 5000 --rounds 2
+
+Each study is one sweep over the KL weight with many seeds. Measured are `snakemake -n all` before anything is
+there, a no-op with everything there, and a dry run for one run's manifest: seconds of CPU time, which other
+programs disturb less than the clock's, and peak memory of the process; ours and plain in turns, the best
+round of each. "Everything there" is empty files with the right names and records.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from othink_mr1.study.jobs import study_jobs
+from othink_mr1.study.load_config import load_study
+from othink_mr1.study.plan import all_plans
+from othink_mr1.study.workflow import Study
+
+REPOSITORY = Path(__file__).parents[1]
+POINTS = 50
+PLAIN = """
+N = {count}
+
+rule all:
+    input:
+        expand("results/d/{{i}}/manifest.json", i=range(N)),
+
+rule a:
+    output: "results/a/{{i}}/manifest.json",
+    shell: "touch {{output}}"
+
+rule b:
+    input: ancient("results/a/{{i}}/manifest.json"),
+    output: "results/b/{{i}}/manifest.json",
+    shell: "touch {{output}}"
+
+rule c:
+    input: ancient("results/b/{{i}}/manifest.json"),
+    output: "results/c/{{i}}/manifest.json",
+    shell: "touch {{output}}"
+
+rule d:
+    input: ancient("results/c/{{i}}/manifest.json"),
+    output: "results/d/{{i}}/manifest.json",
+    shell: "touch {{output}}"
+"""
+
+
+def main() -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--runs", type=int, nargs="+", default=[100, 1000, 5000])
+    parser.add_argument("--rounds", type=int, default=2)
+    arguments = parser.parse_args()
+    print("| runs | jobs | what | ours, s | plain, s | ratio | ours, MB | plain, MB |", flush=True)
+    print("|---|---|---|---|---|---|---|---|", flush=True)
+    for runs in arguments.runs:
+        with tempfile.TemporaryDirectory() as folder:
+            for row in rows(Path(folder), runs, arguments.rounds):
+                print(row, flush=True)
+
+
+def rows(folder: Path, runs: int, rounds: int) -> Iterator[str]:
+    """The table's rows for a number of runs."""
+    ours, plain = folder / "ours", folder / "plain"
+    config = write_study(ours, runs)
+    jobs = study_jobs(Study(config))
+    write_plain(plain, len(jobs))
+    one = next(job.outputs[0] for job in jobs if job.rule == "train_grpo")
+    cases = (
+        ("`-n all`, nothing there", ["-n", "--quiet", "all"], ["-n", "--quiet", "all"], False),
+        ("no-op", ["all"], ["all"], True),
+        ("one target", ["-n", f"results/{one}"], ["-n", "results/b/0/manifest.json"], True),
+    )
+    for name, our_arguments, plain_arguments, filled in cases:
+        if filled:
+            fill(ours, plain, config, len(jobs))
+        measured: dict[Path, list[tuple[float, float]]] = {ours: [], plain: []}
+        for _ in range(rounds):
+            measured[ours].append(timed(ours, our_arguments))
+            measured[plain].append(timed(plain, plain_arguments))
+        (seconds, memory), (their_seconds, their_memory) = (min(measured[place]) for place in (ours, plain))
+        yield (
+            f"| {runs} | {len(jobs)} | {name} | {seconds:.1f} | {their_seconds:.1f} "
+            f"| {seconds / their_seconds:.2f} | {memory:.0f} | {their_memory:.0f} |"
+        )
+
+
+def write_study(checkout: Path, runs: int) -> Any:
+    """A checkout whose study is a sweep of so many runs; returns the config."""
+    for part in ("Snakefile", "rules", "envs", "workflow_scripts", "profiles"):
+        source = REPOSITORY / part
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        checkout.mkdir(parents=True, exist_ok=True)
+        copy(source, checkout / part)
+    content = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    sweep = content["studies"]["kl_weight_sweep"]
+    sweep["vary"] = {"kl_schedule.weight": [number / 1000 for number in range(POINTS)]}
+    content |= {"studies": {"kl_weight_sweep": sweep}, "seeds": list(range(runs // POINTS))}
+    for entry in (*content["sources"].values(), *content["backbones"].values()):
+        if "revision" in entry:
+            entry["revision"] = "f" * 40  # of a branch Snakemake would read the manifest
+    (checkout / "config.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    return load_study([checkout / "config.yaml"])
+
+
+def write_plain(folder: Path, jobs: int) -> None:
+    """A workflow of as many jobs, in chains of four."""
+    folder.mkdir()
+    (folder / "Snakefile").write_text(PLAIN.format(count=jobs // 4))
+    shutil.copytree(REPOSITORY / "profiles", folder / "profiles")
+
+
+def fill(ours: Path, plain: Path, config: Any, jobs: int) -> None:
+    """Write every output, as an empty file; of the exhibits also the records."""
+    plans = all_plans(config, ours / "workflow_scripts")
+    for job in sorted(study_jobs(Study(config)), key=lambda job: bool(job.drawn_from)):
+        for file in job.outputs:
+            text = json.dumps(plans[str(job.exhibit)]) if file.startswith("made_of/") else ""
+            write(ours / "results" / file, text)
+    for rule in "abcd":
+        for number in range(jobs // 4):
+            write(plain / "results" / rule / str(number) / "manifest.json", "")
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def timed(folder: Path, arguments: list[str]) -> tuple[float, float]:
+    """CPU seconds and peak memory in MB of Snakemake in a folder."""
+    command = [str(Path(sys.executable).parent / "snakemake"), *arguments]
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output)
+        _, status, usage = os.wait4(process.pid, 0)
+        output.seek(0)
+        said = output.read().decode()
+    if status != 0:
+        sys.exit(f"{' '.join(command)} in {folder} failed:\n{said[-3000:]}")
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,254 @@
+"""What a changed value must make anew, from what the config's fields declare and from the shape of the study.
+
+Nothing here looks at identities: the branch that a field declares is looked up among the names that a dry run
+of the unchanged study prints, and what depends on it follows the edges that Snakemake prints. Grids are
+expanded by a small model of its own (`Grids`), as changed grids have points that the unchanged study has not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from forked_snakemake import DryJob
+from othink_mr1.study.reruns import Branch, Reruns, Stage
+
+_DIGEST = re.compile(r"-[0-9a-f]{10}(?=[-/.]|$)")
+_SCORES = re.compile(r"^(scores/[^/]+/[^/]+)/.*")
+
+Files = tuple[str, ...]
+JobKey = tuple[str, Files]
+
+
+def plain(file: str, root: str = "results/") -> str:
+    """A file's name without the results root, digests and the scorer's version."""
+    return _SCORES.sub(r"\1/*", _DIGEST.sub("-*", file.removeprefix(root)))
+
+
+def keys(
+    jobs: Iterable[DryJob], root: str = "results/", renamed: dict[str, str] | None = None
+) -> set[JobKey]:
+    """Rule and outputs of each job. renamed: parts of names that the change changes -> as they were."""
+    found = set()
+    for job in jobs:
+        outputs = tuple(plain(file, root) for file in job.outputs)
+        for new, old in (renamed or {}).items():
+            outputs = tuple(file.replace(new, old) for file in outputs)
+        found.add((job.rule, outputs))
+    return found
+
+
+class Graph:
+    """The jobs of the unchanged study, all of them, as a dry run in an empty results root prints them."""
+
+    def __init__(self, jobs: Iterable[DryJob]) -> None:
+        self.jobs = [
+            DryJob(job.rule, tuple(map(plain, job.inputs)), tuple(map(plain, job.outputs))) for job in jobs
+        ]
+        self.files = [file for job in self.jobs for file in job.outputs]
+
+    def all(self) -> set[JobKey]:
+        return {(job.rule, job.outputs) for job in self.jobs}
+
+    def matching(self, pattern: str) -> set[str]:
+        """The files whose whole name matches a regular expression."""
+        return {file for file in self.files if re.fullmatch(pattern, file)}
+
+    def after(self, files: set[str]) -> set[JobKey]:
+        """The jobs that make the files and all that is made of them."""
+        made = set(files)
+        while True:
+            more = {
+                output
+                for job in self.jobs
+                for number, output in enumerate(job.outputs)
+                if made.intersection(_made_of(job, number))
+            }
+            if more <= made:
+                break
+            made |= more
+        return {(job.rule, job.outputs) for job in self.jobs if made.intersection(job.outputs)}
+
+
+def _made_of(job: DryJob, number: int) -> Files:
+    """The inputs that an output is made of: answers on a task of the checkpoint and that task's set."""
+    if job.rule.startswith("generate_answers"):
+        return (job.inputs[0], job.inputs[1 + number])
+    return job.inputs
+
+
+class Point(NamedTuple):
+    """A run by what tells it from others; weights as they stand in its name."""
+
+    method: str
+    task: str | None
+    seed: int | None = None
+    alpha: str | None = None
+    beta: str | None = None
+
+    def name(self) -> str:
+        if self.task is None:
+            return "base-*"
+        weights = [f"{key}{value}" for key, value in (("alpha", self.alpha), ("beta", self.beta)) if value]
+        return "-".join([self.task, self.method, *weights, f"s{self.seed}", "*"])
+
+
+@dataclass(frozen=True)
+class Grids:
+    """The grids of a config, as it is written (its merged YAML)."""
+
+    config: dict[str, Any]
+
+    def chain(self, method: str) -> list[str]:
+        """The method and those that it inherits from, the first of these first."""
+        parent = self.config["methods"][method].get("inherits")
+        return [*(self.chain(parent) if parent else []), method]
+
+    def layers(self, method: str, task: str) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
+        """Where a method's settings for a task are written, the weakest place first."""
+        methods = self.config["methods"]
+        found = []
+        for name in self.chain(method):
+            found.append((("methods", name), methods[name]))
+            found.append((("methods", name, "by_task", task), methods[name].get("by_task", {}).get(task, {})))
+        return found
+
+    def setting(self, method: str, task: str, *path: str) -> tuple[Any, tuple[str, ...]]:
+        """A setting's value and where it is written; (None, ()) if the method has none."""
+        value, place, kind = None, (), None
+        for where, layer in self.layers(method, task):
+            here: Any = layer
+            for key in path[:-1]:
+                here = here.get(key, {})
+            if path[:-1] and here.get("kind", kind) != kind:
+                value, place, kind = None, (), here["kind"]
+            if path[-1] in here:
+                value, place = here[path[-1]], (*where, *path)
+        return value, place
+
+    def points(self, study: str) -> list[Point]:
+        grid = self.config["studies"][study]
+        found: dict[Point, None] = {}
+        for method in grid["methods"]:
+            if self.config["methods"][method].get("trainer") == "none":
+                found[Point(method, None)] = None
+                continue
+            for task in grid["tasks"]:
+                for seed in self.config["seeds"]:
+                    for changes in _combinations(grid):
+                        found[self._point(method, task, seed, changes)] = None
+        return list(found)
+
+    def all_points(self) -> list[Point]:
+        return list(dict.fromkeys(point for study in self.config["studies"] for point in self.points(study)))
+
+    def evaluations(self, study: str) -> list[tuple[Point, int | None, str]]:
+        """Run, step (None: the last) and task of each test of a study."""
+        grid = self.config["studies"][study]
+        found = []
+        for point in self.points(study):
+            tasks = list(self.config["tasks"])
+            if grid["tested_on"] == "own":
+                tasks = [point.task] if point.task else grid["tasks"]
+            elif grid["tested_on"] == "other":
+                tasks = [task for task in tasks if task != point.task]
+            steps: list[int | None] = [None]
+            if grid.get("curves") and point.task:
+                steps = [*self.setting(point.method, point.task, "checkpoint_steps")[0], None]
+            found += [(point, step, task) for step in steps for task in tasks]
+        return found
+
+    def all_evaluations(self) -> list[tuple[Point, int | None, str]]:
+        return list(
+            dict.fromkeys(test for study in self.config["studies"] for test in self.evaluations(study))
+        )
+
+    def _point(self, method: str, task: str, seed: int, changes: dict[str, Any]) -> Point:
+        if not any(name == "grpo" for name in self.chain(method)):
+            return Point(method, task, seed)
+        alpha = changes.get("format_weight", self.setting(method, task, "format_weight")[0])
+        weight = self.setting(method, task, "kl_schedule", "weight")[0]
+        beta = changes.get("kl_schedule.weight", weight)
+        return Point(method, task, seed, f"{alpha:g}", None if weight is None else f"{beta:g}")
+
+
+def _combinations(grid: dict[str, Any]) -> list[dict[str, Any]]:
+    found = [dict(grid.get("fix", {}))]
+    for setting, values in grid.get("vary", {}).items():
+        found = [{**changes, setting: value} for value in values for changes in found]
+    return found
+
+
+def after_changed_grids(graph: Graph, before: Grids, after: Grids) -> set[JobKey]:
+    """What runs when points or tests of grids changed and nothing else did."""
+    points, tests = set(before.all_points()), set(before.all_evaluations())
+    found: set[JobKey] = set()
+    for point in after.all_points():
+        if point not in points:
+            rule = "train_sft" if point.method == "sft" else "train_grpo"
+            found.add((rule, (f"runs/{point.name()}/manifest.json",)))
+    by_checkpoint: dict[str, list[str]] = {}
+    for point, step, task in after.all_evaluations():
+        by_checkpoint.setdefault(_checkpoint(point, step), []).append(task)
+    for point, step, task in after.all_evaluations():
+        if (point, step, task) not in tests:
+            name = _checkpoint(point, step)
+            tested = [one for one in after.config["tasks"] if one in by_checkpoint[name]]
+            outputs = tuple(f"answers/{name}/{one}-*/manifest.json" for one in tested)
+            found.add((f"generate_answers_{'_'.join(tested)}", outputs))
+            found.add(("score_answers", (f"scores/{name}/{task}-*/*",)))
+    redrawn = {
+        f"{study}.csv"
+        for study in after.config["studies"]
+        if after.evaluations(study) != before.evaluations(study)
+    }
+    if after.all_points() != before.all_points():
+        redrawn.add("runs.csv")
+    if after.all_evaluations() != before.all_evaluations():
+        redrawn.add("scorer_audit.csv")
+    if _rewarded(after) != _rewarded(before):
+        redrawn.add("reward_curves.csv")
+    return found | graph.after(redrawn)
+
+
+def _checkpoint(point: Point, step: int | None) -> str:
+    return point.name() if step is None else f"{point.name()}-step{step}"
+
+
+def _rewarded(grids: Grids) -> list[Point]:
+    return [point for point in grids.points("same_task") if "grpo" in point.method]
+
+
+def seeds(graph: Graph, effect: Reruns, path: tuple[str, ...], before: Grids) -> set[str]:
+    """The files of the unchanged study that a changed value makes anew by itself, as its field declares."""
+    name = path[1] if len(path) > 1 else ""
+    patterns = {
+        (Stage.RAW, Branch.SOURCE): rf"raw/{name}-\*/.*",
+        (Stage.PREPARE, Branch.SETS_OF_SOURCE): rf"data/{name}-\*/manifest.json",
+        (Stage.PREPARE, Branch.EVERY_SET): r"data/[^/]+/manifest.json",
+        (Stage.PRETRAIN, Branch.BACKBONE): rf"backbones/{name}-\*/.*",
+        (Stage.TRAIN, Branch.RUNS_ON_TASK): rf"runs/{name}-.*",
+        (Stage.TRAIN, Branch.REWARDED_ON_TASK): rf"runs/{name}-grpo.*",
+        (Stage.TRAIN, Branch.SEEDS): r"runs/.*",
+        (Stage.GENERATE, Branch.ANSWERS_ON_TASK): rf"answers/[^/]+/{name}-.*",
+        (Stage.GENERATE, Branch.EVERY_ANSWER): r"answers/.*",
+        (Stage.SCORE, Branch.ANSWERS_ON_TASK): rf"scores/[^/]+/{name}-.*",
+        (Stage.DRAW, Branch.CARD_OF_TASK): rf"data/{name}\.md",
+    }
+    if (effect.stage, effect.branch) == (Stage.TRAIN, Branch.METHOD):
+        return _runs_with(graph, path, before)
+    return graph.matching(patterns[effect.stage, effect.branch])
+
+
+def _runs_with(graph: Graph, path: tuple[str, ...], grids: Grids) -> set[str]:
+    """The runs whose setting is the one that is written at the path."""
+    below = 4 if "by_task" in path else 2
+    setting = path[below:]
+    return {
+        file
+        for point in grids.all_points()
+        if point.task and grids.setting(point.method, point.task, *setting)[1] == path
+        for file in graph.matching(re.escape(f"runs/{point.name()}/manifest.json"))
+    }
