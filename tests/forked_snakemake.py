@@ -1,18 +1,19 @@
-"""Run Snakemake's own command line in a forked process: a dry run without the seconds of its imports."""
+"""Run Snakemake's own command line in a forked process: a dry run without the seconds of its imports.
+
+Forked from a server that has nothing else loaded: pytest's process has torch's threads by then.
+"""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
-import signal
 import sys
 import tempfile
-import time
-import traceback
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import snakemake.cli
+_SERVER = multiprocessing.get_context("forkserver")
+_SERVER.set_forkserver_preload(["__main__", "snakemake.cli", "pydantic"])
 
 
 @dataclass(frozen=True)
@@ -24,16 +25,16 @@ class DryJob:
     outputs: tuple[str, ...]
 
 
-def dry_run(checkout: Path, *arguments: str, seconds: float = 60) -> list[DryJob]:
+def dry_run(checkout: Path, *arguments: str, seconds: float = 120) -> list[DryJob]:
     """The jobs that `snakemake -n` lists in a checkout, but for `all`; AssertionError if it fails."""
-    with tempfile.TemporaryFile("w+") as output:
-        process = os.fork()
-        if process == 0:
-            _be_snakemake(checkout, ["-n", *arguments], output.fileno())
-        status = _wait(process, seconds)
-        output.seek(0)
+    with tempfile.NamedTemporaryFile("r") as output:
+        process = _SERVER.Process(target=_be_snakemake, args=(checkout, ["-n", *arguments], output.name))
+        process.start()
+        process.join(seconds)
+        if process.exitcode is None:
+            process.kill()
         text = output.read()
-    assert status == 0, text[-4000:]
+    assert process.exitcode == 0, text[-4000:]
     return parse_dry_run(text)
 
 
@@ -54,35 +55,14 @@ def parse_dry_run(text: str) -> list[DryJob]:
     return jobs
 
 
-def _be_snakemake(checkout: Path, arguments: Sequence[str], output: int) -> None:
-    code = 1
+def _be_snakemake(checkout: Path, arguments: list[str], output: str) -> None:
+    os.chdir(checkout)
+    stream = os.open(output, os.O_WRONLY)
+    for number in (1, 2):
+        os.dup2(stream, number)
+    from snakemake.cli import main
+
     try:
-        os.chdir(checkout)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        sys.stdout = os.fdopen(1, "w", closefd=False)
-        sys.stderr = os.fdopen(2, "w", closefd=False)
-        snakemake.cli.main(list(arguments))
-        code = 0
-    except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else 1
-        if isinstance(error.code, str):
-            print(error.code)
-    except BaseException:
-        traceback.print_exc()
+        main(arguments)
     finally:
         sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-
-
-def _wait(process: int, seconds: float) -> int:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        ended, status = os.waitpid(process, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.002)
-    os.kill(process, signal.SIGKILL)
-    os.waitpid(process, 0)
-    raise TimeoutError(f"snakemake -n took more than {seconds} s")

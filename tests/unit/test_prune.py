@@ -92,6 +92,15 @@ def test_what_another_study_uses_stays(results: Path) -> None:
     assert found(results, study(results), slower(results)) == Found()
 
 
+def test_all_but_the_raw_files_goes_with_another_preparation(results: Path) -> None:
+    other = study(results, preparation={"max_pixels": 1000})
+    kinds = {entry.kind for entry in found(results, other).unused}
+    assert kinds == {"data", "backbones", "runs", "answers", "scores"}
+    unused = {entry.path.relative_to(results).parts[:2] for entry in found(results, other).unused}
+    assert {("data", "fingerprints"), ("data", "leaks")} <= unused
+    assert not any(entry.path.suffix in (".md", ".svg") for entry in found(results, other).unused)
+
+
 def test_states_logs_and_benchmarks_go_with_their_runs(results: Path) -> None:
     run = only_run(results)
     kept = next(path for path in (results / "runs").iterdir() if path != run and path.is_dir())

@@ -94,10 +94,18 @@ def test_missing_config_ends_in_one_line(own_checkout: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_a_digest_of_another_config_cannot_be_asked_for(checkout: Path) -> None:
-    result = run_snakemake(checkout, ["-n", "results/runs/geometry-grpo-alpha1-s42-0123456789/manifest.json"])
-    assert result.returncode != 0
-    assert "geometry-grpo-alpha1-s42-0123456789: no run of this config" in result.stdout + result.stderr
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("geometry-grpo-alpha1-beta0.04-s42-0123456789", ": no run of this config"),
+        ("geometry-grpo-s42-0123456789", "MissingRuleException"),  # no run has a name of that form
+    ],
+)
+def test_a_digest_of_another_config_cannot_be_asked_for(checkout: Path, name: str, message: str) -> None:
+    for target in (f"runs/{name}", f"answers/{name}/geometry-0123456789"):
+        result = run_snakemake(checkout, ["-n", f"results/{target}/manifest.json"])
+        assert result.returncode != 0
+        assert (message if target.startswith("runs") else "Exception") in result.stdout + result.stderr
 
 
 def test_local_jobs_with_a_gpu_take_all_cores(checkout: Path) -> None:
