@@ -312,8 +312,8 @@ class Study:
         needed = [folders.fingerprints_file(self.config, source) for source in sets]
         return self._changed_code(plan.FIND_LEAKS, folders.leaks_file(self.config, *sets), needed)
 
-    def write_code_files(self) -> None:
-        """Write the files of the cheap stages' code, where they changed or something is to be made anew."""
+    def cheap_results(self) -> dict[Stage, list[str]]:
+        """Each cheap stage -> its results, relative to the results root."""
         made: dict[Stage, list[str]] = {}
         for evaluation in plan.all_evaluations(self.config):
             stage = plan.scoring(self.config, evaluation)
@@ -322,8 +322,12 @@ class Study:
         made[Stage("fingerprint")] = [
             folders.fingerprints_file(self.config, source) for source in self.config.sources
         ]
+        return made
+
+    def write_code_files(self) -> None:
+        """Write the files of the cheap stages' code, where they changed or something is to be made anew."""
         with ending_on_mistakes(Path(self.config.results)):
-            self._cheap_results.write_code_files(made)
+            self._cheap_results.write_code_files(self.cheap_results())
 
     def exhibit_files(self) -> list[str]:
         """Every exhibit that the config's studies suffice for."""
