@@ -161,10 +161,12 @@ def test_what_is_not_known_stays(results: Path) -> None:
     for file in ("notes.csv", "runs/notes.txt", "scores/notes.csv", "logs/mine.log", "logs/mine/mine.log"):
         (results / file).parent.mkdir(parents=True, exist_ok=True)
         (results / file).write_text("mine\n")
+    among = next(path for path in former(results) if path.suffix == ".csv").with_name("notes.csv")
+    among.write_text("mine\n")
     before = listing(results)
     unused = found(results)
     assert {entry.path for entry in unused.unused} == set(former(results))
-    assert sorted(line.split(": ")[0] for line in unused.left) == sorted([str(foreign), str(own)])
+    assert sorted(line.split(": ")[0] for line in unused.left) == sorted(map(str, [foreign, own, among]))
     for entry in unused.unused:
         delete(entry)
     assert {

@@ -13,7 +13,7 @@ import random
 import shutil
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -207,7 +207,6 @@ class Site:
 
     checkout: Path
     graph: Graph
-    timings: list[float] = field(default_factory=list)
 
     def write(self, config: dict[str, Any]) -> StudyConfig:
         """Write config.yaml; returns the study."""
@@ -216,10 +215,7 @@ class Site:
         return load_study([self.checkout / "config.yaml"])
 
     def planned(self, *arguments: str) -> list[DryJob]:
-        started = time.monotonic()
-        jobs = dry_run(self.checkout, "all", *arguments)
-        self.timings.append(time.monotonic() - started)
-        return jobs
+        return dry_run(self.checkout, "all", *arguments)
 
     def what_if(
         self, config: StudyConfig, monkeypatch: pytest.MonkeyPatch

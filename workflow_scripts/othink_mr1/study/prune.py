@@ -137,6 +137,8 @@ def _reason_to_stay(results: Path, path: Path) -> str | None:
     folder = path.with_name(path.name.removeprefix(".").removesuffix(_STATES)) if is_states else path
     if path.is_dir() and not (_OURS.fullmatch(folder.name) if is_states else _is_ours(folder)):
         return "is not known to be an artefact of this workflow"
+    if path.is_file() and not manifest_beside(path).exists():
+        return "has no manifest beside it, so it may be somebody's own"
     if holder := writer_of(folder):
         return f"is being written by {who(holder)}"
     return None
