@@ -299,7 +299,8 @@ class Study:
         """The file of the scorer's code, if other code made these scores."""
         file = f"scores/{checkpoint}/{tested_task}/{scorer_version}.csv"
         needed = [f"answers/{checkpoint}/{tested_task}/{MANIFEST}"]
-        return self._changed_code(Stage("score", self.scorer(tested_task)), file, needed)
+        scorer = self.config.tasks[self.tested_tasks[tested_task]].scorer
+        return self._changed_code(Stage("score", scorer), file, needed)
 
     def fingerprint_code(self, data_set: str) -> list[str]:
         """The file of the fingerprints' code, if other code made those of the set."""
