@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from othink_mr1.errors import run_entry_point
+from othink_mr1.errors import run_tool
 from othink_mr1.study.load_config import load_study
 from othink_mr1.study.prune import delete, find_unused, found_lines
 
@@ -44,4 +44,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_entry_point(main)
+    run_tool(main)

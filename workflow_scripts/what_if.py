@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from othink_mr1.errors import run_entry_point
+from othink_mr1.errors import run_tool
 from othink_mr1.study.config_changes import parse_change
 from othink_mr1.study.read_yaml import read_documents
 from othink_mr1.study.what_if import what_if, what_if_lines, what_if_list
@@ -34,4 +34,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_entry_point(main)
+    run_tool(main)
