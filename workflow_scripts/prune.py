@@ -7,6 +7,7 @@ from pathlib import Path
 
 from othink_mr1.errors import run_tool
 from othink_mr1.study.load_config import load_study
+from othink_mr1.study.one_snakemake import hold_results
 from othink_mr1.study.prune import delete, find_unused, found_lines
 
 
@@ -32,7 +33,10 @@ def main() -> None:
     others = [
         load_study([arguments.config, *map(Path, overlays.split(","))]) for overlays in arguments.keep_overlay
     ]
-    found = find_unused(Path(config.results), [config, *others])
+    results = Path(config.results)
+    if arguments.delete and results.is_dir():
+        hold_results(results)  # what a running snakemake is about to use or to make is not seen here
+    found = find_unused(results, [config, *others])
     for line in found_lines(found):
         print(line)
     if not arguments.delete:

@@ -18,7 +18,7 @@ from othink_mr1.study.needs import needs_of
 from othink_mr1.study.prune import Found, delete, find_unused, found_lines
 from othink_mr1.study.verification import mark_of
 from othink_mr1.study.workflow import Study
-from othink_mr1.study.writer_lock import one_writer
+from othink_mr1.study.writer_lock import one_writer, take
 from placeholder_results import write_placeholders
 
 REPOSITORY = Path(__file__).parents[2]
@@ -252,6 +252,19 @@ def test_the_command_deletes_only_when_told(results: Path) -> None:
     assert spared.stdout.splitlines()[-1] == "nothing to delete"
     assert prune(results, "--delete").stdout.splitlines()[-1] == "deleted: 5"
     assert not any(path.exists() for path in former(results))
+
+
+def test_nothing_is_deleted_while_a_snakemake_is_at_work(results: Path) -> None:
+    before = listing(results)
+    lock = take(results / "snakemake")
+    try:
+        assert prune(results).returncode == 0
+        refused = prune(results, "--delete")
+    finally:
+        lock.release(done=True)
+    assert refused.returncode == 1
+    assert "another snakemake is at work here" in refused.stderr
+    assert listing(results) == before
 
 
 def test_no_results_folder_is_one_line(tmp_path: Path) -> None:
