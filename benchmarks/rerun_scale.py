@@ -5,7 +5,8 @@
 Each study is one sweep over the KL weight with many seeds. Measured are `snakemake -n all` before anything is
 there, a no-op with everything there, and a dry run for one run's manifest: seconds of CPU time, which other
 programs disturb less than the clock's, and peak memory of the process; ours and plain in turns, the best
-round of each. "Everything there" is empty files with the right names and records.
+round of each. "Everything there" is empty files with the right names and records, scores with the code that
+made them.
 """
 
 from __future__ import annotations
@@ -23,8 +24,11 @@ from typing import Any
 
 import yaml
 
+from othink_mr1.study.code_of_stages import stage_code
 from othink_mr1.study.jobs import study_jobs
 from othink_mr1.study.load_config import load_study
+from othink_mr1.study.manifests import seal
+from othink_mr1.study.module_digests import Modules
 from othink_mr1.study.plan import all_plans
 from othink_mr1.study.workflow import Study
 
@@ -125,11 +129,15 @@ def write_plain(folder: Path, jobs: int) -> None:
 
 def fill(ours: Path, plain: Path, config: Any, jobs: int) -> None:
     """Write every output, as an empty file; of the exhibits also the records."""
-    plans = all_plans(config, ours / "workflow_scripts")
-    for job in sorted(study_jobs(Study(config)), key=lambda job: bool(job.drawn_from)):
+    study = Study(config)
+    plans = all_plans(config, Modules(ours / "workflow_scripts"))
+    code = {file: stage_code(stage) for stage, files in study.cheap_results().items() for file in files}
+    for job in sorted(study_jobs(study), key=lambda job: bool(job.drawn_from)):
         for file in job.outputs:
             text = json.dumps(plans[str(job.exhibit)]) if file.startswith("made_of/") else ""
             write(ours / "results" / file, text)
+            if file in code:  # compared with the code that there is
+                seal(ours / "results" / file, {"code": code[file]})
     for rule in "abcd":
         for number in range(jobs // 4):
             write(plain / "results" / rule / str(number) / "manifest.json", "")
