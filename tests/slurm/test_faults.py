@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,12 +37,14 @@ pytestmark = pytest.mark.smoke
 class Undisturbed(NamedTuple):
     results: Path
     long: int  # steps of a run that takes LONG_SECONDS here
+    trained: Callable[[int], Path]  # steps -> the folder of the run, which is waited for
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    """Two local runs that nothing disturbed, of SHORT and of `long` steps."""
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Undisturbed]:
+    """Two local runs that nothing disturbed, of SHORT and of `long` steps; the latter while tests begin."""
     checkout = copy_repository(tmp_path_factory.mktemp("undisturbed"))
+    results = checkout / "results" / "smoke"
 
     def train(steps: int) -> None:
         done = run_snakemake(checkout, arguments_for(steps), timeout=SECONDS, variables=THREADS)
@@ -50,8 +53,15 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     train(SHORT)
     metrics = pd.read_csv((checkout / manifest_of(SHORT)).with_name("metrics.csv"))
     long = max(2 * SHORT, math.ceil(LONG_SECONDS / metrics["seconds"].median() / 100) * 100)
-    train(long)
-    return Undisturbed(checkout / "results" / "smoke", long)
+    with ThreadPoolExecutor(1) as aside:
+        training = aside.submit(train, long)
+
+        def trained(steps: int) -> Path:
+            if steps == long:
+                training.result()
+            return results / "runs" / run_name(steps)
+
+        yield Undisturbed(results, long, trained)
 
 
 @pytest.fixture
@@ -70,7 +80,7 @@ def assert_went_on(study: SlurmStudy, undisturbed: Undisturbed, steps: int) -> N
 
 def assert_same_run(study: SlurmStudy, undisturbed: Undisturbed, steps: int) -> None:
     name = run_name(steps)
-    assert_same(study.results / "runs" / name, undisturbed.results / "runs" / name)
+    assert_same(study.results / "runs" / name, undisturbed.trained(steps))
     assert not list(study.results.glob("runs/.*.states"))
 
 

@@ -152,7 +152,7 @@ def test_nodes_that_are_drained_are_waited_for(cluster: SlurmCluster, checkout: 
         with pytest.raises(UserError, match="ask for 9 CPUs, but a node of partition cpu has 8"):
             asked(cluster, lambda: check_cluster([big], checkout / "results", ClusterFacts()))
     finally:
-        cluster.run("scontrol", "update", "NodeName=cpu1", "State=RESUME")
+        cluster.run("scontrol", "update", "NodeName=cpu1", "State=UNDRAIN")
         deadline = time.monotonic() + 30
         while cluster.node_states()["cpu1"] != "idle":
             assert time.monotonic() < deadline

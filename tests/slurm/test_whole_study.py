@@ -6,13 +6,12 @@ import json
 import math
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from slurm_study import THREADS
+from slurm_study import IMPATIENT_SNAKEMAKE, THREADS
 
 from run_contents import assert_same
 from slurm_cluster import SlurmCluster, variable_of
@@ -50,7 +49,7 @@ def by_slurm(cluster: SlurmCluster, tmp_path_factory: pytest.TempPathFactory) ->
     before = {job["id"] for job in cluster.jobs("all")}
     often = ["--slurm-init-seconds-before-status-checks", "2"]
     process = subprocess.Popen(
-        [str(Path(sys.executable).parent / "snakemake"), *ARGUMENTS, "--profile", "slurm", *often],
+        [*IMPATIENT_SNAKEMAKE, *ARGUMENTS, "--profile", "slurm", *often],
         cwd=checkout,
         env={"HOME": os.environ.get("HOME", "/"), **cluster.environment, **THREADS},
         stdout=(checkout / "output").open("w"),

@@ -1,0 +1,18 @@
+"""Snakemake's own command line, whose executor asks Slurm every second how the jobs are.
+
+By itself the plugin's pauses grow by 10 seconds each time that no job has ended: minutes of these tests. The
+rest is what a user starts.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from snakemake.cli import main
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
+
+SECONDS = 1.0
+
+if __name__ == "__main__":
+    RemoteExecutor.next_seconds_between_status_checks = property(lambda _: SECONDS, lambda _, seconds: None)
+    sys.exit(main())
