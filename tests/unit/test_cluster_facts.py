@@ -139,7 +139,7 @@ MOUNTS = """\
 overlay / overlay rw 0 0
 /dev/sda1 /home ext4 rw 0 0
 server:/scratch /home/me/my\\040scratch nfs4 rw 0 0
-tmpfs /tmp tmpfs rw 0 0
+tmpfs /memory tmpfs rw 0 0
 """
 
 
@@ -149,8 +149,8 @@ tmpfs /tmp tmpfs rw 0 0
         ("/results", ("never", "overlay")),
         ("/home/me/results", ("local disk", "ext4")),
         ("/home/me/my scratch/results", ("perhaps", "nfs4")),
-        ("/tmp/results", ("never", "tmpfs")),
-        ("/tmporary/results", ("never", "overlay")),
+        ("/memory/results", ("never", "tmpfs")),
+        ("/memory-lane/results", ("never", "overlay")),
     ],
 )
 def test_what_kind_of_disk_a_folder_is_on(folder: str, sharing: tuple[str, str]) -> None:
