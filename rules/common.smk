@@ -28,6 +28,11 @@ def settled(files):
     return [file if study.is_of_older_code(file) else ancient(file) for file in files]
 
 
+def changed_code(function):
+    """The input function, if anything is of older code. Snakemake pays for each call, of thousands of jobs."""
+    return function if study.has_older_code() else []
+
+
 def named_examples(wildcards, input):
     """`name=file` for every set that a small backbone is pretrained on."""
     shares = study.config.backbones[study.backbones[wildcards.backbone]].pretraining

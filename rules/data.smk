@@ -82,7 +82,7 @@ rule fingerprint_dataset:
     input:
         examples=ancient("<results>/data/{data_set}/manifest.json"),
         # Nothing, unless other code made the fingerprints that are there: study/remade.py.
-        code=lambda wildcards: study.fingerprint_code(wildcards.data_set),
+        code=changed_code(lambda wildcards: study.fingerprint_code(wildcards.data_set)),
     output:
         "<results>/data/fingerprints/{data_set}-{leaks_version}.parquet",
     log:
@@ -107,7 +107,7 @@ rule find_leaks:
         test=lambda wildcards: settled(
             [study.fingerprints(study.leak_pairs[wildcards.pair][1])]
         ),
-        code=lambda wildcards: study.leaks_code(wildcards.pair),
+        code=changed_code(lambda wildcards: study.leaks_code(wildcards.pair)),
     output:
         "<results>/data/leaks/{pair}.csv",
     log:

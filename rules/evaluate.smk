@@ -44,7 +44,7 @@ rule score_answers:
     input:
         answers=ancient("<results>/answers/{checkpoint}/{tested_task}/manifest.json"),
         # Nothing, unless other code made the scores that are there: study/remade.py.
-        code=lambda wildcards: study.scoring_code(**wildcards),
+        code=changed_code(lambda wildcards: study.scoring_code(**wildcards)),
     output:
         "<results>/scores/{checkpoint}/{tested_task}/{scorer_version}.csv",
     log:

@@ -16,7 +16,7 @@ from typing import Any
 
 from othink_mr1.study.atomic_files import write_json
 from othink_mr1.study.code_of_stages import Stage, older_modules, stage_code
-from othink_mr1.study.manifests import manifest_beside
+from othink_mr1.study.manifests import MANIFEST, manifest_beside
 from othink_mr1.study.module_digests import Modules
 
 
@@ -31,17 +31,28 @@ class CheapResults:
     def __init__(self, results: Path, modules: Modules) -> None:
         self._results, self._modules = results, modules
         self._older: dict[str, bool] = {}
+        self._known: list[tuple[Any, bool]] = []  # what manifests say of code, and whether it is older
 
     def is_of_older_code(self, file: str) -> bool:
         """Whether a file, relative to the results root, is there and other code made it.
 
-        What is damaged is for its readers to refuse.
+        What is damaged is for its readers to refuse. The manifest of a folder is no result of a cheap stage.
         """
         if file not in self._older:
-            manifest = _content(manifest_beside(self._results / file))
-            is_older = isinstance(manifest, dict) and bool(older_modules(manifest, self._modules))
+            is_cheap = not file.endswith(f"/{MANIFEST}")
+            manifest = _content(manifest_beside(self._results / file)) if is_cheap else None
+            is_older = isinstance(manifest, dict) and self._says_older(manifest)
             self._older[file] = is_older and (self._results / file).exists()
         return self._older[file]
+
+    def _says_older(self, manifest: Mapping[str, Any]) -> bool:
+        # Thousands of manifests say the same.
+        said = manifest.get("code"), manifest.get("earlier_code")
+        for known, is_older in self._known:
+            if known == said:
+                return is_older
+        self._known.append((said, bool(older_modules(manifest, self._modules))))
+        return self._known[-1][1]
 
     def write_code_files(self, files: Mapping[Stage, Iterable[str]]) -> None:
         """Write each stage's file where its content changed, and let it be newer than what other code made.

@@ -295,6 +295,11 @@ class Study:
         """Whether a file of a cheap stage is there, and other code made it."""
         return self._cheap_results.is_of_older_code(file.removeprefix("<results>/"))
 
+    def has_older_code(self) -> bool:
+        """Whether other code made any result of a cheap stage."""
+        files = (file for made in self.cheap_results().values() for file in made)
+        return any(map(self.is_of_older_code, files))
+
     def scoring_code(self, checkpoint: str, tested_task: str, scorer_version: str) -> list[str]:
         """The file of the scorer's code, if other code made these scores."""
         file = f"scores/{checkpoint}/{tested_task}/{scorer_version}.csv"
