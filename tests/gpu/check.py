@@ -92,11 +92,17 @@ def main() -> int:
         limit = min(LIMITS[name], arguments.seconds - (time.monotonic() - STARTED))
         run_section(section, shapes, limit, entry, keep)
         print(_summary(name, entry), flush=True)
-    bad = [name for name, entry in report["sections"].items() if entry["status"] in ("failed", "cut")]
-    print(
-        f"{time.monotonic() - STARTED:.0f} s; {output}; " + (f"failed: {', '.join(bad)}" if bad else "sound")
-    )
+    states = {name: entry["status"] for name, entry in report["sections"].items()}
+    said = [f"{state}: {' '.join(names)}" for state, names in _by_state(states).items()]
+    print(f"{'; '.join(said)}. {time.monotonic() - STARTED:.0f} s, {output}")
+    bad = [name for name, state in states.items() if state in ("failed", "cut")]
     return 1 if bad else 0
+
+
+def _by_state(states: dict[str, str]) -> dict[str, list[str]]:
+    return {
+        state: [name for name in states if states[name] == state] for state in dict.fromkeys(states.values())
+    }
 
 
 def _load(name: str) -> RunSection:
@@ -156,6 +162,8 @@ def run_section(
 
 def _in_child(section: RunSection, shapes: Shapes, sender: Connection) -> None:
     os.setsid()
+    if shapes.device.type == "cpu":  # several threads wait for each other on a machine that has other work
+        torch.set_num_threads(1)
     record = Record(sender.send)
     try:
         section(record, shapes)
