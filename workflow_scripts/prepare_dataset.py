@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from othink_mr1.data.prepare import prepare_dataset
 from othink_mr1.data.row_to_example import RowLimits
 from othink_mr1.errors import run_entry_point
 from othink_mr1.study.artefacts import put_manifest_back
 from othink_mr1.study.manifests import MANIFEST
+from othink_mr1.study.path_argument import path_argument
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--form", required=True, choices=("parquet", "prompts"), help="of the raw set")
-    parser.add_argument("--raw", required=True, type=Path, nargs="+", help="raw folders, or their manifests")
-    parser.add_argument("--output", required=True, type=Path, help="folder to fill")
+    parser.add_argument(
+        "--raw", required=True, type=path_argument, nargs="+", help="raw folders, or their manifests"
+    )
+    parser.add_argument("--output", required=True, type=path_argument, help="folder to fill")
     parser.add_argument("--max-pixels", required=True, type=_count, help="larger images are shrunk")
     parser.add_argument(
         "--max-prompt-tokens", required=True, type=_count, help="rows with longer prompts are unusable"

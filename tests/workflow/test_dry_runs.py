@@ -60,7 +60,12 @@ def test_miniature_has_the_same_runs(checkout: Path) -> None:
         ["--profile", "mini", "--configfile", "mine.yaml"],
         ["--prof=mini", "--configfiles", "mine.yaml"],
         ["--workflow-profile", "mini", "--configfile", "mine.yaml"],
-        ["--profile", "mini", "--profile", "own"],  # a later profile's configfile replaces an earlier one's, too
+        [
+            "--profile",
+            "mini",
+            "--profile",
+            "own",
+        ],  # a later profile's configfile replaces an earlier one's, too
     ],
 )
 def test_an_overlay_does_not_silently_replace_the_profiles_own(

@@ -7,12 +7,13 @@ import hashlib
 import json
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from othink_mr1.errors import naming
+from othink_mr1.errors import UserError, naming
 
 
 @contextmanager
@@ -33,6 +34,18 @@ def written_aside(path: Path) -> Iterator[Path]:
             sync(path.parent)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def require_writable(path: Path) -> None:
+    """UserError if no file can be written there: to be said before the work whose result it is to hold."""
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name a file to write")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
 
 
 @contextmanager
