@@ -13,6 +13,7 @@ from transformers import Qwen2VLForConditionalGeneration
 from othink_mr1.data.examples import Example
 from othink_mr1.data.progress import Progress
 from othink_mr1.data.stored_examples import StoredExamples
+from othink_mr1.errors import Diverged, UserError
 from othink_mr1.evaluation import kept_answers
 from othink_mr1.evaluation.generation_task import GenerationTask
 from othink_mr1.evaluation.kept_answers import KeptAnswers, forget_answers
@@ -88,7 +89,12 @@ def _fill(
             progress.reached(len(kept.completions) - earlier)
 
         chosen = [examples[index] for index in missing]
-        answer(*loaded, chosen, task, execution.batch_size, precision, answered)
+        try:
+            answer(*loaded, chosen, task, execution.batch_size, precision, answered)
+        except Diverged as error:
+            raise UserError(
+                f"{run_name} on {task.name}: {error}; train it with a lower learning_rate"
+            ) from None
         completions = kept.completions
     lines = [
         json.dumps(

@@ -63,6 +63,11 @@ def folder_written_aside(folder: Path) -> Iterator[Path]:
         sync(folder.parent)
 
 
+def give_usual_mode(file: Path) -> None:
+    """Let whoever may read the folder read the file: safetensors lets only the file's owner."""
+    file.chmod(file.parent.stat().st_mode & 0o666)
+
+
 def sync(path: Path) -> None:
     """Bring a file's content, or a folder's entries, to the disk."""
     number = os.open(path, os.O_RDONLY)
