@@ -51,23 +51,27 @@ def compare(value: PointScores, baseline: PointScores, confidence: float = 0.95)
     assert (value.items, value.pictures) == (baseline.items, baseline.pictures), "other items: not paired"
     tables = [per_picture(side.r1v_correct, side.pictures) for side in (value, baseline)]
     seeds = [variance_of_seeds(table) for table in tables]
-    # Two pictures more, each right by one side alone (Bonett and Price 2012, J. Educational and Behavioral
-    # Statistics 37, 479-488): without them two equal sets of answers would have an interval of no width.
-    a, b = (
-        np.append(table.mean(axis=0), pseudo) for table, pseudo in zip(tables, ((1, 0), (0, 1)), strict=True)
-    )
+    known = any(len(table) >= SEEDS_FOR_A_SPREAD for table in tables)
+    a, b = (table.mean(axis=0) for table in tables)  # [pictures]
+    # Two equal sets of answers must not have an interval of no width: two pictures more are each right by one
+    # side alone (Bonett and Price 2012, J. Educational and Behavioral Statistics 37, 479-488). Means over
+    # several seeds are steadier than that; they have the variance of the two pictures as their least.
+    least = 2 / (len(a) + 2) ** 2
+    if not known:
+        a, b = np.append(a, (1, 0)), np.append(b, (0, 1))
     covariances = np.cov(a, b, ddof=0) / len(a)
-    covariances += np.diag(seeds)
-    centre, seeds_df = float(a.mean() - b.mean()), _welch(seeds, [len(table) for table in tables])
-    of_items = max(0.0, float(np.var(a - b)) / len(a))
-    spread = Spread(of_items, sum(seeds), seeds_df)
+    of_items = float(np.var(a - b)) / len(a)
+    covariances += np.diag(seeds) + np.eye(2) * max(0.0, least - of_items) / 2
+    of_items = max(of_items, least)
+    spread = Spread(of_items, sum(seeds), _welch(seeds, [len(table) for table in tables]))
+    centre = float(a.mean() - b.mean())
     difference = float(value.r1v_correct.mean() - baseline.r1v_correct.mean())
     half = spread.quantile(confidence) * spread.standard_error
     low, high = max(-1.0, centre - half), min(1.0, centre + half)
     low, high = min(low, difference), max(high, difference)
     gains = _fieller(float(a.mean()), float(b.mean()), covariances, spread.quantile(confidence))
     p = spread.p(centre / spread.standard_error)
-    if not any(len(table) >= SEEDS_FOR_A_SPREAD for table in tables):
+    if not known:
         exact = sign_flip_p(_whole_differences(value, baseline))
         # Where the exact test and the interval disagree about 0, the more cautious one speaks for both.
         if exact >= 1 - confidence:

@@ -1,4 +1,4 @@
-"""The verdicts on one point, kept apart by seed and item: what every interval and comparison is taken from."""
+"""The verdicts on one point, kept apart by seed and item: intervals and comparisons are taken from these."""
 
 from __future__ import annotations
 
