@@ -3,9 +3,10 @@
     PYTHONPATH=workflow_scripts python -m benchmarks.interval_coverage [--studies 4000] [--items 200]
 
 A study's items and seeds are drawn anew each time. An answer is right with the probability
-sigmoid(a + item + seed + seed·item), item ~ N(0, 2), seed·item ~ N(0, 1), seed ~ N(0, s): methods find the same
-items hard, and trainings differ in which. s is set so that the accuracies of seeds, each over all the items
-there could be, spread by a multiple (the column) of the standard error that this many items give an accuracy.
+sigmoid(a + item + seed + seed·item), with normal effects of standard deviation 2 (item), 1 (seed·item) and
+s (seed): methods find the same items hard, and trainings differ in which. s is set so that the accuracies of
+seeds, each over all the items there could be, spread by a multiple (the column) of the standard error that
+this many items give an accuracy.
 
 Prints Markdown tables: docs/statistics.md has them.
 """

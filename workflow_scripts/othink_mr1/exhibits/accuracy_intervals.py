@@ -45,10 +45,15 @@ def mean_accuracy(correct: np.ndarray, pictures: Sequence[str], confidence: floa
     return Estimate(value, max(0.0, min(low, value)), min(1.0, max(high, value)), items, seeds, known)
 
 
-def share_p(correct: np.ndarray, pictures: Sequence[str], share: float) -> float:
-    """Two-sided p of the mean being `share`: the score test, whose inversion mean_accuracy's interval is."""
+def share_test(correct: np.ndarray, pictures: Sequence[str], share: float) -> tuple[float, float]:
+    """Two-sided p of the mean being `share`, and how far off a mean is found so with 80 % power.
+
+    It is the score test, whose inversion mean_accuracy's interval is.
+    """
     effective, spread = effective_items(correct, pictures)
-    return spread.p((correct.mean() - share) / np.sqrt(share * (1 - share) / effective))
+    standard_error = np.sqrt(share * (1 - share) / effective)
+    p = spread.p((correct.mean() - share) / standard_error)
+    return p, float((spread.quantile(0.95) + spread.quantile(0.60)) * standard_error)
 
 
 def effective_items(correct: np.ndarray, pictures: Sequence[str]) -> tuple[float, Spread]:

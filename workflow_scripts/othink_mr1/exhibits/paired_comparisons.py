@@ -30,7 +30,7 @@ class PairedDifference:
     gain: float | None  # None, as its limits, where the baseline does not differ from 0
     gain_low: float | None
     gain_high: float | None
-    detectable: float  # the smallest difference that so many items and seeds show with 80 % power
+    detectable: float | None  # the smallest difference shown with 80 % power; None: not even 1
     spread: str  # what the interval is of: "items", "items and seeds", "items and seeds of one side"
     centre: float  # what the tests take for the difference, and its spread
     variances: Spread
@@ -40,6 +40,11 @@ class PairedDifference:
         distance = (margin - abs(self.centre)) / self.variances.standard_error
         one_sided = self.variances.p(distance) / 2
         return one_sided if distance > 0 else 1 - one_sided
+
+    def detectable_margin(self) -> float | None:
+        """The smallest margin that those tests show at 5 % with 80 % power when there is no difference."""
+        quantiles = self.variances.quantile(0.90) + self.variances.quantile(0.80)
+        return at_most_one(quantiles * self.variances.standard_error)
 
 
 def compare(value: PointScores, baseline: PointScores, confidence: float = 0.95) -> PairedDifference:
@@ -65,14 +70,15 @@ def compare(value: PointScores, baseline: PointScores, confidence: float = 0.95)
     of_items = max(of_items, least)
     spread = Spread(of_items, sum(seeds), _welch(seeds, [len(table) for table in tables]))
     centre = float(a.mean() - b.mean())
-    difference = float(value.r1v_correct.mean() - baseline.r1v_correct.mean())
+    whole = _whole_differences(value, baseline)  # [pictures]
+    difference = whole.sum() / (len(value.seeds) * len(baseline.seeds) * len(value.items))
     half = spread.quantile(confidence) * spread.standard_error
     low, high = max(-1.0, centre - half), min(1.0, centre + half)
     low, high = min(low, difference), max(high, difference)
     gains = _fieller(float(a.mean()), float(b.mean()), covariances, spread.quantile(confidence))
     p = spread.p(centre / spread.standard_error)
     if not known:
-        exact = sign_flip_p(_whole_differences(value, baseline))
+        exact = sign_flip_p(whole)
         # Where the exact test and the interval disagree about 0, the more cautious one speaks for both.
         if exact >= 1 - confidence:
             low, high = min(low, 0.0), max(high, 0.0)
@@ -94,11 +100,16 @@ def compare(value: PointScores, baseline: PointScores, confidence: float = 0.95)
         gain=gain,
         gain_low=gain_low,
         gain_high=gain_high,
-        detectable=spread.detectable(confidence),
+        detectable=at_most_one(spread.detectable(confidence)),
         spread=_spread_of(value, baseline),
         centre=centre,
         variances=spread,
     )
+
+
+def at_most_one(difference: float) -> float | None:
+    """The difference of two shares, or None where they cannot differ by so much."""
+    return difference if difference <= 1 else None
 
 
 def _welch(variances: list[float], seeds: list[int]) -> float:
