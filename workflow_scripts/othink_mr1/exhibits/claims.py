@@ -1,32 +1,36 @@
 """The paper's claims, each with its numbers, ours, and whether ours bear it out (the rules: verdicts.py).
 
-p is of the two-proportion z test, intervals are Newcombe's; both take the answers as independent. Each
-claim stands for itself: nothing is corrected for there being many. A claim whose runs the study does
-not have is "not measured".
+Ours are compared item by item, by r1v; the paper's counts by the two-proportion z test and Newcombe's
+interval, as its answers are not known. p_holm is corrected over all measured claims of the csv; the verdict
+goes by the claim's own interval and p. A claim whose runs the study does not have is "not measured".
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
+from statsmodels.stats.multitest import multipletests
 
-from othink_mr1.exhibits.frames import final, pooled
+from othink_mr1.exhibits.accuracy_intervals import mean_accuracy, share_test
 from othink_mr1.exhibits.older_code_note import all_modules
-from othink_mr1.exhibits.paper_numbers import paper_accuracy, paper_numbers
+from othink_mr1.exhibits.paired_comparisons import PairedDifference, at_most_one, compare
+from othink_mr1.exhibits.paper_numbers import PaperAccuracy, paper_accuracy, paper_numbers
+from othink_mr1.exhibits.point_scores import PointScores
 from othink_mr1.exhibits.statistics import difference_interval, relative_gain, two_proportion_p
 from othink_mr1.exhibits.verdicts import (
+    HIGH_SHARE,
     NOT_MEASURED,
-    Count,
-    verdict_of_difference,
+    SIMILAR_MARGIN,
+    verdict_of_interval,
     verdict_of_peak,
-    verdict_of_share,
 )
 
 COLUMNS = (
     "backbone",
+    "setting",  # values of what the study varies, where the claim does not name them
     "claim",
     "statement",
     "where",
@@ -34,19 +38,50 @@ COLUMNS = (
     "paper_value",
     "paper_baseline",
     "paper_counts",
+    "paper_difference",
+    "paper_difference_low",
+    "paper_difference_high",
     "paper_relative_gain",
     "paper_p",
+    "counts",  # correct answers of each seed
+    "items",
     "value",
+    "value_low",
+    "value_high",
+    "value_seeds",
     "baseline",
-    "counts",
+    "baseline_low",
+    "baseline_high",
+    "baseline_seeds",
     "difference",
     "difference_low",
     "difference_high",
+    "confidence",  # of the intervals of difference and gain
+    "spread",  # what these intervals are of: items, items and seeds, items and seeds of one side
     "relative_gain",
+    "relative_gain_low",
+    "relative_gain_high",
     "p",
+    "p_holm",
+    "detectable_difference",  # the smallest shown with 80 % power; for `similar` the smallest margin
     "verdict",
     "older_code",  # modules that were others when the results compared, or what they come from, were made
 )
+
+
+@dataclass(frozen=True)
+class ClaimPoint:
+    """A point of a study, with its verdicts."""
+
+    backbone: str
+    method: str
+    trained_on: str  # "" for the untrained backbone
+    tested_on: str
+    format_weight: float | None
+    kl_weight: float | None
+    scores: PointScores
+    varied: Mapping[str, str] = field(default_factory=dict)  # setting that the study varies -> its value
+    older_code: str = ""
 
 
 @dataclass(frozen=True)
@@ -155,28 +190,35 @@ COMPARISONS = (
 )
 
 
-def check_claims(studies: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """One row per claim and backbone, with COLUMNS. studies: same_task, cross_task and the two sweeps."""
-    points = {name: pooled(final(frame)) for name, frame in studies.items()}
-    backbones = dict.fromkeys(name for frame in points.values() for name in frame.backbone)
+def check_claims(studies: Mapping[str, Sequence[ClaimPoint]]) -> pd.DataFrame:
+    """One row per claim, backbone and setting, with COLUMNS.
+
+    studies: the points of final checkpoints of same_task, cross_task and the two sweeps.
+    """
+    backbones = dict.fromkeys(point.backbone for points in studies.values() for point in points)
     rows: list[dict[str, Any]] = []
     for backbone in backbones:
-        own = {name: frame[frame.backbone == backbone] for name, frame in points.items()}
-        rows += [_comparison_row(backbone, claim, own[claim.study]) for claim in COMPARISONS]
-        rows += [
-            _format_weight_row(own["format_weight_sweep"]),
-            _format_accuracy_row(own["format_weight_sweep"]),
-            _kl_weight_row(own["kl_weight_sweep"]),
-        ]
-        rows[-3:] = [{"backbone": backbone, **row} for row in rows[-3:]]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+        own = {name: [p for p in points if p.backbone == backbone] for name, points in studies.items()}
+        for claim in COMPARISONS:
+            rows += _comparison_rows(backbone, claim, own[claim.study])
+        for study, axis, make in (
+            ("format_weight_sweep", "format_weight", _format_weight_row),
+            ("format_weight_sweep", "format_weight", _format_accuracy_row),
+            ("kl_weight_sweep", "kl_weight", _kl_weight_row),
+        ):
+            sweeps = list(_sweeps(own[study], axis)) or [("", {})]
+            rows += [{"backbone": backbone, "setting": setting, **make(sweep)} for setting, sweep in sweeps]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    measured = frame.p.notna()
+    if measured.any():
+        frame.loc[measured, "p_holm"] = multipletests(frame.p[measured].astype(float), method="holm")[1]
+    return frame.astype(dict.fromkeys(("items", "value_seeds", "baseline_seeds"), "Int64"))
 
 
-def _comparison_row(backbone: str, claim: Comparison, points: pd.DataFrame) -> dict[str, Any]:
-    value = _count(points, claim.method, claim.trained_on, claim.tested_on)
-    baseline = _count(points, claim.baseline, claim.trained_on, claim.tested_on)
+def _comparison_rows(backbone: str, claim: Comparison, points: Sequence[ClaimPoint]) -> list[dict[str, Any]]:
     row: dict[str, Any] = {
         "backbone": backbone,
+        "setting": "",
         "claim": claim.name,
         "statement": claim.statement,
         "where": claim.where,
@@ -184,10 +226,65 @@ def _comparison_row(backbone: str, claim: Comparison, points: pd.DataFrame) -> d
         "verdict": NOT_MEASURED,
         **_paper_columns(backbone, claim),
     }
-    if value and baseline:
-        row |= _difference_columns(value, baseline)
-        row["verdict"] = verdict_of_difference(claim.rule, row["difference_low"], row["difference_high"])
-    return row
+    values = _found(points, claim.method, claim)
+    pairs = [
+        (value, baseline)
+        for value in values
+        for baseline in _found(points, claim.baseline, claim)
+        if all(baseline.varied.get(name, own) == own for name, own in value.varied.items())
+    ]
+    return [row | _measured(claim.rule, *pair, row.get("paper_difference")) for pair in pairs] or [row]
+
+
+def _found(points: Sequence[ClaimPoint], method: str, claim: Comparison) -> list[ClaimPoint]:
+    return [
+        point
+        for point in points
+        if point.method == method
+        and point.tested_on == claim.tested_on
+        and point.trained_on in ("", claim.trained_on)
+    ]
+
+
+def _measured(
+    rule: str, value: ClaimPoint, baseline: ClaimPoint, paper_difference: float | None
+) -> dict[str, Any]:
+    difference = compare(value.scores, baseline.scores, 0.90 if rule == "similar" else 0.95)
+    columns = _columns_of(difference, value, baseline)
+    if rule == "similar":
+        columns |= {
+            "p": difference.margin_p(SIMILAR_MARGIN),
+            "detectable_difference": difference.detectable_margin(),
+        }
+    size = paper_difference is not None and difference.low <= paper_difference <= difference.high
+    verdict = verdict_of_interval(rule, difference.low, difference.high, size)
+    return {**columns, "setting": _setting({**value.varied, **baseline.varied}), "verdict": verdict}
+
+
+def _columns_of(difference: PairedDifference, value: ClaimPoint, baseline: ClaimPoint) -> dict[str, Any]:
+    return {
+        "counts": f"{_counts(value.scores)} and {_counts(baseline.scores)}",
+        "items": difference.value.items,
+        "value": difference.value.value,
+        "value_low": difference.value.low,
+        "value_high": difference.value.high,
+        "value_seeds": _seeds(value.scores),
+        "baseline": difference.baseline.value,
+        "baseline_low": difference.baseline.low,
+        "baseline_high": difference.baseline.high,
+        "baseline_seeds": _seeds(baseline.scores),
+        "difference": difference.difference,
+        "difference_low": difference.low,
+        "difference_high": difference.high,
+        "confidence": difference.confidence,
+        "spread": difference.spread,
+        "relative_gain": difference.gain,
+        "relative_gain_low": difference.gain_low,
+        "relative_gain_high": difference.gain_high,
+        "p": difference.p,
+        "detectable_difference": difference.detectable,
+        "older_code": all_modules((value.older_code, baseline.older_code)),
+    }
 
 
 def _paper_columns(backbone: str, claim: Comparison) -> dict[str, Any]:
@@ -197,78 +294,88 @@ def _paper_columns(backbone: str, claim: Comparison) -> dict[str, Any]:
     )
     if value is None or baseline is None:
         return {}
-    counts = Count(value.nearest_correct, value.items), Count(baseline.nearest_correct, baseline.items)
+    counts = (value.nearest_correct, value.items, baseline.nearest_correct, baseline.items)
     about = "about " if value.correct is None or baseline.correct is None else ""
+    low, high = difference_interval(*counts)
     return {
         "paper_value": value.accuracy,
         "paper_baseline": baseline.accuracy,
-        "paper_counts": f"{about}{counts[0]} and {counts[1]}",
+        "paper_counts": f"{about}{_paper_count(value)} and {_paper_count(baseline)}",
+        "paper_difference": value.accuracy - baseline.accuracy,
+        "paper_difference_low": low,
+        "paper_difference_high": high,
         "paper_relative_gain": relative_gain(value.accuracy, baseline.accuracy),
-        "paper_p": two_proportion_p(counts[0].correct, counts[0].items, counts[1].correct, counts[1].items),
+        "paper_p": two_proportion_p(*counts),
     }
 
 
-def _difference_columns(value: Count, baseline: Count) -> dict[str, Any]:
-    counts = (value.correct, value.items, baseline.correct, baseline.items)
-    low, high = difference_interval(*counts)
-    return {
-        "value": value.share,
-        "baseline": baseline.share,
-        "counts": f"{value} and {baseline}",
-        "difference": value.share - baseline.share,
-        "difference_low": low,
-        "difference_high": high,
-        "relative_gain": relative_gain(value.share, baseline.share),
-        "p": two_proportion_p(*counts),
-        "older_code": all_modules((value.older_code, baseline.older_code)),
-    }
-
-
-def _format_weight_row(points: pd.DataFrame) -> dict[str, Any]:
+def _format_weight_row(sweep: Mapping[float, ClaimPoint]) -> dict[str, Any]:
     """α = 1 against α = 0. The paper prints the gain only; two pairs of counts fit it: the larger p."""
     numbers = paper_numbers()
     candidates = numbers[numbers.quantity == "accuracy_candidate"]
     with_format, without = (candidates[candidates.format_weight == weight] for weight in (1, 0))
     pairs = [
-        (Count(int(a.correct), int(a["items"])), Count(int(b.correct), int(b["items"])))
+        (int(a.correct), int(a["items"]), int(b.correct), int(b["items"]))
         for (_, a), (_, b) in zip(with_format.iterrows(), without.iterrows(), strict=True)
     ]
-    gain = numbers[(numbers.quantity == "relative_gain") & (numbers.compared_with == "format_weight 0")]
+    printed = numbers[(numbers.quantity == "relative_gain") & (numbers.compared_with == "format_weight 0")]
+    gain = printed.value.iloc[0] / 100
     row: dict[str, Any] = {
         "claim": "format_weight_1_over_0",
         "statement": "with the format reward (α = 1) GRPO is better at geometry than without it (α = 0)",
         "where": "section 4.1.1; figure 4",
         "rule": "higher",
-        "paper_counts": " or ".join(f"{a} and {b}" for a, b in pairs),
-        "paper_relative_gain": gain.value.iloc[0] / 100,
-        "paper_p": max(two_proportion_p(a.correct, a.items, b.correct, b.items) for a, b in pairs),
+        "paper_counts": " or ".join(f"{a}/{n} and {b}/{m}" for a, n, b, m in pairs),
+        "paper_relative_gain": gain,
+        "paper_p": max(two_proportion_p(*pair) for pair in pairs),
         "verdict": NOT_MEASURED,
     }
-    counts = _sweep(points, "format_weight")
-    if {0.0, 1.0} <= set(counts):
-        row |= _difference_columns(counts[1.0], counts[0.0])
-        row["verdict"] = verdict_of_difference("higher", row["difference_low"], row["difference_high"])
+    if {0.0, 1.0} <= set(sweep):
+        value, baseline = sweep[1.0], sweep[0.0]
+        there = compare(value.scores, baseline.scores)
+        size = there.gain_low is not None and there.gain_high is not None
+        size = size and there.gain_low <= gain <= there.gain_high
+        row |= _columns_of(there, value, baseline)
+        row["verdict"] = verdict_of_interval("higher", there.low, there.high, size)
     return row
 
 
-def _format_accuracy_row(points: pd.DataFrame) -> dict[str, Any]:
+def _format_accuracy_row(sweep: Mapping[float, ClaimPoint]) -> dict[str, Any]:
     numbers = paper_numbers()
+    paper = numbers[numbers.quantity == "format_accuracy"].value.iloc[0] / 100
     row: dict[str, Any] = {
         "claim": "format_accuracy_without_format_reward",
         "statement": "the format is followed even without the format reward (α = 0)",
         "where": "section 4.1.1",
         "rule": "share",
-        "paper_value": numbers[numbers.quantity == "format_accuracy"].value.iloc[0] / 100,
+        "paper_value": paper,
         "verdict": NOT_MEASURED,
     }
-    count = _sweep(points, "format_weight", "format_ok").get(0.0)
-    if count:
-        row |= {"value": count.share, "counts": str(count), "verdict": verdict_of_share(count)}
-        row["older_code"] = count.older_code
+    point = sweep.get(0.0)
+    if point:
+        scores = point.scores
+        share = mean_accuracy(scores.format_ok, scores.pictures)
+        p, detectable = share_test(scores.format_ok, scores.pictures, HIGH_SHARE)
+        row |= {
+            "counts": _counts(scores, "format_ok"),
+            "items": share.items,
+            "value": share.value,
+            "value_low": share.low,
+            "value_high": share.high,
+            "value_seeds": _seeds(scores),
+            "confidence": 0.95,
+            "spread": "items and seeds" if share.seed_spread_known else "items",
+            "p": p,
+            "detectable_difference": at_most_one(detectable),
+            "verdict": verdict_of_interval(
+                "share", share.low, share.high, bool(share.low <= paper <= share.high)
+            ),
+            "older_code": point.older_code,
+        }
     return row
 
 
-def _kl_weight_row(points: pd.DataFrame) -> dict[str, Any]:
+def _kl_weight_row(sweep: Mapping[float, ClaimPoint]) -> dict[str, Any]:
     row: dict[str, Any] = {
         "claim": "kl_weight_rises_then_falls",
         "statement": "as the constant KL weight grows, accuracy on geometry first improves and then drops",
@@ -276,30 +383,41 @@ def _kl_weight_row(points: pd.DataFrame) -> dict[str, Any]:
         "rule": "peak",
         "verdict": NOT_MEASURED,
     }
-    counts = _sweep(points, "kl_weight")
-    if len(counts) >= 3:
-        ordered = [counts[weight] for weight in sorted(counts)]
-        ends = max(ordered[0], ordered[-1], key=lambda count: count.share)
-        row |= _difference_columns(max(ordered[1:-1], key=lambda count: count.share), ends)
-        row["counts"] = ", ".join(f"{count} at {weight:g}" for weight, count in sorted(counts.items()))
-        row["older_code"] = all_modules(count.older_code for count in ordered)
-        del row["p"]  # of the best middle value, chosen after the fact, it would mislead
-        row["verdict"] = verdict_of_peak(ordered)
+    if len(sweep) >= 3:
+        ordered = [sweep[weight] for weight in sorted(sweep)]
+        peak = verdict_of_peak([point.scores for point in ordered])
+        row |= _columns_of(peak.comparison, ordered[peak.middle], ordered[peak.end])
+        row["counts"] = "; ".join(
+            f"{_counts(sweep[weight].scores)} at {weight:g}" for weight in sorted(sweep)
+        )
+        row["older_code"] = all_modules(point.older_code for point in ordered)
+        row |= {"p": peak.p, "verdict": peak.verdict}
     return row
 
 
-def _count(points: pd.DataFrame, method: str, trained_on: str, tested_on: str) -> Count | None:
-    rows = points[(points.method == method) & (points.tested_on == tested_on)]
-    rows = rows[rows.trained_on.isin(["", trained_on])]
-    return None if rows.empty else _count_of(rows.iloc[0], "r1v_correct")
+def _sweeps(points: Sequence[ClaimPoint], axis: str) -> Iterator[tuple[str, dict[float, ClaimPoint]]]:
+    """Per setting of what else is varied: value of the axis -> point, on the study's first task."""
+    points = [point for point in points if getattr(point, axis) is not None]
+    groups: dict[str, dict[float, ClaimPoint]] = {}
+    for point in points:
+        if point.tested_on == points[0].tested_on:
+            setting = _setting({name: own for name, own in point.varied.items() if name != axis})
+            groups.setdefault(setting, {})[float(getattr(point, axis))] = point
+    yield from groups.items()
 
 
-def _sweep(points: pd.DataFrame, axis: str, count: str = "r1v_correct") -> dict[float, Count]:
-    """Value of the sweep -> counts, on the study's first task."""
-    points = points[points[axis].notna()]
-    points = points[points.tested_on == points.tested_on.iloc[0]] if len(points) else points
-    return {float(row[axis]): _count_of(row, count) for _, row in points.iterrows()}
+def _setting(varied: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in varied.items())
 
 
-def _count_of(row: pd.Series, count: str) -> Count:
-    return Count(int(row[count]), int(row["items"]), row.older_code)
+def _seeds(scores: PointScores) -> int:
+    """0 for the untrained backbone, which has none."""
+    return 0 if scores.seeds == (None,) else len(scores.seeds)
+
+
+def _counts(scores: PointScores, verdict: str = "r1v_correct") -> str:
+    return ", ".join(f"{int(row.sum())}/{len(row)}" for row in getattr(scores, verdict))
+
+
+def _paper_count(paper: PaperAccuracy) -> str:
+    return f"{paper.nearest_correct}/{paper.items}"

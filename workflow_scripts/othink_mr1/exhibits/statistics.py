@@ -1,4 +1,4 @@
-"""The statistics of the exhibits. Proportions are correct answers over test items."""
+"""The statistics of the paper's own counts: correct answers over test items. Its answers are not known."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def difference_interval(
 ) -> tuple[float, float]:
     """Newcombe's interval of correct/items - other_correct/other_items: (low, high), both in -1..1.
 
-    It is his hybrid score interval without continuity correction. The samples are taken as independent;
-    two checkpoints answer the same test items, so that for them the interval errs to the wide side.
+    It is his hybrid score interval without continuity correction. The samples are taken as independent,
+    which errs to the wide side for two checkpoints that answer the same items.
     """
     _check(correct, items)
     _check(other_correct, other_items)

@@ -1,0 +1,151 @@
+"""Two points that were tested on the same items: their difference, its interval and its test.
+
+docs/statistics.md has the formulas and how often the intervals hold the true difference.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from othink_mr1.exhibits.accuracy_intervals import Estimate, mean_accuracy
+from othink_mr1.exhibits.point_scores import PointScores
+from othink_mr1.exhibits.sign_flip import sign_flip_p
+from othink_mr1.exhibits.spread import SEEDS_FOR_A_SPREAD, Spread, per_picture, variance_of_seeds
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """value - baseline, all in -1..1. The gain is relative to the baseline."""
+
+    value: Estimate
+    baseline: Estimate
+    confidence: float  # of the intervals of difference and gain
+    difference: float
+    low: float
+    high: float
+    p: float  # two-sided, below 1 - confidence just where the interval leaves 0 out
+    gain: float | None  # None, as its limits, where the baseline does not differ from 0
+    gain_low: float | None
+    gain_high: float | None
+    detectable: float | None  # the smallest difference shown with 80 % power; None: not even 1
+    spread: str  # what the interval is of: "items", "items and seeds", "items and seeds of one side"
+    centre: float  # what the tests take for the difference, and its spread
+    variances: Spread
+
+    def margin_p(self, margin: float) -> float:
+        """p of two one-sided tests that the difference lies within ±margin (Schuirmann 1987)."""
+        distance = (margin - abs(self.centre)) / self.variances.standard_error
+        one_sided = self.variances.p(distance) / 2
+        return one_sided if distance > 0 else 1 - one_sided
+
+    def detectable_margin(self) -> float | None:
+        """The smallest margin that those tests show at 5 % with 80 % power when there is no difference."""
+        quantiles = self.variances.quantile(0.90) + self.variances.quantile(0.80)
+        return at_most_one(quantiles * self.variances.standard_error)
+
+
+def compare(value: PointScores, baseline: PointScores, confidence: float = 0.95) -> PairedDifference:
+    """Compare two points by r1v, with the paper's accuracies in mind.
+
+    A side below three seeds adds no spread between seeds. If no side adds one, p is of the sign-flip test
+    over pictures. Else it is that of the interval.
+    """
+    assert (value.items, value.pictures) == (baseline.items, baseline.pictures), "other items: not paired"
+    tables = [per_picture(side.r1v_correct, side.pictures) for side in (value, baseline)]
+    seeds = [variance_of_seeds(table) for table in tables]
+    known = any(len(table) >= SEEDS_FOR_A_SPREAD for table in tables)
+    a, b = (table.mean(axis=0) for table in tables)  # [pictures]
+    # Two equal sets of answers must not have an interval of no width: two pictures more are each right by one
+    # side alone (Bonett and Price 2012, J. Educational and Behavioral Statistics 37, 479-488). Means over
+    # several seeds are steadier than that; they have the variance of the two pictures as their least.
+    least = 2 / (len(a) + 2) ** 2
+    if not known:
+        a, b = np.append(a, (1, 0)), np.append(b, (0, 1))
+    covariances = np.cov(a, b, ddof=0) / len(a)
+    of_items = float(np.var(a - b)) / len(a)
+    covariances += np.diag(seeds) + np.eye(2) * max(0.0, least - of_items) / 2
+    of_items = max(of_items, least)
+    spread = Spread(of_items, sum(seeds), _welch(seeds, [len(table) for table in tables]))
+    centre = float(a.mean() - b.mean())
+    whole = _whole_differences(value, baseline)  # [pictures]
+    difference = whole.sum() / (len(value.seeds) * len(baseline.seeds) * len(value.items))
+    half = spread.quantile(confidence) * spread.standard_error
+    low, high = max(-1.0, centre - half), min(1.0, centre + half)
+    low, high = min(low, difference), max(high, difference)
+    gains = _fieller(float(a.mean()), float(b.mean()), covariances, spread.quantile(confidence))
+    p = spread.p(centre / spread.standard_error)
+    if not known:
+        exact = sign_flip_p(whole)
+        # Where the exact test and the interval disagree about 0, the more cautious one speaks for both.
+        if exact >= 1 - confidence:
+            low, high = min(low, 0.0), max(high, 0.0)
+            gains = gains and (min(gains[0], 0.0), max(gains[1], 0.0))
+        p = exact if (exact < 1 - confidence) == (p < 1 - confidence) else max(exact, p)
+    base = float(baseline.r1v_correct.mean())
+    gain = difference / base if gains and base else None
+    gain_low, gain_high = (
+        (min(gains[0], gain), max(gains[1], gain)) if gains and gain is not None else (None,) * 2
+    )
+    return PairedDifference(
+        value=mean_accuracy(value.r1v_correct, value.pictures),
+        baseline=mean_accuracy(baseline.r1v_correct, baseline.pictures),
+        confidence=confidence,
+        difference=difference,
+        low=low,
+        high=high,
+        p=p,
+        gain=gain,
+        gain_low=gain_low,
+        gain_high=gain_high,
+        detectable=at_most_one(spread.detectable(confidence)),
+        spread=_spread_of(value, baseline),
+        centre=centre,
+        variances=spread,
+    )
+
+
+def at_most_one(difference: float) -> float | None:
+    """The difference of two shares, or None where they cannot differ by so much."""
+    return difference if difference <= 1 else None
+
+
+def _welch(variances: list[float], seeds: list[int]) -> float:
+    """Satterthwaite's degrees of freedom of the two sides' seeds: their trainings are independent."""
+    squares = sum(v**2 / max(1, n - 1) for v, n in zip(variances, seeds, strict=True))
+    return sum(variances) ** 2 / squares if squares else math.inf
+
+
+def _fieller(a: float, b: float, covariances: np.ndarray, quantile: float) -> tuple[float, float] | None:
+    """Fieller's interval of a/b - 1 (Fieller 1954, J. Royal Statistical Society B 16, 175-185).
+
+    All ratios r with (a - r·b)² <= quantile² · Var(a - r·b). None where b itself does not differ from 0: then
+    that set has no end.
+    """
+    square = quantile**2
+    leading = b**2 - square * covariances[1, 1]
+    if leading <= 0:
+        return None
+    middle = a * b - square * covariances[0, 1]
+    root = math.sqrt(max(0.0, middle**2 - leading * (a**2 - square * covariances[0, 0])))
+    return max(-1.0, (middle - root) / leading - 1), (middle + root) / leading - 1
+
+
+def _whole_differences(value: PointScores, baseline: PointScores) -> np.ndarray:
+    """Per picture the difference of right answers, times the number of seeds of both sides. [pictures]"""
+    codes = np.unique(np.asarray(value.pictures), return_inverse=True)[1]
+    right, right_there = (
+        np.bincount(codes, weights=side.r1v_correct.sum(axis=0)) for side in (value, baseline)
+    )
+    whole = right * len(baseline.r1v_correct) - right_there * len(value.r1v_correct)
+    return np.rint(whole).astype(int)
+
+
+def _spread_of(value: PointScores, baseline: PointScores) -> str:
+    trained = [side for side in (value, baseline) if side.seeds != (None,)]
+    known = [side for side in trained if len(side.seeds) >= SEEDS_FOR_A_SPREAD]
+    if not known:
+        return "items"
+    return "items and seeds" if known == trained else "items and seeds of one side"
