@@ -18,6 +18,7 @@ rule collect_study:
     input:
         plan="<results>/plans/{study}.json",
         scores=lambda wildcards: settled(study.scores(wildcards.study)),
+        sets=lambda wildcards: settled(study.test_sets(wildcards.study)),
         leaks=lambda wildcards: settled(study.leak_reports(wildcards.study)),
     output:
         csv="<results>/{study}.csv",
@@ -98,10 +99,7 @@ rule audit_scores:
 rule check_claims:
     input:
         plan="<results>/plans/claims.json",
-        same_task="<results>/same_task.csv",
-        cross_task="<results>/cross_task.csv",
-        format_weight_sweep="<results>/format_weight_sweep.csv",
-        kl_weight_sweep="<results>/kl_weight_sweep.csv",
+        files=lambda wildcards: settled(study.claims_files()),
     output:
         csv="<results>/claims.csv",
         made_of="<results>/made_of/claims.json",
@@ -111,9 +109,10 @@ rule check_claims:
         "<results>/benchmarks/check_claims.tsv"
     conda:
         "../envs/analysis.yaml"
+    params:
+        results=lambda wildcards, output: str(Path(output.csv).parent),
     shell:
-        "python workflow_scripts/check_claims.py --same-task {input.same_task} --cross-task {input.cross_task}"
-        " --format-weight-sweep {input.format_weight_sweep} --kl-weight-sweep {input.kl_weight_sweep}"
+        "python workflow_scripts/check_claims.py --plan {input.plan} --results {params.results}"
         " --output {output.csv} > {log} 2>&1 && cp {input.plan} {output.made_of}"
 
 

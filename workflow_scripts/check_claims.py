@@ -5,22 +5,21 @@ from __future__ import annotations
 import argparse
 
 from othink_mr1.errors import run_entry_point
-from othink_mr1.exhibits.claims import check_claims
-from othink_mr1.exhibits.frames import read_study, write_frame
+from othink_mr1.exhibits.claims import check_claims, claim_points
+from othink_mr1.exhibits.frames import write_frame
+from othink_mr1.exhibits.plan_files import StudiesPlan, read_plan
 from othink_mr1.study.path_argument import path_argument
-
-STUDIES = ("same_task", "cross_task", "format_weight_sweep", "kl_weight_sweep")
 
 
 def main() -> None:
-    """Read the studies, check, write."""
+    """Read the answers' verdicts, check, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for study in STUDIES:
-        parser.add_argument(f"--{study.replace('_', '-')}", type=path_argument, required=True, metavar="CSV")
+    parser.add_argument("--plan", type=path_argument, required=True)
+    parser.add_argument("--results", type=path_argument, required=True, help="root of the plan's paths")
     parser.add_argument("--output", type=path_argument, required=True)
     arguments = parser.parse_args()
-    studies = {study: read_study(getattr(arguments, study)) for study in STUDIES}
-    write_frame(arguments.output, check_claims(studies))
+    plan = read_plan(arguments.plan, StudiesPlan)
+    write_frame(arguments.output, check_claims(claim_points(plan, arguments.results)))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -18,7 +19,9 @@ from othink_mr1.exhibits.accuracy_intervals import mean_accuracy, share_test
 from othink_mr1.exhibits.older_code_note import all_modules
 from othink_mr1.exhibits.paired_comparisons import PairedDifference, at_most_one, compare
 from othink_mr1.exhibits.paper_numbers import PaperAccuracy, paper_accuracy, paper_numbers
+from othink_mr1.exhibits.plan_files import StudiesPlan
 from othink_mr1.exhibits.point_scores import PointScores
+from othink_mr1.exhibits.read_points import read_points
 from othink_mr1.exhibits.statistics import difference_interval, relative_gain, two_proportion_p
 from othink_mr1.exhibits.verdicts import (
     HIGH_SHARE,
@@ -27,6 +30,7 @@ from othink_mr1.exhibits.verdicts import (
     verdict_of_interval,
     verdict_of_peak,
 )
+from othink_mr1.study.older_code import OlderCode
 
 COLUMNS = (
     "backbone",
@@ -80,7 +84,7 @@ class ClaimPoint:
     format_weight: float | None
     kl_weight: float | None
     scores: PointScores
-    varied: Mapping[str, str] = field(default_factory=dict)  # setting that the study varies -> its value
+    varied: Mapping[str, str] = field(default_factory=dict)  # path of a varied setting -> value
     older_code: str = ""
 
 
@@ -188,6 +192,31 @@ COMPARISONS = (
         "geometry",
     ),
 )
+
+
+def claim_points(plan: StudiesPlan, results: Path) -> dict[str, list[ClaimPoint]]:
+    """Study -> the points of its final checkpoints. UserError as read_points."""
+    older_code = OlderCode(results)
+    found: dict[str, list[ClaimPoint]] = {}
+    for study in plan.studies:
+        points = found.setdefault(study.exhibit, [])
+        for point in read_points(study, results):
+            entry = point.entries[0]
+            if entry.step is None:
+                points.append(
+                    ClaimPoint(
+                        entry.backbone,
+                        entry.method,
+                        entry.trained_on or "",
+                        entry.tested_on,
+                        entry.format_weight,
+                        entry.kl_weight,
+                        point.scores(),
+                        entry.varied,
+                        all_modules(" ".join(older_code.of(member.artefacts)) for member in point.entries),
+                    )
+                )
+    return found
 
 
 def check_claims(studies: Mapping[str, Sequence[ClaimPoint]]) -> pd.DataFrame:
@@ -395,13 +424,16 @@ def _kl_weight_row(sweep: Mapping[float, ClaimPoint]) -> dict[str, Any]:
     return row
 
 
+_PATHS = {"format_weight": "format_weight", "kl_weight": "kl_schedule.weight"}
+
+
 def _sweeps(points: Sequence[ClaimPoint], axis: str) -> Iterator[tuple[str, dict[float, ClaimPoint]]]:
     """Per setting of what else is varied: value of the axis -> point, on the study's first task."""
     points = [point for point in points if getattr(point, axis) is not None]
     groups: dict[str, dict[float, ClaimPoint]] = {}
     for point in points:
         if point.tested_on == points[0].tested_on:
-            setting = _setting({name: own for name, own in point.varied.items() if name != axis})
+            setting = _setting({name: own for name, own in point.varied.items() if name != _PATHS[axis]})
             groups.setdefault(setting, {})[float(getattr(point, axis))] = point
     yield from groups.items()
 

@@ -220,6 +220,16 @@ class Study:
         found = plan.evaluations(self.config, study)
         return [f"<results>/{plan.scores_file(self.config, evaluation)}" for evaluation in found]
 
+    def test_sets(self, study: str) -> list[str]:
+        """The test sets of a study, whose pictures tell which of its items are dependent."""
+        found = plan.evaluations(self.config, study)
+        return self.test_examples(sorted({evaluation.tested_on for evaluation in found}))
+
+    def claims_files(self) -> list[str]:
+        """The scores and test sets that the claims are checked on."""
+        files = [file for name in plan.CLAIMS_NEED for file in (*self.scores(name), *self.test_sets(name))]
+        return list(dict.fromkeys(files))
+
     def audited_files(self) -> list[str]:
         """The answers and scores of all evaluations."""
         found = plan.all_evaluations(self.config)
