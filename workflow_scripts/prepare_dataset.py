@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from othink_mr1.data.prepare import prepare_dataset
 from othink_mr1.data.row_to_example import RowLimits
 from othink_mr1.errors import run_entry_point
+from othink_mr1.scoring.task_scorers import check_gold
 from othink_mr1.study.artefacts import put_manifest_back
 from othink_mr1.study.manifests import MANIFEST
 
@@ -26,6 +28,9 @@ def main() -> None:
     )
     parser.add_argument("--expect-rows", type=_count, help="another number of rows is an error")
     parser.add_argument("--threads", type=_count, default=1, help="the result does not depend on it")
+    parser.add_argument(
+        "--scorers", nargs="*", default=[], help="of the tasks that use the set: each refuses golds"
+    )
     arguments = parser.parse_args()
     # The raw set is read first, which takes minutes.
     put_manifest_back(arguments.output)
@@ -37,6 +42,7 @@ def main() -> None:
         arguments.largest_unusable_share,
         arguments.expect_rows,
         arguments.threads,
+        partial(check_gold, scorers=arguments.scorers),
     )
 
 

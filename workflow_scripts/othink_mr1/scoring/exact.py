@@ -19,7 +19,7 @@ What counts as right, beyond the same text:
   a value: right where a decimal is.
 
 A gold that cannot be read as a value is compared as text, in plain spelling. A gold that says there is none
-(nan, None, inf, 1/0, or no letter and no digit) is refused.
+(nan, None, inf, 1/0, or no letter and no digit), or that holds a tag, is refused.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ _LONGEST_COUNT = 18  # digits
 _SIGNIFICANT_DIGITS = 3
 _DIGITS_TO_CUT = 6  # what single precision shows for certain
 
-_NO_VALUE = {"none", "null", "na", "n/a", "<na>", "undefined", "unknown", "missing", "\\infty", "∞"}
+_NO_VALUE = {"none", "null", "nil", "na", "n/a", "#n/a", "undefined", "unknown", "missing", "\\infty"}
+_TAG = re.compile(r"</?[A-Za-z][^<>]*>")
+_COUNT = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)")
 _INTEGER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)")
 
 
@@ -73,9 +75,9 @@ def count_outcome(answer: str, gold: str) -> Judgement:
 
 
 def integer_gold(gold: str) -> int:
-    """A counting task's gold. UserError if it is no integer."""
-    if not _INTEGER.fullmatch(gold.strip()) or len(gold) > _LONGEST_COUNT:
-        raise UserError(f"gold {gold[:80]!r}: a counting task's gold must be an integer")
+    """A counting task's gold. UserError if it is no integer, or a negative one."""
+    if not _COUNT.fullmatch(gold.strip()) or len(gold) > _LONGEST_COUNT:
+        raise UserError(f"gold {gold[:80]!r}: a counting task's gold must be an integer, 0 or more, in digits")
     return int(gold.replace(",", ""))
 
 
@@ -116,8 +118,9 @@ def _judged(reading: Reading, expected: Quantity) -> Judgement:
 def value_gold(gold: str) -> Quantity | None:
     """A gold's value, or None if it is to be compared as text. UserError if it says that there is no value."""
     text = gold.strip()
-    if text.lower().lstrip("+-") in _NO_VALUE or not any(map(str.isalnum, text)) or not _is_finite(text):
-        raise UserError(f"gold {gold[:80]!r}: is no value; a gold must be a number or the text of the answer")
+    none = text.lower().lstrip("+-") in _NO_VALUE or not any(map(str.isalnum, text)) or not _is_finite(text)
+    if none or _TAG.search(text):
+        raise UserError(f"gold {gold[:80]!r}: {'is no value' if none else 'holds a tag'}, so no answer can meet it")
     if len(text) > _LONGEST_ANSWER:
         return None
     try:

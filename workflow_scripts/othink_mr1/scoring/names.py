@@ -29,17 +29,17 @@ _WORDS = {
 }
 _CLASSES = {word: kind for kind, words in _WORDS.items() for word in words.split()}
 
-_MARK = r"(?:_ ?(?:\{ ?[∠△⊙]? ?\w{1,5} ?\}|\w)|[1-9](?!\d))?′{0,2}"
-_LETTERS = rf"(?:(?:[A-Z]{_MARK}){{1,2}}|[A-Z]{{3,6}}|[a-zα-ωΔΩ]{_MARK})(?![A-Za-z])"
+_MARK = r"(?:_ ?(?:\{ ?[∠△⊙]? ?\w{1,5} ?\}|\w)|[1-9](?!\d))?′{0,2}(?: ?°)?"
+_LETTERS = rf"(?!NO\b)(?:(?:[A-Z]{_MARK}){{1,2}}|[A-Z]{{3,6}}|[a-zα-ωΔΩ]{_MARK})(?![A-Za-z])"
 _TOKEN = re.compile(
     rf"\s*(?:(?P<o>(?:m ?)?[∠△⊙] ?(?:\d{{1,2}}(?!\d)|\{{ ?{_LETTERS} ?\}}|{_LETTERS}))|(?P<s>′s\b)"
-    rf"|(?P<letters>{_LETTERS})|(?P<i>\d{{1,2}}(?!\d))|(?P<word>[A-Za-z]+))\s*"
+    rf"|(?P<letters>{_LETTERS})|(?P<i>\d{{1,3}}(?:\.\d{{1,3}})? ?°?(?!\d))|(?P<word>[A-Za-z]+))\s*"
 )
 _POINTS = set("ABCDEFGHMNOPQ")  # of which a bare ABC is a name, so that no word in capitals is
 
 _THING = r"[ta]*(?:[ng]+(?:[oa]|(?<=g)i)?|[oa])(?:s[ng]+)*"
 _NAME = re.compile(f"{_THING}(?:f{_THING})*(?:b[oa]d[oa])?")
-_FORMULA = re.compile(r"(?:[∠△⊙A-Zα-ω]|[a-z](?![a-z])|sin|cos|tan|cot|[\d.+\-*/(){}^°√π ]|\\frac)+")
+_FORMULA = re.compile(r"(?:[∠△⊙α-ω]|[A-Z]{1,2}(?![A-Z])|[A-HM-Q]{3}|[a-z](?![a-z])|sin|cos|tan|cot|[\d.+\-*/(){}^°√π ]|\\frac)+")
 
 
 def is_name(text: str) -> bool:
@@ -48,8 +48,8 @@ def is_name(text: str) -> bool:
 
 
 def is_ratio_name(text: str) -> bool:
-    """Whether it names a number without unit: sin A, the cosine of angle B, AB : BC, AB/BC."""
-    if re.fullmatch(f"[ta]*rf?{_THING}", _classes(text)):
+    """Whether it names a number without unit: sin A, tan 60°, the cosine of angle B, AB : BC, AB/BC."""
+    if re.fullmatch(f"[ta]*rf?(?:{_THING}|i)", _classes(text)):
         return True
     parts = re.split("[:/]", text)
     return len(parts) == 2 and all(_classes(part) in ("o", "a") for part in parts)

@@ -30,6 +30,7 @@ _ABOUT = r"(?:about|approximately|approx\b\.?|around|roughly|约)(?: equals?(?: 
 _SCIENTIFIC = re.compile(r"([-+]?[\d,]*\.?\d+) ?\* ?10 ?\^ ?(?:\{ ?([-+]?\d{1,3}) ?\}|(\d))", re.ASCII)
 _IS = re.compile(r"\s*:=\s*|\s+(?:(?:is|are)(?: equal to)?|equals?(?: to)?|measures|==)(?:\s*:)?\s+", re.I)
 _REMARK = re.compile(r"(?P<value>.*[\d°%)}πA-Za-z])(?P<space> ?)\((?P<remark>[^()]*(?:\([^()]*\)[^()]*)*)\)")
+_ABOUT_REMARK = re.compile(r"\s*\(\s*≈([^()=≈]*)\)\Z")
 _RATIO = re.compile(r"(?P<first>[^:]+):(?P<second>[^:]+)")
 _LIST = re.compile(r"\s*(?:,|;|、|\bor\b|\band\b|或|和|±)\s*")
 
@@ -62,6 +63,7 @@ def read_answer(text: str) -> Reading:
     text = _LEAD.sub("", with_digits(text), count=1) if _LEAD.match(text) else with_digits(text)
     text = re.sub(rf"(?:^|(?<=[=≈:( ])){_ABOUT}\s*", "≈", text, flags=re.I)
     text = re.sub(r"=\s*[:≈]*\s*≈", "≈", _IS.sub("=", text)).strip()
+    text = _ABOUT_REMARK.sub(r"≈\1", text)
     option = _OPTION.match(text)
     text = _unlabelled(text[option.end() :] if option else text)
     signs, pieces = ["=", *re.findall("[=≈]", text)], [piece.strip() for piece in re.split("[=≈]", text)]
@@ -102,13 +104,11 @@ def _with_remark(text: str) -> list[tuple[Quantity, bool]]:
     found = _REMARK.fullmatch(text)
     if found:
         try:
-            first, again = read_quantity(found["value"].strip()), read_quantity(found["remark"].lstrip("≈ "))
+            first, again = read_quantity(found["value"].strip()), read_quantity(found["remark"].strip())
         except (Unreadable, NotExact):
             return [(read_quantity(text), False)]
-        if _equal(first, again):
-            return [(first, False), (again, False)]
-        if found["remark"].startswith("≈") or (found["space"] and first.unit is not None):
-            return [(first, False), (again, "≈" in found["remark"])]
+        if _equal(first, again) or (found["space"] and first.unit is not None):
+            return [(first, False), (again, True)]
     return [(read_quantity(text), False)]
 
 
@@ -132,6 +132,8 @@ def read_quantity(text: str) -> Quantity:
         first, second = (read_number(ratio[part].strip()) for part in ("first", "second"))
         return Quantity(first / second, None, None, 0, is_ratio=True)
     number, unit = split_unit(_without_brackets(text))
+    if re.search(r"[A-Za-z一-鿿]", number):
+        number, unit = _of_terms(text) or (number, unit)
     number = _SCIENTIFIC.sub(r"\1e\2\3", number.strip()) if _SCIENTIFIC.fullmatch(number.strip()) else number.strip()
     cut = re.fullmatch(r"(.*\.\d+) ?\.\.\.", number)
     number = cut[1] if cut else number
@@ -152,6 +154,23 @@ def _without_brackets(text: str) -> str:
         if text.startswith(opening) and text.endswith(closing) and not {opening, closing} & set(inner):
             return inner.strip()
     return text
+
+
+def _of_terms(text: str) -> tuple[str, Unit | None] | None:
+    """Number and unit of a sum or a product whose terms have units: 6cm + 4cm, 12cm × 0.9, 3cm × 4cm."""
+    terms = re.split(r" ?([-+*/]) ?", text)
+    signs = set(terms[1::2])
+    if not signs or "(" in text or "{" in text:
+        return None
+    numbers, units = zip(*(split_unit(term) for term in terms[0::2]), strict=True)
+    present = [unit for unit in units if unit is not None]
+    if not any(units[:-1]) or len(set(present)) > 1:
+        return None
+    is_sum, is_product = signs <= {"+", "-"}, signs == {"*"} or (signs == {"/"} and len(present) == 1)
+    if not (is_sum and len(present) == len(units)) and not is_product:
+        return None
+    unit = present[0] if is_sum else present[0].power(len(present))
+    return "".join(f"{number}{sign}" for number, sign in zip(numbers, [*terms[1::2], ""], strict=True)), unit
 
 
 def _is_value(text: str) -> bool:

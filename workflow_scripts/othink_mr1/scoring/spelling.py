@@ -76,7 +76,7 @@ _REPLACEMENTS = [
         (r"\\(?:left|right|[bB]igg?[lr]?)(?=\s*[()\[\]])", ""),
         (r"\\[()\[\]]|\$", " "),  # the borders of a formula
         (r"\\(?:rm|bf|it)(?![a-zA-Z])", " "),
-        (r"\^\s*\{?\s*(?:\\circ|\\degree|°|o(?![a-zA-Z]))\s*\}?", "°"),
+        (r"\^\s*(?:\{\s*(?:\\circ|\\degree|°|o)\s*\}|\\circ(?![a-zA-Z])|\\degree|°|o(?![a-zA-Z]))", "°"),
         (r"\\(?:degree|textdegree|circ)(?![a-zA-Z])", "°"),
         (r"\\(?:times|cdot|ast)(?![a-zA-Z])", "*"),
         (r"\\div(?![a-zA-Z])", "/"),
@@ -103,6 +103,7 @@ _REPLACEMENTS = [
         (r"\\[pP]i(?![a-zA-Z])|(?<![a-zA-Z\\])[pP]i(?![a-zA-Z])", "π"),
         (r"\\%|\s*\b(?:percent|per cent|pct)\b", "%"),
         (r"(?<=\d)[eE](?=[-+]?\d)", "e"),
+        (r"(?<=[\d)]) ?[xX] ?(?=[\d(])", "*"),
         (r"\*\*", "^"),
         (r"([¹²³⁴⁵⁶⁷⁸⁹]+)", lambda match: f"^{{{match[1].translate(_SUPERSCRIPTS)}}}"),
         (r"\^\s*\{?\s*′′\s*\}?|′′", "″"),
@@ -110,11 +111,11 @@ _REPLACEMENTS = [
         (r"\\frac\s*(\d)", r"\\frac{\1}"),  # \frac12: TeX takes one digit each
         (r"(\\frac\{\d+\})\s*(\d)", r"\1{\2}"),
         (r"(?<=\d)\{(\\frac\{\d+\}\{\d+\})\}", r"\1"),  # a mixed number
-        (r"(?<![\^_√\]}a-zA-Z])\{\s*([A-Za-z一-鿿][A-Za-z一-鿿 ]*)\}", r" \1 "),  # {cm}, {AB}
+        (r"(?<![\^_√\]a-zA-Z])\{\s*([A-Za-z一-鿿][A-Za-z一-鿿 ]*)\}", r" \1 "),  # {cm}, {AB}
         (r"\s+", " "),
     )
 ]
-_EMPHASIS = re.compile(r"(?<![\w)}*`])(\*{1,3}|_{1,3}|`+)(?=[^\s*_`])([^*`]*?[^\s*_`])\1(?![\d*_`(√π\\])")
+_EMPHASIS = re.compile(r"(?<![\w)}*`])(\*{1,3}|_{1,3}|`+)(?=\S)(.*?\S)\1(?![\d*_`(√π\\])")
 
 
 def plain_spelling(text: str) -> str:
