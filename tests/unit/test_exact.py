@@ -154,7 +154,11 @@ def test_reasons(answer, gold, outcome, reason):
 
 
 def test_a_gold_that_is_no_value_is_compared_as_text():
-    for gold, same, other in (("AB ⊥ CD", "AB⊥CD", "AB ∥ CD"), ("3:4", "3：4", "3/4"), ("x>5", "$x>5$", "5")):
+    for gold, same, other in (
+        ("AB ⊥ CD", "AB⊥CD", "AB ∥ CD"),
+        ("1:2:3", "1：2：3", "1/2"),
+        ("x>5", "$x>5$", "5"),
+    ):
         assert geometry.exact_outcome(f"<answer>{same}</answer>", gold).correct
         judgement = geometry.exact_outcome(f"<answer>{other}</answer>", gold)
         assert judgement == Judgement("wrong", "gold is no value; another text")

@@ -48,8 +48,8 @@ def prepare_dataset(
 
     form: `parquet` (training sets) or `prompts` (R1-V's jsonl, images in the same or another raw folder).
     largest_unusable_share: of a training set's rows, 0 to 1. expect_rows: the number that the raw set must
-    have, None if unknown. check_gold: raises UserError for a gold that no answer can meet, by the scorers of the
-    tasks that use the set. The result does not depend on `threads`. A complete folder is left as it is.
+    have, None if unknown. check_gold: raises UserError for a gold that no answer can meet, by the scorers of
+    the tasks that use the set. The result does not depend on `threads`. A complete folder is left as it is.
     UserError if a raw file is damaged, if the set has another number of rows, if a test row cannot be used,
     or too many training rows; `out`/unusable_rows.csv then lists them.
     """
@@ -179,8 +179,8 @@ def _judged(
     if unusable > most * count:
         allowed = f"at most {most:.2%} may be left out" if most else "none may be left out"
         raise UserError(
-            f"{where}: {unusable} of {count} rows cannot be used, {allowed} ({report.summary()}), "
-            f"first {report.first}; {report.path} lists them"
+            f"{where}: {unusable} of {count} rows cannot be used, {allowed} ({report.summary()})"
+            f"{report.first}; {report.path} lists them"
         )
     if unusable == count or (expect_rows is not None and count != expect_rows):
         raise UserError(

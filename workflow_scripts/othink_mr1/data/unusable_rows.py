@@ -23,7 +23,7 @@ class UnusableRows:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.counts: Counter[str] = Counter()
-        self.first = ""
+        self.first = ""  # the first row that has a detail, for a message
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -43,7 +43,8 @@ class UnusableRows:
         self.counts[reason] += 1
         told = f"{reason}: {detail}" if detail else reason
         self._rows.writerow((row, where, told))
-        self.first = self.first or f"row {row} ({where}): {told}"
+        if detail and not self.first:
+            self.first = f", first row {row} ({where}): {detail}"
 
     def summary(self) -> str:
         """`2 × no answer, 1 × unreadable image`: the most frequent reason first."""

@@ -2,21 +2,22 @@
 
 What counts as right, beyond the same text:
 
-- The same exact value, however it is written (spelling.py, expressions.py, number_words.py): 8√3 = 8\\sqrt{3} =
-  24/√3, 0.75 = 3/4, 1,200 = 1.2e3, 50% = 50 percent = 1/2, seven = 7, 0.\\overline{3} = 1/3. A ratio is its
-  fraction, where the gold has no unit: 3:5 = 6:10 = 3/5.
-- For a gold whose decimal does not end, a fraction (2/3) or irrational (8√3), also a decimal: a number of at
-  least three significant digits that equals the gold rounded to its last digit (0.667 for 2/3, 13.86 or 13.9
-  for 8√3, neither 13.85 nor 14; 204 for 65π). From the sixth digit on, or with "..." behind them, digits may
-  be cut off instead: 0.66666666, 0.666... A decimal of another gold must be exact.
-- A unit may be absent in the answer or in the gold. Two units must be of one kind and convert: 1 m = 100 cm,
-  πrad/6 = 30°. Degrees are a unit like others.
-- Beside the value stands nothing but what names the asked thing (quantities.py, names.py): "x = 5", "the length
-  of AB is 5", an option letter ("B. 30°"), "the answer is". "sin A = 3/5" and "AB:BC = 3:5" are read where the
-  gold has no unit. Hedges, negations, bounds, alternatives and names of other things make no answer.
-- In a chain (AB = 2 × 3 = 6), and in a value said twice (12/5 (2.4)), every part must be right; after ≈ a part
-  of any length must be the gold, rounded. An answer that is only approximate ("≈ 5", "about 5") is judged as
-  a value: right where a decimal is.
+- The same exact value, however it is written (spelling.py, expressions.py, number_words.py): 8√3 =
+  8\\sqrt{3} = 24/√3, 0.75 = 3/4, 1,200 = 1.2e3, 50% = 50 percent = 1/2, seven = 7, 0.\\overline{3} = 1/3. A
+  ratio is its fraction, where the gold has no unit: 3:5 = 6:10 = 3/5.
+- For a gold whose decimal does not end, a fraction (2/3) or irrational (8√3), also a decimal: a number of
+  at least three significant digits that equals the gold rounded to its last digit (0.667 for 2/3, 13.86 or
+  13.9 for 8√3, neither 13.85 nor 14; 204 for 65π). From the sixth digit on, or with "..." behind them,
+  digits may be cut off instead: 0.66666666, 0.666... A decimal of another gold must be exact.
+- A unit may be absent in the answer or in the gold. Two units must be of one kind and convert: 1 m = 100
+  cm, πrad/6 = 30°. Degrees are a unit like others.
+- Beside the value stands nothing but what names the asked thing (quantities.py, names.py): "x = 5", "the
+  length of AB is 5", an option letter ("B. 30°"), "the answer is". "sin A = 3/5" and "AB:BC = 3:5" are read
+  where the gold has no unit. Hedges, negations, bounds, alternatives and names of other things make no
+  answer.
+- In a chain (AB = 2 × 3 = 6), and in a value said twice (12/5 (2.4)), every part must be right; after ≈ a
+  part of any length must be the gold, rounded. An answer that is only approximate ("≈ 5", "about 5") is
+  judged as a value: right where a decimal is.
 
 A gold that cannot be read as a value is compared as text, in plain spelling. A gold that says there is none
 (nan, None, inf, 1/0, or no letter and no digit), or that holds a tag, is refused.
@@ -77,7 +78,9 @@ def count_outcome(answer: str, gold: str) -> Judgement:
 def integer_gold(gold: str) -> int:
     """A counting task's gold. UserError if it is no integer, or a negative one."""
     if not _COUNT.fullmatch(gold.strip()) or len(gold) > _LONGEST_COUNT:
-        raise UserError(f"gold {gold[:80]!r}: a counting task's gold must be an integer, 0 or more, in digits")
+        raise UserError(
+            f"gold {gold[:80]!r}: a counting task's gold must be an integer, 0 or more, in digits"
+        )
     return int(gold.replace(",", ""))
 
 
@@ -116,11 +119,13 @@ def _judged(reading: Reading, expected: Quantity) -> Judgement:
 
 @lru_cache(maxsize=4096)
 def value_gold(gold: str) -> Quantity | None:
-    """A gold's value, or None if it is to be compared as text. UserError if it says that there is no value."""
+    """A gold's value; None if it is to be compared as text. UserError if no answer can meet it."""
     text = gold.strip()
     none = text.lower().lstrip("+-") in _NO_VALUE or not any(map(str.isalnum, text)) or not _is_finite(text)
     if none or _TAG.search(text):
-        raise UserError(f"gold {gold[:80]!r}: {'is no value' if none else 'holds a tag'}, so no answer can meet it")
+        raise UserError(
+            f"gold {gold[:80]!r}: {'is no value' if none else 'holds a tag'}, so no answer can meet it"
+        )
     if len(text) > _LONGEST_ANSWER:
         return None
     try:
@@ -149,8 +154,10 @@ def _difference(answer: Quantity, gold: Quantity, approximate: bool, digits_need
     if answer.is_ratio and gold.unit is not None:
         return "another value"
     a_decimal_counts = not expected.decimal_ends
-    if answer.value == expected and not answer.cut and (
-        not approximate or not digits_needed or a_decimal_counts
+    if (
+        answer.value == expected
+        and not answer.cut
+        and (not approximate or not digits_needed or a_decimal_counts)
     ):
         return None
     cut = answer.cut or answer.significant_digits >= _DIGITS_TO_CUT

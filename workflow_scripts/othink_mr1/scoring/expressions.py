@@ -3,8 +3,9 @@
     sum      = ["-"] product (("+" | "-") product)*
     product  = factor (("*" | "/" | nothing) factor)*
     factor   = primary ["^" exponent] ["%"]
-    primary  = number | "π" | "√" ["[" n "]"] argument | "\\frac" argument argument | "(" sum ")" | "{" sum "}"
-    argument = "{" sum "}" | "(" sum ")" | number | "π" | "√" argument
+    primary  = number | "π" | "√" ["[" n "]"] argument | "\\frac" argument argument | group
+    argument = group | number | "π" | "√" argument
+    group    = "(" sum ")" | "{" sum "}"
 
 Products without a sign are read from left to right as those with one: 3/2√3 is (3/2)·√3. Only a root, π,
 a bracket or (after a number) a fraction may follow without a sign: "5 6" and "√3 2" are no numbers. An

@@ -13,13 +13,15 @@ from __future__ import annotations
 import re
 
 _WORDS = {
-    "t": "the an this that our its required desired final correct unknown missing total shaded central inscribed "
-    "interior exterior acute obtuse right isosceles equilateral minor major lateral vertical horizontal",
-    "n": "answer result solution it value measure measurement size magnitude length width height breadth depth "
-    "distance radius diameter area perimeter circumference volume ratio degree degrees arc chord side segment line "
-    "edge diagonal base leg hypotenuse altitude median bisector triangle quadrilateral rectangle square vertex "
-    "parallelogram rhombus trapezoid polygon hexagon pentagon circle semicircle sector cone cylinder cube sphere "
-    "surface figure region part tree building tower ladder bridge river",
+    "t": "the an this that our its required desired final correct unknown missing total shaded central "
+    "inscribed interior exterior acute obtuse right isosceles equilateral minor major lateral "
+    "vertical horizontal",
+    "n": "answer result solution it value measure measurement size magnitude length width height breadth "
+    "depth distance radius diameter area perimeter circumference volume ratio degree degrees arc "
+    "chord side segment line edge diagonal base leg hypotenuse altitude median bisector triangle "
+    "quadrilateral rectangle square vertex parallelogram rhombus trapezoid polygon hexagon pentagon "
+    "circle semicircle sector cone cylinder cube sphere surface figure region part tree building "
+    "tower ladder bridge river",
     "g": "angle",  # a noun that may have a number: angle 1
     "f": "of in for",
     "b": "between from",
@@ -39,7 +41,9 @@ _POINTS = set("ABCDEFGHMNOPQ")  # of which a bare ABC is a name, so that no word
 
 _THING = r"[ta]*(?:[ng]+(?:[oa]|(?<=g)i)?|[oa])(?:s[ng]+)*"
 _NAME = re.compile(f"{_THING}(?:f{_THING})*(?:b[oa]d[oa])?")
-_FORMULA = re.compile(r"(?:[∠△⊙α-ω]|[A-Z]{1,2}(?![A-Z])|[A-HM-Q]{3}|[a-z](?![a-z])|sin|cos|tan|cot|[\d.+\-*/(){}^°√π ]|\\frac)+")
+_FORMULA = re.compile(
+    r"(?:[∠△⊙α-ω]|[A-Z]{1,2}(?![A-Z])|[A-HM-Q]{3}|[a-z](?![a-z])|sin|cos|tan|cot|[\d.+\-*/(){}^°√π ]|\\frac)+"
+)
 
 
 def is_name(text: str) -> bool:
@@ -61,7 +65,7 @@ def is_formula(text: str) -> bool:
 
 
 def _classes(text: str) -> str:
-    """A character of _WORDS for each word, o for an object, i a number, s a genitive; "?" if one is unknown."""
+    """A character of _WORDS for each word, o for an object, i a number, s a genitive; "?" if it is unknown."""
     classes, at = "", 0
     while at < len(text):
         found = _TOKEN.match(text, at)
@@ -70,7 +74,7 @@ def _classes(text: str) -> str:
         kind, token = str(found.lastgroup), found[0].strip()
         if kind == "letters":
             points = set(token)
-            is_object = len(token) == 1 or not token.isalpha() or len(token) == 2 and token.isupper()
+            is_object = len(token) == 1 or not token.isalpha() or (len(token) == 2 and token.isupper())
             is_object = is_object or (points <= _POINTS and len(points) == len(token))
             kind = "o" if is_object and token not in "aA" else "word"
         classes += _CLASSES.get(token.lower(), "?") if kind == "word" else kind

@@ -21,13 +21,17 @@ from othink_mr1.scoring.number_words import with_digits
 from othink_mr1.scoring.surds import NotExact, Surd, rounds_to
 from othink_mr1.scoring.units import Unit, split_unit
 
-_DECIMAL = re.compile(r"[-+]?(?P<digits>(?:\d[\d,]*)?\.\d+|\d[\d,]*)(?:e(?P<exponent>[-+]?\d{1,3}))?", re.ASCII)
+_DECIMAL = re.compile(
+    r"[-+]?(?P<digits>(?:\d[\d,]*)?\.\d+|\d[\d,]*)(?:e(?P<exponent>[-+]?\d{1,3}))?", re.ASCII
+)
 _LEAD = re.compile(
-    r"(?:(?:so|thus|therefore|hence|then|finally|∴|⇒|→)(?![a-z]),? ?|(?:we|i) (?:get|have|find|obtain)(?: that)? )+", re.I
+    r"(?:(?:so|thus|therefore|hence|then|finally|∴|⇒|→)(?![a-z]),? ?"
+    r"|(?:we|i) (?:get|have|find|obtain)(?: that)? )+",
+    re.I,
 )
 _OPTION = re.compile(r"(?:(?:option|choice) )?\(?[A-D](?:\)|[.:、])\s*(?=\S)", re.I)
 _ABOUT = r"(?:about|approximately|approx\b\.?|around|roughly|约)(?: equals?(?: to)?| equal to)?"
-_SCIENTIFIC = re.compile(r"([-+]?[\d,]*\.?\d+) ?\* ?10 ?\^ ?(?:\{ ?([-+]?\d{1,3}) ?\}|(\d))", re.ASCII)
+_SCIENTIFIC = re.compile(r"\A([-+]?[\d,]*\.?\d+) ?\* ?10 ?\^ ?(?:\{ ?([-+]?\d{1,3}) ?\}|(\d))\Z", re.ASCII)
 _IS = re.compile(r"\s*:=\s*|\s+(?:(?:is|are)(?: equal to)?|equals?(?: to)?|measures|==)(?:\s*:)?\s+", re.I)
 _REMARK = re.compile(r"(?P<value>.*[\d°%)}πA-Za-z])(?P<space> ?)\((?P<remark>[^()]*(?:\([^()]*\)[^()]*)*)\)")
 _ABOUT_REMARK = re.compile(r"\s*\(\s*≈([^()=≈]*)\)\Z")
@@ -60,7 +64,9 @@ class Reading:
 
 def read_answer(text: str) -> Reading:
     """Read an answer in plain spelling. Unreadable or NotExact says why it is none."""
-    text = _LEAD.sub("", with_digits(text), count=1) if _LEAD.match(text) else with_digits(text)
+    text = with_digits(text)
+    lead = _LEAD.match(text)
+    text = text[lead.end() :] if lead else text
     text = re.sub(rf"(?:^|(?<=[=≈:( ])){_ABOUT}\s*", "≈", text, flags=re.I)
     text = re.sub(r"=\s*[:≈]*\s*≈", "≈", _IS.sub("=", text)).strip()
     text = _ABOUT_REMARK.sub(r"≈\1", text)
@@ -134,7 +140,7 @@ def read_quantity(text: str) -> Quantity:
     number, unit = split_unit(_without_brackets(text))
     if re.search(r"[A-Za-z一-鿿]", number):
         number, unit = _of_terms(text) or (number, unit)
-    number = _SCIENTIFIC.sub(r"\1e\2\3", number.strip()) if _SCIENTIFIC.fullmatch(number.strip()) else number.strip()
+    number = _SCIENTIFIC.sub(r"\1e\2\3", number.strip())
     cut = re.fullmatch(r"(.*\.\d+) ?\.\.\.", number)
     number = cut[1] if cut else number
     value = read_number(number)

@@ -1,15 +1,16 @@
 """One spelling for the many in which an answer can be written: LaTeX, plain, Chinese, full width.
 
-After plain_spelling a number has only these signs: digits . , + - * / ^ ( ) { } % √ π \\frac, e for a power of
-ten, [n] after √ for a cube root, ":" for a ratio, "..." where digits are left out, and ° for degrees; units
-and names stay as words. What only shapes the text is gone: spaces of LaTeX, empty and doubled braces, boxes,
-fonts, and Markdown's emphasis, where it is around a value, a label or both.
+After plain_spelling a number has only these signs: digits . , + - * / ^ ( ) { } % √ π \\frac, e for a power
+of ten, [n] after √ for a cube root, ":" for a ratio, "..." where digits are left out, and ° for degrees;
+units and names stay as words. What only shapes the text is gone: spaces of LaTeX, empty and doubled braces,
+boxes, fonts, and Markdown's emphasis, where it is around a value, a label or both.
 """
 
 from __future__ import annotations
 
 import html
 import re
+from collections.abc import Callable
 
 _SAME = {
     "×": "*", "·": "*", "⋅": "*", "∙": "*", "∗": "*", "✕": "*", "✖": "*", "•": "*",
@@ -42,7 +43,6 @@ _GREEK = {
 _SUPERSCRIPTS = str.maketrans("¹²³⁴⁵⁶⁷⁸⁹", "123456789")
 
 
-
 def _repeating(decimal: re.Match[str]) -> str:
     """0.1\\overline{6} as a fraction, 15/90."""
     whole, fixed, again = decimal[1], decimal[2], decimal[3] or decimal[4]
@@ -54,7 +54,8 @@ _WRAPPER = re.compile(
     r"\\(?:boxed|fbox|text|textrm|textbf|textit|textsf|texttt|emph|underline|mathrm|mathbf|mathit|mathsf|mathtt"
     r"|boldsymbol|bm|mbox|hbox|operatorname|mathbin|mathrel|mathop|ensuremath|rm|bf|it)\s*\{"
 )
-_SPACES = [
+_Replacements = list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]]
+_SPACES: _Replacements = [
     (re.compile(pattern), replacement)
     for pattern, replacement in (
         (r"(?:^|(?<=[=:] ))~(?=[\d√.])", "≈"),  # "about"; elsewhere it is LaTeX's space
@@ -68,7 +69,7 @@ _SPACES = [
         ),
     )
 ]
-_REPLACEMENTS = [
+_REPLACEMENTS: _Replacements = [
     (re.compile(pattern), replacement)
     for pattern, replacement in (
         (r"(?<![}c^_√\]])\{\s*\}", ""),
@@ -95,7 +96,10 @@ _REPLACEMENTS = [
             lambda match: _GREEK[match[1]],
         ),
         (r"\\(?:overline|widehat|overarc|bar|hat)\s*\{\s*([A-Za-z]+)\s*\}", r"\1"),  # a segment, an arc
-        (r"(\d{0,15})\.(\d{0,15})(?:\\(?:overline|bar|dot)\s*\{(\d{1,15})\}|(?<=\.)\((\d{1,15})\))", _repeating),
+        (
+            r"(\d{0,15})\.(\d{0,15})(?:\\(?:overline|bar|dot)\s*\{(\d{1,15})\}|(?<=\.)\((\d{1,15})\))",
+            _repeating,
+        ),
         (r"\\prime(?![a-zA-Z])", "′"),
         (r"\\(?:lparen|lbrack)(?![a-zA-Z])", "("),
         (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
