@@ -65,7 +65,7 @@ def is_formula(text: str) -> bool:
 
 
 def _classes(text: str) -> str:
-    """A character of _WORDS for each word, o for an object, i a number, s a genitive; "?" if it is unknown."""
+    """A character of _WORDS for each word, o for an object, i a number, s a genitive, or "?"."""
     classes, at = "", 0
     while at < len(text):
         found = _TOKEN.match(text, at)

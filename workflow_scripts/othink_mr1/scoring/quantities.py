@@ -119,13 +119,15 @@ def _with_remark(text: str) -> list[tuple[Quantity, bool]]:
 
 
 def _equal(one: Quantity, other: Quantity) -> bool:
-    """Whether one is the other, exactly or rounded."""
+    """Whether one is the other: exactly, or a decimal of what no decimal can be."""
     if one.unit is not None and other.unit is not None:
         if one.unit.kind != other.unit.kind:
             return False
         other = replace(other, value=other.value * other.unit.size / one.unit.size)
     return one.value == other.value or any(
-        short.decimals is not None and rounds_to(exact.value, short.value, short.decimals)
+        short.decimals is not None
+        and not exact.value.decimal_ends
+        and rounds_to(exact.value, short.value, short.decimals)
         for short, exact in ((one, other), (other, one))
     )
 
