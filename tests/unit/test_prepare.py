@@ -24,10 +24,13 @@ from othink_mr1.errors import UserError
 from othink_mr1.scoring.task_scorers import check_gold
 from othink_mr1.study import artefacts
 from othink_mr1.study.atomic_files import sha256_of
+from othink_mr1.study.load_config import load_study
 from othink_mr1.study.manifests import read_manifest
 from othink_mr1.study.sources import RenderedSource
+from othink_mr1.study.workflow import Study
 
-SCRIPTS = Path(__file__).parents[2] / "workflow_scripts"
+REPOSITORY = Path(__file__).parents[2]
+SCRIPTS = REPOSITORY / "workflow_scripts"
 
 
 LIMITS = RowLimits(max_pixels=401408, max_prompt_tokens=2048)
@@ -180,6 +183,22 @@ def test_training_rows_whose_gold_no_answer_can_meet_are_left_out_and_listed(tmp
     assert [example.gold for example in both] == ["5"]
     # One that no task uses, as a backbone's, is not checked.
     assert len(prepared(raw, tmp_path / "none")) == 4
+
+
+def test_a_set_is_checked_by_the_scorers_of_all_tasks_that_use_it():
+    tasks = {"counting": {"train": "rendered_geometry"}}  # beside geometry's own use of it
+    study = Study(
+        load_study([REPOSITORY / "config.yaml", REPOSITORY / "mini" / "study.yaml"], {"tasks": tasks})
+    )
+    scorers = {
+        source: study.preparation_arguments(folder).partition(" --scorers ")[2].split(" --")[0]
+        for folder, source in study.data_sets.items()
+    }
+    assert {source: names for source, names in scorers.items() if names} == {
+        "rendered_geometry": "counting geometry",
+        "rendered_scenes_test": "counting",
+        "rendered_geometry_test": "geometry",
+    }  # not those that only a backbone is pretrained on
 
 
 def test_no_gold_form_of_the_published_sets_is_refused():

@@ -125,11 +125,12 @@ _EMPHASIS = re.compile(r"(?<![\w)}*`])(\*{1,3}|_{1,3}|`+)(?=\S)(.*?\S)\1(?![\d*_
 def plain_spelling(text: str) -> str:
     """The text with one sign per meaning, and nothing that only shapes it; without a last full stop."""
     text = html.unescape(text).translate(_CHARACTERS).strip()
-    for _ in range(4):  # **\boxed{5}**, \(\boxed{5}\)
+    before = None
+    while text != before:  # **\boxed{5}**, \(\boxed{5}\): each step takes something away
+        before = text
         for pattern, replacement in _SPACES:
             text = pattern.sub(replacement, text)
-        text = _without_full_stop(text.strip())
-        text = _unwrapped(_EMPHASIS.sub(_inside, text)).strip()
+        text = _unwrapped(_EMPHASIS.sub(_inside, _without_full_stop(text.strip()))).strip()
     for pattern, replacement in _REPLACEMENTS:
         text = pattern.sub(replacement, text)
     return _without_full_stop(text.strip())
