@@ -9,7 +9,7 @@ from pathlib import Path
 from othink_mr1.data.prepare import prepare_dataset
 from othink_mr1.data.row_to_example import RowLimits
 from othink_mr1.errors import run_entry_point
-from othink_mr1.scoring.task_scorers import check_gold
+from othink_mr1.scoring.task_scorers import check_gold, load_scorer
 from othink_mr1.study.artefacts import put_manifest_back
 from othink_mr1.study.manifests import MANIFEST
 
@@ -32,6 +32,8 @@ def main() -> None:
         "--scorers", nargs="*", default=[], help="of the tasks that use the set: each refuses golds"
     )
     arguments = parser.parse_args()
+    for name in arguments.scorers:
+        load_scorer(name)  # or it is no scorer
     # The raw set is read first, which takes minutes.
     put_manifest_back(arguments.output)
     prepare_dataset(

@@ -16,12 +16,13 @@ _WORDS = {
     "t": "the an this that our its required desired final correct unknown missing total shaded central "
     "inscribed interior exterior acute obtuse right isosceles equilateral minor major lateral "
     "vertical horizontal",
-    "n": "answer result solution it value measure measurement size magnitude length width height breadth "
+    "n": "answer ans result solution it value measure measurement size magnitude length width height breadth "
     "depth distance radius diameter area perimeter circumference volume ratio degree degrees arc "
     "chord side segment line edge diagonal base leg hypotenuse altitude median bisector triangle "
-    "quadrilateral rectangle square vertex parallelogram rhombus trapezoid polygon hexagon pentagon "
-    "circle semicircle sector cone cylinder cube sphere surface figure region part tree building "
+    "quadrilateral rectangle vertex parallelogram rhombus trapezoid polygon hexagon pentagon "
+    "circle semicircle sector cone cylinder sphere surface figure region part tree building "
     "tower ladder bridge river",
+    "q": "square cube",  # nouns, but for the square of x
     "g": "angle",  # a noun that may have a number: angle 1
     "f": "of in for",
     "b": "between from",
@@ -31,18 +32,23 @@ _WORDS = {
 }
 _CLASSES = {word: kind for kind, words in _WORDS.items() for word in words.split()}
 
-_MARK = r"(?:_ ?(?:\{ ?[∠△⊙]? ?\w{1,5} ?\}|\w)|[1-9](?!\d))?′{0,2}(?: ?°)?"
-_LETTERS = rf"(?!NO\b)(?:(?:[A-Z]{_MARK}){{1,2}}|[A-Z]{{3,6}}|[a-zα-ωΔΩ]{_MARK})(?![A-Za-z])"
+_INDEX = r"_ ?(?:\{ ?[∠△⊙]? ?\w{1,5} ?\}|\w)"
+_MARKS = r"′{0,2}(?: ?°)?"
+_POINT = rf"[A-Z](?:{_INDEX}|[1-9](?!\d))?{_MARKS}"
+_LETTERS = (
+    rf"(?!NO\b)(?:(?:{_POINT}){{1,2}}|[A-Z]{{3,6}}|[a-zα-ωΔΩ](?:{_INDEX})?{_MARKS})(?![A-Za-z])"  # not "no"
+)
 _TOKEN = re.compile(
     rf"\s*(?:(?P<o>(?:m ?)?[∠△⊙] ?(?:\d{{1,2}}(?!\d)|\{{ ?{_LETTERS} ?\}}|{_LETTERS}))|(?P<s>′s\b)"
     rf"|(?P<letters>{_LETTERS})|(?P<i>\d{{1,3}}(?:\.\d{{1,3}})? ?°?(?!\d))|(?P<word>[A-Za-z]+))\s*"
 )
 _POINTS = set("ABCDEFGHMNOPQ")  # of which a bare ABC is a name, so that no word in capitals is
 
-_THING = r"[ta]*(?:[ng]+(?:[oa]|(?<=g)i)?|[oa])(?:s[ng]+)*"
-_NAME = re.compile(f"{_THING}(?:f{_THING})*(?:b[oa]d[oa])?")
+_THING = r"[ta]*(?:[ngq]+(?:[oa]|(?<=g)i)?|[oa])(?:s[ngq]+)*"
+_NAME = re.compile(f"{_THING}(?:(?<!q)f{_THING})*(?:b[oa]d[oa])?")
 _FORMULA = re.compile(
-    r"(?:[∠△⊙α-ω]|[A-Z]{1,2}(?![A-Z])|[A-HM-Q]{3}|[a-z](?![a-z])|sin|cos|tan|cot|[\d.+\-*/(){}^°√π ]|\\frac)+"
+    r"(?:[∠△⊙α-ω]|(?!NO\b)[A-Z]{1,2}(?![A-Z])|[A-HM-Q]{3}|[a-z](?![a-z])"
+    r"|sin|cos|tan|cot|[\d.+\-*/(){}^°√π ]|\\frac)+"
 )
 
 

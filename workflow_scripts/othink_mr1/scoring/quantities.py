@@ -32,7 +32,11 @@ _LEAD = re.compile(
 _OPTION = re.compile(r"(?:(?:option|choice) )?\(?[A-D](?:\)|[.:、])\s*(?=\S)", re.I)
 _ABOUT = r"(?:about|approximately|approx\b\.?|around|roughly|约)(?: equals?(?: to)?| equal to)?"
 _SCIENTIFIC = re.compile(r"\A([-+]?[\d,]*\.?\d+) ?\* ?10 ?\^ ?(?:\{ ?([-+]?\d{1,3}) ?\}|(\d))\Z", re.ASCII)
-_IS = re.compile(r"\s*:=\s*|\s+(?:(?:is|are)(?: equal to)?|equals?(?: to)?|measures|==)(?:\s*:)?\s+", re.I)
+_IS = re.compile(
+    r"\s*:=\s*|\s+(?:(?:is|are)(?: equal to)?|equals?(?: to)?|measures|=="
+    r"|has an? (?:measure|length|area|perimeter|value|size|radius) of)(?:\s*:)?\s+",
+    re.I,
+)
 _REMARK = re.compile(r"(?P<value>.*[\d°%)}πA-Za-z])(?P<space> ?)\((?P<remark>[^()]*(?:\([^()]*\)[^()]*)*)\)")
 _ABOUT_REMARK = re.compile(r"\s*\(\s*≈([^()=≈]*)\)\Z")
 _RATIO = re.compile(r"(?P<first>[^:]+):(?P<second>[^:]+)")
@@ -140,7 +144,9 @@ def read_quantity(text: str) -> Quantity:
         first, second = (read_number(ratio[part].strip()) for part in ("first", "second"))
         return Quantity(first / second, None, None, 0, is_ratio=True)
     number, unit = split_unit(_without_brackets(text))
-    if re.search(r"[A-Za-z一-鿿]", number):
+    if "°" in number and all("°" in term for term in re.split("[-+]", text)):
+        number, unit = split_unit(re.sub(r"°(?=\s*[-+*/)}])", "", text) + "°" * (not text.endswith("°")))
+    elif re.search(r"[A-Za-z一-鿿]", number):
         number, unit = _of_terms(text) or (number, unit)
     number = _SCIENTIFIC.sub(r"\1e\2\3", number.strip())
     cut = re.fullmatch(r"(.*\.\d+) ?\.\.\.", number)
@@ -174,7 +180,8 @@ def _of_terms(text: str) -> tuple[str, Unit | None] | None:
     present = [unit for unit in units if unit is not None]
     if not any(units[:-1]) or len(set(present)) > 1:
         return None
-    is_sum, is_product = signs <= {"+", "-"}, signs == {"*"} or (signs == {"/"} and len(present) == 1)
+    divisors = [unit for sign, unit in zip(terms[1::2], units[1:], strict=True) if sign == "/"]
+    is_sum, is_product = signs <= {"+", "-"}, signs <= {"*", "/"} and not any(divisors)
     if not (is_sum and len(present) == len(units)) and not is_product:
         return None
     unit = present[0] if is_sum else present[0].power(len(present))

@@ -33,6 +33,7 @@ _CHARACTERS = str.maketrans(
     {
         **_SAME,
         **{sign: f"\\frac{{{over}}}{{{under}}}" for sign, (over, under) in _FRACTIONS.items()},
+        **{chr(0x2080 + digit): f"_{digit}" for digit in range(10)},  # x₁
         **{chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)},  # full width forms
     }
 )
@@ -40,7 +41,7 @@ _GREEK = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "theta": "θ",
     "phi": "φ", "varphi": "φ", "omega": "ω",
 }  # fmt: skip
-_SUPERSCRIPTS = str.maketrans("¹²³⁴⁵⁶⁷⁸⁹", "123456789")
+_SUPERSCRIPTS = str.maketrans("⁻¹²³⁴⁵⁶⁷⁸⁹", "-123456789")
 
 
 def _repeating(decimal: re.Match[str]) -> str:
@@ -72,7 +73,7 @@ _SPACES: _Replacements = [
 _REPLACEMENTS: _Replacements = [
     (re.compile(pattern), replacement)
     for pattern, replacement in (
-        (r"(?<![}c^_√\]])\{\s*\}", ""),
+        (r"(\\(?:[dtc]?frac\s*(?:\{[^{}]*\}\s*)?|sqrt\s*|\^\s*)\{\s*\})|\{\s*\}", r"\1"),  # empty braces
         (r"\{\s*\{([^{}]*)\}\s*\}", r"{\1}"),
         (r"\\(?:left|right|[bB]igg?[lr]?)(?=\s*[()\[\]])", ""),
         (r"\\[()\[\]]|\$", " "),  # the borders of a formula
@@ -109,7 +110,7 @@ _REPLACEMENTS: _Replacements = [
         (r"(?<=\d)[eE](?=[-+]?\d)", "e"),
         (r"(?<=[\d)]) ?[xX] ?(?=[\d(])", "*"),
         (r"\*\*", "^"),
-        (r"([¹²³⁴⁵⁶⁷⁸⁹]+)", lambda match: f"^{{{match[1].translate(_SUPERSCRIPTS)}}}"),
+        (r"(⁻?[¹²³⁴⁵⁶⁷⁸⁹]+)", lambda match: f"^{{{match[1].translate(_SUPERSCRIPTS)}}}"),
         (r"\^\s*\{?\s*′′\s*\}?|′′", "″"),
         (r"\^\s*\{?\s*′\s*\}?", "′"),
         (r"\\frac\s*(\d)", r"\\frac{\1}"),  # \frac12: TeX takes one digit each
@@ -119,12 +120,13 @@ _REPLACEMENTS: _Replacements = [
         (r"\s+", " "),
     )
 ]
+_QUOTED = re.compile(r"\A[\"“'‘「](.+)[\"”'’」]\.?\Z", re.DOTALL)
 _EMPHASIS = re.compile(r"(?<![\w)}*`])(\*{1,3}|_{1,3}|`+)(?=\S)(.*?\S)\1(?![\d*_`(√π\\])")
 
 
 def plain_spelling(text: str) -> str:
     """The text with one sign per meaning, and nothing that only shapes it; without a last full stop."""
-    text = html.unescape(text).translate(_CHARACTERS).strip()
+    text = _QUOTED.sub(r"\1", html.unescape(text).strip()).translate(_CHARACTERS)
     before = None
     while text != before:  # **\boxed{5}**, \(\boxed{5}\): each step takes something away
         before = text
