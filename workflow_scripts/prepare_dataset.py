@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 from othink_mr1.data.prepare import prepare_dataset
 from othink_mr1.data.row_to_example import RowLimits
 from othink_mr1.errors import run_entry_point
+from othink_mr1.scoring.task_scorers import check_gold, load_scorer
 from othink_mr1.study.artefacts import put_manifest_back
 from othink_mr1.study.manifests import MANIFEST
 from othink_mr1.study.path_argument import path_argument
@@ -28,7 +30,12 @@ def main() -> None:
     )
     parser.add_argument("--expect-rows", type=_count, help="another number of rows is an error")
     parser.add_argument("--threads", type=_count, default=1, help="the result does not depend on it")
+    parser.add_argument(
+        "--scorers", nargs="*", default=[], help="of the tasks that use the set: each refuses golds"
+    )
     arguments = parser.parse_args()
+    for name in arguments.scorers:
+        load_scorer(name)  # or it is no scorer
     # The raw set is read first, which takes minutes.
     put_manifest_back(arguments.output)
     prepare_dataset(
@@ -39,6 +46,7 @@ def main() -> None:
         arguments.largest_unusable_share,
         arguments.expect_rows,
         arguments.threads,
+        partial(check_gold, scorers=arguments.scorers),
     )
 
 

@@ -32,8 +32,8 @@ Data or a plan that a figure does not need may be given and is not read.
 The plan of a study is {"evaluations": [{point, varied, backbone, method, trained_on, tested_on, seed, step,
 steps, run, format_weight, kl_weight, kl_schedule, scores, answers, examples, leaks, artefacts}]}: point is
 the digest of all of its identity but the seed; varied: path -> value, what the study varies; step is null
-for a final checkpoint, steps the length of the run (0 for base); trained_on, seed and leaks are null for base;
-the weights are null for runs without them. The plan of scorer_audit.csv is of the same form, with the
+for a final checkpoint, steps the length of the run (0 for base); trained_on, seed and leaks are null for
+base; the weights are null for runs without them. The plan of scorer_audit.csv is of the same form, with the
 evaluations of all studies, each once. The plan of runs.csv and reward_curves.csv is {"runs": [{point,
 varied, backbone, run, method, task, seed, format_weight, kl_weight, kl_schedule, folder, artefacts,
 settings}]}, that of

@@ -180,7 +180,9 @@ def _run_identity(config: StudyConfig, backbone: str, task: str, seed: int, sett
         "version": versions.TRAINING,
     }
     if isinstance(settings, GRPO):
-        payload["reward"] = {"scorer": declared.scorer, "version": versions.REWARD}
+        reward = {"scorer": declared.scorer, "version": versions.REWARD}
+        exact = {"exact": versions.EXACT_REWARD} if settings.reward_scorer == "exact" else {}
+        payload["reward"] = reward | exact
     return payload
 
 

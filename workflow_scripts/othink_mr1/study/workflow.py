@@ -373,8 +373,9 @@ class Study:
         return canonical(self.config.backbones[self.backbones[backbone]].model_dump(mode="json"))
 
     def preparation_arguments(self, data_set: str) -> str:
-        """Form and limits of a preparation, for the shell."""
-        source = self._source(self.data_sets[data_set])
+        """Form and limits of a preparation, and the scorers of the tasks that use the set, for the shell."""
+        name = self.data_sets[data_set]
+        source = self._source(name)
         is_test = isinstance(source, PromptsSource) or (
             isinstance(source, RenderedSource) and source.split == "test"
         )
@@ -384,6 +385,10 @@ class Study:
             f" --max-prompt-tokens {limits.max_prompt_tokens}"
             f" --largest-unusable-share {limits.largest_unusable_share}"
         )
+        tasks = self.config.tasks.values()
+        scorers = sorted({task.scorer for task in tasks if name in (task.train, task.test)})
+        if scorers:
+            arguments += f" --scorers {' '.join(scorers)}"
         if isinstance(source, PromptsSource):
             return f"{arguments} --expect-rows {source.expect_rows}"
         if isinstance(source, RenderedSource):
