@@ -1,0 +1,250 @@
+"""What is averaged: runs that differ in their seed alone. What a study varies is told apart, everywhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from synthetic_results import SyntheticResults
+
+from othink_mr1.data.examples import Example, write_examples
+from othink_mr1.exhibits.claims import check_claims, claim_points
+from othink_mr1.exhibits.collect import collect_study
+from othink_mr1.exhibits.figure1 import curve_points
+from othink_mr1.exhibits.frames import by_setting, pooled, read_study, write_frame
+from othink_mr1.exhibits.plan_files import StudiesPlan, StudyPlan
+from othink_mr1.exhibits.table1 import markdown, table1
+from othink_mr1.exhibits.theme import method_label, method_styles
+from othink_mr1.study.load_config import load_study
+from othink_mr1.study.manifests import write_sealed_text
+from othink_mr1.study.plan import runs_plan, study_plan
+from othink_mr1.study.status import study_status
+
+ROOT = Path(__file__).parents[2]
+FILES = [ROOT / "config.yaml", ROOT / "tests" / "study.yaml"]
+
+
+def entries(study: dict[str, Any], **overrides: Any) -> list[dict[str, Any]]:
+    """The plan's entries of a study of the smoke config."""
+    grid = {"tasks": ["geometry"], "methods": ["base", "sft"], "tested_on": "own"} | study
+    config = load_study(FILES, {"studies": {"same_task": grid}} | overrides)
+    found: list[dict[str, Any]] = study_plan(config, "same_task")["evaluations"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("method", "vary"),
+    [
+        ("sft", {"learning_rate": [1e-5, 1e-3]}),
+        ("sft", {"batch_size": [2, 4]}),
+        ("sft", {"precision": ["fp32", "bf16"]}),
+        ("sft", {"train_vision_tower": [True, False]}),
+        ("sft", {"weight_decay": [0.0, 0.1]}),
+        ("grpo", {"temperature": [0.7, 1.0]}),
+        ("grpo", {"group_size": [2, 4]}),
+        ("grpo", {"reward_scorer": ["r1v", "exact"]}),
+        ("grpo", {"format_weight": [0.0, 1.0]}),
+        ("grpo", {"kl_schedule.weight": [0.0, 0.04]}),
+        ("grpo-d", {"kl_schedule.maximum": [0.04, 0.1]}),
+        ("grpo-d", {"kl_schedule.exploration_steps": [0, 1]}),
+    ],
+)
+def test_a_setting_makes_another_point_and_a_seed_does_not(method: str, vary: dict[str, list[Any]]) -> None:
+    found = entries({"methods": [method], "vary": vary}, seeds=[1, 2, 3])
+    assert len(found) == 6
+    ((path, values),) = vary.items()
+    by_point: dict[str, list[dict[str, Any]]] = {}
+    for entry in found:
+        by_point.setdefault(entry["point"], []).append(entry)
+    assert [sorted(entry["seed"] for entry in point) for point in by_point.values()] == [[1, 2, 3]] * 2
+    shown = [[entry["varied"] for entry in point] for point in by_point.values()]
+    assert [{tuple(varied) for varied in point} for point in shown] == [{(path,)}] * 2
+    assert len({point[0][path] for point in shown}) == len(values)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tasks": {"geometry": {"max_new_tokens": 9}}},
+        {"tasks": {"geometry": {"test_prompt": "{question} Think."}}},
+        {"evaluation": {"precision": "bf16"}},
+    ],
+)
+def test_the_evaluation_is_part_of_a_point(change: dict[str, Any]) -> None:
+    usual, other = entries({}), entries({}, **change)
+    assert [entry["run"] for entry in usual] == [entry["run"] for entry in other]
+    assert not {entry["point"] for entry in usual} & {entry["point"] for entry in other}
+
+
+def test_steps_methods_of_equal_settings_and_backbones_are_points_of_their_own() -> None:
+    found = entries({"methods": ["grpo"], "curves": True})
+    assert [entry["step"] for entry in found] == [1, None]
+    assert len({entry["point"] for entry in found}) == 2
+    twin = {"methods": {"twin": {"inherits": "sft"}}}
+    assert len({entry["point"] for entry in entries({"methods": ["sft", "twin"]}, **twin)}) == 2
+
+
+def test_what_nothing_varies_is_not_shown() -> None:
+    found = entries({"tasks": ["counting", "geometry"], "methods": ["base", "sft", "grpo"]}, seeds=[1, 2])
+    assert all(entry["varied"] == {} for entry in found)
+
+
+def test_runs_and_status_show_what_is_varied() -> None:
+    grid = {"methods": ["sft"], "tested_on": "own", "vary": {"learning_rate": [1e-5, 1e-3]}}
+    config = load_study(FILES, {"studies": {"same_task": grid | {"tasks": ["geometry"]}}})
+    shown = [run["varied"] for run in runs_plan(config, "runs")["runs"]]
+    assert shown[:2] == [{"learning_rate": "1e-05"}, {"learning_rate": "0.001"}]
+    backbone, *rows = [row.varied for row in study_status(config)]
+    assert (backbone, *rows[:2]) == ("", "learning_rate=1e-05", "learning_rate=0.001")
+
+
+RATES = ("1e-05", "0.001")
+
+
+@pytest.fixture(scope="module")
+def two_rates(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The issue's study: base and SFT on geometry, one seed, two learning rates."""
+    root = tmp_path_factory.mktemp("two_rates")
+    made = SyntheticResults(root, items=24)
+    plan = [made.evaluation("base", None, "geometry", None, 0.25)]
+    for rate, accuracy in zip(RATES, (0.3, 0.8), strict=True):
+        entry = made.evaluation("sft", "geometry", "geometry", 42, accuracy, weights=(float(rate), None))
+        plan.append(entry | {"format_weight": None, "point": rate, "varied": {"learning_rate": rate}})
+    return root, {"exhibit": "same_task", "evaluations": plan}
+
+
+def test_learning_rates_are_no_seeds(two_rates: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    """They made a row `seed all, seeds 2` with doubled items and a narrower interval."""
+    root, plan = two_rates
+    frame = collect_study(StudyPlan.model_validate(plan), root)
+    assert list(frame.seed) == ["", "42", "42"]
+    assert list(frame["items"]) == [24, 24, 24]
+    assert list(frame.varied) == ["", "learning_rate=1e-05", "learning_rate=0.001"]
+    assert len(pooled(frame)) == 3
+    write_frame(tmp_path / "same_task.csv", frame)
+    lines = markdown(table1(read_study(tmp_path / "same_task.csv"))).splitlines()
+    assert [line.split(" | ")[0] for line in lines if "SFT" in line and "|" in line] == [
+        "| SFT",  # was not run with the usual settings: a dash
+        "| SFT, learning_rate=0.001",
+        "| SFT, learning_rate=1e-05",
+    ]
+    assert "seeds 42" not in "\n".join(lines)
+
+
+def test_claims_are_made_for_each_setting(two_rates: tuple[Path, dict[str, Any]]) -> None:
+    root, plan = two_rates
+    others = [
+        {"exhibit": name, "evaluations": plan["evaluations"][:1]}
+        for name in ("cross_task", "format_weight_sweep", "kl_weight_sweep")
+    ]
+    claims = check_claims(claim_points(StudiesPlan.model_validate({"studies": [plan, *others]}), root))
+    rows = claims[claims.claim == "same_task_sft_over_base_geometry"]
+    assert list(rows.setting) == ["learning_rate 1e-05", "learning_rate 0.001"]
+    assert list(rows["items"]) == [24, 24]
+    assert rows.value.iloc[0] < rows.value.iloc[1]
+
+
+def test_curves_of_several_settings_stay_apart() -> None:
+    rows = [
+        {"method": method, "varied": varied, "step": step, "steps": 4, "tested_on": "geometry",
+         "backbone": "b", "seed": "1", "paper_accuracy": None}
+        for method, varied in (("base", ""), ("sft", "learning_rate=1"), ("sft", "learning_rate=2"))
+        for step in ((None,) if method == "base" else (2, None))
+    ]  # fmt: skip
+    points = curve_points(pd.DataFrame(rows))
+    curves = {name: list(curve.at_step) for name, curve in points.groupby("varied")}
+    assert curves == {"learning_rate=1": [0, 2, 4], "learning_rate=2": [0, 2, 4]}
+
+
+def test_labels_name_the_settings_but_for_the_axis() -> None:
+    frame = pd.DataFrame(
+        {"method": ["grpo", "base"], "varied": ["format_weight=0.5; learning_rate=0.1; x=[2, 4]", ""]}
+    )
+    assert list(by_setting(frame).method) == ["grpo, format_weight=0.5, learning_rate=0.1, x=[2, 4]", "base"]
+    shown = by_setting(frame, "format_weight").method
+    assert [method_label(method) for method in shown] == ["GRPO, learning_rate=0.1, x=[2, 4]", "base"]
+    styles = method_styles(["sft, learning_rate=0.1", "sft, learning_rate=1", "base"])
+    assert [style.label for style in styles.values()] == [
+        "base",
+        "SFT, learning_rate=0.1",
+        "SFT, learning_rate=1",
+    ]
+    assert len({style.colour for style in styles.values()}) == 3
+
+
+def test_three_seeds_are_a_mean_with_the_spread_of_seeds(tmp_path: Path) -> None:
+    made = SyntheticResults(tmp_path, items=40, seeds=(42, 43, 44))
+    accuracies = (0.48, 0.65, 0.57)
+    plan = [
+        made.evaluation("sft", "geometry", "geometry", seed, accuracy)
+        for seed, accuracy in zip(made.seeds, accuracies, strict=True)
+    ]
+    frame = collect_study(StudyPlan.model_validate({"exhibit": "same_task", "evaluations": plan}), tmp_path)
+    *seeds, together = frame.to_dict("records")
+    assert [row["seed"] for row in seeds] == ["42", "43", "44"]
+    assert (together["seed"], together["items"], together["seeds"]) == ("all", 40, 3)
+    assert together["spread"] == "items and seeds"
+    assert together["r1v_accuracy"] == pytest.approx(sum(row["r1v_accuracy"] for row in seeds) / 3)
+    width = together["r1v_high"] - together["r1v_low"]
+    pooled_width = 2 * 1.96 * (0.57 * 0.43 / 120) ** 0.5
+    assert width > 1.2 * pooled_width
+
+
+PAPER = {"counting": (200, (85, 137, 129, 153)), "geometry": (754, (117, 245, 228, 259))}
+
+
+def test_the_papers_own_counts_give_the_papers_table(tmp_path: Path) -> None:
+    plan = []
+    for task, (items, counts) in PAPER.items():
+        examples = [Example(f"{n:04d}", b"%d" % n, "?", "1", None) for n in range(items)]
+        write_examples(examples, tmp_path / f"{task}.parquet")
+        for method, correct in zip(("base", "sft", "grpo", "grpo-d"), counts, strict=True):
+            file = f"{task}-{method}.csv"
+            verdicts = ["1,1,correct" if n < correct else "0,0,wrong" for n in range(items)]
+            rows = [f"{n:04d},{task},1,{verdict},\n" for n, verdict in enumerate(verdicts)]
+            header = "id,task,format_ok,r1v_correct,exact_correct,outcome,reason\n"
+            write_sealed_text(tmp_path / file, header + "".join(rows))
+            base = method == "base"
+            plan.append(
+                {
+                    "point": file, "varied": {}, "backbone": "qwen2_vl_2b", "method": method,
+                    "trained_on": None if base else task, "tested_on": task, "seed": None if base else 42,
+                    "step": None, "steps": 0 if base else 9, "run": "base" if base else f"{task}-{method}",
+                    "format_weight": None, "kl_weight": None, "kl_schedule": None, "scores": file,
+                    "answers": f"answers/{file}", "examples": f"{task}.parquet", "leaks": None,
+                    "artefacts": [],
+                }
+            )  # fmt: skip
+    frame = _collected(plan, tmp_path)
+    text = markdown(table1(frame))
+    base, sft, grpo, grpo_d = ("42.50", "15.52"), ("68.50", "32.49"), ("64.50", "30.24"), ("76.50", "34.35")
+    printed = {"base": base, "SFT": sft, "GRPO": grpo, "GRPO-D": grpo_d}
+    for line in text.splitlines()[3:7]:
+        method, *cells = line.strip("| ").split(" | ")
+        counting, geometry = printed[method]
+        values = [re.sub(r"<.?u>|[*]", "", cell).split(" ")[0] for cell in cells]
+        assert values == [counting] * 3 + [geometry] * 3
+    for cell in (
+        "42.50 [35.9–49.4]",
+        "**76.50** [70.2–81.8]",
+        "<u>32.49</u> [29.2–35.9]",
+        "**34.35** [31.0–",
+    ):
+        assert cell in text
+    assert "VC: 200 items; GR: 754 items" in text
+
+
+def _collected(plan: list[dict[str, Any]], root: Path) -> pd.DataFrame:
+    """Collected without a check of weights, which these made-up runs do not have."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("othink_mr1.exhibits.read_points.has_other_weights", lambda *_: False)
+        return collect_study(StudyPlan.model_validate({"exhibit": "same_task", "evaluations": plan}), root)
+
+
+def test_a_plan_is_json_that_names_its_points() -> None:
+    plan = {"exhibit": "same_task", "evaluations": entries({})}
+    assert all(entry.point for entry in StudyPlan.model_validate(json.loads(json.dumps(plan))).evaluations)
