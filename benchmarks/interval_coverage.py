@@ -116,6 +116,13 @@ def main() -> None:
         for seeds in ((3, 1), (10, 1)):  # the baseline is the untrained backbone: no spread
             cells = [coverage_of_differences(accuracies, seeds, (s, 0), items, studies) for s in SPREADS]
             print(_line(_label(accuracies, seeds) + ", base", cells), flush=True)
+        for seeds, alone in (((3, 3), 0), ((10, 3), 1)):  # the seeds of one side do not spread
+            spreads = [(0.0, s) if alone else (s, 0.0) for s in SPREADS]
+            cells = [coverage_of_differences(accuracies, seeds, pair, items, studies) for pair in spreads]
+            print(
+                _line(_label(accuracies, seeds) + f", spread of the {'second' if alone else 'first'}", cells),
+                flush=True,
+            )
         for one, several in ((1, 1), (1, 3)):  # one run each: what is true of its kind at spread 0
             name = _label(accuracies, (one, one)) + (f", {several} items per picture" if several > 1 else "")
             cell = coverage_of_differences(accuracies, (1, 1), (0, 0), items, studies, per_picture=several)

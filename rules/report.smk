@@ -98,10 +98,12 @@ rule audit_scores:
 rule check_claims:
     input:
         plan="<results>/plans/claims.json",
+        # Not read: collecting them has checked what the scores were made of.
         same_task="<results>/same_task.csv",
         cross_task="<results>/cross_task.csv",
         format_weight_sweep="<results>/format_weight_sweep.csv",
         kl_weight_sweep="<results>/kl_weight_sweep.csv",
+        scores=settled(study.claims_files()),
     output:
         csv="<results>/claims.csv",
         made_of="<results>/made_of/claims.json",
@@ -111,9 +113,10 @@ rule check_claims:
         "<results>/benchmarks/check_claims.tsv"
     conda:
         "../envs/analysis.yaml"
+    params:
+        results=lambda wildcards, output: str(Path(output.csv).parent),
     shell:
-        "python workflow_scripts/check_claims.py --same-task {input.same_task} --cross-task {input.cross_task}"
-        " --format-weight-sweep {input.format_weight_sweep} --kl-weight-sweep {input.kl_weight_sweep}"
+        "python workflow_scripts/check_claims.py --plan {input.plan} --results {params.results}"
         " --output {output.csv} > {log} 2>&1 && cp {input.plan} {output.made_of}"
 
 

@@ -1,26 +1,26 @@
-"""Check the paper's claims against the study's numbers: one csv row per claim, with a verdict."""
+"""Check the paper's claims against the study's answers: one csv row per claim, with a verdict."""
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
-from othink_mr1.errors import run_entry_point
-from othink_mr1.exhibits.claims import check_claims
-from othink_mr1.exhibits.frames import read_study, write_frame
+import pandas as pd
 
-STUDIES = ("same_task", "cross_task", "format_weight_sweep", "kl_weight_sweep")
+from othink_mr1.errors import run_entry_point
+from othink_mr1.exhibits.claim_points import claim_points
+from othink_mr1.exhibits.claims import check_claims
+from othink_mr1.exhibits.collect_command import collect_by_arguments
+from othink_mr1.exhibits.plan_files import StudiesPlan
+
+
+def collect_claims(plan: StudiesPlan, results: Path) -> pd.DataFrame:
+    """claims.csv, from the plans of same_task, cross_task and the two sweeps."""
+    return check_claims({study.exhibit: claim_points(study, results) for study in plan.studies})
 
 
 def main() -> None:
-    """Read the studies, check, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    for study in STUDIES:
-        parser.add_argument(f"--{study.replace('_', '-')}", type=Path, required=True, metavar="CSV")
-    parser.add_argument("--output", type=Path, required=True)
-    arguments = parser.parse_args()
-    studies = {study: read_study(getattr(arguments, study)) for study in STUDIES}
-    write_frame(arguments.output, check_claims(studies))
+    """Read the plan, check, write."""
+    collect_by_arguments(__doc__, StudiesPlan, collect_claims)
 
 
 if __name__ == "__main__":

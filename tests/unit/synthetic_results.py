@@ -63,6 +63,9 @@ class SyntheticResults:
         for number, study in ((3, "same_task"), (8, "cross_task")):
             plan = json.loads((self.root / f"plans/{study}.json").read_text())
             self._plan(f"figure{number}", {"studies": [plan]})
+        needed = ("same_task", "cross_task", "format_weight_sweep", "kl_weight_sweep")
+        plans = [json.loads((self.root / f"plans/{study}.json").read_text()) for study in needed]
+        self._plan("claims", {"studies": plans})
         self._plan("figure2", {"tasks": {t: _examples_entry(t) for t in TASKS}})
 
     def study(self, name: str, evaluations: list[dict]) -> None:

@@ -1,7 +1,6 @@
 """A short version of `python -m benchmarks.interval_coverage`: the full one is in docs/statistics.md."""
 
 import pytest
-
 from benchmarks.interval_coverage import coverage_of_differences, coverage_of_means
 
 STUDIES = (

@@ -9,8 +9,7 @@ where it takes a plan. What each command reads and writes:
     collect_study.py          --plan P --results ROOT --output ROOT/<study>.csv
     collect_runs.py           --plan P --results ROOT --output ROOT/runs.csv
     collect_reward_curves.py  --plan P --results ROOT --output ROOT/reward_curves.csv
-    check_claims.py           --same-task CSV --cross-task CSV --format-weight-sweep CSV
-                              --kl-weight-sweep CSV --output ROOT/claims.csv
+    check_claims.py           --plan P --results ROOT --output ROOT/claims.csv
     audit_scores.py           --plan P --results ROOT --output ROOT/scorer_audit.csv
     make_table.py             --same-task CSV --output-markdown FILE.md --output-latex FILE.tex
     collect_leaks.py          --plan P --results ROOT --output ROOT/data/leaks.csv

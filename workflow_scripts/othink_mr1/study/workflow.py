@@ -227,6 +227,14 @@ class Study:
         files += [plan.scores_file(self.config, entry) for entry in found]
         return [f"<results>/{file}" for file in files]
 
+    def claims_files(self) -> list[str]:
+        """The scores and test sets that claims.csv compares; none if the config lacks a study for it."""
+        if "claims" not in plan.drawn_exhibits(self.config):
+            return []
+        found = [entry for study in plan.CLAIMS_NEED for entry in plan.evaluations(self.config, study)]
+        scores = dict.fromkeys(f"<results>/{plan.scores_file(self.config, entry)}" for entry in found)
+        return [*scores, *self.test_examples(sorted({entry.tested_on for entry in found}))]
+
     def downloads(self) -> list[str]:
         """The manifests of all that the study needs from the internet."""
         return [f"<results>/{folder}/manifest.json" for folder in data_plan.downloads(self.config)]
