@@ -1,6 +1,6 @@
 """How often the exhibits' intervals hold the true value: made-up runs, of which the truth is known.
 
-    PYTHONPATH=workflow_scripts .venv/bin/python -m benchmarks.interval_coverage [--studies 3000] [--items 200]
+    PYTHONPATH=workflow_scripts .venv/bin/python -m benchmarks.interval_coverage [--studies N] [--items N]
 
 A study's items and seeds are drawn anew each time. An answer is right with the probability
 sigmoid(a + item + seed + seed·item), with normal effects of standard deviation 2 (item), 1 (seed·item) and

@@ -8,7 +8,7 @@ goes by the claim's own interval and p. A claim whose runs the study does not ha
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -80,7 +80,7 @@ class ClaimPoint:
     format_weight: float | None
     kl_weight: float | None
     scores: PointScores
-    varied: Mapping[str, str] = field(default_factory=dict)  # setting that the study varies -> its value
+    varied: str = ""  # "path=value, path=value" of the settings that set it apart in its study
     older_code: str = ""
 
 
@@ -189,6 +189,9 @@ COMPARISONS = (
     ),
 )
 
+# The column of a sweep's axis -> its settings, as `varied` names them.
+_PATHS = {"format_weight": "format_weight=", "kl_weight": "kl_schedule."}
+
 
 def check_claims(studies: Mapping[str, Sequence[ClaimPoint]]) -> pd.DataFrame:
     """One row per claim, backbone and setting, with COLUMNS.
@@ -231,7 +234,7 @@ def _comparison_rows(backbone: str, claim: Comparison, points: Sequence[ClaimPoi
         (value, baseline)
         for value in values
         for baseline in _found(points, claim.baseline, claim)
-        if all(baseline.varied.get(name, own) == own for name, own in value.varied.items())
+        if _agree(value, baseline)
     ]
     return [row | _measured(claim.rule, *pair, row.get("paper_difference")) for pair in pairs] or [row]
 
@@ -258,7 +261,7 @@ def _measured(
         }
     size = paper_difference is not None and difference.low <= paper_difference <= difference.high
     verdict = verdict_of_interval(rule, difference.low, difference.high, size)
-    return {**columns, "setting": _setting({**value.varied, **baseline.varied}), "verdict": verdict}
+    return {**columns, "setting": _setting(value, baseline), "verdict": verdict}
 
 
 def _columns_of(difference: PairedDifference, value: ClaimPoint, baseline: ClaimPoint) -> dict[str, Any]:
@@ -401,13 +404,23 @@ def _sweeps(points: Sequence[ClaimPoint], axis: str) -> Iterator[tuple[str, dict
     groups: dict[str, dict[float, ClaimPoint]] = {}
     for point in points:
         if point.tested_on == points[0].tested_on:
-            setting = _setting({name: own for name, own in point.varied.items() if name != axis})
-            groups.setdefault(setting, {})[float(getattr(point, axis))] = point
+            others = [part for part in _parts(point) if not part.startswith(_PATHS[axis])]
+            groups.setdefault(", ".join(others), {})[float(getattr(point, axis))] = point
     yield from groups.items()
 
 
-def _setting(varied: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in varied.items())
+def _parts(point: ClaimPoint) -> list[str]:
+    return point.varied.split(", ") if point.varied else []
+
+
+def _agree(value: ClaimPoint, baseline: ClaimPoint) -> bool:
+    """Whether they have the same value of every setting in which both are varied."""
+    there = dict(part.split("=", 1) for part in _parts(baseline))
+    return all(there.get(path, own) == own for path, own in (part.split("=", 1) for part in _parts(value)))
+
+
+def _setting(value: ClaimPoint, baseline: ClaimPoint) -> str:
+    return ", ".join(dict.fromkeys([*_parts(value), *_parts(baseline)]))
 
 
 def _seeds(scores: PointScores) -> int:
