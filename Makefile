@@ -9,6 +9,10 @@
 # make test-crash  the crash tests with 50 kills each and every write of a full disk, over an hour
 # make check  style and types
 # make reruns-page  docs/reruns.md anew, from what the config's fields declare
+# make gpu-check  whether and how fast this machine's GPU does what the study needs: minutes, no network;
+#             ONLY="correctness attention": some sections. docs/gpu.md
+# make gpu-wheels what gpu-check needs on a machine without .venv, into tests/gpu/wheels
+# make gpu-page   docs/gpu.md anew; ADD=results/gpu-check/gpu_check.json with that file
 # make bench  speed and memory beside TRL, R1-V and transformers; results in results/bench
 # make environment   only the environment, .venv
 # Everything is installed into .venv on first use; nothing else on the machine is touched.
@@ -17,7 +21,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 .SHELLFLAGS := -eu -o pipefail -c
 SHELL := bash
 
-.PHONY: environment mini verify status what-if prune reruns-page test test-crash check bench clean-environment
+.PHONY: environment mini verify status what-if prune reruns-page test test-crash check bench gpu-check gpu-wheels gpu-page \
+	clean-environment
 
 environment: .venv/runtime-installed
 
@@ -55,6 +60,29 @@ check: .venv/development-installed
 
 bench: .venv/development-installed
 	PYTHONPATH=workflow_scripts .venv/bin/python -m benchmarks.speed
+
+# Without .venv: python3 with the wheels, unpacked, as one of them holds a compiled module.
+gpu-check:
+	@if [ -x .venv/bin/python ]; then python=.venv/bin/python; \
+	elif ! compgen -G 'tests/gpu/wheels/*.whl' >/dev/null; then \
+	  echo "gpu-check: no .venv and no tests/gpu/wheels/*.whl; make gpu-wheels fetches them" >&2; exit 2; \
+	else \
+	  for wheel in tests/gpu/wheels/*.whl; do \
+	    python3 -m zipfile --extract "$$wheel" tests/gpu/wheels/unpacked; \
+	  done; \
+	  export PYTHONPATH="$$PWD/tests/gpu/wheels/unpacked" python=python3; \
+	fi; \
+	"$$python" tests/gpu/check.py $(addprefix --commit ,$(COMMIT)) $(if $(ONLY),--only $(ONLY))
+
+gpu-wheels: .venv/bin/python
+	rm -rf tests/gpu/wheels
+	.venv/bin/python -m pip download --quiet --no-deps --only-binary :all: --implementation cp --python-version 3.12 \
+	  --platform manylinux2014_x86_64 --platform manylinux_2_28_x86_64 --dest tests/gpu/wheels \
+	  --requirement tests/gpu/wheels.txt
+	du -sh tests/gpu/wheels
+
+gpu-page:
+	$(PYTHON) tests/gpu/document.py $(addprefix --add ,$(ADD))
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

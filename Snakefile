@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from snakemake.cli import get_argument_parser
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -12,7 +13,13 @@ sys.path.insert(0, str(scripts))
 
 from othink_mr1.study.plan_files import write_plans
 from othink_mr1.study.preflight import Request
+from othink_mr1.study.profiles import refuse_dropped_overlays
 from othink_mr1.study.workflow import put_own_python_on_path, read_study
+
+if workflow.is_main_process:
+    refuse_dropped_overlays(
+        get_argument_parser, sys.argv[1:], workflow.overwrite_configfiles
+    )
 
 # Read and checked by the package before Snakemake reads them: Snakemake's messages know neither lines
 # nor duplicate keys.

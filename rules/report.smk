@@ -18,6 +18,7 @@ rule collect_study:
     input:
         plan="<results>/plans/{study}.json",
         scores=lambda wildcards: settled(study.scores(wildcards.study)),
+        sets=lambda wildcards: settled(study.test_sets(wildcards.study)),
         leaks=lambda wildcards: settled(study.leak_reports(wildcards.study)),
     output:
         csv="<results>/{study}.csv",
@@ -98,12 +99,7 @@ rule audit_scores:
 rule check_claims:
     input:
         plan="<results>/plans/claims.json",
-        # Not read: collecting them has checked what the scores were made of.
-        same_task="<results>/same_task.csv",
-        cross_task="<results>/cross_task.csv",
-        format_weight_sweep="<results>/format_weight_sweep.csv",
-        kl_weight_sweep="<results>/kl_weight_sweep.csv",
-        scores=settled(study.claims_files()),
+        files=lambda wildcards: settled(study.claims_files()),
     output:
         csv="<results>/claims.csv",
         made_of="<results>/made_of/claims.json",

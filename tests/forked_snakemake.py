@@ -62,6 +62,7 @@ def _be_snakemake(checkout: Path, arguments: list[str], output: str) -> None:
         os.dup2(stream, number)
     from snakemake.cli import main
 
+    sys.argv[1:] = arguments  # as at a command line; the Snakefile looks there
     try:
         main(arguments)
     finally:

@@ -1,26 +1,25 @@
-"""Check the paper's claims against the study's answers: one csv row per claim, with a verdict."""
+"""Check the paper's claims against the study's numbers: one csv row per claim, with a verdict."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pandas as pd
+import argparse
 
 from othink_mr1.errors import run_entry_point
-from othink_mr1.exhibits.claim_points import claim_points
-from othink_mr1.exhibits.claims import check_claims
-from othink_mr1.exhibits.collect_command import collect_by_arguments
-from othink_mr1.exhibits.plan_files import StudiesPlan
-
-
-def collect_claims(plan: StudiesPlan, results: Path) -> pd.DataFrame:
-    """claims.csv, from the plans of same_task, cross_task and the two sweeps."""
-    return check_claims({study.exhibit: claim_points(study, results) for study in plan.studies})
+from othink_mr1.exhibits.claims import check_claims, claim_points
+from othink_mr1.exhibits.frames import write_frame
+from othink_mr1.exhibits.plan_files import StudiesPlan, read_plan
+from othink_mr1.study.path_argument import path_argument
 
 
 def main() -> None:
-    """Read the plan, check, write."""
-    collect_by_arguments(__doc__, StudiesPlan, collect_claims)
+    """Read the answers' verdicts, check, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--plan", type=path_argument, required=True)
+    parser.add_argument("--results", type=path_argument, required=True, help="root of the plan's paths")
+    parser.add_argument("--output", type=path_argument, required=True)
+    arguments = parser.parse_args()
+    plan = read_plan(arguments.plan, StudiesPlan)
+    write_frame(arguments.output, check_claims(claim_points(plan, arguments.results)))
 
 
 if __name__ == "__main__":

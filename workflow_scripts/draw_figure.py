@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from pathlib import Path
 
 from othink_mr1.errors import UserError, run_entry_point
 from othink_mr1.exhibits.figure_inputs import FigureInputs
 from othink_mr1.exhibits.output import write_figure
+from othink_mr1.study.path_argument import path_argument
 
 FIGURES = range(1, 9)
 
@@ -18,10 +18,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--figure", type=int, choices=FIGURES, required=True)
     parser.add_argument("--data", nargs="*", default=[], metavar="NAME=CSV", help="studies or reward curves")
-    parser.add_argument("--plan", type=Path, help="the figure's plan file; figures 2, 3 and 8 need it")
-    parser.add_argument("--results", type=Path, required=True, help="the root of the paths in the plan")
     parser.add_argument(
-        "--output-stem", type=Path, required=True, help="figures/figure1 writes figures/figure1.svg …"
+        "--plan", type=path_argument, help="the figure's plan file; figures 2, 3 and 8 need it"
+    )
+    parser.add_argument(
+        "--results", type=path_argument, required=True, help="the root of the paths in the plan"
+    )
+    parser.add_argument(
+        "--output-stem",
+        type=path_argument,
+        required=True,
+        help="figures/figure1 writes figures/figure1.svg …",
     )
     arguments = parser.parse_args()
 
@@ -30,7 +37,7 @@ def main() -> None:
         name, separator, path = pair.partition("=")
         if not (name and separator and path):
             raise UserError(f"--data {pair!r}: must be NAME=CSV")
-        data[name] = Path(path)
+        data[name] = path_argument(path)
     inputs = FigureInputs(data=data, plan=arguments.plan, results=arguments.results)
     # By its name: a change of one figure's module must not redraw the others (study/code_of_stages.py).
     figure = importlib.import_module(f"othink_mr1.exhibits.figure{arguments.figure}")

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from othink_mr1.data.fingerprints import read_fingerprints
 from othink_mr1.data.leaks import count_leaks, find_leaks, refuse_shared_pictures, write_leaks
 from othink_mr1.errors import run_entry_point
+from othink_mr1.study.path_argument import path_argument
 
 
 def main() -> None:
     """Compare two sets, write the report; with --refuse a shared picture is an error instead."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--train", required=True, type=Path, help="fingerprints of the training set")
-    parser.add_argument("--test", required=True, type=Path, help="fingerprints of the test set")
+    parser.add_argument("--train", required=True, type=path_argument, help="fingerprints of the training set")
+    parser.add_argument("--test", required=True, type=path_argument, help="fingerprints of the test set")
     parser.add_argument("--train-name", required=True)
     parser.add_argument("--test-name", required=True)
-    parser.add_argument("--output", required=True, type=Path, help="csv to write, a row per test item found")
+    parser.add_argument(
+        "--output", required=True, type=path_argument, help="csv to write, a row per test item found"
+    )
     parser.add_argument("--refuse", action="store_true", help="the sets must not share a picture")
     arguments = parser.parse_args()
     train, test = read_fingerprints(arguments.train), read_fingerprints(arguments.test)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from othink_mr1.data.fingerprints import fingerprint_set
 from othink_mr1.errors import run_entry_point
+from othink_mr1.study.path_argument import path_argument
 
 
 def main() -> None:
     """Read the set, write its fingerprints."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--examples", required=True, type=Path, help="examples.parquet of the set")
-    parser.add_argument("--output", required=True, type=Path, help="parquet to write")
+    parser.add_argument("--examples", required=True, type=path_argument, help="examples.parquet of the set")
+    parser.add_argument("--output", required=True, type=path_argument, help="parquet to write")
     parser.add_argument("--threads", type=int, default=1, help="they change the time alone")
     arguments = parser.parse_args()
     fingerprint_set(arguments.examples, arguments.output, max(1, arguments.threads))

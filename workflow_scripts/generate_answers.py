@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from othink_mr1.errors import run_entry_point
 from othink_mr1.evaluation.generation_task import GenerationTask
 from othink_mr1.study.artefacts import put_manifest_back
 from othink_mr1.study.execution import GenerationExecution
 from othink_mr1.study.json_argument import parse_json
+from othink_mr1.study.path_argument import path_argument
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--checkpoint", required=True, type=Path, help="folder of a backbone or checkpoint")
+    parser.add_argument(
+        "--checkpoint", required=True, type=path_argument, help="folder of a backbone or checkpoint"
+    )
     parser.add_argument("--run-name", required=True, help="for the manifest: run, or run-step<n>")
     parser.add_argument("--execution", required=True, help="how to compute, as JSON")
     parser.add_argument("--precision", required=True, choices=("fp32", "bf16"))
@@ -29,7 +31,7 @@ def main() -> None:
     tasks = [parse_json(GenerationTask, text, "--task") for text in arguments.task]
 
     for task in tasks:
-        put_manifest_back(Path(task.output))
+        put_manifest_back(path_argument(task.output))
 
     # Imported late: torch and transformers take seconds, mistakes above should not.
     from othink_mr1.evaluation.generate import generate_answers

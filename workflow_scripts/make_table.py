@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from othink_mr1.errors import run_entry_point
 from othink_mr1.exhibits.frames import read_study
 from othink_mr1.exhibits.table1 import latex, markdown, table1
 from othink_mr1.study.manifests import write_sealed_text
+from othink_mr1.study.path_argument import path_argument
 
 
 def main() -> None:
     """Read the study, write both forms."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--same-task", type=Path, required=True, metavar="CSV")
-    parser.add_argument("--output-markdown", type=Path, required=True)
-    parser.add_argument("--output-latex", type=Path, required=True)
+    parser.add_argument("--same-task", type=path_argument, required=True, metavar="CSV")
+    parser.add_argument("--output-markdown", type=path_argument, required=True)
+    parser.add_argument("--output-latex", type=path_argument, required=True)
     arguments = parser.parse_args()
     table = table1(read_study(arguments.same_task))
     write_sealed_text(arguments.output_markdown, markdown(table))

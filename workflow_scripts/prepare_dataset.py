@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+from functools import partial
 
 from othink_mr1.data.prepare import prepare_dataset
 from othink_mr1.data.row_to_example import RowLimits
 from othink_mr1.errors import run_entry_point
+from othink_mr1.scoring.task_scorers import check_gold, load_scorer
 from othink_mr1.study.artefacts import put_manifest_back
 from othink_mr1.study.manifests import MANIFEST
+from othink_mr1.study.path_argument import path_argument
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--form", required=True, choices=("parquet", "prompts"), help="of the raw set")
-    parser.add_argument("--raw", required=True, type=Path, nargs="+", help="raw folders, or their manifests")
-    parser.add_argument("--output", required=True, type=Path, help="folder to fill")
+    parser.add_argument(
+        "--raw", required=True, type=path_argument, nargs="+", help="raw folders, or their manifests"
+    )
+    parser.add_argument("--output", required=True, type=path_argument, help="folder to fill")
     parser.add_argument("--max-pixels", required=True, type=_count, help="larger images are shrunk")
     parser.add_argument(
         "--max-prompt-tokens", required=True, type=_count, help="rows with longer prompts are unusable"
@@ -26,7 +30,12 @@ def main() -> None:
     )
     parser.add_argument("--expect-rows", type=_count, help="another number of rows is an error")
     parser.add_argument("--threads", type=_count, default=1, help="the result does not depend on it")
+    parser.add_argument(
+        "--scorers", nargs="*", default=[], help="of the tasks that use the set: each refuses golds"
+    )
     arguments = parser.parse_args()
+    for name in arguments.scorers:
+        load_scorer(name)  # or it is no scorer
     # The raw set is read first, which takes minutes.
     put_manifest_back(arguments.output)
     prepare_dataset(
@@ -37,6 +46,7 @@ def main() -> None:
         arguments.largest_unusable_share,
         arguments.expect_rows,
         arguments.threads,
+        partial(check_gold, scorers=arguments.scorers),
     )
 
 

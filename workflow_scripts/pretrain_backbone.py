@@ -9,6 +9,7 @@ from othink_mr1.errors import UserError, run_entry_point
 from othink_mr1.study.artefacts import put_manifest_back
 from othink_mr1.study.execution import TrainingExecution
 from othink_mr1.study.json_argument import parse_json
+from othink_mr1.study.path_argument import path_argument
 from othink_mr1.study.sources import SmallBackbone
 
 
@@ -23,7 +24,7 @@ def main() -> None:
         help="prepared examples of every pretraining entry",
     )
     parser.add_argument("--execution", required=True, help="how to compute, as JSON")
-    parser.add_argument("--output", required=True, type=Path, help="folder to fill")
+    parser.add_argument("--output", required=True, type=path_argument, help="folder to fill")
     arguments = parser.parse_args()
     backbone = parse_json(SmallBackbone, arguments.backbone, "--backbone")
     execution = parse_json(TrainingExecution, arguments.execution, "--execution")
@@ -41,7 +42,7 @@ def _named_file(text: str) -> tuple[str, Path]:
     name, separator, path = text.partition("=")
     if not separator:
         raise UserError(f"--examples {text}: must be NAME=FILE")
-    return name, Path(path)
+    return name, path_argument(path)
 
 
 if __name__ == "__main__":

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from othink_mr1.data.rendering.render_source import render_source
 from othink_mr1.errors import UserError, run_entry_point
 from othink_mr1.study.json_argument import parse_json
+from othink_mr1.study.path_argument import path_argument
 from othink_mr1.study.sources import RenderedSource, Source
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", required=True, help="the source's settings, as JSON")
-    parser.add_argument("--output", required=True, type=Path, help="folder to fill")
+    parser.add_argument("--output", required=True, type=path_argument, help="folder to fill")
     arguments = parser.parse_args()
     source = parse_json(Source, arguments.source, "--source")
     if not isinstance(source, RenderedSource):

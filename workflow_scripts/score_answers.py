@@ -9,20 +9,20 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from pathlib import Path
 
 from othink_mr1.errors import UserError, run_entry_point
 from othink_mr1.scoring.answers import read_answers
-from othink_mr1.scoring.scores import score_answers, totals, write_scores
+from othink_mr1.scoring.scores import require_place_for_scores, score_answers, totals, write_scores
 from othink_mr1.scoring.task_scorers import load_scorer
 from othink_mr1.scoring.workers import ScoringWorkers
+from othink_mr1.study.path_argument import path_argument
 
 
 def main() -> None:
     """Read arguments, score, write, print the totals."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--answers", type=Path, required=True, help="answers.jsonl; only read")
-    parser.add_argument("--scores", type=Path, required=True, help="csv to write")
+    parser.add_argument("--answers", type=path_argument, required=True, help="answers.jsonl; only read")
+    parser.add_argument("--scores", type=path_argument, required=True, help="csv to write")
     parser.add_argument(
         "--workers",
         type=int,
@@ -48,6 +48,7 @@ def main() -> None:
     scorers = {answer.task: chosen.get(answer.task, answer.task) for answer in answers}
     for name in scorers.values():
         load_scorer(name)  # an unknown one is named before the work begins
+    require_place_for_scores(arguments.scores)
     with ScoringWorkers(arguments.workers) as workers:
         try:
             scores = score_answers(answers, scorers, workers)

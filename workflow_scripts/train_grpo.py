@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from othink_mr1.errors import run_entry_point
 from othink_mr1.study.artefacts import put_manifest_back
 from othink_mr1.study.execution import TrainingExecution
 from othink_mr1.study.json_argument import parse_json
+from othink_mr1.study.path_argument import path_argument
 from othink_mr1.study.runs import RunDescription
 
 
@@ -16,9 +16,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", required=True, help="the run's description, as JSON")
     parser.add_argument("--execution", required=True, help="how to compute, as JSON")
-    parser.add_argument("--examples", required=True, type=Path, help="prepared training examples")
-    parser.add_argument("--backbone", required=True, type=Path, help="folder of the backbone")
-    parser.add_argument("--output", required=True, type=Path, help="the run's folder, to fill")
+    parser.add_argument("--examples", required=True, type=path_argument, help="prepared training examples")
+    parser.add_argument("--backbone", required=True, type=path_argument, help="folder of the backbone")
+    parser.add_argument("--output", required=True, type=path_argument, help="the run's folder, to fill")
     arguments = parser.parse_args()
     run = parse_json(RunDescription, arguments.run, "--run")
     execution = parse_json(TrainingExecution, arguments.execution, "--execution")

@@ -9,6 +9,7 @@ from pathlib import Path
 from othink_mr1.errors import run_tool
 from othink_mr1.study.load_config import load_study
 from othink_mr1.study.origins import origins_of
+from othink_mr1.study.path_argument import path_argument
 from othink_mr1.study.verify_results import report_lines, verify_results
 
 
@@ -19,7 +20,9 @@ def main() -> None:
         "--config", type=Path, help="of the study whose results these are (default: config.yaml)"
     )
     parser.add_argument("--overlay", type=Path, action="append", default=[], help="merged in order")
-    parser.add_argument("--results", type=Path, help="another folder than the config's; needs no config")
+    parser.add_argument(
+        "--results", type=path_argument, help="another folder than the config's; needs no config"
+    )
     arguments = parser.parse_args()
     results, origins = arguments.results, None
     if results is None or arguments.config or arguments.overlay:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from othink_mr1.errors import UserError, run_entry_point
 from othink_mr1.exhibits.answer_forms import answer_chart, answer_distribution
@@ -12,16 +11,21 @@ from othink_mr1.exhibits.output import as_svg
 from othink_mr1.exhibits.plan_files import DataCardPlan, read_plan
 from othink_mr1.exhibits.set_facts import set_facts
 from othink_mr1.study.manifests import write_sealed_text
+from othink_mr1.study.path_argument import path_argument
 
 
 def main() -> None:
     """Read the plan and the sets, write both files."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--plan", type=Path, required=True)
-    parser.add_argument("--results", type=Path, required=True, help="the root of the paths in the plan")
+    parser.add_argument("--plan", type=path_argument, required=True)
+    parser.add_argument(
+        "--results", type=path_argument, required=True, help="the root of the paths in the plan"
+    )
     parser.add_argument("--task", required=True, help="the plan's task")
-    parser.add_argument("--output", type=Path, required=True, help="Markdown to write")
-    parser.add_argument("--chart", type=Path, required=True, help="svg to write, beside the Markdown")
+    parser.add_argument("--output", type=path_argument, required=True, help="Markdown to write")
+    parser.add_argument(
+        "--chart", type=path_argument, required=True, help="svg to write, beside the Markdown"
+    )
     arguments = parser.parse_args()
     plan = read_plan(arguments.plan, DataCardPlan)
     if plan.task != arguments.task:

@@ -63,8 +63,8 @@ class SyntheticResults:
         for number, study in ((3, "same_task"), (8, "cross_task")):
             plan = json.loads((self.root / f"plans/{study}.json").read_text())
             self._plan(f"figure{number}", {"studies": [plan]})
-        needed = ("same_task", "cross_task", "format_weight_sweep", "kl_weight_sweep")
-        plans = [json.loads((self.root / f"plans/{study}.json").read_text()) for study in needed]
+        studies = ("same_task", "cross_task", "format_weight_sweep", "kl_weight_sweep")
+        plans = [json.loads((self.root / f"plans/{study}.json").read_text()) for study in studies]
         self._plan("claims", {"studies": plans})
         self._plan("figure2", {"tasks": {t: _examples_entry(t) for t in TASKS}})
 
@@ -85,6 +85,8 @@ class SyntheticResults:
                 self.root / answers, self.root / scores, tested_on, accuracy * self.skill, checkpoint
             )
         return {
+            "point": f"{trained_on}-{method}-a{alpha}-b{beta}-{step}-{tested_on}",
+            "varied": {},
             "backbone": BACKBONE,
             "method": method,
             "trained_on": trained_on,
@@ -115,6 +117,7 @@ class SyntheticResults:
                 settings = grpo if method != "sft" else {"trainer": "sft", "checkpoint_steps": [30, 60]}
                 rows.append(
                     {
+                        "point": f"{task}-{method}-a{alpha}-b{beta}", "varied": {},
                         "backbone": BACKBONE, "run": run, "method": method, "task": task, "seed": seed,
                         "format_weight": alpha, "kl_weight": beta,
                         "kl_schedule": schedule["kind"] if method != "sft" else None,
@@ -134,8 +137,10 @@ class SyntheticResults:
         ]
 
     def _point(self, alpha, beta, accuracy):
+        varied = {"format_weight": f"{alpha:g}", "kl_schedule.weight": f"{beta:g}"}
         return [
             self.evaluation("grpo", "geometry", "geometry", seed, accuracy, weights=(alpha, beta))
+            | {"varied": varied}
             for seed in self.seeds
         ]
 

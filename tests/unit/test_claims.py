@@ -256,15 +256,15 @@ def test_settings_that_vary_are_rows_of_their_own():
     runs = [
         claim_point(
             method, "geometry", "geometry", point(seeds_of_accuracy(right, items=100), (42,)),
-            varied=f"learning_rate={rate}",
+            varied={"learning_rate": rate},
         )
         for (method, right), rate in itertools.product((("sft", 50), ("grpo", 40)), ("1e-05", "0.001"))
     ]  # fmt: skip
     rows = check_claims({**dict.fromkeys(STUDIES, ()), "same_task": [base, *runs]})
     over_base = rows[rows.claim == "same_task_sft_over_base_geometry"]
-    assert over_base.setting.tolist() == ["learning_rate=1e-05", "learning_rate=0.001"]
+    assert over_base.setting.tolist() == ["learning_rate 1e-05", "learning_rate 0.001"]
     over_grpo = rows[rows.claim == "same_task_sft_over_grpo_geometry"]
-    assert over_grpo.setting.tolist() == ["learning_rate=1e-05", "learning_rate=0.001"]
+    assert over_grpo.setting.tolist() == ["learning_rate 1e-05", "learning_rate 0.001"]
     assert over_base.value_seeds.tolist() == [1, 1]
 
 
@@ -292,11 +292,11 @@ def test_a_sweep_of_two_settings_is_two_sweeps():
     """The axis is no setting of the row; a learning rate that is varied beside it is."""
     made = sweeps(100)["kl_weight_sweep"]
     points = [
-        dataclasses.replace(p, varied=f"learning_rate={rate}, kl_schedule.weight={p.kl_weight:g}")
+        dataclasses.replace(p, varied={"learning_rate": rate, "kl_schedule.weight": f"{p.kl_weight:g}"})
         for rate in ("1e-05", "0.001")
         for p in made
     ]
     rows = check_claims({**dict.fromkeys(STUDIES, ()), "kl_weight_sweep": points})
     rows = rows[rows.claim == "kl_weight_rises_then_falls"]
-    assert rows.setting.tolist() == ["learning_rate=1e-05", "learning_rate=0.001"]
+    assert rows.setting.tolist() == ["learning_rate 1e-05", "learning_rate 0.001"]
     assert rows.counts.str.count("/100").tolist() == [3, 3]

@@ -111,7 +111,7 @@ def test_number_words():
         assert counting.exact_outcome(f"<answer>{word}</answer>", "21").outcome == "unparseable", word
 
 
-@pytest.mark.parametrize("gold", ["145°", "many", "7.0", "", "1_0", "9" * 5000])
+@pytest.mark.parametrize("gold", ["145°", "many", "7.0", "", "1_0", "9" * 5000, "-7", "four"])
 @pytest.mark.parametrize("rule", [counting.r1v_correct, counting.exact_outcome])
 def test_counting_refuses_a_gold_that_is_no_integer(rule, gold):
     with pytest.raises(UserError, match="must be an integer"):
@@ -154,7 +154,17 @@ def test_reasons(answer, gold, outcome, reason):
 
 
 def test_a_gold_that_is_no_value_is_compared_as_text():
-    for gold, same, other in (("AB ⊥ CD", "AB⊥CD", "AB ∥ CD"), ("3:4", "3：4", "3/4"), ("x>5", "$x>5$", "5")):
+    for gold, same, other in (
+        ("AB ⊥ CD", "AB⊥CD", "AB ∥ CD"),
+        ("1:2:3", "1：2：3", "1/2"),
+        ("x>5", "$x>5$", "5"),
+    ):
         assert geometry.exact_outcome(f"<answer>{same}</answer>", gold).correct
         judgement = geometry.exact_outcome(f"<answer>{other}</answer>", gold)
         assert judgement == Judgement("wrong", "gold is no value; another text")
+
+
+@pytest.mark.parametrize("gold", ["nan", "None", "null", "inf", "1/0", "√{-4}", "?", "<i>5</i>"])
+def test_geometry_refuses_a_gold_that_no_answer_can_meet(gold):
+    with pytest.raises(UserError, match=r"gold .*: (is no value|holds a tag)"):
+        geometry.exact_outcome(f"<answer>{gold}</answer>", gold)

@@ -16,7 +16,7 @@ with open(Path(__file__).with_name("labelled_geometry.tsv"), encoding="utf-8", n
 
 
 def test_the_set_is_large_and_has_both_verdicts_for_every_gold():
-    assert len(CASES) >= 300
+    assert len(CASES) >= 600
     by_gold = Counter((case["gold"], case["outcome"] == "correct") for case in CASES)
     for gold in {case["gold"] for case in CASES}:
         assert by_gold[gold, True] >= 2, gold

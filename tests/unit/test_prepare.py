@@ -5,6 +5,7 @@ import json
 import resource
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,19 +21,24 @@ from othink_mr1.data.prepare import prepare_dataset
 from othink_mr1.data.rendering.render_source import render_source
 from othink_mr1.data.row_to_example import RowLimits
 from othink_mr1.errors import UserError
+from othink_mr1.scoring.task_scorers import check_gold
 from othink_mr1.study import artefacts
 from othink_mr1.study.atomic_files import sha256_of
+from othink_mr1.study.load_config import load_study
 from othink_mr1.study.manifests import read_manifest
 from othink_mr1.study.sources import RenderedSource
+from othink_mr1.study.workflow import Study
 
-SCRIPTS = Path(__file__).parents[2] / "workflow_scripts"
+REPOSITORY = Path(__file__).parents[2]
+SCRIPTS = REPOSITORY / "workflow_scripts"
 
 
 LIMITS = RowLimits(max_pixels=401408, max_prompt_tokens=2048)
 
 
-def prepared(raw, out, form="parquet", share=0.0, expect_rows=None, threads=1):
-    prepare_dataset(form, [finished(raw)], out, LIMITS, share, expect_rows, threads)
+def prepared(raw, out, form="parquet", share=0.0, expect_rows=None, threads=1, scorers=()):
+    check = partial(check_gold, scorers=scorers)
+    prepare_dataset(form, [finished(raw)], out, LIMITS, share, expect_rows, threads, check)
     return list(read_examples(out / "examples.parquet"))
 
 
@@ -139,6 +145,72 @@ def test_test_rows_are_never_left_out(tmp_path):
         f"2,{raw}/prompts.jsonl line 3,no answer",
     ]
     assert not (tmp_path / "out/examples.parquet").exists()
+
+
+NO_GOLDS = {
+    "geometry": ["nan", "NaN", "None", "null", "N/A", "inf", "-inf", "1e999", "1/0", "3:0", "?", "<b>5</b>"],
+    "counting": ["four", "3.0", "-3", "+3", "3 items", "nan", "None", "1/2", "3°"],
+}
+
+
+@pytest.mark.parametrize(("scorer", "gold"), [(name, gold) for name in NO_GOLDS for gold in NO_GOLDS[name]])
+def test_a_test_gold_that_no_answer_can_meet_is_refused(tmp_path, scorer, gold):
+    raw = write_prompts(tmp_path / "raw", [prompt_row(), prompt_row(gold=gold)])
+    write_zip(raw / "images.zip", {"superCLEVR_new_025000.png": picture()})
+    with pytest.raises(UserError) as caught:
+        prepared(raw, tmp_path / "out", "prompts", share=1.0, scorers=[scorer])
+    line = str(caught.value)
+    assert line.startswith(
+        f"{raw}: 1 of 2 rows cannot be used, none may be left out (1 × no answer can meet its"
+    )
+    assert f"first row 1 ({raw}/prompts.jsonl line 2): gold {gold!r}: " in line
+    assert "\n" not in line
+    assert not (tmp_path / "out/examples.parquet").exists()
+
+
+def test_training_rows_whose_gold_no_answer_can_meet_are_left_out_and_listed(tmp_path):
+    golds = ["5", "nan", "7.5", "None"]
+    rows = [training_row(n, solution=f"<answer> {gold} </answer>") for n, gold in enumerate(golds)]
+    raw = write_parquet(tmp_path / "raw", rows)
+    examples = prepared(raw, tmp_path / "out", share=0.5, scorers=["geometry"])
+    assert [example.gold for example in examples] == ["5", "7.5"]
+    assert read_manifest(tmp_path / "out")["unusable"] == {"no answer can meet its gold": 2}
+    assert "gold 'nan': is no value" in report(tmp_path / "out")[1]
+    with pytest.raises(UserError, match=r"2 of 4 rows cannot be used, at most 25\.00%"):
+        prepared(raw, tmp_path / "other", share=0.25, scorers=["geometry"])
+    # A set of two tasks is checked for each.
+    both = prepared(raw, tmp_path / "both", share=0.75, scorers=["counting", "geometry"])
+    assert [example.gold for example in both] == ["5"]
+    # One that no task uses, as a backbone's, is not checked.
+    assert len(prepared(raw, tmp_path / "none")) == 4
+
+
+def test_a_set_is_checked_by_the_scorers_of_all_tasks_that_use_it():
+    tasks = {"counting": {"train": "rendered_geometry"}}  # beside geometry's own use of it
+    study = Study(
+        load_study([REPOSITORY / "config.yaml", REPOSITORY / "mini" / "study.yaml"], {"tasks": tasks})
+    )
+    scorers = {
+        source: study.preparation_arguments(folder).partition(" --scorers ")[2].split(" --")[0]
+        for folder, source in study.data_sets.items()
+    }
+    assert {source: names for source, names in scorers.items() if names} == {
+        "rendered_geometry": "counting geometry",
+        "rendered_scenes_test": "counting",
+        "rendered_geometry_test": "geometry",
+    }  # not those that only a backbone is pretrained on
+
+
+def test_no_gold_form_of_the_published_sets_is_refused():
+    forms = """145° 12 \\frac{12}{5} 5cm 8√{3} 0.75 5m √{3} 9米 65π 240πcm^{2} 5cm² 5cm^2^ 5cm^2 5平方米
+    30海里 2小时 3秒 7厘米 8mm 20√{3}-20 60√{3}+1 \\frac{3}{2}√{3} \\frac{√{3}}{2} π
+    (√{3}+1)小时 10√{2}m 67.5° -7"""
+    for gold in forms.split():
+        check_gold(gold, ["geometry"])
+    for gold in range(12):
+        check_gold(str(gold), ["counting", "geometry"])
+    for gold in ("3:4", "1:2:3", "AB ⊥ CD", "x>5", "B", "5 or 6", "±5"):  # as a value or as text
+        check_gold(gold, ["geometry"])
 
 
 def noise(number):

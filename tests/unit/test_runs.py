@@ -127,6 +127,19 @@ def test_the_rewards_version_is_part_of_grpo_only(monkeypatch: pytest.MonkeyPatc
     assert moved == {name for name in before if "grpo" in name}
 
 
+def test_the_exact_rewards_version_moves_the_runs_that_train_on_it_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The published reward is r1v's: a changed exact scorer must not retrain what it has no part in."""
+    exact = {"grpo": {"reward_scorer": "exact"}}
+    before, before_exact = trained(paper()), trained(paper(methods=exact))
+    monkeypatch.setattr(versions, "EXACT_REWARD", versions.EXACT_REWARD + 1)
+    assert trained(paper()) == before
+    moved = before_exact - trained(paper(methods=exact))
+    assert moved == before_exact - before  # those of grpo; grpo-d has its own settings
+    assert moved
+
+
 def test_changing_back_finds_the_old_runs() -> None:
     assert trained(paper(methods={"grpo": {"learning_rate": "0.000001"}})) == trained(paper())
 

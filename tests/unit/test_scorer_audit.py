@@ -37,7 +37,14 @@ def write_evaluation(root, task, answers, step=None):
     """Answers, really scored, and their row of a plan."""
     rows = [Answer(name, task, "q", gold, completion) for name, gold, completion in answers]
     row = {"backbone": "small", "method": "sft", "trained_on": "geometry", "tested_on": task, "run": "run-1"}
-    row |= FINAL | {"step": step, "examples": "e.parquet", "leaks": None, "artefacts": []}
+    row |= FINAL | {
+        "point": "p",
+        "varied": {},
+        "step": step,
+        "examples": "e.parquet",
+        "leaks": None,
+        "artefacts": [],
+    }
     row |= {"answers": f"answers/{task}.jsonl", "scores": f"scores/{task}.csv"}
     (root / "answers").mkdir(exist_ok=True)
     (root / row["answers"]).write_text("".join(json.dumps(vars(answer)) + "\n" for answer in rows))

@@ -165,3 +165,48 @@ def test_missing_file_and_bad_pair(tmp_path):
     assert "missing.jsonl: cannot be read" in error_of(run(tmp_path / "missing.jsonl", tmp_path / "s.csv"))
     answers = write(tmp_path / "answers.jsonl", answer())
     assert "must be TASK=SCORER" in error_of(run(answers, tmp_path / "s.csv", "--scorer", "counting"))
+
+
+def test_in_the_current_folder(tmp_path, monkeypatch):
+    """As README shows it. A traceback: PosixPath('.') has an empty name."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "A.jsonl", answer())
+    outcome = run("A.jsonl", "S.csv")
+    assert outcome.returncode == 0, outcome.stderr
+    assert (tmp_path / "S.csv").read_text().startswith("id,task,")
+    assert run("./A.jsonl", "S.csv").returncode == 0
+
+
+def test_a_byte_order_mark_line_ends_and_empty_last_lines_are_no_answers(tmp_path):
+    line = json.dumps(answer()).encode()
+    (tmp_path / "answers.jsonl").write_bytes(b"\xef\xbb\xbf" + line + b"\r\n\r\n \n\n")
+    outcome = run(tmp_path / "answers.jsonl", tmp_path / "scores.csv")
+    assert outcome.returncode == 0, outcome.stderr
+    assert json.loads(outcome.stdout)["items"] == 1
+
+
+def test_an_empty_line_between_answers_is_named(tmp_path):
+    (tmp_path / "answers.jsonl").write_text(f"{json.dumps(answer())}\n\n{json.dumps(answer('b'))}\n")
+    said = error_of(run(tmp_path / "answers.jsonl", tmp_path / "scores.csv"))
+    assert "answers.jsonl, line 2: is not JSON" in said
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        (".", "is a folder; name a file to write"),
+        ("..", "is a folder; name a file to write"),
+        ("folder/", "is a folder; name a file to write"),
+        ("A.jsonl", "exists and holds something else"),
+        ("A.jsonl/scores.csv", "cannot be written (File exists)"),
+        ("/proc/scores.csv", "cannot be written"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_said_before_the_scoring(tmp_path, monkeypatch, output, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    write(tmp_path / "A.jsonl", answer())
+    outcome = run("A.jsonl", output)
+    assert outcome.returncode == 1
+    assert said in outcome.stderr
+    assert len(outcome.stderr.splitlines()) == 1  # no progress of any scoring

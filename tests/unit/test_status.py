@@ -111,7 +111,7 @@ def test_the_table_of_a_study(tmp_path: Path) -> None:
     )
     found = study_status(config)
     lines = list(status_table(found))
-    assert lines[0].split() == ["run", "state", "step", "left", "reward", "loss", "node", "job"]
+    assert lines[0].split() == ["run", "state", "step", "left", "reward", "loss", "node", "job", "varied"]
     assert lines[1].split()[1:] == ["waiting", "0/4"]  # the backbone that is pretrained
     assert len(lines) == len(found) + 2
     assert lines[-1] == f"{len(found)} waiting"

@@ -54,6 +54,44 @@ def test_miniature_has_the_same_runs(checkout: Path) -> None:
     assert "results/mini/cross_task.csv" in result.stdout
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--profile", "mini", "--configfile", "mine.yaml"],
+        ["--prof=mini", "--configfiles", "mine.yaml"],
+        ["--workflow-profile", "mini", "--configfile", "mine.yaml"],
+        [
+            "--profile",
+            "mini",
+            "--profile",
+            "own",
+        ],  # a later profile's configfile replaces an earlier one's, too
+    ],
+)
+def test_an_overlay_does_not_silently_replace_the_profiles_own(
+    own_checkout: Path, arguments: list[str]
+) -> None:
+    """`--profile mini --configfile mine.yaml` planned the paper's study."""
+    (own_checkout / "mine.yaml").write_text("seeds: [1, 2]\n")
+    (own_checkout / "own").mkdir()
+    (own_checkout / "own" / "config.yaml").write_text("configfile: mine.yaml\n")
+    result = run_snakemake(own_checkout, [*arguments, "-n"])
+    assert result.returncode == 1
+    assert "error: --configfile takes the place of profile mini's own; name both: " in result.stderr
+    assert "--configfile mini/study.yaml" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_an_overlay_over_the_miniature(own_checkout: Path) -> None:
+    """As README has it."""
+    (own_checkout / "mine.yaml").write_text("seeds: [1, 2]\n")
+    target = "results/mini/cross_task.csv"
+    overlays = ["--configfile", "mini/study.yaml", "mine.yaml"]
+    result = run_snakemake(own_checkout, ["--profile", "mini", "-n", target, *overlays])
+    assert result.returncode == 0, result.stderr
+    assert training_jobs(job_counts(result.stdout)) == 12
+
+
 def test_a_figure_by_name(checkout: Path) -> None:
     result = run_snakemake(checkout, ["--profile", "mini", "-n", "results/mini/figures/figure2.png"])
     assert result.returncode == 0, result.stderr

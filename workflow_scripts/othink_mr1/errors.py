@@ -36,6 +36,10 @@ class Damaged(UserError):
     """A file that is not what its manifest says."""
 
 
+class Diverged(UserError):
+    """Numbers that are none, nan or infinite, where a model's are expected."""
+
+
 class Interrupted(BaseException):
     """The process was told to end, and kept what it did. No Exception: nothing may take it for a failure."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
@@ -42,12 +42,14 @@ def prepare_dataset(
     largest_unusable_share: float,
     expect_rows: int | None = None,
     threads: int = 1,
+    check_gold: Callable[[str], None] = lambda gold: None,
 ) -> int:
     """Prepare a set into `out`/examples.parquet and finish the folder with a manifest; returns the rows.
 
     form: `parquet` (training sets) or `prompts` (R1-V's jsonl, images in the same or another raw folder).
     largest_unusable_share: of a training set's rows, 0 to 1. expect_rows: the number that the raw set must
-    have, None if unknown. The result does not depend on `threads`. A complete folder is left as it is.
+    have, None if unknown. check_gold: raises UserError for a gold that no answer can meet, by the scorers of
+    the tasks that use the set. The result does not depend on `threads`. A complete folder is left as it is.
     UserError if a raw file is damaged, if the set has another number of rows, if a test row cannot be used,
     or too many training rows; `out`/unusable_rows.csv then lists them.
     """
@@ -70,7 +72,7 @@ def prepare_dataset(
         progress = Progress(f"prepare {out.name}", expected)
         where = ", ".join(map(str, raw))
         numbered = enumerate(progress.over(_readable(rows, where)))
-        count, unusable = _write(numbered, out, limits, most, expect_rows, where, threads)
+        count, unusable = _write(numbered, out, limits, most, expect_rows, where, threads, check_gold)
         artefact.finish(
             code=code,
             largest_unusable_share=largest_unusable_share,
@@ -91,11 +93,12 @@ def _write(
     expect_rows: int | None,
     where: str,
     threads: int,
+    check_gold: Callable[[str], None],
 ) -> tuple[int, Counter[str]]:
     """Write the examples and the report; returns the rows, and how many are unusable by reason."""
     # Memory: the pictures in the threads' hands, READ_AHEAD, and a row group on its way out.
     attempts = in_order(
-        lambda numbered: _attempt(*numbered, limits),
+        lambda numbered: _attempt(*numbered, limits, check_gold),
         numbered,
         threads,
         weight=lambda numbered: len(numbered[1].image or b""),
@@ -142,10 +145,16 @@ def _raw_rows(
     return read_parquet_rows(files), count_parquet_rows(files)
 
 
-def _attempt(number: int, row: RawRow, limits: RowLimits) -> tuple[int, str, Example | UnusableRow]:
+def _attempt(
+    number: int, row: RawRow, limits: RowLimits, check_gold: Callable[[str], None]
+) -> tuple[int, str, Example | UnusableRow]:
     """Number and place of a row, and what came of it."""
     try:
-        return number, row.where, row_to_example(row, number, limits)
+        example = row_to_example(row, number, limits)
+        check_gold(example.gold)
+        return number, row.where, example
+    except UserError as error:
+        return number, row.where, UnusableRow("no answer can meet its gold", str(error))
     except UnusableRow as error:
         return number, row.where, error
 
@@ -163,15 +172,15 @@ def _judged(
         for number, place, outcome in attempts:
             count += 1
             if isinstance(outcome, UnusableRow):
-                report.add(number, place, str(outcome))
+                report.add(number, place, str(outcome), outcome.detail)
             else:
                 yield outcome
     unusable = report.counts.total()
     if unusable > most * count:
         allowed = f"at most {most:.2%} may be left out" if most else "none may be left out"
         raise UserError(
-            f"{where}: {unusable} of {count} rows cannot be used, {allowed} ({report.summary()}); "
-            f"{report.path} lists them"
+            f"{where}: {unusable} of {count} rows cannot be used, {allowed} ({report.summary()})"
+            f"{report.first}; {report.path} lists them"
         )
     if unusable == count or (expect_rows is not None and count != expect_rows):
         raise UserError(

@@ -24,7 +24,14 @@ _CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 class UnusableRow(ValueError):
-    """A row that gives no example; the message is the reason, the same text for all rows of its kind."""
+    """A row that gives no example; the message is the reason, the same text for all rows of its kind.
+
+    detail: what is wrong with this one, if the reason does not say all.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason)
+        self.detail = detail
 
 
 @dataclass(frozen=True)

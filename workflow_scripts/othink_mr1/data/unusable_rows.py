@@ -23,6 +23,7 @@ class UnusableRows:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.counts: Counter[str] = Counter()
+        self.first = ""  # the first row that has a detail, for a message
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -37,10 +38,13 @@ class UnusableRows:
             self._rows.writerow(COLUMNS)
             yield
 
-    def add(self, row: int, where: str, reason: str) -> None:
-        """Note one row."""
+    def add(self, row: int, where: str, reason: str, detail: str = "") -> None:
+        """Note one row. reason: what is counted; detail: what the list says of this row behind it."""
         self.counts[reason] += 1
-        self._rows.writerow((row, where, reason))
+        told = f"{reason}: {detail}" if detail else reason
+        self._rows.writerow((row, where, told))
+        if detail and not self.first:
+            self.first = f", first row {row} ({where}): {detail}"
 
     def summary(self) -> str:
         """`2 × no answer, 1 × unreadable image`: the most frequent reason first."""

@@ -13,6 +13,7 @@ from transformers import Qwen2VLForConditionalGeneration
 from othink_mr1.data.examples import Example
 from othink_mr1.data.progress import Progress
 from othink_mr1.data.stored_examples import StoredExamples
+from othink_mr1.errors import Diverged, UserError
 from othink_mr1.evaluation import kept_answers
 from othink_mr1.evaluation.generation_task import GenerationTask
 from othink_mr1.evaluation.kept_answers import KeptAnswers, forget_answers
@@ -27,6 +28,7 @@ from othink_mr1.study.artefacts import Artefact, filling
 from othink_mr1.study.atomic_files import write_text
 from othink_mr1.study.code_of_stages import Stage, code_facts, stage_code
 from othink_mr1.study.execution import GenerationExecution
+from othink_mr1.study.path_argument import path_argument
 from othink_mr1.study.verification import verify_file
 
 Backbone = tuple[Qwen2VLForConditionalGeneration, Qwen2VLProcessor]
@@ -52,9 +54,9 @@ def generate_answers(
             "run": run_name,
             "task": task.model_dump(mode="json", exclude={"examples", "output"}),
             "precision": precision,
-            "made_of": {"checkpoint": weights, "examples": verify_file(Path(task.examples))},
+            "made_of": {"checkpoint": weights, "examples": verify_file(path_argument(task.examples))},
         }
-        with filling(Path(task.output), identity, keep=True, precious=True) as artefact:
+        with filling(path_argument(task.output), identity, keep=True, precious=True) as artefact:
             if artefact.complete:
                 forget_answers(artefact.folder)
                 continue
@@ -73,7 +75,7 @@ def _fill(
     task: GenerationTask,
 ) -> None:
     stopwatch = Stopwatch(execution)
-    examples = StoredExamples(Path(task.examples))
+    examples = StoredExamples(path_argument(task.examples))
     for path in artefact.folder.iterdir():
         if path.name != kept_answers.NAME:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -87,7 +89,12 @@ def _fill(
             progress.reached(len(kept.completions) - earlier)
 
         chosen = [examples[index] for index in missing]
-        answer(*loaded, chosen, task, execution.batch_size, precision, answered)
+        try:
+            answer(*loaded, chosen, task, execution.batch_size, precision, answered)
+        except Diverged as error:
+            raise UserError(
+                f"{run_name} on {task.name}: {error}; train it with a lower learning_rate"
+            ) from None
         completions = kept.completions
     lines = [
         json.dumps(

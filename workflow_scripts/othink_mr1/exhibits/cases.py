@@ -1,7 +1,7 @@
 """Choosing the test items of figures 3 and 8, by a rule and not by hand.
 
 The rule: of the items that the winner answers correctly (r1v) and the loser does not, the first in the
-order of the test set. One seed, the lowest; one backbone, the plan's first.
+order of the test set. One seed, the lowest; one backbone, and of a method one setting, the plan's first.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import pandas as pd
 from othink_mr1.data.examples import Example, read_examples
 from othink_mr1.data.leaks import read_leaks
 from othink_mr1.errors import UserError
-from othink_mr1.exhibits.collect import read_scores
 from othink_mr1.exhibits.older_code_note import all_modules, made_by, older_code_note
 from othink_mr1.exhibits.plan_files import EvaluationEntry, StudiesPlan
+from othink_mr1.exhibits.read_points import read_scores
 from othink_mr1.exhibits.text import visible
 from othink_mr1.exhibits.theme import method_label
 from othink_mr1.scoring.answers import read_answers
@@ -146,7 +146,7 @@ def _case(
         return Case(trained_on, tested_on, None, missing=missing, older_code=sought_in)
     shown = [
         Shown(
-            method,
+            ", ".join([method, *(f"{path}={value}" for path, value in entry.varied.items())]),
             _completion(results, entry, example.id),
             example.id in _correct_ids(results, entry),
             " ".join(older_code.of(entry.artefacts)),
@@ -167,7 +167,10 @@ def _leak(results: Path, entry: EvaluationEntry, example_id: str) -> str:
 def _evaluation(
     entries: Sequence[EvaluationEntry], method: str, trained_on: str, tested_on: str
 ) -> EvaluationEntry | None:
-    """The method's evaluation of lowest seed; one without training stands for every training task."""
+    """The method's evaluation of lowest seed, of several settings the plan's first.
+
+    One without training stands for every training task.
+    """
     fitting = [
         entry
         for entry in entries

@@ -8,7 +8,8 @@ goes by the claim's own interval and p. A claim whose runs the study does not ha
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -18,7 +19,9 @@ from othink_mr1.exhibits.accuracy_intervals import mean_accuracy, share_test
 from othink_mr1.exhibits.older_code_note import all_modules
 from othink_mr1.exhibits.paired_comparisons import PairedDifference, at_most_one, compare
 from othink_mr1.exhibits.paper_numbers import PaperAccuracy, paper_accuracy, paper_numbers
+from othink_mr1.exhibits.plan_files import StudiesPlan
 from othink_mr1.exhibits.point_scores import PointScores
+from othink_mr1.exhibits.read_points import read_points
 from othink_mr1.exhibits.statistics import difference_interval, relative_gain, two_proportion_p
 from othink_mr1.exhibits.verdicts import (
     HIGH_SHARE,
@@ -27,6 +30,7 @@ from othink_mr1.exhibits.verdicts import (
     verdict_of_interval,
     verdict_of_peak,
 )
+from othink_mr1.study.older_code import OlderCode
 
 COLUMNS = (
     "backbone",
@@ -80,7 +84,7 @@ class ClaimPoint:
     format_weight: float | None
     kl_weight: float | None
     scores: PointScores
-    varied: str = ""  # "path=value, path=value" of the settings that set it apart in its study
+    varied: Mapping[str, str] = field(default_factory=dict)  # path of a varied setting -> value
     older_code: str = ""
 
 
@@ -189,8 +193,30 @@ COMPARISONS = (
     ),
 )
 
-# The column of a sweep's axis -> its settings, as `varied` names them.
-_PATHS = {"format_weight": "format_weight=", "kl_weight": "kl_schedule."}
+
+def claim_points(plan: StudiesPlan, results: Path) -> dict[str, list[ClaimPoint]]:
+    """Study -> the points of its final checkpoints. UserError as read_points."""
+    older_code = OlderCode(results)
+    found: dict[str, list[ClaimPoint]] = {}
+    for study in plan.studies:
+        points = found.setdefault(study.exhibit, [])
+        for point in read_points(study, results):
+            entry = point.entries[0]
+            if entry.step is None:
+                points.append(
+                    ClaimPoint(
+                        entry.backbone,
+                        entry.method,
+                        entry.trained_on or "",
+                        entry.tested_on,
+                        entry.format_weight,
+                        entry.kl_weight,
+                        point.scores(),
+                        entry.varied,
+                        all_modules(" ".join(older_code.of(member.artefacts)) for member in point.entries),
+                    )
+                )
+    return found
 
 
 def check_claims(studies: Mapping[str, Sequence[ClaimPoint]]) -> pd.DataFrame:
@@ -234,7 +260,7 @@ def _comparison_rows(backbone: str, claim: Comparison, points: Sequence[ClaimPoi
         (value, baseline)
         for value in values
         for baseline in _found(points, claim.baseline, claim)
-        if _agree(value, baseline)
+        if all(baseline.varied.get(name, own) == own for name, own in value.varied.items())
     ]
     return [row | _measured(claim.rule, *pair, row.get("paper_difference")) for pair in pairs] or [row]
 
@@ -261,7 +287,7 @@ def _measured(
         }
     size = paper_difference is not None and difference.low <= paper_difference <= difference.high
     verdict = verdict_of_interval(rule, difference.low, difference.high, size)
-    return {**columns, "setting": _setting(value, baseline), "verdict": verdict}
+    return {**columns, "setting": _setting({**value.varied, **baseline.varied}), "verdict": verdict}
 
 
 def _columns_of(difference: PairedDifference, value: ClaimPoint, baseline: ClaimPoint) -> dict[str, Any]:
@@ -398,29 +424,22 @@ def _kl_weight_row(sweep: Mapping[float, ClaimPoint]) -> dict[str, Any]:
     return row
 
 
+_PATHS = {"format_weight": "format_weight", "kl_weight": "kl_schedule.weight"}
+
+
 def _sweeps(points: Sequence[ClaimPoint], axis: str) -> Iterator[tuple[str, dict[float, ClaimPoint]]]:
     """Per setting of what else is varied: value of the axis -> point, on the study's first task."""
     points = [point for point in points if getattr(point, axis) is not None]
     groups: dict[str, dict[float, ClaimPoint]] = {}
     for point in points:
         if point.tested_on == points[0].tested_on:
-            others = [part for part in _parts(point) if not part.startswith(_PATHS[axis])]
-            groups.setdefault(", ".join(others), {})[float(getattr(point, axis))] = point
+            setting = _setting({name: own for name, own in point.varied.items() if name != _PATHS[axis]})
+            groups.setdefault(setting, {})[float(getattr(point, axis))] = point
     yield from groups.items()
 
 
-def _parts(point: ClaimPoint) -> list[str]:
-    return point.varied.split(", ") if point.varied else []
-
-
-def _agree(value: ClaimPoint, baseline: ClaimPoint) -> bool:
-    """Whether they have the same value of every setting in which both are varied."""
-    there = dict(part.split("=", 1) for part in _parts(baseline))
-    return all(there.get(path, own) == own for path, own in (part.split("=", 1) for part in _parts(value)))
-
-
-def _setting(value: ClaimPoint, baseline: ClaimPoint) -> str:
-    return ", ".join(dict.fromkeys([*_parts(value), *_parts(baseline)]))
+def _setting(varied: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in varied.items())
 
 
 def _seeds(scores: PointScores) -> int:

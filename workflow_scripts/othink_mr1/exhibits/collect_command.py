@@ -10,6 +10,7 @@ import pandas as pd
 
 from othink_mr1.exhibits.frames import write_frame
 from othink_mr1.exhibits.plan_files import Plan, read_plan
+from othink_mr1.study.path_argument import path_argument
 
 
 def collect_by_arguments(
@@ -20,8 +21,10 @@ def collect_by_arguments(
     plan: the plan file's model. collect: from the plan and the results root to the frame.
     """
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--plan", type=Path, required=True)
-    parser.add_argument("--results", type=Path, required=True, help="the root of the paths in the plan")
-    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--plan", type=path_argument, required=True)
+    parser.add_argument(
+        "--results", type=path_argument, required=True, help="the root of the paths in the plan"
+    )
+    parser.add_argument("--output", type=path_argument, required=True)
     arguments = parser.parse_args()
     write_frame(arguments.output, collect(read_plan(arguments.plan, plan), arguments.results))

@@ -12,9 +12,9 @@ from othink_mr1.exhibits.figure_inputs import FigureInputs
 from othink_mr1.exhibits.frames import pooled, single_seeds
 from othink_mr1.exhibits.marks import (
     HOLLOW,
-    INTERVALS,
     caption,
     domain_of,
+    intervals,
     labelled,
     paper_line,
     per_backbone,
@@ -62,7 +62,9 @@ def _chart(frame: pd.DataFrame) -> AnyChart:
         marks = {key: value for key, value in HOLLOW.items() if key != "stroke"}
         hollow = alt.Chart(paper).mark_point(**marks).encode(x=x, y=y("paper_accuracy"))
         layers.append(hollow.encode(stroke=alt.Stroke("label:N", scale=colour["scale"], legend=None)))
-    lines = caption(frame, f"bands: {INTERVALS}", paper_line(frame, "the paper's final values (its table 1)"))
+    lines = caption(
+        frame, f"bands: {intervals(frame)}", paper_line(frame, "the paper's final values (its table 1)")
+    )
     return alt.layer(*layers).properties(width=540, height=300, title=titled(_TITLE, lines, 580))
 
 
@@ -74,10 +76,10 @@ def curve_points(frame: pd.DataFrame) -> pd.DataFrame:
     frame = frame.assign(at_step=frame["step"].fillna(frame["steps"]).astype("float64"))
     trained, base = frame[frame.method != "base"], frame[frame.method == "base"]
     starts = []
-    for (backbone, method, tested_on), _ in trained.groupby(["backbone", "method", "tested_on"], sort=False):
+    curve = ["backbone", "method", "varied", "tested_on"]
+    for (backbone, method, varied, tested_on), _ in trained.groupby(curve, sort=False):
         start = base[(base.backbone == backbone) & (base.tested_on == tested_on)]
-        starts.append(start.assign(method=str(method), at_step=0.0, step=0.0, paper_accuracy=float("nan")))
+        start = start.assign(method=str(method), varied=str(varied))
+        starts.append(start.assign(at_step=0.0, step=0.0, paper_accuracy=float("nan")))
     points = pd.concat([*starts, trained], ignore_index=True)
-    return points.sort_values(
-        ["backbone", "method", "tested_on", "seed", "at_step"], kind="stable", ignore_index=True
-    )
+    return points.sort_values([*curve, "seed", "at_step"], kind="stable", ignore_index=True)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from othink_mr1.exhibits.figure_inputs import FigureInputs
 from othink_mr1.exhibits.frames import pooled
-from othink_mr1.exhibits.marks import INTERVALS, caption, paper_line, per_backbone, sweep_panel, titled
+from othink_mr1.exhibits.marks import caption, intervals, paper_line, per_backbone, sweep_panel, titled
 from othink_mr1.exhibits.output import AnyChart, Figure
 from othink_mr1.exhibits.paper_numbers import paper_numbers
 from othink_mr1.exhibits.statistics import relative_gain
@@ -32,7 +32,7 @@ def _chart(frame: pd.DataFrame) -> AnyChart:
         frame, "the paper's format accuracy at α = 0, the only value it prints", "paper_format_accuracy"
     )
     lines = caption(
-        frame, f"accuracy at α = 1 relative to α = 0: {gain_line(frame)}", f"bars: {INTERVALS}", paper
+        frame, f"accuracy at α = 1 relative to α = 0: {gain_line(frame)}", f"bars: {intervals(frame)}", paper
     )
     return panels.properties(title=titled(_TITLE, lines, 760))
 
@@ -43,11 +43,14 @@ def gain_line(frame: pd.DataFrame) -> str:
     paper = numbers[
         (numbers.quantity == "relative_gain") & (numbers.compared_with == "format_weight 0")
     ].iloc[0]
-    points = pooled(frame).set_index("format_weight").r1v_accuracy
-    if not {0.0, 1.0} <= set(points.index):
+    points = pooled(frame)
+    accuracies = dict(zip(points.format_weight, points.r1v_accuracy, strict=True))
+    if not {0.0, 1.0} <= set(accuracies):
         ours = "not in this study"
-    elif points[0.0].max() == 0:
+    elif len(accuracies) < len(points):
+        ours = "per setting, in claims.csv"
+    elif accuracies[0.0] == 0:
         ours = "none, as α = 0 has no correct answer"
     else:
-        ours = f"{relative_gain(points[1.0].max(), points[0.0].max()):+.2%}"
+        ours = f"{relative_gain(accuracies[1.0], accuracies[0.0]):+.2%}"
     return f"ours {ours}; paper {paper.value:+.2f}%"

@@ -11,12 +11,12 @@ import altair as alt
 import pandas as pd
 
 from othink_mr1.exhibits.figure_inputs import FigureInputs
-from othink_mr1.exhibits.marks import HOLLOW, per_backbone, titled
+from othink_mr1.exhibits.marks import HOLLOW, labelled, per_backbone, titled
 from othink_mr1.exhibits.older_code_note import older_code_note
 from othink_mr1.exhibits.output import AnyChart, Figure
 from othink_mr1.exhibits.paper_numbers import paper_numbers
 from othink_mr1.exhibits.reward_curves import smoothed, smoothing_window
-from othink_mr1.exhibits.theme import METHODS, QUIET, SIZE, task_label
+from othink_mr1.exhibits.theme import METHODS, QUIET, SIZE, method_colour, task_label
 
 _TITLE = "Figure 5 · Rewards over training steps (GRPO, α = 1)"
 _TASK = "geometry"
@@ -60,17 +60,20 @@ def chosen_curves(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _panel(curves: pd.DataFrame, reward: str, title: str) -> AnyChart:
-    colour = METHODS["grpo"].colour
+    curves = labelled(curves)
+    colour: Any = alt.value(METHODS["grpo"].colour)
+    if curves.label.nunique() > 1:
+        colour = method_colour(curves.method)
     x = alt.X("step:Q", title="training step (optimiser updates)", axis=alt.Axis(format="~s", tickCount=6))
     scale = alt.Scale(domain=[0, 1.04], nice=False)  # rewards are 0..1, and both panels alike
 
     def y(field: str) -> alt.Y:
         return alt.Y(f"{field}:Q", title=title, scale=scale)
 
-    base = alt.Chart(curves).encode(x=x, detail="run:N")
+    base = alt.Chart(curves).encode(x=x, detail="run:N", color=colour)
     layers: list[alt.Chart] = [
-        base.mark_line(strokeWidth=0.8, opacity=0.35, color=colour).encode(y=y(reward)),
-        base.mark_line(strokeWidth=2.2, color=colour).encode(y=y(f"{reward}_smoothed")),
+        base.mark_line(strokeWidth=0.8, opacity=0.35).encode(y=y(reward)),
+        base.mark_line(strokeWidth=2.2).encode(y=y(f"{reward}_smoothed")),
     ]
     if reward == "format_reward" and curves.step.max() >= _PAPER_STEP:  # else it would squeeze the curve
         point = pd.DataFrame({"step": [_PAPER_STEP], "value": [_paper().value], "text": ["paper"]})

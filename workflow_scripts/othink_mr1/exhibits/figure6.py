@@ -8,7 +8,7 @@ from __future__ import annotations
 import pandas as pd
 
 from othink_mr1.exhibits.figure_inputs import FigureInputs
-from othink_mr1.exhibits.marks import INTERVALS, caption, paper_line, per_backbone, sweep_panel, titled
+from othink_mr1.exhibits.marks import caption, intervals, paper_line, per_backbone, sweep_panel, titled
 from othink_mr1.exhibits.output import AnyChart, Figure
 
 _TITLE = "Figure 6 · Impact of the weight of the KL divergence (GRPO)"
@@ -23,5 +23,5 @@ def draw(inputs: FigureInputs) -> Figure:
 def _chart(frame: pd.DataFrame) -> AnyChart:
     panel = sweep_panel(frame, "kl_weight", "constant KL weight, β", "r1v", "accuracy", "paper_accuracy")
     paper = paper_line(frame, "the paper's table 1 (β = 0.01; it prints no other point)")
-    title = titled(_TITLE, caption(frame, f"bars: {INTERVALS}", paper), 540)
+    title = titled(_TITLE, caption(frame, f"bars: {intervals(frame)}", paper), 540)
     return panel.properties(width=500, height=270, title=title)

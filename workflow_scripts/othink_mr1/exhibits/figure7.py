@@ -9,9 +9,9 @@ from othink_mr1.exhibits.figure_inputs import FigureInputs
 from othink_mr1.exhibits.frames import final, pooled, single_seeds
 from othink_mr1.exhibits.marks import (
     HOLLOW,
-    INTERVALS,
     caption,
     domain_of,
+    intervals,
     labelled,
     numbers_row,
     paper_line,
@@ -44,7 +44,9 @@ def _chart(frame: pd.DataFrame) -> AnyChart:
         _panel(frame[(frame.trained == start) & (frame.tested_on == end)], start, end) for start, end in order
     ]
     lines = caption(
-        frame, f"black bars: {INTERVALS}", paper_line(frame, "the paper's values (it prints none for GRPO)")
+        frame,
+        f"black bars: {intervals(frame)}",
+        paper_line(frame, "the paper's values (it prints none for GRPO)"),
     )
     chart = alt.hconcat(*panels, spacing=40)
     return chart.properties(title=titled(_TITLE, lines, 330 * len(panels)))

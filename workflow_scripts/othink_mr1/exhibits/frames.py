@@ -19,10 +19,11 @@ OUTCOME_COUNTS = {
     outcome: "exact_correct" if outcome == "correct" else f"outcome_{outcome}" for outcome in OUTCOMES
 }
 
-# One row per evaluation, and where there are several seeds one more with seed "all": counts added up.
-# Accuracies are in 0..1, low and high the 95 % Wilson interval. Empty: step for a final checkpoint, shared
-# items for the untrained backbone.
+# One row per evaluation, and where a point has several seeds one more with seed "all": mean accuracies, and
+# counts of all seeds together. Accuracies are in 0..1, low and high their 95 % interval (docs/statistics.md).
+# Empty: step for a final checkpoint, shared items for the untrained backbone.
 STUDY_COLUMNS = (
+    "point",  # digest of all that the evaluation's identity has but the seed
     "backbone",
     "method",
     "trained_on",
@@ -34,8 +35,10 @@ STUDY_COLUMNS = (
     "format_weight",
     "kl_weight",
     "kl_schedule",
+    "varied",  # settings in which the study's runs of this method and task differ: path=value; ...
     "seeds",
     "items",
+    "spread",  # what the intervals are of: items, or items and seeds; below three seeds the latter is unknown
     "shared_items",  # of the items, those that stand in the run's training set: picture and question
     "near_shared_items",  # those that do nearly: a picture that looks alike, the same question
     "older_code",  # modules that were others when the answers, or what they come from, were made
@@ -70,6 +73,7 @@ REWARD_COLUMNS = (
     "seed",
     "format_weight",
     "kl_schedule",
+    "varied",
     "older_code",
     "step",
     "accuracy_reward",
@@ -79,6 +83,9 @@ REWARD_COLUMNS = (
     "kl_weight",
 )
 _TEXT = (
+    "point",
+    "varied",
+    "spread",
     "backbone",
     "method",
     "trained_on",
@@ -119,20 +126,21 @@ def final(frame: pd.DataFrame) -> pd.DataFrame:
 
 def pooled(frame: pd.DataFrame) -> pd.DataFrame:
     """One row per point: the one of all seeds where there are several, else the only one."""
-    point = [
-        "backbone",
-        "method",
-        "trained_on",
-        "tested_on",
-        "step",
-        "format_weight",
-        "kl_weight",
-        "kl_schedule",
-    ]
-    several = (
-        frame.assign(pooled=frame.seed == ALL_SEEDS).groupby(point, dropna=False).pooled.transform("any")
-    )
+    several = frame.assign(pooled=frame.seed == ALL_SEEDS).groupby("point").pooled.transform("any")
     return frame[(frame.seed == ALL_SEEDS) | ~several]
+
+
+def by_setting(frame: pd.DataFrame, axis: str = "") -> pd.DataFrame:
+    """The frame with settings that the study varies behind the method's name: `sft, learning_rate=0.001`.
+
+    So what is drawn or tabled per method is drawn or tabled per setting. axis: path of a setting that is
+    shown otherwise.
+    """
+    methods = []
+    for method, varied in zip(frame.method, frame.varied, strict=True):
+        shown = [part for part in varied.split("; ") if part and not part.startswith(f"{axis}=")]
+        methods.append(", ".join([method, *shown]))
+    return frame.assign(method=methods)
 
 
 def single_seeds(frame: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from othink_mr1.exhibits.frames import ALL_SEEDS, pooled, single_seeds
+from othink_mr1.exhibits.frames import ALL_SEEDS, by_setting, pooled, single_seeds
 from othink_mr1.exhibits.leaks_note import leaks_note
 from othink_mr1.exhibits.older_code_note import older_code_note
 from othink_mr1.exhibits.output import AnyChart
@@ -25,12 +25,31 @@ HOLLOW: dict[str, Any] = {
     "strokeWidth": 1.6,
     "opacity": 1,
 }
-INTERVALS = "95 % Wilson intervals"
 
 
-def labelled(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with the methods' printed names in the column `label`."""
+def labelled(frame: pd.DataFrame, axis: str = "") -> pd.DataFrame:
+    """The frame with the methods' printed names, and the settings that vary, in the column `label`.
+
+    axis: path of a setting that is not named, as it is the figure's axis.
+    """
+    frame = by_setting(frame, axis)
     return frame.assign(label=[method_label(method) for method in frame.method])
+
+
+def intervals(frame: pd.DataFrame) -> str:
+    """What the bars or bands are, for the caption."""
+    return f"95 % intervals of {spread_line(frame)}"
+
+
+def spread_line(frame: pd.DataFrame) -> str:
+    """What the intervals are of, in words. Whether seeds spread is not known from fewer than three."""
+    trained = pooled(frame)
+    trained = trained[trained.trained_on != ""]
+    known = trained.spread == "items and seeds"
+    if len(trained) and known.all():
+        return "items and seeds"
+    alone = "the items alone, as fewer than three seeds do not tell how seeds spread"
+    return f"items and seeds, or {alone}" if known.any() else alone
 
 
 def percent(field: str, title: str | None, domain: tuple[float, float]) -> alt.Y:
@@ -99,19 +118,25 @@ def per_backbone(title: str, frame: pd.DataFrame, draw: Callable[[pd.DataFrame],
     return charts[0] if len(charts) == 1 else alt.vconcat(*charts, spacing=40)
 
 
+_PATHS = {"format_weight": "format_weight", "kl_weight": "kl_schedule.weight"}  # column -> the config's path
+
+
 def sweep_panel(
     frame: pd.DataFrame, x: str, x_title: str, name: str, title: str, paper_value: str
 ) -> AnyChart:
     """Accuracy over the values of one setting: line, points, intervals, numbers, the paper's marks.
 
-    name: `r1v` or `format`, the accuracy shown. paper_value: the column with the paper's number.
+    What else the study varies has a line of its own. name: `r1v` or `format`, the accuracy shown.
+    paper_value: the column with the paper's number.
     """
-    ours, paper = labelled(pooled(frame)), with_paper(frame, paper_value)
+    ours, paper = labelled(pooled(frame), _PATHS[x]), with_paper(frame, paper_value)
     # labelExpr: Vega's own formats round the values of a sweep (0.25 to 0.3).
     axis = alt.Axis(values=sorted(set(ours[x])), labelExpr="datum.value")
     position = alt.X(f"{x}:Q", title=x_title, scale=alt.Scale(nice=False, padding=24), axis=axis)
     domain = domain_of(ours[f"{name}_low"], ours[f"{name}_high"], paper[paper_value], from_zero=False)
-    colour, shape = method_colour(ours.method).legend(None), method_shape(ours.method).legend(None)
+    colour, shape = method_colour(ours.method), method_shape(ours.method)
+    if ours.label.nunique() == 1:
+        colour, shape = colour.legend(None), shape.legend(None)
 
     def y(field: str) -> alt.Y:
         return percent(field, title, domain)
@@ -138,7 +163,7 @@ def sweep_panel(
 def _seeds(frame: pd.DataFrame) -> str:
     several = sorted(set(single_seeds(frame).seed) - {""}, key=_seed_order)
     if several:
-        return f"seeds {', '.join(several)} pooled, small dots: single seeds"
+        return f"means over seeds {', '.join(several)}, small dots: single seeds"
     only = sorted(set(frame.seed) - {""}, key=_seed_order)
     return f"seed {', '.join(only)}" if only else ""
 

@@ -19,6 +19,8 @@ class _Entry(BaseModel):
 class EvaluationEntry(_Entry):
     """A checkpoint and the task it is tested on."""
 
+    point: str = Field(description="digest of the identity without the seed: what is averaged over seeds")
+    varied: dict[str, str] = Field(description="settings in which the exhibit's runs of this method differ")
     backbone: str
     method: str
     trained_on: str | None = Field(description="None for the backbone as it is")
@@ -45,7 +47,7 @@ class StudyPlan(_Entry):
 
 
 class StudiesPlan(_Entry):
-    """What figures 3 and 8 choose their cases from."""
+    """What figures 3 and 8 choose their cases from, and what the claims are checked on."""
 
     studies: list[StudyPlan] = Field(min_length=1)
 
@@ -66,6 +68,8 @@ class ExamplesPlan(_Entry):
 class RunEntry(_Entry):
     """A trained run."""
 
+    point: str = Field(description="digest of the run's identity without the seed")
+    varied: dict[str, str] = Field(description="settings in which the exhibit's runs of this method differ")
     backbone: str
     run: str
     method: str

@@ -11,6 +11,7 @@ from othink_mr1.exhibits.frames import REWARD_COLUMNS
 from othink_mr1.exhibits.plan_files import RunsPlan
 from othink_mr1.study.manifests import read_manifest
 from othink_mr1.study.older_code import OlderCode
+from othink_mr1.study.runs import varied_text
 from othink_mr1.study.verification import verify_file
 
 METRICS = "metrics.csv"
@@ -42,6 +43,7 @@ def collect_reward_curves(plan: RunsPlan, results: Path) -> pd.DataFrame:
                     f"{results / entry.folder / METRICS}: has no column {column!r}; is it a run of GRPO?"
                 )
         about = entry.model_dump(include=set(REWARD_COLUMNS) - set(metrics.columns))
+        about["varied"] = varied_text(entry.varied)
         older = " ".join(older_code.of(entry.artefacts))
         frames.append(metrics.assign(**about, older_code=older))
     frame = pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True)

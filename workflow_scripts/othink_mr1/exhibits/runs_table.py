@@ -12,17 +12,20 @@ from othink_mr1.exhibits.plan_files import RunsPlan
 from othink_mr1.exhibits.reward_curves import read_metrics
 from othink_mr1.study.manifests import read_manifest
 from othink_mr1.study.older_code import OlderCode
+from othink_mr1.study.runs import varied_text
 
 # Facts of a run's manifest that stand in columns of their own; one that a manifest lacks stays empty.
 _FACTS = ("device", "wall_seconds", "gpu_hours", "made", "commit", "execution")
-_FIRST = ("backbone", "run", "method", "task", "seed")
+_FIRST = ("backbone", "run", "point", "method", "task", "seed")
 
 
 def collect_runs(plan: RunsPlan, results: Path) -> pd.DataFrame:
     """One row per run: settings as flat columns, `final_<metric>` its last logged values.
 
-    older_code: modules that were others when the run, its training set or its backbone was made. gpu_hours
-    and wall_seconds are the trainer's own; execution's settings are `execution.<key>`.
+    point: digest of all that the run's identity has but the seed; varied: settings in which the runs of its
+    method and task differ. older_code: modules that were others when the run, its training set or its
+    backbone was made. gpu_hours and wall_seconds are the trainer's own; execution's settings are
+    `execution.<key>`.
     """
     rows = []
     older_code = OlderCode(results)
@@ -32,7 +35,7 @@ def collect_runs(plan: RunsPlan, results: Path) -> pd.DataFrame:
         last = read_metrics(folder).iloc[-1]
         # Column groups in the order of this list; within a group, in the order of their first run.
         groups = [
-            {name: getattr(entry, name) for name in _FIRST},
+            {name: getattr(entry, name) for name in _FIRST} | {"varied": varied_text(entry.varied)},
             {"older_code": " ".join(older_code.of(entry.artefacts))},
             flat({name: manifest.get(name) for name in _FACTS}),
             flat(entry.settings),

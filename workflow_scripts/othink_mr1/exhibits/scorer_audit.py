@@ -17,8 +17,8 @@ from typing import Any
 import pandas as pd
 
 from othink_mr1.errors import UserError
-from othink_mr1.exhibits.collect import read_scores
 from othink_mr1.exhibits.plan_files import EvaluationEntry, StudyPlan
+from othink_mr1.exhibits.read_points import read_scores
 from othink_mr1.exhibits.text import ELLIPSIS, one_line, visible
 from othink_mr1.scoring.answer_tag import answer_text
 from othink_mr1.scoring.answers import Answer, read_answers

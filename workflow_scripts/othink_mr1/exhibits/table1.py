@@ -1,7 +1,7 @@
 """Table 1: same-task accuracy, ours with 95 % intervals beside the paper's, in Markdown and LaTeX.
 
-Ours is there twice: by the published scorer (r1v), as the paper's, and by the exact one. The exact one's
-intervals are about as wide and stand in the study's csv; here they would make the table too wide for a page.
+Ours is there twice: by the published scorer (r1v), as the paper's, and by the exact one. A method that the
+study tests with several settings has a row for each.
 
 As in the paper the best method is bold and the strongest baseline, GRPO-D apart, underlined: each among
 the values of one column. Equal values are marked alike.
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from othink_mr1.exhibits.frames import final, pooled
-from othink_mr1.exhibits.marks import caption
+from othink_mr1.exhibits.frames import by_setting, final, pooled
+from othink_mr1.exhibits.marks import caption, spread_line
 from othink_mr1.exhibits.theme import METHODS, method_label, method_styles, task_label, task_letters
 
 PROPOSED = "grpo-d"
@@ -44,7 +44,7 @@ class Table:
 
 def table1(frame: pd.DataFrame) -> Table:
     """The table of a same-task frame. A method that was not run has a dash."""
-    points = pooled(final(frame))
+    points = by_setting(pooled(final(frame)))
     points = points[(points.trained_on == "") | (points.trained_on == points.tested_on)]
     tasks = tuple(dict.fromkeys(points.tested_on))
     blocks = []
@@ -53,9 +53,7 @@ def table1(frame: pd.DataFrame) -> Table:
         columns = []
         for task in tasks:
             by_method = rows[rows.tested_on == task].set_index("method")
-            columns.append(_column(methods, by_method, "r1v_accuracy", interval=True))
-            columns.append(_column(methods, by_method, "exact_accuracy", interval=False))
-            columns.append(_column(methods, by_method, "paper_accuracy", interval=False))
+            columns += [_column(methods, by_method, of) for of in ("r1v", "exact", "paper")]
         blocks.append((str(backbone), tuple(zip(methods, zip(*columns, strict=True), strict=True))))
     return Table(tasks, tuple(blocks), _notes(frame))
 
@@ -104,21 +102,26 @@ def latex(table: Table) -> str:
     return "\n".join([*lines, *(f"% {note}" for note in table.notes)]) + "\n"
 
 
-def _column(methods: list[str], rows: pd.DataFrame, value: str, interval: bool) -> list[Cell]:
-    values = rows[value].dropna().round(6)  # of the csv's digits: what is equal there is equal here
-    best, strongest = values.max(), values.drop(PROPOSED, errors="ignore").max()
+def _column(methods: list[str], rows: pd.DataFrame, of: str) -> list[Cell]:
+    """of: r1v, exact or paper, which prints no intervals."""
+    values = rows[f"{of}_accuracy"].dropna().round(6)  # the csv's digits: what is equal there is equal here
+    proposed = [method for method in values.index if method.partition(",")[0] == PROPOSED]
+    best, strongest = values.max(), values.drop(proposed).max()
     cells = []
     for method in methods:
         if method not in values.index:
             cells.append(Cell(_ABSENT))
             continue
-        low, high = rows.r1v_low[method], rows.r1v_high[method]
+        interval = ""
+        if of != "paper":
+            low, high = rows[f"{of}_low"][method], rows[f"{of}_high"][method]
+            interval = f"[{100 * low:.1f}–{100 * high:.1f}]"
         cells.append(
             Cell(
                 value=f"{100 * values[method]:.2f}",
-                interval=f"[{100 * low:.1f}–{100 * high:.1f}]" if interval else "",
+                interval=interval,
                 best=bool(values[method] == best),
-                strongest_baseline=bool(method != PROPOSED and values[method] == strongest),
+                strongest_baseline=bool(method not in proposed and values[method] == strongest),
             )
         )
     return cells
@@ -131,12 +134,22 @@ def _notes(frame: pd.DataFrame) -> tuple[str, ...]:
     tasks = ", ".join(f"{task_letters(task)}: {task_label(task)}" for task in dict.fromkeys(frame.tested_on))
     ours, *remarks = caption(frame)
     return (
-        f"{tasks}. {ours}. Brackets: 95 % Wilson intervals.",
-        f"The paper's values are of its own backbone, {papers}, by r1v.",
+        f"{tasks}. {ours}. Brackets: 95 % intervals of {spread_line(frame)}.",
+        f"The paper's values are of its own backbone, {papers}, by r1v; it prints neither seeds nor intervals"
+        f"{_paper_items(frame)}.",
         "r1v: the published scorer, its faults included. exact: the answer tag alone, compared by value.",
         "Bold: best of the column; underlined: strongest baseline.",
         *(f"{line[0].upper()}{line[1:]}." for line in remarks),
     )
+
+
+def _paper_items(frame: pd.DataFrame) -> str:
+    sizes = {
+        task: rows.paper_items.dropna().max()
+        for task, rows in frame.groupby("tested_on", sort=False)
+        if rows.paper_items.notna().any()
+    }
+    return "".join(f"; {task_letters(str(task))}: {items:.0f} items" for task, items in sizes.items())
 
 
 def _printed(frame: pd.DataFrame) -> list[pd.Series]:

@@ -50,13 +50,14 @@ def method_styles(methods: Iterable[str]) -> dict[str, MethodStyle]:
     styles = {name: style for name, style in METHODS.items() if name in present}
     for number, name in enumerate(sorted(present - set(METHODS))):
         colour, shape = _MORE[number % len(_MORE)]
-        styles[name] = MethodStyle(name, colour, shape)
+        styles[name] = MethodStyle(method_label(name), colour, shape)
     return styles
 
 
 def method_label(method: str) -> str:
-    """A method's name in print."""
-    return METHODS[method].label if method in METHODS else method
+    """A method's name in print, also where settings stand behind it (frames.by_setting)."""
+    name, comma, settings = method.partition(",")
+    return (METHODS[name].label if name in METHODS else name) + comma + settings
 
 
 def task_label(task: str) -> str:

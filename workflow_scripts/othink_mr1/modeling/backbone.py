@@ -13,9 +13,10 @@ from safetensors import SafetensorError
 from transformers import Qwen2VLForConditionalGeneration
 
 from othink_mr1.errors import UserError, rust_disk_errors
+from othink_mr1.modeling.finite import first_not_finite
 from othink_mr1.modeling.own_kernels import use_own_kernels
 from othink_mr1.modeling.processor import Qwen2VLProcessor, load_processor, save_processor
-from othink_mr1.study.atomic_files import sha256_of
+from othink_mr1.study.atomic_files import give_usual_mode, sha256_of
 from othink_mr1.study.verification import (
     contents_digest,
     is_artefact,
@@ -49,6 +50,11 @@ def load_backbone(
     absent = sorted(report["missing_keys"])
     if absent:
         raise UserError(f"{folder}: the weights lack {absent[0]} (and {len(absent) - 1} more); make it again")
+    if (name := first_not_finite(dict(model.named_parameters()))) is not None:
+        raise UserError(
+            f"{folder}: {name} holds nan or infinite numbers, as of a training that diverged; delete what "
+            "trained it, and train with a lower learning_rate"
+        )
     use_own_kernels(model)
     return model.to(device).eval(), load_processor(folder)
 
@@ -72,8 +78,15 @@ def verify_weights(folder: Path) -> str:
 def save_checkpoint(
     model: Qwen2VLForConditionalGeneration, processor: Qwen2VLProcessor, folder: Path
 ) -> None:
-    """Write weights (safetensors), config, tokenizer and processor into folder. OSError if the disk fails."""
+    """Write weights (safetensors), config, tokenizer and processor into folder.
+
+    UserError, and nothing is written, if a weight is nan or infinite. OSError if the disk fails.
+    """
+    if (name := first_not_finite(dict(model.named_parameters()))) is not None:
+        raise UserError(f"{folder}: not saved, {name} holds nan or infinite numbers")
     folder.mkdir(parents=True, exist_ok=True)
     with rust_disk_errors(SafetensorError, folder):
         model.save_pretrained(folder)
+    for file in folder.glob("*.safetensors"):
+        give_usual_mode(file)
     save_processor(processor, folder)

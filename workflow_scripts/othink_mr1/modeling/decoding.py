@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from transformers import Qwen2VLForConditionalGeneration
 
+from othink_mr1.errors import Diverged
 from othink_mr1.modeling.packed_rows import Group, fill_rows, pack, predictor_states
 from othink_mr1.modeling.prompts import Prompt
 from othink_mr1.modeling.shared_prompt_cache import SharedPromptCache
@@ -141,6 +142,8 @@ class _Batch:
         """Compute prompts into free places and choose their sequences' first tokens."""
         places = [self._free.pop() for _ in prompts]
         logits, keys, values = _prefill(self._model, prompts)
+        if not logits.isfinite().all():
+            raise Diverged("the model's logits are nan or infinite")
         self._cache.put_prompts(places, keys, values)
         group = torch.arange(self._group, device=self._device)
 

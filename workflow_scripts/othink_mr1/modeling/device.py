@@ -25,12 +25,14 @@ class Stopwatch:
         return round(time.monotonic() - self._started, 3)
 
     def facts(self) -> dict[str, Any]:
-        """The manifest's device, execution, threads, wall_seconds and gpu_hours."""
+        """The manifest's device, execution, threads, cpu_capability, wall_seconds and gpu_hours."""
         seconds = self.seconds()
         return {
             "device": _device_name(self._execution.device),
             "execution": self._execution.model_dump(mode="json"),
             "threads": torch.get_num_threads(),
+            # What torch's kernels are chosen by: another one rounds otherwise.
+            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
             "wall_seconds": seconds,
             "gpu_hours": round(seconds / 3600 * self._execution.gpus, 6),
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -33,10 +34,10 @@ def read_answers(path: Path) -> list[Answer]:
         verify_file(path)
     try:
         # Split by "\n" alone: JSON allows other line separators (U+2028, form feed) inside strings.
-        lines = path.read_bytes().split(b"\n")
+        lines = path.read_bytes().removeprefix(BOM_UTF8).split(b"\n")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    if lines[-1] == b"":
+    while lines and not lines[-1].strip():  # empty last lines, as editors leave them
         lines.pop()
     if not lines:
         raise UserError(f"{path}: has no answers")

@@ -2,25 +2,31 @@
 
 What counts as right, beyond the same text:
 
-- The same exact value, however it is written (spelling.py, expressions.py): 8√3 = 8\\sqrt{3} = 24/√3,
-  0.75 = 3/4, 1,200 = 1200, 50% = 1/2. A fraction's decimal must be exact: 0.33 is not 1/3.
-- For an irrational gold also a decimal: a number of at least three significant digits that equals the gold
-  rounded to its last digit (13.86 or 13.9 for 8√3, neither 13.85 nor 14; 204 for 65π).
-- A unit may be absent in the answer or in the gold. Two units must be of one kind and convert: 1 m = 100 cm,
-  πrad/6 = 30°. Degrees are a unit like others.
-- A name may stand before the value, with "=" ("x = 5", "∠A = 30°", "sin A = 3/5"), also an option letter
-  ("B. 30°") or "the answer is". In a chain (2 × 3 = 6) every part must be right; after ≈ a part of any
-  length must be the gold, rounded. An answer that is only approximate ("≈ 5", "about 5") is right where a
-  decimal is.
+- The same exact value, however it is written (spelling.py, expressions.py, number_words.py): 8√3 =
+  8\\sqrt{3} = 24/√3, 0.75 = 3/4, 1,200 = 1.2e3, 50% = 50 percent = 1/2, seven = 7, 0.\\overline{3} = 1/3. A
+  ratio is its fraction, where the gold has no unit: 3:5 = 6:10 = 3/5.
+- For a gold whose decimal does not end, a fraction (2/3) or irrational (8√3), also a decimal: a number of
+  at least three significant digits that equals the gold rounded to its last digit (0.667 for 2/3, 13.86 or
+  13.9 for 8√3, neither 13.85 nor 14; 204 for 65π). From the sixth digit on, or with "..." behind them,
+  digits may be cut off instead: 0.66666666, 0.666... A decimal of another gold must be exact.
+- A unit may be absent in the answer or in the gold. Two units must be of one kind and convert: 1 m = 100
+  cm, πrad/6 = 30°. Degrees are a unit like others.
+- Beside the value stands nothing but what names the asked thing (quantities.py, names.py): "x = 5", "the
+  length of AB is 5", an option letter ("B. 30°"), "the answer is". "sin A = 3/5" and "AB:BC = 3:5" are read
+  where the gold has no unit. Hedges, negations, bounds, alternatives and names of other things make no
+  answer.
+- In a chain (AB = 2 × 3 = 6), and in a value said twice (12/5 (2.4)), every part must be right; after ≈ a
+  part of any length must be the gold, rounded. An answer that is only approximate ("≈ 5", "about 5") is
+  judged as a value: right where a decimal is.
 
-A gold that cannot be read as a value is compared as text, in plain spelling.
+A gold that cannot be read as a value is compared as text, in plain spelling. A gold that says there is none
+(nan, None, inf, 1/0, or no letter and no digit), or that holds a tag, is refused.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from decimal import ROUND_HALF_EVEN, Decimal, localcontext
-from fractions import Fraction
 from functools import lru_cache
 from typing import Literal
 
@@ -29,16 +35,20 @@ from othink_mr1.scoring.answer_tag import answer_text
 from othink_mr1.scoring.expressions import Unreadable
 from othink_mr1.scoring.number_words import number_from_words
 from othink_mr1.scoring.outcomes import Judgement
-from othink_mr1.scoring.quantities import Quantity, is_list, read_chain
+from othink_mr1.scoring.quantities import Quantity, Reading, is_list, read_answer
 from othink_mr1.scoring.spelling import plain_spelling
-from othink_mr1.scoring.surds import NotExact, Surd
+from othink_mr1.scoring.surds import NotExact, Undefined, rounds_to
 
 Kind = Literal["count", "value"]
 
 _LONGEST_ANSWER = 200  # characters; the longest gold of the published sets has about 20
 _LONGEST_COUNT = 18  # digits
 _SIGNIFICANT_DIGITS = 3
+_DIGITS_TO_CUT = 6  # what single precision shows for certain
 
+_NO_VALUE = {"none", "null", "nil", "na", "n/a", "#n/a", "undefined", "unknown", "missing", "\\infty"}
+_TAG = re.compile(r"</?[A-Za-z][^<>]*>")
+_COUNT = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)")
 _INTEGER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)")
 
 
@@ -66,34 +76,41 @@ def count_outcome(answer: str, gold: str) -> Judgement:
 
 
 def integer_gold(gold: str) -> int:
-    """A counting task's gold. UserError if it is no integer."""
-    if not _INTEGER.fullmatch(gold.strip()) or len(gold) > _LONGEST_COUNT:
-        raise UserError(f"gold {gold[:80]!r}: a counting task's gold must be an integer")
+    """A counting task's gold. UserError if it is no integer, or a negative one."""
+    if not _COUNT.fullmatch(gold.strip()) or len(gold) > _LONGEST_COUNT:
+        raise UserError(
+            f"gold {gold[:80]!r}: a counting task's gold must be an integer, 0 or more, in digits"
+        )
     return int(gold.replace(",", ""))
 
 
 @lru_cache(maxsize=4096)
 def value_outcome(answer: str, gold: str) -> Judgement:
     """Judge an answer's text by value."""
+    expected = value_gold(gold)
     if not answer:
         return Judgement("unparseable", "empty")
     if answer == gold.strip():
         return Judgement("correct")
     if len(answer) > _LONGEST_ANSWER:
         return Judgement("unparseable", f"longer than {_LONGEST_ANSWER} characters")
-    try:
-        expected = _gold_quantity(gold)
-    except (Unreadable, NotExact):
+    if expected is None:
         same = _squeezed(answer) == _squeezed(gold)
         return Judgement("correct") if same else Judgement("wrong", "gold is no value; another text")
     text = plain_spelling(answer)
     try:
-        parts = read_chain(text)
+        reading = read_answer(text)
     except (Unreadable, NotExact) as error:
         if is_list(text):
             return Judgement("several_answers", "several values in the tag")
         return Judgement("unparseable", str(error))
-    for number, (quantity, approximate) in enumerate(parts):
+    return _judged(reading, expected)
+
+
+def _judged(reading: Reading, expected: Quantity) -> Judgement:
+    if not reading.parts or (reading.of_ratio and expected.unit is not None):
+        return Judgement("unparseable", "not a value")
+    for number, (quantity, approximate) in enumerate(reading.parts):
         reason = _difference(quantity, expected, approximate, digits_needed=number == 0)
         if reason is not None:
             return Judgement("wrong", reason)
@@ -101,13 +118,30 @@ def value_outcome(answer: str, gold: str) -> Judgement:
 
 
 @lru_cache(maxsize=4096)
-def _gold_quantity(gold: str) -> Quantity:
-    if len(gold) > _LONGEST_ANSWER:
-        raise Unreadable("too long")
-    parts = read_chain(plain_spelling(gold.strip()))
-    if len(parts) != 1 or parts[0][1]:
-        raise Unreadable("not one value")
-    return parts[0][0]
+def value_gold(gold: str) -> Quantity | None:
+    """A gold's value; None if it is to be compared as text. UserError if no answer can meet it."""
+    text = gold.strip()
+    none = text.lower().lstrip("+-") in _NO_VALUE or not any(map(str.isalnum, text)) or not _is_finite(text)
+    if none or _TAG.search(text):
+        raise UserError(
+            f"gold {gold[:80]!r}: {'is no value' if none else 'holds a tag'}, so no answer can meet it"
+        )
+    if len(text) > _LONGEST_ANSWER:
+        return None
+    try:
+        parts = read_answer(plain_spelling(text)).parts
+    except Undefined as error:
+        raise UserError(f"gold {gold[:80]!r}: is no value ({error})") from None
+    except (Unreadable, NotExact):
+        return None
+    return parts[0][0] if len(parts) == 1 and not parts[0][1] else None
+
+
+def _is_finite(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:  # no literal number
+        return True
 
 
 def _difference(answer: Quantity, gold: Quantity, approximate: bool, digits_needed: bool) -> str | None:
@@ -117,30 +151,29 @@ def _difference(answer: Quantity, gold: Quantity, approximate: bool, digits_need
         if answer.unit.kind != gold.unit.kind:
             return f"unit differs: {answer.unit.name} / {gold.unit.name}"
         expected = expected * gold.unit.size / answer.unit.size
-    if answer.value == expected and not (
-        approximate and digits_needed and expected.rational_value is not None
+    if answer.is_ratio and gold.unit is not None:
+        return "another value"
+    a_decimal_counts = not expected.decimal_ends
+    if (
+        answer.value == expected
+        and not answer.cut
+        and (not approximate or not digits_needed or a_decimal_counts)
     ):
         return None
+    cut = answer.cut or answer.significant_digits >= _DIGITS_TO_CUT
+    decimals = answer.decimals or 0
+    equal = (not answer.cut and rounds_to(expected, answer.value, decimals)) or (
+        cut and rounds_to(expected, answer.value, decimals, down=True)
+    )
     if approximate and not digits_needed:  # a remark behind the exact value
-        return None if _rounds_to(expected, answer.value, answer.decimals or 0) else "another value"
-    if expected.rational_value is not None:
+        return None if equal else "another value"
+    if not a_decimal_counts:
         return "only approximate" if answer.value == expected else "another value"
-    if not _rounds_to(expected, answer.value, answer.decimals or 0):
+    if not equal:
         return "another value"
     if answer.decimals is None:
         return "neither exact nor a decimal"
     return None if answer.significant_digits >= _SIGNIFICANT_DIGITS else "too few digits"
-
-
-def _rounds_to(value: Surd, rounded: Surd, decimals: int) -> bool:
-    """Whether the value, rounded to so many decimals, is the other one; a tie goes to the even digit."""
-    shown = rounded.rational_value
-    if shown is None:
-        return False
-    with localcontext() as context:
-        context.prec = 200  # all digits of the longest literal beside those of an approximation
-        step = Decimal(1).scaleb(-decimals)
-        return Fraction(value.approximate().quantize(step, rounding=ROUND_HALF_EVEN)) == shown
 
 
 def _squeezed(text: str) -> str:

@@ -3,8 +3,9 @@
     sum      = ["-"] product (("+" | "-") product)*
     product  = factor (("*" | "/" | nothing) factor)*
     factor   = primary ["^" exponent] ["%"]
-    primary  = number | "π" | "√" ["[" n "]"] argument | "\\frac" argument argument | "(" sum ")"
-    argument = "{" sum "}" | "(" sum ")" | number | "π" | "√" argument
+    primary  = number | "π" | "√" ["[" n "]"] argument | "\\frac" argument argument | group
+    argument = group | number | "π" | "√" argument
+    group    = "(" sum ")" | "{" sum "}"
 
 Products without a sign are read from left to right as those with one: 3/2√3 is (3/2)·√3. Only a root, π,
 a bracket or (after a number) a fraction may follow without a sign: "5 6" and "√3 2" are no numbers. An
@@ -21,11 +22,13 @@ from fractions import Fraction
 from othink_mr1.scoring.surds import PI, NotExact, Surd, cube_root, rational, square_root
 
 _TOKEN = re.compile(
-    r"\s*(?:(?P<number>\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)|(?P<sign>\\frac|[-+*/^(){}\[\]%√π]))",
+    r"\s*(?:(?P<number>(?:\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?:e[-+]?\d{1,3}(?!\d))?)"
+    r"|(?P<sign>\\frac|[-+*/^(){}\[\]%√π]))",
     re.ASCII,
 )
 _MIXED = re.compile(r"(?<![\d./^√,])(\d+) +(\d+) ?/ ?(\d+)(?![\d.^])", re.ASCII)
 _LONGEST_NUMBER = 40  # characters
+_LARGEST_POWER_OF_TEN = 40
 _DEEPEST = 15  # brackets, roots and fractions inside each other
 
 
@@ -43,8 +46,8 @@ def read_number(text: str) -> Surd:
 
 
 def read_decimal(text: str) -> Fraction:
-    """A literal number, digits with thousands commas and a decimal point, as a fraction."""
-    if len(text) > _LONGEST_NUMBER:
+    """A literal number, digits with thousands commas, a decimal point and a power of ten, as a fraction."""
+    if len(text) > _LONGEST_NUMBER or abs(int(text.partition("e")[2] or 0)) > _LARGEST_POWER_OF_TEN:
         raise NotExact("number too large")
     return Fraction(text.replace(",", ""))
 
@@ -79,6 +82,9 @@ class _Reader:
     def _next_is_number(self) -> bool:
         return self.next is not None and (self.next[0].isdigit() or self.next[0] == ".")
 
+    def _next_is_root_in_braces(self) -> bool:
+        return self.next == "{" and self._tokens[self._at + 1 : self._at + 2] in (["√"], ["π"])
+
     def sum(self) -> Surd:
         self._depth += 1
         if self._depth > _DEEPEST:
@@ -104,7 +110,7 @@ class _Reader:
                 value = value * self._signed_factor()
             elif self._take("/"):
                 value = value / self._signed_factor()
-            elif self.next in ("√", "π", "("):
+            elif self.next in ("√", "π", "(") or self._next_is_root_in_braces():
                 value = value * self._factor()
             else:
                 return value
@@ -147,6 +153,10 @@ class _Reader:
             value = self.sum()
             self._need(")")
             return value
+        if self._take("{"):
+            value = self.sum()
+            self._need("}")
+            return value
         if self._take("√"):
             return self._root()
         if self._take("\\frac"):
@@ -166,10 +176,6 @@ class _Reader:
         return square_root(value) if index == 2 else cube_root(value)
 
     def _argument(self) -> Surd:
-        if self._take("{"):
-            value = self.sum()
-            self._need("}")
-            return value
         if self._take("√"):
             self._depth += 1
             if self._depth > _DEEPEST:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 _ONES = (
     *(
         "zero",
@@ -32,8 +34,16 @@ _VALUES.update(
         for between in ("-", " ")
     }
 )
+_WORD = re.compile(
+    rf"\b(?:(?:{'|'.join(_TENS)})[- ](?:{'|'.join(_ONES[1:10])})|{'|'.join([*_ONES, *_TENS])})\b", re.I
+)
 
 
 def number_from_words(text: str) -> int | None:
     """The number that the words name ("twenty-one", "Twenty one"), or None."""
     return _VALUES.get(" ".join(text.lower().split()))
+
+
+def with_digits(text: str) -> str:
+    """The text with digits for its number words: "thirty degrees" is 30 degrees."""
+    return _WORD.sub(lambda found: str(number_from_words(found[0])), text)

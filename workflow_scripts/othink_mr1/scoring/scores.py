@@ -17,8 +17,9 @@ from othink_mr1.scoring.outcomes import OUTCOMES, Judgement
 from othink_mr1.scoring.task_scorers import SCORER_VERSION
 from othink_mr1.scoring.worker_process import RefusedQuestion
 from othink_mr1.scoring.workers import Question, ScoringWorkers, TimedOut
+from othink_mr1.study.atomic_files import require_writable
 from othink_mr1.study.code_of_stages import Stage, stage_code
-from othink_mr1.study.manifests import seal, write_sealed_text
+from othink_mr1.study.manifests import seal, unreadable, write_sealed_text
 
 COLUMNS = ("id", "task", "format_ok", "r1v_correct", "exact_correct", "outcome", "reason")
 _COUNTED = ("format_ok", "r1v_correct", "exact_correct")
@@ -106,6 +107,20 @@ def _counts(scores: list[Score]) -> dict[str, object]:
         **{name: sum(getattr(score, name) for score in scores) for name in _COUNTED},
         "outcomes": {outcome: outcomes.count(outcome) for outcome in OUTCOMES},
     }
+
+
+def require_place_for_scores(path: Path) -> None:
+    """UserError if a table of scores cannot be written there, or something else stands there already."""
+    require_writable(path)
+    try:
+        with path.open("rb") as stream:
+            first = stream.readline()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise unreadable(path, error) from None
+    if first.rstrip() != ",".join(COLUMNS).encode():
+        raise UserError(f"{path}: exists and holds something else; remove it, or choose another name")
 
 
 def write_scores(path: Path, scores: Iterable[Score], scorers: Iterable[str] = ()) -> None:

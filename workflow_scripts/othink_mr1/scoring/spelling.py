@@ -1,12 +1,16 @@
 """One spelling for the many in which an answer can be written: LaTeX, plain, Chinese, full width.
 
-After plain_spelling a number has only these signs: digits . , + - * / ^ ( ) { } % √ π \\frac, [n] after √
-for a cube root, and ° for degrees; units and names stay as words.
+After plain_spelling a number has only these signs: digits . , + - * / ^ ( ) { } % √ π \\frac, e for a power
+of ten, [n] after √ for a cube root, ":" for a ratio, "..." where digits are left out, and ° for degrees;
+units and names stay as words. What only shapes the text is gone: spaces of LaTeX, empty and doubled braces,
+boxes, fonts, and Markdown's emphasis, where it is around a value, a label or both.
 """
 
 from __future__ import annotations
 
+import html
 import re
+from collections.abc import Callable
 
 _SAME = {
     "×": "*", "·": "*", "⋅": "*", "∙": "*", "∗": "*", "✕": "*", "✖": "*", "•": "*",
@@ -15,7 +19,7 @@ _SAME = {
     "º": "°", "˚": "°", "∘": "°", "゜": "°", "⁰": "°", "℃": "℃",
     "∏": "π", "𝜋": "π", "𝝅": "π", "П": "π",
     "’": "′", "‘": "′", "'": "′", "ʹ": "′", "”": "″", "“": "″", '"': "″", "ʺ": "″",
-    "≒": "≈", "≅": "≈", "。": ".",
+    "≒": "≈", "≅": "≈", "。": ".", "∶": ":", "≔": ":=", "…": "...", "⋯": "...", "⟹": "⇒", "➔": "→",
     "㎜": "mm", "㎝": "cm", "㎞": "km", "㎡": "m^2", "㎠": "cm^2", "㎟": "mm^2", "㎢": "km^2", "㎥": "m^3",
     "㎤": "cm^3", "㎏": "kg",
     "\u00a0": " ", "\u2009": " ", "\u200a": " ", "\u202f": " ", "\u3000": " ",
@@ -29,6 +33,7 @@ _CHARACTERS = str.maketrans(
     {
         **_SAME,
         **{sign: f"\\frac{{{over}}}{{{under}}}" for sign, (over, under) in _FRACTIONS.items()},
+        **{chr(0x2080 + digit): f"_{digit}" for digit in range(10)},  # x₁
         **{chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)},  # full width forms
     }
 )
@@ -36,81 +41,124 @@ _GREEK = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "theta": "θ",
     "phi": "φ", "varphi": "φ", "omega": "ω",
 }  # fmt: skip
-_SUPERSCRIPTS = str.maketrans("¹²³⁴⁵⁶⁷⁸⁹", "123456789")
+_SUPERSCRIPTS = str.maketrans("⁻¹²³⁴⁵⁶⁷⁸⁹", "-123456789")
 
-_REPLACEMENTS = [
+
+def _repeating(decimal: re.Match[str]) -> str:
+    """0.1\\overline{6} as a fraction, 15/90."""
+    whole, fixed, again = decimal[1], decimal[2], decimal[3] or decimal[4]
+    over = int(whole + fixed + again) - int(whole + fixed or 0)
+    return f"\\frac{{{over}}}{{{'9' * len(again)}{'0' * len(fixed)}}}"
+
+
+_WRAPPER = re.compile(
+    r"\\(?:boxed|fbox|text|textrm|textbf|textit|textsf|texttt|emph|underline|mathrm|mathbf|mathit|mathsf|mathtt"
+    r"|boldsymbol|bm|mbox|hbox|operatorname|mathbin|mathrel|mathop|ensuremath|rm|bf|it)\s*\{"
+)
+_Replacements = list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]]
+_SPACES: _Replacements = [
     (re.compile(pattern), replacement)
     for pattern, replacement in (
+        (r"(?:^|(?<=[=:] ))~(?=[\d√.])", "≈"),  # "about"; elsewhere it is LaTeX's space
+        (r"\\\\(?=[a-zA-Z,;!()\[\]])", r"\\"),  # escaped once too often
         (r"(?<=\d)(?:\\,|\{,\})(?=\d{3})", ","),  # 1\,200 and 1{,}200
-        (r"\\[,;:!>]|\\(?:quad|qquad|displaystyle|textstyle|limits)(?![a-zA-Z])|~|\\ ", " "),
-        (r"\\(?:left|right|big|Big)(?=[()\[\]])", ""),
+        (
+            r"\\[,;:!>]|\\(?:q?quad|enspace|enskip|(?:neg)?(?:thin|med|thick)space|nobreakspace|displaystyle"
+            r"|textstyle|scriptstyle|limits|hfill|newline|bfseries|itshape)(?![a-zA-Z])|\\[hm]space\*?\s*\{[^{}]*\}"
+            r"|\\[hv]?phantom\s*\{[^{}]*\}|\\(?:text)?color\s*\{\w*\}|~|\\\\|\\ |\\$",
+            " ",
+        ),
+    )
+]
+_REPLACEMENTS: _Replacements = [
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"(\\(?:[dtc]?frac\s*(?:\{[^{}]*\}\s*)?|sqrt\s*|\^\s*)\{\s*\})|\{\s*\}", r"\1"),  # empty braces
+        (r"\{\s*\{([^{}]*)\}\s*\}", r"{\1}"),
+        (r"\\(?:left|right|[bB]igg?[lr]?)(?=\s*[()\[\]])", ""),
         (r"\\[()\[\]]|\$", " "),  # the borders of a formula
-        (r"\\(?:text|textrm|textbf|mathrm|mathbf|mathit|mbox|operatorname|rm|bf)\s*\{([^{}\\]*)\}", r" \1 "),
-        (r"\^\s*\{?\s*(?:\\circ|\\degree|°|o(?![a-zA-Z]))\s*\}?", "°"),
+        (r"\\(?:rm|bf|it)(?![a-zA-Z])", " "),
+        (r"\^\s*(?:\{\s*(?:\\circ|\\degree|°|o)\s*\}|\\circ(?![a-zA-Z])|\\degree|°|o(?![a-zA-Z]))", "°"),
         (r"\\(?:degree|textdegree|circ)(?![a-zA-Z])", "°"),
         (r"\\(?:times|cdot|ast)(?![a-zA-Z])", "*"),
         (r"\\div(?![a-zA-Z])", "/"),
         (r"\\(?:approx|simeq|thickapprox)(?![a-zA-Z])", "≈"),
+        (r"\\(?:coloneqq|coloneq)(?![a-zA-Z])", ":="),
+        (r"\\colon(?![a-zA-Z])", ":"),
+        (r"\\(?:[lc]?dots)(?![a-zA-Z])", "..."),
+        (r"\\therefore(?![a-zA-Z])", "∴ "),
+        (r"\\(?:Rightarrow|implies)(?![a-zA-Z])", "⇒ "),
         (r"\\(?:angle|measuredangle)(?![a-zA-Z])", "∠"),
         (r"\\triangle(?![a-zA-Z])", "△"),
         (r"\\odot(?![a-zA-Z])", "⊙"),
+        (r"\\(sin|cos|tan|cot)(?![a-zA-Z])", r" \1 "),
         (
             r"\\(alpha|beta|gamma|delta|theta|phi|varphi|omega)(?![a-zA-Z])",  # names of angles
             lambda match: _GREEK[match[1]],
         ),
-        (r"\\(?:overline|widehat|overarc|bar|hat)\s*\{([A-Za-z]+)\}", r"\1"),  # a segment, an arc
+        (r"\\(?:overline|widehat|overarc|bar|hat)\s*\{\s*([A-Za-z]+)\s*\}", r"\1"),  # a segment, an arc
+        (
+            r"(\d{0,15})\.(\d{0,15})(?:\\(?:overline|bar|dot)\s*\{(\d{1,15})\}|(?<=\.)\((\d{1,15})\))",
+            _repeating,
+        ),
         (r"\\prime(?![a-zA-Z])", "′"),
         (r"\\(?:lparen|lbrack)(?![a-zA-Z])", "("),
         (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
         (r"\\?sqrt(?![a-zA-Z])|\\surd(?![a-zA-Z])", "√"),
         (r"\\[pP]i(?![a-zA-Z])|(?<![a-zA-Z\\])[pP]i(?![a-zA-Z])", "π"),
-        (r"\\%", "%"),
+        (r"\\%|\s*\b(?:percent|per cent|pct)\b", "%"),
+        (r"(?<=\d)[eE](?=[-+]?\d)", "e"),
+        (r"(?<=[\d)]) ?[xX] ?(?=[\d(])", "*"),
         (r"\*\*", "^"),
-        (r"([¹²³⁴⁵⁶⁷⁸⁹]+)", lambda match: f"^{{{match[1].translate(_SUPERSCRIPTS)}}}"),
+        (r"(⁻?[¹²³⁴⁵⁶⁷⁸⁹]+)", lambda match: f"^{{{match[1].translate(_SUPERSCRIPTS)}}}"),
         (r"\^\s*\{?\s*′′\s*\}?|′′", "″"),
         (r"\^\s*\{?\s*′\s*\}?", "′"),
         (r"\\frac\s*(\d)", r"\\frac{\1}"),  # \frac12: TeX takes one digit each
         (r"(\\frac\{\d+\})\s*(\d)", r"\1{\2}"),
+        (r"(?<=\d)\{(\\frac\{\d+\}\{\d+\})\}", r"\1"),  # a mixed number
+        (r"(?<![\^_√\]a-zA-Z])\{\s*([A-Za-z一-鿿][A-Za-z一-鿿 ]*)\}", r" \1 "),  # {cm}, {AB}
         (r"\s+", " "),
     )
 ]
-_BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{(.*)\}\Z")
-_BOXED_BEFORE_DEGREES = re.compile(r"\\(?:boxed|fbox)\s*\{([^{}]*)\}(?=\s*(?:°|\^\s*\{?\s*\\circ))")
-_BOLD = re.compile(r"\*\*(.*)\*\*\Z")
+_QUOTED = re.compile(r"\A[\"“'‘「](.+)[\"”'’」]\.?\Z", re.DOTALL)
+_EMPHASIS = re.compile(r"(?<![\w)}*`])(\*{1,3}|_{1,3}|`+)(?=\S)(.*?\S)\1(?![\d*_`(√π\\])")
 
 
 def plain_spelling(text: str) -> str:
-    """The text with one sign per meaning, without the borders of formulas, boxes and a last full stop."""
-    text = _without_full_stop(text.translate(_CHARACTERS).strip())
-    for _ in range(3):  # **\boxed{5}**, \(\boxed{5}\)
-        for pattern in (_BOLD, _BOXED):
-            found = pattern.match(text)
-            if found and "*" not in found[1] * (pattern is _BOLD) and _balanced(found[1]):
-                text = found[1].strip()
-        text = _without_borders(text)
-    text = _BOXED_BEFORE_DEGREES.sub(r"\1", text)
+    """The text with one sign per meaning, and nothing that only shapes it; without a last full stop."""
+    text = _QUOTED.sub(r"\1", html.unescape(text).strip()).translate(_CHARACTERS)
+    before = None
+    while text != before:  # **\boxed{5}**, \(\boxed{5}\): each step takes something away
+        before = text
+        for pattern, replacement in _SPACES:
+            text = pattern.sub(replacement, text)
+        text = _unwrapped(_EMPHASIS.sub(_inside, _without_full_stop(text.strip()))).strip()
     for pattern, replacement in _REPLACEMENTS:
         text = pattern.sub(replacement, text)
     return _without_full_stop(text.strip())
 
 
-def _without_borders(text: str) -> str:
-    for opening, closing in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")):
-        if len(text) > len(opening + closing) and text.startswith(opening) and text.endswith(closing):
-            text = _without_full_stop(text[len(opening) : -len(closing)].strip())
+def _unwrapped(text: str) -> str:
+    """Without boxes and fonts; what is in them stays."""
+    at = 0
+    while found := _WRAPPER.search(text, at):
+        depth, end = 1, found.end()
+        while end < len(text) and depth:
+            depth += (text[end] == "{") - (text[end] == "}")
+            end += 1
+        if depth:  # never closed
+            return text
+        text = f"{text[: found.start()]} {text[found.end() : end - 1]} {text[end:]}"
+        at = found.start()
     return text
+
+
+def _inside(emphasis: re.Match[str]) -> str:
+    """The text that is emphasised; behind a number the stars are those of a product."""
+    before = emphasis.string[: emphasis.start()].rstrip()[-1:]
+    return emphasis[0] if before.isdigit() or before in tuple(")}π%°") else emphasis[2]
 
 
 def _without_full_stop(text: str) -> str:
     """Without a last full stop, comma or semicolon."""
     return text[:-1].rstrip() if text.endswith((".", ",", ";", "、")) and not text.endswith("..") else text
-
-
-def _balanced(text: str) -> bool:
-    """Whether no brace in the text closes one from before it."""
-    depth = 0
-    for character in text:
-        depth += (character == "{") - (character == "}")
-        if depth < 0:
-            return False
-    return depth == 0

@@ -10,7 +10,7 @@ text that a number comes from is a model's.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal, localcontext
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal, localcontext
 from fractions import Fraction
 from math import gcd, isqrt
 
@@ -28,11 +28,21 @@ class NotExact(Exception):
     """The operation leaves these numbers, or a bound; the message says which, in a few stable words."""
 
 
+class Undefined(NotExact):
+    """The expression has no value at all."""
+
+
 @dataclass(frozen=True)
 class Surd:
     """An exact number. Make it with rational(), PI, square_root() and arithmetic."""
 
     terms: tuple[tuple[_Term, Fraction], ...]  # sorted, without zeros: equal numbers are equal objects
+
+    @property
+    def decimal_ends(self) -> bool:
+        """Whether the number can be written as a decimal, exactly: a fraction over a product of 2s and 5s."""
+        value = self.rational_value
+        return value is not None and 10**_MOST_BITS % value.denominator == 0
 
     @property
     def rational_value(self) -> Fraction | None:
@@ -77,7 +87,7 @@ class Surd:
             )
             numerator, denominator = numerator * conjugate, denominator * conjugate
         if not denominator.terms:
-            raise NotExact("division by zero")
+            raise Undefined("division by zero")
         ((radicand, power), coefficient) = denominator.terms[0]
         return numerator * _made({(radicand, -power): 1 / (coefficient * radicand)})
 
@@ -90,7 +100,7 @@ class Surd:
         if abs(exponent) > _LARGEST_EXPONENT:
             raise NotExact("exponent too large")
         if exponent <= 0 and not self.terms:
-            raise NotExact("power of zero")
+            raise Undefined("power of zero")
         result = rational(1)
         for _ in range(abs(int(exponent))):
             result = result * self
@@ -120,7 +130,7 @@ def square_root(value: Surd) -> Surd:
     if not value.terms:
         return value
     if value.approximate() < 0:
-        raise NotExact("root of a negative number")
+        raise Undefined("root of a negative number")
     if len(value.terms) == 1:
         ((radicand, power), coefficient) = value.terms[0]
         if radicand != 1 or power % 2:
@@ -153,6 +163,21 @@ def cube_root(value: Surd) -> Surd:
         parts.append(root)
     result = Fraction(*parts)
     return rational(result if fraction >= 0 else -result)
+
+
+def rounds_to(value: Surd, rounded: Surd, decimals: int, down: bool = False) -> bool:
+    """Whether the value, rounded to so many decimals, is the other one; a tie goes to the even digit.
+
+    decimals: negative for tens. down: digits are cut off instead.
+    """
+    shown = rounded.rational_value
+    if shown is None:
+        return False
+    with localcontext() as context:
+        context.prec = 200  # all digits of the longest literal beside those of an approximation
+        step = Decimal(1).scaleb(-decimals)
+        rounding = ROUND_DOWN if down else ROUND_HALF_EVEN
+        return Fraction(value.approximate().quantize(step, rounding=rounding)) == shown
 
 
 def _made(terms: dict[_Term, Fraction]) -> Surd:

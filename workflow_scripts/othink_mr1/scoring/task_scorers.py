@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Protocol, cast
 
@@ -43,6 +44,17 @@ def load_scorer(name: str) -> Scorer:
     if not _is_scorer(module):
         raise _unknown(name)
     return cast(Scorer, module)
+
+
+def check_gold(gold: str, scorers: Iterable[str]) -> None:
+    """UserError if no answer can meet the gold: by one of the scorers, the gold itself is no right answer."""
+    for name in scorers:
+        judgement = load_scorer(name).exact_outcome(f"<answer>{gold}</answer>", gold)
+        if not judgement.correct:
+            raise UserError(
+                f"gold {gold[:80]!r}: is no right answer to itself by scorer {name!r} "
+                f"({judgement.outcome}: {judgement.reason})"
+            )
 
 
 def _is_scorer(module: object) -> bool:

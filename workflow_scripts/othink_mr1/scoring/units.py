@@ -21,6 +21,14 @@ class Unit:
     kind: str
     size: Surd
 
+    def power(self, exponent: int) -> Unit:
+        """The unit of an area for the square of a length, of a volume for its cube."""
+        if exponent == 1:
+            return self
+        kind = {2: "area", 3: "volume"}.get(exponent) if self.kind == "length" else None
+        kind = kind or f"{self.kind}^{exponent}"
+        return Unit(f"{self.name}^{exponent}", kind, self.size.power(Fraction(exponent)))
+
 
 # name, kind, size, other words for it. Words of one letter are case sensitive, the others are not.
 _BASES: list[tuple[str, str, Surd, str]] = [
@@ -95,9 +103,7 @@ def split_unit(text: str) -> tuple[str, Unit | None]:
     exponent = (
         2 if found["square"] or found["squared"] else 3 if found["cubic"] or found["cubed"] else exponent
     )
-    if exponent > 1:
-        kind = {2: "area", 3: "volume"}[exponent] if unit.kind == "length" else f"{unit.kind}^{exponent}"
-        unit = Unit(f"{unit.name}^{exponent}", kind, unit.size.power(Fraction(exponent)))
+    unit = unit.power(exponent)
     if found["per"] is not None:
         if _is_no_unit(found["per"]):
             return text, None

@@ -7,12 +7,13 @@ import hashlib
 import json
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from othink_mr1.errors import naming
+from othink_mr1.errors import UserError, naming
 
 
 @contextmanager
@@ -35,6 +36,18 @@ def written_aside(path: Path) -> Iterator[Path]:
         aside.unlink(missing_ok=True)
 
 
+def require_writable(path: Path) -> None:
+    """UserError if no file can be written there: to be said before the work whose result it is to hold."""
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name a file to write")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+
+
 @contextmanager
 def folder_written_aside(folder: Path) -> Iterator[Path]:
     """The same for a folder, which must not exist: all its files are synced, then it is renamed."""
@@ -48,6 +61,11 @@ def folder_written_aside(folder: Path) -> Iterator[Path]:
             sync(path)
         os.rename(aside, folder)
         sync(folder.parent)
+
+
+def give_usual_mode(file: Path) -> None:
+    """Let whoever may read the folder read the file: safetensors lets only the file's owner."""
+    file.chmod(file.parent.stat().st_mode & 0o666)
 
 
 def sync(path: Path) -> None:

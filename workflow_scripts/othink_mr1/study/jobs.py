@@ -131,15 +131,14 @@ def _exhibits(study: Study) -> Iterator[Job]:
         made_of = [*study.data_card_sources(task), study.data_card_leaks(task)]
         yield _exhibit(data_card(task), [f"data/{task}.md", f"data/{task}.svg"], made_of, name=task)
     for name in config.studies:
-        made_of = [*study.scores(name), *study.leak_reports(name)]
+        made_of = [*study.scores(name), *study.test_sets(name), *study.leak_reports(name)]
         yield _exhibit(name, [f"{name}.csv"], made_of, name=name)
     for name in plan.collected_exhibits(config):
         if name not in config.studies:
             yield _exhibit(name, [f"{name}.csv"], study.run_manifests(name))
     yield _exhibit(plan.AUDIT, [f"{plan.AUDIT}.csv"], study.audited_files())
     if "claims" in drawn:
-        csv = [f"{name}.csv" for name in drawn["claims"]]
-        yield _exhibit("claims", ["claims.csv"], study.claims_files(), drawn_from=csv)
+        yield _exhibit("claims", ["claims.csv"], study.claims_files())
     if "table1" in drawn:
         tables = ["tables/table1.md", "tables/table1.tex"]
         yield _exhibit("table1", tables, drawn_from=[f"{name}.csv" for name in drawn["table1"]])

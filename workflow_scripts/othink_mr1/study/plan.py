@@ -7,7 +7,7 @@ draws it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,13 @@ from othink_mr1.study.code_of_stages import Stage, exhibit_code
 from othink_mr1.study.config import StudyConfig
 from othink_mr1.study.data_plan import LEAKS, Lineage, data_card, data_card_plan, leaks_plan, set_lineage
 from othink_mr1.study.folders import examples_file, leaks_file, tested_task
+from othink_mr1.study.identity import digest
 from othink_mr1.study.lineage import run_lineage
 from othink_mr1.study.manifests import MANIFEST
 from othink_mr1.study.methods import GRPO, ConstantKL
 from othink_mr1.study.module_digests import Modules
 from othink_mr1.study.per_config import per_config
-from othink_mr1.study.runs import Run, all_runs, grid_runs
+from othink_mr1.study.runs import Run, all_runs, grid_runs, varied_settings
 
 SAME_TASK, CROSS_TASK = "same_task", "cross_task"
 FORMAT_SWEEP, KL_SWEEP = "format_weight_sweep", "kl_weight_sweep"
@@ -152,13 +153,16 @@ def tested_tasks_by_checkpoint(config: StudyConfig) -> dict[str, tuple[Run, int 
 
 def study_plan(config: StudyConfig, study: str) -> dict[str, Any]:
     """The plan of a study's csv: one entry per evaluation."""
-    return {"exhibit": study, "evaluations": [_row(config, entry) for entry in evaluations(config, study)]}
+    found = evaluations(config, study)
+    return {"exhibit": study, "evaluations": _rows(config, found)}
 
 
 @per_config
 def runs_plan(config: StudyConfig, exhibit: str) -> dict[str, Any]:
     """The plan of `runs.csv` (every run) or `reward_curves.csv` (GRPO's runs of one study)."""
-    return {"exhibit": exhibit, "runs": [_run_row(config, run) for run in listed_runs(config, exhibit)]}
+    runs = listed_runs(config, exhibit)
+    varied = varied_settings(runs)
+    return {"exhibit": exhibit, "runs": [_run_row(config, run, varied[run.name]) for run in runs]}
 
 
 @per_config
@@ -208,7 +212,7 @@ def all_plans(config: StudyConfig, modules: Modules) -> dict[str, dict[str, Any]
         plans["figure5"] = {"exhibit": "figure5", "runs": plans["reward_curves"]["runs"]}
     plans[AUDIT] = {
         "exhibit": AUDIT,
-        "evaluations": [_row(config, entry) for entry in all_evaluations(config)],
+        "evaluations": _rows(config, all_evaluations(config)),
     }
     plans[LEAKS] = leaks_plan(config)
     plans |= {data_card(task): data_card_plan(config, task) for task in config.tasks}
@@ -267,9 +271,22 @@ def entry_point(exhibit: str) -> str:
     return _ENTRY_POINTS.get(exhibit, "collect_study")
 
 
-def _row(config: StudyConfig, evaluation: Evaluation) -> dict[str, Any]:
+def _rows(config: StudyConfig, found: Sequence[Evaluation]) -> list[dict[str, Any]]:
+    varied = varied_settings(evaluation.run for evaluation in found)
+    return [_row(config, evaluation, varied[evaluation.run.name]) for evaluation in found]
+
+
+def point(config: StudyConfig, evaluation: Evaluation) -> str:
+    """Digest of all that the evaluation's identity has but the seed: what is tested, and on what."""
+    tested = tested_task(config, evaluation.tested_on)
+    return digest({"run": evaluation.run.point, "step": evaluation.step, "tested_on": tested})
+
+
+def _row(config: StudyConfig, evaluation: Evaluation, varied: dict[str, str]) -> dict[str, Any]:
     run = evaluation.run
     return {
+        "point": point(config, evaluation),
+        "varied": varied,
         "backbone": run.backbone,
         "method": run.method,
         "trained_on": run.task,
@@ -287,8 +304,10 @@ def _row(config: StudyConfig, evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _run_row(config: StudyConfig, run: Run) -> dict[str, Any]:
+def _run_row(config: StudyConfig, run: Run, varied: dict[str, str]) -> dict[str, Any]:
     return {
+        "point": run.point,
+        "varied": varied,
         "backbone": run.backbone,
         "run": run.name,
         "method": run.method,

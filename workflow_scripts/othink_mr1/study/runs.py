@@ -6,7 +6,7 @@ The Snakefile and the command line tools get their runs from here, and from nowh
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,7 @@ class Run:
     settings: Any
     name: str
     digest: str
+    point: str  # digest of all of the identity but the seed: runs of one point, and only they, are averaged
 
     @property
     def trained(self) -> bool:
@@ -92,13 +93,45 @@ def make_run(
     if isinstance(usual, NoTraining):
         identity = digest({"backbone": backbone_identity(config, backbone)})
         name = "-".join(["base", *_backbone_part(config, backbone), identity])
-        return Run(backbone, None, method, None, usual, name, identity)
+        point = digest({"backbone": backbone_identity(config, backbone), "names": [backbone, method]})
+        return Run(backbone, None, method, None, usual, name, identity, point)
     assert task is not None
     assert seed is not None
     settings = validate_settings(with_changes(usual.model_dump(), changes))
-    identity = digest(_run_identity(config, backbone, task, seed, settings))
+    payload = _run_identity(config, backbone, task, seed, settings)
+    identity = digest(payload)
+    # With the names by which exhibits tell rows apart: two methods may have the same settings.
+    point = digest(payload | {"seed": None, "names": [backbone, task, method]})
     parts = [task, method, *_backbone_part(config, backbone), *_shown_weights(settings), f"s{seed}", identity]
-    return Run(backbone, task, method, seed, settings, "-".join(parts), identity)
+    return Run(backbone, task, method, seed, settings, "-".join(parts), identity, point)
+
+
+def varied_settings(runs: Iterable[Run]) -> dict[str, dict[str, str]]:
+    """Run name -> the settings in which runs of its backbone, method and task differ: path -> value."""
+    groups: dict[tuple[str, str, str | None], dict[str, dict[str, str]]] = {}
+    for run in runs:
+        group = groups.setdefault((run.backbone, run.method, run.task), {})
+        group[run.name] = dict(_leaves(run.settings.model_dump(mode="json")))
+    found = {}
+    for group in groups.values():
+        paths = dict.fromkeys(path for leaves in group.values() for path in leaves)
+        varied = [path for path in paths if len({leaves.get(path) for leaves in group.values()}) > 1]
+        for name, leaves in group.items():
+            found[name] = {path: leaves[path] for path in varied if path in leaves}
+    return found
+
+
+def varied_text(varied: Mapping[str, str]) -> str:
+    """For a cell or a label: `learning_rate=0.001; batch_size=4`."""
+    return "; ".join(f"{path}={value}" for path, value in varied.items())
+
+
+def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, f"{value:g}" if isinstance(value, float) else str(value)
 
 
 @per_config
@@ -147,7 +180,9 @@ def _run_identity(config: StudyConfig, backbone: str, task: str, seed: int, sett
         "version": versions.TRAINING,
     }
     if isinstance(settings, GRPO):
-        payload["reward"] = {"scorer": declared.scorer, "version": versions.REWARD}
+        reward = {"scorer": declared.scorer, "version": versions.REWARD}
+        exact = {"exact": versions.EXACT_REWARD} if settings.reward_scorer == "exact" else {}
+        payload["reward"] = reward | exact
     return payload
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,13 +16,13 @@ from othink_mr1.study.config import StudyConfig
 from othink_mr1.study.data_plan import used_backbones
 from othink_mr1.study.folders import backbone_folder
 from othink_mr1.study.manifests import MANIFEST, MANIFEST_COPY, read_manifest
-from othink_mr1.study.runs import all_runs
+from othink_mr1.study.runs import all_runs, varied_settings, varied_text
 from othink_mr1.study.sources import SmallBackbone
 from othink_mr1.study.verification import mark_of
 from othink_mr1.study.writer_lock import STALE_AFTER_SECONDS, writer_of
 
 State = Literal["waiting", "training", "interrupted", "complete", "damaged"]
-COLUMNS = ("run", "state", "step", "left", "reward", "loss", "node", "job")
+COLUMNS = ("run", "state", "step", "left", "reward", "loss", "node", "job", "varied")
 _RECENT_STEPS = 20  # whose mean tells the time left
 
 
@@ -43,6 +43,7 @@ class RunStatus:
     loss: float | None = None
     node: str | None = None
     job: str | None = None
+    varied: str = ""  # settings in which the study's runs of its method and task differ
 
 
 def study_status(config: StudyConfig) -> list[RunStatus]:
@@ -50,14 +51,16 @@ def study_status(config: StudyConfig) -> list[RunStatus]:
     results = Path(config.results)
     backbones = [(name, config.backbones[name]) for name in used_backbones(config)]
     trainings = [
-        (results / backbone_folder(config, name), backbone.steps)
+        (results / backbone_folder(config, name), backbone.steps, "")
         for name, backbone in backbones
         if isinstance(backbone, SmallBackbone)
     ]
+    runs = [run for run in all_runs(config) if run.trained]
+    varied = varied_settings(runs)
     trainings += [
-        (results / "runs" / run.name, run.settings.steps) for run in all_runs(config) if run.trained
+        (results / "runs" / run.name, run.settings.steps, varied_text(varied[run.name])) for run in runs
     ]
-    return [training_status(folder, steps) for folder, steps in trainings]
+    return [replace(training_status(folder, steps), varied=text) for folder, steps, text in trainings]
 
 
 def training_status(folder: Path, steps: int) -> RunStatus:
@@ -101,6 +104,7 @@ def _cells(status: RunStatus) -> tuple[str, ...]:
         "" if status.loss is None else f"{status.loss:.4g}",
         status.node or "",
         status.job or "",
+        status.varied,
     )
 
 

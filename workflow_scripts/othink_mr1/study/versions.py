@@ -11,4 +11,5 @@ LEAKS = 1  # what counts as the same picture and question in a training and a te
 RENDERING = 1  # the sets that the workflow draws itself
 GENERATION = 1  # test answers from a checkpoint
 REWARD = 1  # the rewards that GRPO trains on: accuracy and format
-SCORER = "2"  # r1v and exact scores from answers; with the task's scorer, names the files of the scores
+EXACT_REWARD = 2  # what `reward_scorer: exact` rewards; moves the runs that have it alone
+SCORER = "3"  # r1v and exact scores from answers; with the task's scorer, names the files of the scores

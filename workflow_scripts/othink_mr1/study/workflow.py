@@ -220,20 +220,22 @@ class Study:
         found = plan.evaluations(self.config, study)
         return [f"<results>/{plan.scores_file(self.config, evaluation)}" for evaluation in found]
 
+    def test_sets(self, study: str) -> list[str]:
+        """The test sets of a study, whose pictures tell which of its items are dependent."""
+        found = plan.evaluations(self.config, study)
+        return self.test_examples(sorted({evaluation.tested_on for evaluation in found}))
+
+    def claims_files(self) -> list[str]:
+        """The scores and test sets that the claims are checked on."""
+        files = [file for name in plan.CLAIMS_NEED for file in (*self.scores(name), *self.test_sets(name))]
+        return list(dict.fromkeys(files))
+
     def audited_files(self) -> list[str]:
         """The answers and scores of all evaluations."""
         found = plan.all_evaluations(self.config)
         files = [plan.answers_manifest(self.config, entry) for entry in found]
         files += [plan.scores_file(self.config, entry) for entry in found]
         return [f"<results>/{file}" for file in files]
-
-    def claims_files(self) -> list[str]:
-        """The scores and test sets that claims.csv compares; none if the config lacks a study for it."""
-        if "claims" not in plan.drawn_exhibits(self.config):
-            return []
-        found = [entry for study in plan.CLAIMS_NEED for entry in plan.evaluations(self.config, study)]
-        scores = dict.fromkeys(f"<results>/{plan.scores_file(self.config, entry)}" for entry in found)
-        return [*scores, *self.test_examples(sorted({entry.tested_on for entry in found}))]
 
     def downloads(self) -> list[str]:
         """The manifests of all that the study needs from the internet."""
@@ -371,8 +373,9 @@ class Study:
         return canonical(self.config.backbones[self.backbones[backbone]].model_dump(mode="json"))
 
     def preparation_arguments(self, data_set: str) -> str:
-        """Form and limits of a preparation, for the shell."""
-        source = self._source(self.data_sets[data_set])
+        """Form and limits of a preparation, and the scorers of the tasks that use the set, for the shell."""
+        name = self.data_sets[data_set]
+        source = self._source(name)
         is_test = isinstance(source, PromptsSource) or (
             isinstance(source, RenderedSource) and source.split == "test"
         )
@@ -382,6 +385,10 @@ class Study:
             f" --max-prompt-tokens {limits.max_prompt_tokens}"
             f" --largest-unusable-share {limits.largest_unusable_share}"
         )
+        tasks = self.config.tasks.values()
+        scorers = sorted({task.scorer for task in tasks if name in (task.train, task.test)})
+        if scorers:
+            arguments += f" --scorers {' '.join(scorers)}"
         if isinstance(source, PromptsSource):
             return f"{arguments} --expect-rows {source.expect_rows}"
         if isinstance(source, RenderedSource):

@@ -10,7 +10,14 @@ def group_advantages(rewards: Tensor, epsilon: float) -> Tensor:
 
     rewards: [prompts, group], any unit; std is the sample's (divisor G - 1), and ε keeps a group of
     nearly equal rewards from blowing up (1e-4 in R1-V and TRL; the paper writes no ε).
-    Returns the same shape, dimensionless; a group with equal rewards gives zeros.
+    Returns the same shape, dimensionless; a group with equal rewards gives zeros at any ε: the mean of equal
+    numbers is rounded, and that rounding is no advantage.
     """
     centred = rewards - rewards.mean(dim=1, keepdim=True)  # [prompts, group]
-    return centred / (rewards.std(dim=1, correction=1, keepdim=True) + epsilon)
+    advantages = centred / (rewards.std(dim=1, correction=1, keepdim=True) + epsilon)
+    return advantages.masked_fill(all_equal(rewards)[:, None], 0)
+
+
+def all_equal(rewards: Tensor) -> Tensor:
+    """[prompts, group] -> [prompts]: whether all rewards of the group are the same number."""
+    return rewards.amin(dim=1) == rewards.amax(dim=1)

@@ -20,7 +20,8 @@ from othink_mr1.modeling.processor import Qwen2VLProcessor
 from othink_mr1.modeling.prompts import Prompt
 from othink_mr1.study.execution import TrainingExecution
 from othink_mr1.study.methods import GRPO, ConstantKL
-from othink_mr1.training.advantages import group_advantages
+from othink_mr1.training.advantages import all_equal, group_advantages
+from othink_mr1.training.divergence import naming_the_step, require_finite
 from othink_mr1.training.experience import Experience
 from othink_mr1.training.kl_schedule import kl_weight
 from othink_mr1.training.log_probabilities import completion_log_probabilities
@@ -82,7 +83,7 @@ def train_grpo(
     experience: Experience | None = None
     for step in session.steps(optimisation):
         rollout_number, update = (number + 1 for number in divmod(step - 1, settings.updates_per_rollout))
-        with session.interruptible():
+        with session.interruptible(), naming_the_step(step, settings):
             if update == 1 or experience is None:
                 questions = questions_of(rollout_number)
                 prompts = [question.prompt for question in questions]
@@ -108,6 +109,7 @@ def train_grpo(
                 settings,
                 beta,
             )
+        require_finite(step, settings, loss=sums.loss)
         rate, norm = optimisation.update(step)
         if experience.old_log_probabilities is None:
             # The first update is on-policy: its own log-probabilities are those that sampled.
@@ -228,7 +230,9 @@ def grpo_backward(
 
 def _reward_metrics(rewards: Rewards, group_size: int) -> dict[str, float]:
     """Means over the rollout; reward_std is the mean of the groups' standard deviations."""
-    spread = rewards.total.view(-1, group_size).std(dim=1, correction=1)  # [prompts]
+    groups = rewards.total.view(-1, group_size)
+    # Equal rewards have no spread, but rounding can find one.
+    spread = groups.std(dim=1, correction=1).masked_fill(all_equal(groups), 0)  # [prompts]
     return {
         "reward": rewards.total.mean().item(),
         "accuracy_reward": rewards.accuracy.mean().item(),

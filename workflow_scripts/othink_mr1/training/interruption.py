@@ -1,7 +1,8 @@
 """Signals that ask a training to end, answered where nothing is half done.
 
-SIGTERM comes from a scheduler, SIGINT from Ctrl-C, SIGURG from Slurm some time before a job's limit (SIGUSR1
-would end the shells around the training). SIGKILL cannot be answered: the last saved state is what is left.
+SIGTERM comes from a scheduler, SIGINT from Ctrl-C, SIGHUP from a terminal that closes, SIGURG from Slurm some
+time before a job's limit (SIGUSR1 would end the shells around the training). SIGKILL cannot be answered: the
+last saved state is what is left.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGURG)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGURG)
 
 
 class Stop(BaseException):
@@ -32,7 +33,9 @@ class Interruption:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # by nohup
+        answered = [number for number in SIGNALS if not (ignored and number == signal.SIGHUP)]
+        before = {number: signal.signal(number, self._note) for number in answered}
         try:
             yield
         finally:

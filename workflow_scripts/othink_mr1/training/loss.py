@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+# The largest fp32 number whose exponential is one, too.
+LARGEST_EXPONENT = 88.72283
+
 
 @dataclass(frozen=True)
 class TokenLosses:
@@ -27,11 +30,17 @@ def token_losses(
 ) -> TokenLosses:
     """The negated objective of eq. 4 for every token: -min(ρA, clip(ρ, 1-ε, 1+ε)A) + β·KL (eq. 5).
 
+    A ratio that overflows in the branch that is not taken, and a KL of weight 0, change neither loss nor
+    gradient; what is taken may be infinite.
+
     log_probabilities: [completions, tokens] of the policy (with gradient), of the policy that sampled,
     and of the reference. advantages: [completions]. KL is the estimator π_ref/π - log(π_ref/π) - 1.
     """
     advantage = advantages[:, None]  # [completions, 1]
-    ratio = torch.exp(log_probabilities - old_log_probabilities)  # ρ, [completions, tokens]
+    exponent = log_probabilities - old_log_probabilities  # [completions, tokens]
+    # With A ≥ 0 a large ratio is not taken: it stays finite, since its gradient, ρ · 0, must be 0.
+    exponent = torch.where(advantage < 0, exponent, exponent.clamp(max=LARGEST_EXPONENT))
+    ratio = torch.exp(exponent)  # ρ
     kept = ratio.clamp(1 - clip_range, 1 + clip_range)
     loss = -torch.minimum(ratio * advantage, kept * advantage)
     clipped = kept * advantage < ratio * advantage
@@ -39,7 +48,7 @@ def token_losses(
         return TokenLosses(loss, None, clipped)
     difference = reference_log_probabilities - log_probabilities
     kl = torch.exp(difference) - difference - 1
-    return TokenLosses(loss + kl_weight * kl, kl, clipped)
+    return TokenLosses(loss + (kl_weight * kl if kl_weight else 0.0), kl, clipped)
 
 
 def completion_means(values: Tensor, lengths: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers import Qwen2VLForConditionalGeneration
 
 from othink_mr1.study.methods import TrainingSettings
+from othink_mr1.training.divergence import require_finite
 from othink_mr1.training.learning_rate import learning_rate_factor
 
 # Name of a state's file -> AdamW's name of the values in it.
@@ -37,17 +38,23 @@ class Optimisation:
         )
 
     def update(self, step: int) -> tuple[float, float]:
-        """Make update `step` (from 1). Returns the learning rate and the gradient's norm before clipping."""
+        """Make update `step` (from 1). Returns the learning rate and the gradient's norm before clipping.
+
+        UserError, and no update, if the norm is not finite; UserError if the update left no finite weights.
+        """
         settings = self._settings
         rate = settings.learning_rate * learning_rate_factor(
             settings.learning_rate_schedule, settings.warmup_fraction, step, settings.steps
         )
         for group in self._adam.param_groups:
             group["lr"] = rate
-        norm = torch.nn.utils.clip_grad_norm_(list(self._trained.values()), settings.max_gradient_norm)
+        norm = float(torch.nn.utils.clip_grad_norm_(self._trained.values(), settings.max_gradient_norm))
+        require_finite(step, settings, gradient_norm=norm)
         self._adam.step()
         self._adam.zero_grad()
-        return rate, float(norm)
+        largest = torch.nn.utils.get_total_norm(self._trained.values(), norm_type=torch.inf)
+        require_finite(step, settings, largest_weight_after_the_update=float(largest))
+        return rate, norm
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """The trained weights and, after the first update, AdamW's state: kind -> weight's name -> tensor."""

@@ -59,7 +59,9 @@ class Sampler:
         cumulative = logits.softmax(dim=1).cumsum(dim=1, dtype=torch.float64)  # [sequences, vocabulary]
         threshold = self._uniform[sequences, steps, None] * cumulative[:, -1:]
         # The first token whose cumulative probability exceeds the number; tokens of probability 0 never do.
-        return torch.searchsorted(cumulative, threshold, right=True).squeeze(1)
+        chosen = torch.searchsorted(cumulative, threshold, right=True).squeeze(1)
+        # Behind the last one if the logits are nan: any token, since the loss will say so and end the run.
+        return chosen.clamp(max=logits.shape[1] - 1)
 
 
 def tokens_never_sampled(special_tokens: Sequence[int], stop_tokens: Sequence[int]) -> list[int]:

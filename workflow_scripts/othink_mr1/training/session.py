@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from othink_mr1.errors import Interrupted, UserError
 from othink_mr1.modeling.device import Stopwatch
 from othink_mr1.study.artefacts import Artefact
@@ -63,7 +65,8 @@ class TrainingSession:
         earlier = (self._state.folder / METRICS).read_bytes() if self._state else b""
         self._stopwatch = Stopwatch(execution, self._state.facts["wall_seconds"] if self._state else 0.0)
         self._done = self._saved = self._state.step if self._state else 0
-        self._attempts = [*(self._state.facts["attempts"] if self._state else []), self._attempt()]
+        earlier_attempts = self._state.facts["attempts"] if self._state else []
+        self._attempts = [*earlier_attempts, self._attempt(earlier_attempts)]
         self._optimisation: Optimisation | None = None
         self.carried = Carried()
         self._random = random_state()
@@ -72,6 +75,13 @@ class TrainingSession:
         if self._state:
             by = ", by other code than it was begun with" if "earlier_code" in self._code else ""
             print(f"{name}: goes on after step {self._done}{by}", file=sys.stderr, flush=True)
+            if others := self._attempts[-1].get("not_to_the_bit"):
+                print(
+                    f"{name}: other than before: {', '.join(others)}; from here on its weights are not "
+                    "to the bit those of a training without an interruption",
+                    file=sys.stderr,
+                    flush=True,
+                )
 
     def steps(self, optimisation: Optimisation) -> Iterator[int]:
         """Bring the saved state back, if there is one, and give the steps that are left.
@@ -221,9 +231,26 @@ class TrainingSession:
                 "free; make room on that disk, or set `results` to another"
             )
 
-    def _attempt(self) -> dict[str, Any]:
-        about = self._stopwatch.facts()
-        return {"after_step": self._done} | {key: about[key] for key in ("device", "execution", "threads")}
+    def _attempt(self, earlier: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """What this process computes with; `not_to_the_bit`: what of it rounds otherwise than before."""
+        about = self._stopwatch.facts() | {"torch": torch.__version__}
+        keys = ("device", "execution", "threads", "cpu_capability", "torch")
+        attempt = {"after_step": self._done} | {key: about[key] for key in keys}
+        others = _other_rounding(earlier[-1], attempt) if earlier else []
+        return attempt | ({"not_to_the_bit": others} if others else {})
+
+
+def _other_rounding(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What decides how results are rounded, and is another than it was; not what the state does not tell."""
+    keys = ("device", "threads", "cpu_capability", "torch")
+    others = [f"{key} {before[key]}, now {now[key]}" for key in keys if before.get(key, now[key]) != now[key]]
+    old, new = before["execution"], now["execution"]
+    computed_by = ("row_tokens", "gradient_checkpointing", "attention")
+    return others + [
+        f"execution.{key} {old[key]}, now {new[key]}"
+        for key in computed_by
+        if old.get(key, new[key]) != new[key]
+    ]
 
 
 @contextmanager

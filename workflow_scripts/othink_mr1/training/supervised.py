@@ -19,6 +19,7 @@ from othink_mr1.modeling.prompts import Prompt, target_text
 from othink_mr1.modeling.tokenizer import END_OF_MESSAGE
 from othink_mr1.study.execution import TrainingExecution
 from othink_mr1.study.methods import SFT
+from othink_mr1.training.divergence import require_finite
 from othink_mr1.training.log_probabilities import completion_log_probabilities
 from othink_mr1.training.optimisation import Optimisation, prepare_for_training
 from othink_mr1.training.session import TrainingSession
@@ -58,6 +59,7 @@ def train_supervised(
         with session.interruptible():
             lessons = lessons_of(step)
             loss, tokens = supervised_backward(model, lessons, settings.precision, execution.row_tokens)
+        require_finite(step, settings, loss=loss)
         rate, norm = optimisation.update(step)
         values = {"learning_rate": rate, "loss": loss, "gradient_norm": norm, "target_tokens": tokens}
         session.finish_step(step, values)

@@ -18,7 +18,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from othink_mr1.errors import Damaged, UserError, rust_disk_errors
+from othink_mr1.modeling.finite import first_not_finite
 from othink_mr1.study.artefacts import write_manifest
+from othink_mr1.study.atomic_files import give_usual_mode
 from othink_mr1.study.manifests import MANIFEST, MANIFEST_COPY
 from othink_mr1.study.verification import verify_folder
 from othink_mr1.training.optimisation import Optimisation
@@ -51,6 +53,8 @@ def write_state(
     metrics: metrics.csv so far; facts: for the manifest.
     """
     for name, tensors in optimisation.tensors().items():
+        if (bad := first_not_finite(tensors)) is not None:
+            raise UserError(f"{folder}: no state is saved, {name} of {bad} hold nan or infinite numbers")
         _save(folder, name, tensors)
     _save(folder, _RANDOM, random_state.tensors)
     _save(folder, _CARRIED, carried.tensors)
@@ -71,8 +75,17 @@ def verify_state(folder: Path) -> dict[str, Any]:
 
 
 def restore_state(folder: Path, optimisation: Optimisation) -> Carried:
-    """Bring a verified state back: weights and moments into place, random generators set."""
+    """Bring a verified state back: weights and moments into place, random generators set.
+
+    UserError if it holds nan or infinite numbers, as versions before these were refused could save.
+    """
     optimisation.restore(lambda name: _load(folder, name))
+    for name, tensors in optimisation.tensors().items():
+        if (bad := first_not_finite(tensors)) is not None:
+            raise UserError(
+                f"{folder}: {name} of {bad} hold nan or infinite numbers; delete {folder.parent} and run "
+                "snakemake again, with a lower learning_rate"
+            )
     notes = json.loads((folder / _NOTES).read_text(encoding="utf-8"))
     restore_random(RandomState(_load(folder, _RANDOM), notes["python_random"]))
     return Carried(notes["carried"], _load(folder, _CARRIED))
@@ -82,6 +95,7 @@ def _save(folder: Path, name: str, tensors: Mapping[str, Tensor]) -> None:
     file = folder / f"{name}.safetensors"
     with rust_disk_errors(SafetensorError, file):
         save_file({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, file)
+    give_usual_mode(file)
 
 
 def _load(folder: Path, name: str) -> dict[str, Tensor]:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from othink_mr1.data.download.retries import Patience
 from othink_mr1.errors import UserError
+from othink_mr1.study.path_argument import path_argument
 
 
 def add_download_arguments(parser: argparse.ArgumentParser) -> None:
     """Where to put the files, and how patient to be."""
     default = Patience()
-    parser.add_argument("--output", required=True, type=Path, help="folder to fill")
+    parser.add_argument("--output", required=True, type=path_argument, help="folder to fill")
     parser.add_argument("--lock", required=True, type=Path, help="file that says what commit a branch is")
     parser.add_argument(
         "--attempts",

@@ -1,0 +1,80 @@
+"""Random models, pictures and prompts of the shapes' sizes."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import torch
+from PIL import Image
+from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
+
+from gpu.shapes import Shapes
+from othink_mr1.modeling.own_kernels import use_own_kernels
+from othink_mr1.modeling.processor import Qwen2VLProcessor, new_processor
+from othink_mr1.modeling.prompts import Prompt, PromptMaker
+from othink_mr1.modeling.tokenizer import train_tokenizer
+from tiny import QUESTIONS, TARGETS, TEMPLATE
+
+TEXT = (
+    "How many different items are there in the image?  Output the thinking process in <think> </think> and "
+    "final answer (number) in <answer> </answer> tags."
+)
+
+
+def make_processor() -> Qwen2VLProcessor:
+    """A small tokenizer with Qwen2-VL's image processing: words do not matter here, pictures do."""
+    return new_processor(train_tokenizer([TEXT, TEMPLATE, *QUESTIONS, *TARGETS] * 3, 400))
+
+
+def make_model(
+    sizes: dict[str, Any], processor: Qwen2VLProcessor, device: torch.device, layers: int | None = None
+) -> Qwen2VLForConditionalGeneration:
+    """A Qwen2-VL of random fp32 weights, always the same on a device; transformers' own kernels."""
+    token_id = processor.tokenizer.convert_tokens_to_ids
+    text = sizes["text_config"]
+    config = Qwen2VLConfig(
+        **sizes | {"text_config": text if layers is None else text | {"num_hidden_layers": layers}},
+        image_token_id=token_id("<|image_pad|>"),
+        video_token_id=token_id("<|video_pad|>"),
+        vision_start_token_id=token_id("<|vision_start|>"),
+        vision_end_token_id=token_id("<|vision_end|>"),
+    )
+    torch.manual_seed(0)
+    with device:
+        return Qwen2VLForConditionalGeneration(config).eval()
+
+
+def make_backbone(
+    shapes: Shapes, processor: Qwen2VLProcessor, layers: int | None = None
+) -> Qwen2VLForConditionalGeneration:
+    """The model that is trained, with this project's kernels."""
+    model = make_model(shapes.backbone, processor, shapes.device, layers)
+    use_own_kernels(model)
+    return model
+
+
+def make_pictures(count: int, size: tuple[int, int]) -> list[bytes]:
+    """Noise as PNG files, all different, which take as long to decode as photographs."""
+    width, height = size
+    pictures = []
+    for number in range(count):
+        pixels = torch.randint(
+            256, (height, width, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(number)
+        )
+        stream = io.BytesIO()
+        Image.fromarray(pixels.numpy()).save(stream, "PNG", compress_level=1)
+        pictures.append(stream.getvalue())
+    return pictures
+
+
+def make_prompts(
+    model: Qwen2VLForConditionalGeneration, processor: Qwen2VLProcessor, pictures: list[bytes]
+) -> list[Prompt]:
+    """A prompt per picture."""
+    return PromptMaker(model, processor).make(pictures, [TEXT] * len(pictures))
+
+
+def random_tokens(count: int, seed: int, vocabulary: int) -> list[int]:
+    """Token ids in 0 .. vocabulary - 1."""
+    return torch.randint(vocabulary, (count,), generator=torch.Generator().manual_seed(seed)).tolist()

@@ -1,0 +1,73 @@
+"""How fast a training's state gets from the card to the disk, and back."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from gpu.backbones import make_backbone, make_processor
+from gpu.record import Record
+from gpu.shapes import Shapes
+from gpu.timing import seconds_of
+from othink_mr1.training.optimisation import Optimisation
+from othink_mr1.training.random_state import random_state
+from othink_mr1.training.training_state import Carried, restore_state, verify_state, write_state
+from tiny import sft_settings
+
+STATE_GB = 26.5  # Qwen2-VL-2B: fp32 weights and AdamW's two moments
+
+
+def run(record: Record, shapes: Shapes) -> None:
+    """Save, check and restore the state of a model with fewer layers, and what that is made of."""
+    model = make_backbone(shapes, make_processor(), shapes.saved_layers)
+    optimisation = Optimisation(model, sft_settings())
+    for weight in model.parameters():
+        weight.grad = torch.full_like(weight, 1e-3)
+    optimisation.update(1)
+    gigabytes = optimisation.state_bytes() / 1e9
+    before = [weight.detach().clone() for weight in model.parameters()]
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as scratch:  # the results' disk, not one in memory
+        folder = Path(scratch) / "state"
+        folder.mkdir()
+
+        def save() -> None:
+            write_state(folder, optimisation, random_state(), Carried(), b"", {})
+
+        saving = seconds_of(save, shapes.device)
+        reading = seconds_of(lambda: verify_state(folder), shapes.device)
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.zero_()
+        restoring = seconds_of(lambda: restore_state(folder, optimisation), shapes.device)
+        largest = max(folder.iterdir(), key=lambda file: file.stat().st_size)
+        started = time.perf_counter()
+        with largest.open("rb") as stream:
+            hashlib.file_digest(stream, "sha256")
+        hashing = time.perf_counter() - started
+        hashed = largest.stat().st_size / 1e9
+    same = all(torch.equal(weight, old) for weight, old in zip(model.parameters(), before, strict=True))
+    record.true(the_restored_state_is_the_saved_one=same)
+    record.note(
+        state_gb=gigabytes,
+        saving_gb_per_second=gigabytes / saving,
+        checking_gb_per_second=gigabytes / reading,
+        restoring_gb_per_second=gigabytes / restoring,
+        sha256_gb_per_second=hashed / hashing,
+        saving_seconds_of_the_2b_model=STATE_GB / gigabytes * saving,
+    )
+    if shapes.device.type == "cuda":
+        _time_transfers(record, shapes.device)
+
+
+def _time_transfers(record: Record, device: torch.device) -> None:
+    """From the card into ordinary and into pinned memory."""
+    source = torch.empty(2**30, dtype=torch.uint8, device=device)
+    for kind in ("ordinary", "pinned"):
+        target = torch.empty(2**30, dtype=torch.uint8, pin_memory=kind == "pinned")
+        target.copy_(source)
+        seconds = seconds_of(lambda target=target: target.copy_(source), device)
+        record.note(**{f"to_{kind}_memory_gb_per_second": source.numel() / 1e9 / seconds})

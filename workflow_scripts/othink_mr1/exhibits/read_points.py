@@ -1,0 +1,133 @@
+"""The points of a study: its evaluations, grouped by what they have in common but the seed, with verdicts."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from othink_mr1.data.examples import read_examples
+from othink_mr1.errors import UserError
+from othink_mr1.exhibits.plan_files import EvaluationEntry, StudyPlan
+from othink_mr1.exhibits.point_scores import PointScores
+from othink_mr1.scoring.outcomes import OUTCOMES
+from othink_mr1.scoring.scores import COLUMNS as SCORE_COLUMNS
+from othink_mr1.study.origins import has_other_weights
+from othink_mr1.study.verification import verify_sealed
+
+_SCORE_TEXT = ("id", "task", "outcome", "reason")
+
+
+@dataclass(frozen=True)
+class StudyPoint:
+    """A point: one entry, and one table of scores, per seed; all tables have the items in one order."""
+
+    entries: tuple[EvaluationEntry, ...]
+    tables: tuple[pd.DataFrame, ...]
+    pictures: tuple[str, ...]  # per item
+
+    def scores(self, seed: int | None = None) -> PointScores:
+        """The verdicts of all seeds, or of the one at a place."""
+        places = range(len(self.entries)) if seed is None else [seed]
+        r1v, exact, in_format = (
+            np.array([self.tables[place][column] for place in places])
+            for column in ("r1v_correct", "exact_correct", "format_ok")
+        )
+        seeds = tuple(self.entries[place].seed for place in places)
+        return PointScores(seeds, tuple(self.tables[0].id), self.pictures, r1v, exact, in_format)
+
+
+def read_points(plan: StudyPlan, results: Path) -> list[StudyPoint]:
+    """The points of a plan, in the order of their first evaluations.
+
+    UserError if a table of scores is missing or damaged, if a run has other weights than its answers are of,
+    or if two evaluations on a task scored different items: their accuracies would not compare.
+    """
+    first: dict[str, tuple[str, pd.Series]] = {}  # task -> its first table, and the ids in there
+    pictures: dict[str, dict[str, str]] = {}  # test set -> item -> picture
+    points: dict[str, list[tuple[EvaluationEntry, pd.DataFrame]]] = {}
+    for entry in plan.evaluations:
+        _refuse_others(entry, results)
+        scores = read_scores(results / entry.scores, entry.tested_on)
+        file, ids = first.setdefault(entry.tested_on, (entry.scores, scores.id))
+        if set(scores.id) != set(ids):
+            raise UserError(
+                f"{results / entry.scores}: scores other items of {entry.tested_on} than {results / file}"
+            )
+        table = scores.set_index("id", drop=False).loc[list(ids)].reset_index(drop=True)
+        points.setdefault(entry.point, []).append((entry, table))
+        if entry.examples not in pictures:
+            pictures[entry.examples] = _pictures(results / entry.examples)
+    return [
+        StudyPoint(
+            tuple(entry for entry, _ in members),
+            tuple(table for _, table in members),
+            _pictures_of(members[0], pictures, results),
+        )
+        for members in points.values()
+    ]
+
+
+def read_scores(path: Path, task: str) -> pd.DataFrame:
+    """A task's rows of a score table: scores.py's columns; format_ok, r1v_correct and exact_correct 0 or 1.
+
+    UserError if the file is none, or damaged, if exact_correct and outcome contradict each other, or if an id
+    is twice.
+    """
+    verify_sealed(path, "let snakemake score the answers")
+    try:
+        scores = pd.read_csv(path, dtype=dict.fromkeys(_SCORE_TEXT, str), keep_default_na=False)
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError):
+        raise UserError(f"{path}: is no csv; remove it and let snakemake score the answers again") from None
+    for column in SCORE_COLUMNS:
+        if column not in scores:
+            raise UserError(
+                f"{path}: has no column {column!r}; remove it and let snakemake score the answers again"
+            )
+    for column in ("format_ok", "r1v_correct", "exact_correct"):
+        if not scores[column].isin([0, 1]).all():
+            raise UserError(f"{path}: {column} must be 0 or 1 in every row")
+    unknown = scores.outcome[~scores.outcome.isin(OUTCOMES)]
+    if len(unknown):
+        raise UserError(f"{path}: outcome {unknown.iloc[0]!r} is none of {', '.join(OUTCOMES)}")
+    torn = scores.id[(scores.outcome == "correct") != (scores.exact_correct == 1)]
+    if len(torn):
+        raise UserError(f"{path}: exact_correct and outcome of id {torn.iloc[0]!r} contradict each other")
+    scores = scores[scores.task == task]
+    if scores.empty:
+        raise UserError(f"{path}: has no scores of task {task!r}")
+    again = scores.id[scores.id.duplicated()]
+    if len(again):
+        raise UserError(f"{path}: has id {again.iloc[0]!r} of task {task!r} twice")
+    return scores
+
+
+def _refuse_others(entry: EvaluationEntry, results: Path) -> None:
+    """UserError if the run was trained again since its answers were generated, and has other weights."""
+    answers = (results / entry.answers).parent
+    if entry.trained_on and has_other_weights(answers, results / "runs" / entry.run, entry.step):
+        raise UserError(
+            f"{answers}: made of other weights than {results / 'runs' / entry.run} has now; delete it and "
+            f"{results / entry.scores}, then run snakemake again"
+        )
+
+
+def _pictures(examples: Path) -> dict[str, str]:
+    """Item -> digest of its picture's file."""
+    return {item.id: hashlib.sha256(item.image).hexdigest() for item in read_examples(examples)}
+
+
+def _pictures_of(
+    member: tuple[EvaluationEntry, pd.DataFrame], pictures: dict[str, dict[str, str]], results: Path
+) -> tuple[str, ...]:
+    entry, table = member
+    known = pictures[entry.examples]
+    if strange := set(table.id) - set(known):
+        raise UserError(
+            f"{results / entry.scores}: scores {entry.tested_on} item {min(strange)!r}, which "
+            f"{results / entry.examples} does not have; remove the scores and run snakemake again"
+        )
+    return tuple(known[item] for item in table.id)

@@ -1,0 +1,37 @@
+"""Overlays that a profile names, and a --configfile on the command line silently replaces."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+
+def refuse_dropped_overlays(
+    parser_of: Callable[[list[str] | None], ArgumentParser],
+    arguments: Sequence[str],
+    overlays: Iterable[str | Path],
+) -> None:
+    """End the process with one line if a profile's configfile is not among the overlays that are in force.
+
+    parser_of: Snakemake's get_argument_parser, which reads profiles as Snakemake does. arguments: of the
+    command line. A command line's --configfile, and a later profile's, take the place of a profile's own:
+    without this line `--profile mini --configfile mine.yaml` would plan the paper's study.
+    """
+    in_force = {Path(overlay).resolve() for overlay in overlays}
+    given, _ = parser_of(None).parse_known_args(list(arguments))
+    workflow_profile = given.workflow_profile or "default"
+    places = (Path(workflow_profile), Path("profiles") / workflow_profile)
+    profiles = [*(given.profile or []), *[str(place) for place in places if place.exists()][:1]]
+    for profile in profiles:
+        if profile == "none":
+            continue
+        own = parser_of([profile]).parse_known_args([])[0].configfile or []
+        dropped = [str(overlay) for overlay in own if Path(overlay).resolve() not in in_force]
+        if dropped:
+            others = [str(overlay) for overlay in given.configfile or []]
+            sys.exit(
+                f"error: --configfile takes the place of profile {profile}'s own; name both: "
+                f"--configfile {' '.join([*dropped, *others])}"
+            )

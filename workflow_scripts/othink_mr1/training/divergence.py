@@ -1,0 +1,33 @@
+"""What ends a training that is no longer one of numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from othink_mr1.errors import Diverged, UserError
+from othink_mr1.study.methods import GRPO, TrainingSettings
+
+
+def require_finite(step: int, settings: TrainingSettings, **values: float) -> None:
+    """UserError if a value of a step, as its loss or its gradient's norm, is nan or infinite."""
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise UserError(_diverged(step, settings, f"the {name.replace('_', ' ')} is {value}"))
+
+
+@contextmanager
+def naming_the_step(step: int, settings: TrainingSettings) -> Iterator[None]:
+    """Let a Diverged of the model, which knows of no step, tell step and remedy."""
+    try:
+        yield
+    except Diverged as error:
+        raise UserError(_diverged(step, settings, str(error))) from None
+
+
+def _diverged(step: int, settings: TrainingSettings, what: str) -> str:
+    remedy = f"lower learning_rate ({settings.learning_rate:g}) or max_gradient_norm"
+    if isinstance(settings, GRPO):
+        remedy += ", or change kl_schedule or clip_range"
+    return f"step {step}: {what}: the training has diverged, and nothing of this step is kept; {remedy}"
