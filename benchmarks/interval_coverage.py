@@ -1,6 +1,6 @@
 """How often the exhibits' intervals hold the true value: made-up runs, of which the truth is known.
 
-    PYTHONPATH=workflow_scripts python -m benchmarks.interval_coverage [--studies 4000] [--items 200]
+    PYTHONPATH=workflow_scripts .venv/bin/python -m benchmarks.interval_coverage [--studies N] [--items N]
 
 A study's items and seeds are drawn anew each time. An answer is right with the probability
 sigmoid(a + item + seed + seed·item), with normal effects of standard deviation 2 (item), 1 (seed·item) and
@@ -98,11 +98,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--studies", type=int, default=4000, help="made-up studies per cell")
+    parser.add_argument("--studies", type=int, default=3000, help="made-up studies per cell")
     parser.add_argument("--items", type=int, default=200)
     arguments = parser.parse_args()
     items, studies = arguments.items, arguments.studies
-    print(f"{items} items, {studies} studies per cell; standard error of a cell about 0.3 points\n")
+    error = np.sqrt(0.95 * 0.05 / studies)
+    print(f"{items} items, {studies} studies per cell; standard error of a cell about {error:.1%}\n")
     print(_head("mean accuracy | seeds"))
     for accuracy in (0.05, 0.2, 0.5, 0.8):
         for seeds in (3, 5, 10):
@@ -116,6 +117,13 @@ def main() -> None:
         for seeds in ((3, 1), (10, 1)):  # the baseline is the untrained backbone: no spread
             cells = [coverage_of_differences(accuracies, seeds, (s, 0), items, studies) for s in SPREADS]
             print(_line(_label(accuracies, seeds) + ", base", cells), flush=True)
+        for seeds, alone in (((3, 3), 0), ((10, 3), 1)):  # the seeds of one side do not spread
+            spreads = [(0.0, s) if alone else (s, 0.0) for s in SPREADS]
+            cells = [coverage_of_differences(accuracies, seeds, pair, items, studies) for pair in spreads]
+            print(
+                _line(_label(accuracies, seeds) + f", spread of the {'second' if alone else 'first'}", cells),
+                flush=True,
+            )
         for one, several in ((1, 1), (1, 3)):  # one run each: what is true of its kind at spread 0
             name = _label(accuracies, (one, one)) + (f", {several} items per picture" if several > 1 else "")
             cell = coverage_of_differences(accuracies, (1, 1), (0, 0), items, studies, per_picture=several)

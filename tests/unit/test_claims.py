@@ -286,3 +286,17 @@ def test_what_was_not_run_is_not_measured():
     assert len(rows) == len(COMPARISONS) + 3
     assert rows[["value", "difference", "p", "p_holm"]].isna().all(axis=None)
     assert check_claims(dict.fromkeys(STUDIES, ())).empty
+
+
+def test_a_sweep_of_two_settings_is_two_sweeps():
+    """The axis is no setting of the row; a learning rate that is varied beside it is."""
+    made = sweeps(100)["kl_weight_sweep"]
+    points = [
+        dataclasses.replace(p, varied={"learning_rate": rate, "kl_schedule.weight": f"{p.kl_weight:g}"})
+        for rate in ("1e-05", "0.001")
+        for p in made
+    ]
+    rows = check_claims({**dict.fromkeys(STUDIES, ()), "kl_weight_sweep": points})
+    rows = rows[rows.claim == "kl_weight_rises_then_falls"]
+    assert rows.setting.tolist() == ["learning_rate 1e-05", "learning_rate 0.001"]
+    assert rows.counts.str.count("/100").tolist() == [3, 3]

@@ -5,6 +5,7 @@ import json
 
 import pandas as pd
 import pytest
+from statsmodels.stats.proportion import proportion_confint
 from synthetic_results import SyntheticResults
 
 from othink_mr1.data.examples import Example, write_examples
@@ -21,7 +22,6 @@ from othink_mr1.exhibits.frames import (
 from othink_mr1.exhibits.plan_files import RunsPlan, StudyPlan, read_plan
 from othink_mr1.exhibits.reward_curves import collect_reward_curves, smoothed, smoothing_window
 from othink_mr1.exhibits.runs_table import collect_runs
-from othink_mr1.exhibits.statistics import wilson_interval
 from othink_mr1.study.manifests import write_sealed_text
 
 
@@ -51,7 +51,7 @@ def test_counts_are_those_of_the_scores(results):
             assert row[count] == correct
             assert row[f"{name}_accuracy"] == correct / len(lines)
             assert (row[f"{name}_low"], row[f"{name}_high"]) == pytest.approx(
-                wilson_interval(correct, len(lines)), abs=1e-12
+                proportion_confint(correct, len(lines), method="wilson"), abs=1e-12
             )
 
 

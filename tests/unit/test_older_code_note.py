@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from test_exhibits import FIGURES, STUDIES, collect, inputs, make, shown_text
+from test_exhibits import FIGURES, collect, inputs, make, shown_text
 
-from othink_mr1.exhibits.claims import check_claims
+from othink_mr1.exhibits.claims import check_claims, claim_points
 from othink_mr1.exhibits.frames import read_reward_curves, read_study
 from othink_mr1.exhibits.older_code_note import all_modules, made_by, older_code_note
-from othink_mr1.exhibits.plan_files import RunsPlan, StudyPlan, read_plan
+from othink_mr1.exhibits.plan_files import RunsPlan, StudiesPlan, StudyPlan, read_plan
 from othink_mr1.exhibits.runs_table import collect_runs
 from othink_mr1.exhibits.scorer_audit import audit_scores
 from othink_mr1.exhibits.table1 import latex, markdown, table1
@@ -54,8 +54,8 @@ def test_the_csv_files_name_the_modules(results: Path) -> None:
 
 
 def test_claims_name_the_modules_of_both_sides(results: Path) -> None:
-    studies = {name: read_study(results / f"{name}.csv") for name in STUDIES if name != "learning_curves"}
-    older = check_claims(studies).set_index("claim").older_code
+    points = claim_points(read_plan(results / "plans/claims.json", StudiesPlan), results)
+    older = check_claims(points).set_index("claim").older_code
     assert older["same_task_grpo_over_base_geometry"] == MODULES
     assert older["same_task_sft_over_grpo_geometry"] == MODULES
     assert older["same_task_sft_over_base_geometry"] == ""

@@ -1,4 +1,4 @@
-"""The exhibits' statistics against published values and the paper's own."""
+"""The statistics of the paper's counts, against published values and the paper's own."""
 
 import math
 
@@ -8,16 +8,7 @@ from othink_mr1.exhibits.statistics import (
     difference_interval,
     relative_gain,
     two_proportion_p,
-    wilson_interval,
 )
-
-
-def test_wilson_interval():
-    # Newcombe 1998, Statistics in Medicine 17, 857-872, table I: method 3 (score).
-    assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert wilson_interval(15, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
-    assert wilson_interval(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
-    assert wilson_interval(20, 20) == pytest.approx((0.8389, 1.0), abs=5e-5)
 
 
 def test_difference_interval():

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import math
 
-from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint, proportions_ztest
-
-
-def wilson_interval(correct: int, items: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of correct/items: (low, high), both in 0..1. items must be positive."""
-    _check(correct, items)
-    low, high = proportion_confint(correct, items, alpha=1 - confidence, method="wilson")
-    return max(0.0, float(low)), min(1.0, float(high))  # rounding can leave -1e-17
+from statsmodels.stats.proportion import confint_proportions_2indep, proportions_ztest
 
 
 def difference_interval(
