@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -157,6 +158,9 @@ def test_a_state_that_an_earlier_version_saved_is_refused(
     write_manifest(newest, **{key: value for key, value in manifest.items() if key != "files"})
     with pytest.raises(UserError, match=rf"{kind} of .* hold nan or infinite numbers; delete "):
         run.start()
+    shutil.rmtree(newest)
+    run.start()  # from the older one
+    assert (run.output / "manifest.json").exists()
 
 
 def test_moments_that_are_no_numbers_are_not_saved(

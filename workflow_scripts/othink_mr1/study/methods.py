@@ -104,7 +104,7 @@ class GRPO(_GradientTraining):
     clip_range: Positive = Field(description="ε of eq. 4")
     advantage_epsilon: NonNegative = Field(description="added to the group's std in eq. 2")
     format_weight: NonNegative = Field(description="α of eq. 1")
-    temperature: Positive
+    temperature: Annotated[Positive, Field(ge=1e-6)]
     top_k: Annotated[int, Field(ge=0)] = Field(description="sample among the k likeliest tokens; 0: all")
     max_completion_tokens: Count
     kl_schedule: KLSchedule

@@ -17,7 +17,10 @@ def _exponent_without_point(value: Any) -> Any:
     return value
 
 
-Number = Annotated[float, BeforeValidator(_exponent_without_point)]
+# Of fp32, in which all of them are computed with: beyond it torch raises, or gives infinities.
+LARGEST = 3.4e38
+
+Number = Annotated[float, BeforeValidator(_exponent_without_point), Field(le=LARGEST)]
 Positive = Annotated[Number, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[Number, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[Number, Field(ge=0, le=1)]

@@ -83,8 +83,8 @@ def restore_state(folder: Path, optimisation: Optimisation) -> Carried:
     for name, tensors in optimisation.tensors().items():
         if (bad := first_not_finite(tensors)) is not None:
             raise UserError(
-                f"{folder}: {name} of {bad} hold nan or infinite numbers; delete {folder.parent} and run "
-                "snakemake again, with a lower learning_rate"
+                f"{folder}: {name} of {bad} hold nan or infinite numbers; delete it, so that the training "
+                "goes on from an older state"
             )
     notes = json.loads((folder / _NOTES).read_text(encoding="utf-8"))
     restore_random(RandomState(_load(folder, _RANDOM), notes["python_random"]))
