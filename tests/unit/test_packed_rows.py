@@ -16,6 +16,7 @@ from othink_mr1.modeling.packed_rows import Group, fill_rows, pack
 from othink_mr1.modeling.padded_attention import PaddedLayout
 from othink_mr1.modeling.precision import autocast
 from othink_mr1.modeling.row_layout import row_layout
+from othink_mr1.training import log_probabilities
 from othink_mr1.training.log_probabilities import completion_log_probabilities
 from tiny import QUESTIONS
 
@@ -151,11 +152,21 @@ def test_layout_of_groups() -> None:
 def test_logits_in_chunks_change_nothing(tiny: Tiny, monkeypatch) -> None:
     groups = random_groups(tiny, SHAPES["ragged lengths"])
     whole = packed(tiny, groups)
-    monkeypatch.setattr("othink_mr1.training.log_probabilities.LOGITS_AT_A_TIME", {"cpu": 3 * 400})
+    rows: list[int] = []
+    product = log_probabilities._logits
+
+    def counted(states: torch.Tensor, head: torch.Tensor, temperature: float) -> torch.Tensor:
+        rows.append(len(states))
+        return product(states, head, temperature)
+
+    monkeypatch.setattr(log_probabilities, "_logits", counted)
+    monkeypatch.setattr(log_probabilities, "LOGITS_AT_A_TIME", {"cpu": 3 * 400})
     tiny.model.zero_grad()
     chunked = packed(tiny, groups)
     assert_equal(chunked, whole)
-    assert not all(torch.equal(*pair) for pair in zip(chunked[0], whole[0], strict=True))  # it was divided
+    # Divided it was; whether that shows in the rounding depends on the processor.
+    assert max(rows) <= 3
+    assert len(rows) > 2
 
 
 def test_bf16_is_as_near_to_fp32_as_transformers_bf16(tiny: Tiny) -> None:
