@@ -45,11 +45,9 @@ def make_model(
         return Qwen2VLForConditionalGeneration(config).eval()
 
 
-def make_backbone(
-    shapes: Shapes, processor: Qwen2VLProcessor, layers: int | None = None
-) -> Qwen2VLForConditionalGeneration:
+def make_backbone(shapes: Shapes, processor: Qwen2VLProcessor) -> Qwen2VLForConditionalGeneration:
     """The model that is trained, with this project's kernels."""
-    model = make_model(shapes.backbone, processor, shapes.device, layers)
+    model = make_model(shapes.backbone, processor, shapes.device)
     use_own_kernels(model)
     return model
 

@@ -48,7 +48,7 @@ LIMITS = {
     "sft_step": 60.0,
     "resume": 60.0,
     "saving": 45.0,
-    "trl_step": 75.0,
+    "trl_step": 110.0,
 }
 RunSection = Callable[[Record, Shapes], None]
 # Names of this repository's own modules: that one of them is missing is no matter of the machine.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from gpu.backbones import make_backbone, make_processor
+from gpu.backbones import make_model, make_processor
 from gpu.record import Record
 from gpu.shapes import Shapes
 from gpu.timing import seconds_of
@@ -23,7 +23,9 @@ STATE_GB = 26.5  # Qwen2-VL-2B: fp32 weights and AdamW's two moments
 
 def run(record: Record, shapes: Shapes) -> None:
     """Save, check and restore the state of a model with fewer layers, and what that is made of."""
-    model = make_backbone(shapes, make_processor(), shapes.saved_layers)
+    # A small vision tower and few layers, so that it takes seconds.
+    sizes = shapes.backbone | {"vision_config": shapes.correctness["vision_config"]}
+    model = make_model(sizes, make_processor(), shapes.device, shapes.saved_layers)
     optimisation = Optimisation(model, sft_settings())
     for weight in model.parameters():
         weight.grad = torch.full_like(weight, 1e-3)

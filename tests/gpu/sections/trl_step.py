@@ -36,10 +36,9 @@ def run(record: Record, shapes: Shapes) -> None:
     own_seconds, own_peak = _own_steps(shapes)
     record.note(own_step_seconds=own_seconds[-1], own_step_seconds_first=own_seconds[0], own_gb_peak=own_peak)
     gc.collect()
-    trl_seconds, trl_peak = _trl_steps(shapes)
+    trl_seconds, trl_peak = _trl_steps(record, shapes)
     record.note(
         trl_step_seconds=trl_seconds[-1],
-        trl_step_seconds_first=trl_seconds[0],
         trl_gb_peak=trl_peak,
         trl_by_own=trl_seconds[-1] / own_seconds[-1],
         completion_tokens=shapes.prompts * shapes.group * shapes.new_tokens,
@@ -71,7 +70,7 @@ def _own_steps(shapes: Shapes) -> tuple[list[float], float]:
     return [seconds_of(step, shapes.device) for _ in range(STEPS)], peak_gb(shapes.device)
 
 
-def _trl_steps(shapes: Shapes) -> tuple[list[float], float]:
+def _trl_steps(record: Record, shapes: Shapes) -> tuple[list[float], float]:
     import trl
     from datasets import Dataset
     from transformers import TrainerCallback
@@ -96,6 +95,8 @@ def _trl_steps(shapes: Shapes) -> tuple[list[float], float]:
         def on_step_begin(self, *_: Any, **__: Any) -> None:
             synchronize(shapes.device)
             self.times.append(time.perf_counter())
+            if len(self.times) == 2:  # kept, should the section be cut
+                record.note(trl_step_seconds_first=self.times[1] - self.times[0])
 
         on_train_end = on_step_begin
 
