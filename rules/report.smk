@@ -99,6 +99,7 @@ rule audit_scores:
 rule check_claims:
     input:
         plan="<results>/plans/claims.json",
+        studies=lambda wildcards: study.claims_studies(),
         files=lambda wildcards: settled(study.claims_files()),
     output:
         csv="<results>/claims.csv",

@@ -138,7 +138,7 @@ def _exhibits(study: Study) -> Iterator[Job]:
             yield _exhibit(name, [f"{name}.csv"], study.run_manifests(name))
     yield _exhibit(plan.AUDIT, [f"{plan.AUDIT}.csv"], study.audited_files())
     if "claims" in drawn:
-        yield _exhibit("claims", ["claims.csv"], study.claims_files())
+        yield _exhibit("claims", ["claims.csv"], study.claims_files(), study.claims_studies())
     if "table1" in drawn:
         tables = ["tables/table1.md", "tables/table1.tex"]
         yield _exhibit("table1", tables, drawn_from=[f"{name}.csv" for name in drawn["table1"]])

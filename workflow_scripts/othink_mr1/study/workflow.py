@@ -225,6 +225,10 @@ class Study:
         found = plan.evaluations(self.config, study)
         return self.test_examples(sorted({evaluation.tested_on for evaluation in found}))
 
+    def claims_studies(self) -> list[str]:
+        """The csv files of the studies that claims are about: made first, and made of the same."""
+        return [f"<results>/{name}.csv" for name in plan.CLAIMS_NEED]
+
     def claims_files(self) -> list[str]:
         """The scores and test sets that the claims are checked on."""
         files = [file for name in plan.CLAIMS_NEED for file in (*self.scores(name), *self.test_sets(name))]
