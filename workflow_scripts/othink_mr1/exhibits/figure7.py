@@ -69,7 +69,9 @@ def by_direction(frame: pd.DataFrame) -> pd.DataFrame:
 def _panel(frame: pd.DataFrame, trained: str, tested: str) -> AnyChart:
     ours, paper = labelled(pooled(final(frame))), labelled(with_paper(final(frame)))
     order = [style.label for style in method_styles(ours.method).values()]
-    x = alt.X("label:N", sort=order, title=None, axis=alt.Axis(labelFontSize=SIZE, ticks=False))
+    # Settings that the study varies stand below the method, in lines of their own.
+    axis = alt.Axis(labelFontSize=SIZE, ticks=False, labelExpr="split(datum.label, ', ')")
+    x = alt.X("label:N", sort=order, title=None, axis=axis)
     domain = domain_of(ours.r1v_high, paper.paper_accuracy, from_zero=True)
 
     def y(field: str) -> alt.Y:
@@ -92,4 +94,5 @@ def _panel(frame: pd.DataFrame, trained: str, tested: str) -> AnyChart:
     title = alt.Title(
         name or letters, subtitle=letters if name else "", fontSize=SIZE + 1, anchor="middle", offset=8
     )
-    return alt.layer(*layers).properties(width=alt.Step(66), height=260, title=title)
+    step = 66 if not ours.varied.any() else 8 * ours.varied.str.split("; ").explode().str.len().max()
+    return alt.layer(*layers).properties(width=alt.Step(max(66, step)), height=260, title=title)

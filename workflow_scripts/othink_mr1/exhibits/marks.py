@@ -149,8 +149,9 @@ def sweep_panel(
         base.mark_point(filled=True, size=80, opacity=1).encode(
             y=y(f"{name}_accuracy"), color=colour, shape=shape
         ),
-        numbers_row(ours, position, f"{name}_accuracy"),
     ]
+    if ours.label.nunique() == 1:  # of several lines the numbers would stand on each other
+        layers.append(numbers_row(ours, position, f"{name}_accuracy"))
     seeds = single_seeds(frame)
     if len(seeds):
         dots = alt.Chart(seeds).mark_circle(size=18, opacity=0.7, color=QUIET)
