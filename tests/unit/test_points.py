@@ -128,7 +128,6 @@ def test_learning_rates_are_no_seeds(two_rates: tuple[Path, dict[str, Any]], tmp
     write_frame(tmp_path / "same_task.csv", frame)
     lines = markdown(table1(read_study(tmp_path / "same_task.csv"))).splitlines()
     assert [line.split(" | ")[0] for line in lines if "SFT" in line and "|" in line] == [
-        "| SFT",  # was not run with the usual settings: a dash
         "| SFT, learning_rate=0.001",
         "| SFT, learning_rate=1e-05",
     ]

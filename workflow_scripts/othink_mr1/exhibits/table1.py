@@ -49,7 +49,8 @@ def table1(frame: pd.DataFrame) -> Table:
     tasks = tuple(dict.fromkeys(points.tested_on))
     blocks = []
     for backbone, rows in points.groupby("backbone", sort=False):
-        methods = list(method_styles({*METHODS, *rows.method}))
+        with_settings = {method.partition(",")[0] for method in rows.method if "," in method}
+        methods = list(method_styles({*METHODS, *rows.method} - with_settings))
         columns = []
         for task in tasks:
             by_method = rows[rows.tested_on == task].set_index("method")
