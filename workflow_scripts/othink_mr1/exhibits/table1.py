@@ -50,7 +50,7 @@ def table1(frame: pd.DataFrame) -> Table:
     blocks = []
     for backbone, rows in points.groupby("backbone", sort=False):
         with_settings = {method.partition(",")[0] for method in rows.method if "," in method}
-        methods = list(method_styles({*METHODS, *rows.method} - with_settings))
+        methods = list(method_styles(({*METHODS} - with_settings) | {*rows.method}))
         columns = []
         for task in tasks:
             by_method = rows[rows.tested_on == task].set_index("method")
