@@ -106,7 +106,7 @@ def test_token_loss_is_eqs_4_and_5() -> None:
 
 
 def test_completions_count_alike_whatever_their_length() -> None:
-    values = torch.tensor([[1.0, 2.0, 3.0], [4.0, 99.0, 99.0]])  # 99: behind the end
+    values = torch.tensor([[1.0, 2.0, 3.0], [4.0, 99.0, torch.inf]])  # 99, inf: behind the end
     assert completion_means(values, torch.tensor([3, 1])).tolist() == [2.0, 4.0]
 
 

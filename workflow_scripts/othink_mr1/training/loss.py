@@ -57,4 +57,4 @@ def completion_means(values: Tensor, lengths: Tensor) -> Tensor:
     values: [completions, tokens]; lengths: [completions], tokens that count. Returns [completions].
     """
     counts = torch.arange(values.shape[1], device=values.device) < lengths[:, None]
-    return (values * counts).sum(dim=1) / lengths
+    return values.masked_fill(~counts, 0).sum(dim=1) / lengths
