@@ -12,10 +12,13 @@ import pytest
 from synthetic_results import SyntheticResults
 
 from othink_mr1.data.examples import Example, write_examples
+from othink_mr1.exhibits import figure4
 from othink_mr1.exhibits.claims import check_claims, claim_points
 from othink_mr1.exhibits.collect import collect_study
 from othink_mr1.exhibits.figure1 import curve_points
+from othink_mr1.exhibits.figure_inputs import FigureInputs
 from othink_mr1.exhibits.frames import by_setting, pooled, read_study, write_frame
+from othink_mr1.exhibits.marks import labelled
 from othink_mr1.exhibits.plan_files import StudiesPlan, StudyPlan
 from othink_mr1.exhibits.table1 import markdown, table1
 from othink_mr1.exhibits.theme import method_label, method_styles
@@ -150,7 +153,8 @@ def test_claims_are_made_for_each_setting(two_rates: tuple[Path, dict[str, Any]]
 def test_curves_of_several_settings_stay_apart() -> None:
     rows = [
         {"method": method, "varied": varied, "step": step, "steps": 4, "tested_on": "geometry",
-         "backbone": "b", "seed": "1", "paper_accuracy": None}
+         "trained_on": "" if method == "base" else "geometry", "backbone": "b", "seed": "1",
+         "paper_accuracy": None}
         for method, varied in (("base", ""), ("sft", "learning_rate=1"), ("sft", "learning_rate=2"))
         for step in ((None,) if method == "base" else (2, None))
     ]  # fmt: skip
@@ -247,3 +251,100 @@ def _collected(plan: list[dict[str, Any]], root: Path) -> pd.DataFrame:
 def test_a_plan_is_json_that_names_its_points() -> None:
     plan = {"exhibit": "same_task", "evaluations": entries({})}
     assert all(entry.point for entry in StudyPlan.model_validate(json.loads(json.dumps(plan))).evaluations)
+
+
+def test_close_values_are_told_apart() -> None:
+    """With six digits both were 1e-06: nothing seemed varied, and table 1 had two rows of one name."""
+    found = entries({"methods": ["sft"], "vary": {"learning_rate": [1e-6, 1.0000001e-6]}})
+    assert [entry["varied"] for entry in found] == [
+        {"learning_rate": "1e-06"},
+        {"learning_rate": "1.0000001e-06"},
+    ]
+
+
+def test_a_second_method_without_training_does_not_replace_base() -> None:
+    found = entries({"methods": ["base", "raw", "sft"]}, methods={"raw": {"trainer": "none"}})
+    assert [entry["method"] for entry in found] == ["base", "raw", "sft"]
+    assert len({entry["point"] for entry in found}) == 3
+
+
+@pytest.fixture(scope="module")
+def wide_sweep(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+    """A sweep of α = 0 and 1: GRPO and GRPO-D, trained on both tasks, tested on geometry, with a curve."""
+    root = tmp_path_factory.mktemp("wide_sweep")
+    made = SyntheticResults(root, items=24)
+    accuracies = {("grpo", "geometry"): 0.9, ("grpo", "counting"): 0.1, ("grpo-d", "geometry"): 0.2}
+    plan = []
+    for (method, task), best in accuracies.items():
+        for weight in (0.0, 1.0):
+            for step in (100, None):
+                accuracy = 0.5 if step else (best if weight else 1 - best)
+                entry = made.evaluation(method, task, "geometry", 42, accuracy, step, (weight, 0.04))
+                plan.append(entry | {"varied": {"format_weight": f"{weight:g}"}})
+    return root, plan
+
+
+def test_claims_about_a_sweep_take_the_claims_method_and_task(
+    wide_sweep: tuple[Path, list[dict[str, Any]]],
+) -> None:
+    """The last method, or training task, of the plan was taken silently for GRPO on geometry."""
+    root, plan = wide_sweep
+    names = ("same_task", "cross_task", "format_weight_sweep", "kl_weight_sweep")
+    values = []
+    for kept in (plan, [e for e in plan if (e["method"], e["trained_on"]) == ("grpo", "geometry")]):
+        studies = {"studies": [{"exhibit": name, "evaluations": kept} for name in names]}
+        claims = check_claims(claim_points(StudiesPlan.model_validate(studies), root))
+        rows = claims[claims.claim == "format_weight_1_over_0"]
+        values.append(list(zip(rows.value, rows.baseline, strict=True)))
+    wide, narrow = values
+    assert wide == narrow
+    assert wide[0][0] > 0.6 > 0.4 > wide[0][1]
+
+
+def test_a_sweeps_lines_are_of_one_method_task_and_step(
+    wide_sweep: tuple[Path, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    root, plan = wide_sweep
+    path = tmp_path / "format_weight_sweep.csv"
+    written = {"exhibit": "format_weight_sweep", "evaluations": plan}
+    write_frame(path, collect_study(StudyPlan.model_validate(written), root))
+    figure = figure4.draw(FigureInputs({"format_weight_sweep": path}, None, root))
+    assert figure.data.step.isna().all()
+    drawn = labelled(pooled(figure.data), "format_weight")
+    lines = {name: sorted(rows.format_weight) for name, rows in drawn.groupby("label")}
+    assert lines == {
+        "GRPO, GR → GR": [0, 1],
+        "GRPO, VC → GR": [0, 1],
+        "GRPO-D, GR → GR": [0, 1],
+    }
+
+
+def test_curves_of_several_tasks_stay_apart() -> None:
+    rows = [
+        {"method": method, "varied": "", "step": step, "steps": 0 if method == "base" else 4,
+         "trained_on": "" if method == "base" else task, "tested_on": task, "backbone": "b", "seed": "1",
+         "paper_accuracy": None}
+        for method in ("base", "sft")
+        for task in ("counting", "geometry")
+        for step in ((None,) if method == "base" else (2, None))
+    ]  # fmt: skip
+    points = labelled(curve_points(pd.DataFrame(rows)))
+    curves = {name: list(curve.at_step) for name, curve in points.groupby("label")}
+    assert curves == {"SFT, VC → VC": [0, 2, 4], "SFT, GR → GR": [0, 2, 4]}
+
+
+def test_many_settings_look_different() -> None:
+    styles = method_styles(f"sft, learning_rate={number}" for number in range(12))
+    assert len({(style.colour, style.shape) for style in styles.values()}) == 12
+
+
+def test_the_papers_number_stands_beside_the_weight_that_it_is_of(tmp_path: Path) -> None:
+    """The paper's GRPO is of α = 1: beside α = 0 its number would be of another training."""
+    made = SyntheticResults(tmp_path, items=24)
+    plan = [
+        made.evaluation("grpo", "geometry", "geometry", 42, 0.5, weights=(weight, 0.01))
+        | {"varied": {"format_weight": f"{weight:g}"}}
+        for weight in (0.0, 1.0)
+    ]
+    frame = collect_study(StudyPlan.model_validate({"exhibit": "same_task", "evaluations": plan}), tmp_path)
+    assert list(frame.paper_correct.fillna(0)) == [0, 228]

@@ -16,6 +16,7 @@ import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
 from othink_mr1.exhibits.accuracy_intervals import mean_accuracy, share_test
+from othink_mr1.exhibits.frames import WEIGHT_PATHS
 from othink_mr1.exhibits.older_code_note import all_modules
 from othink_mr1.exhibits.paired_comparisons import PairedDifference, at_most_one, compare
 from othink_mr1.exhibits.paper_numbers import PaperAccuracy, paper_accuracy, paper_numbers
@@ -424,16 +425,15 @@ def _kl_weight_row(sweep: Mapping[float, ClaimPoint]) -> dict[str, Any]:
     return row
 
 
-_PATHS = {"format_weight": "format_weight", "kl_weight": "kl_schedule.weight"}
-
-
 def _sweeps(points: Sequence[ClaimPoint], axis: str) -> Iterator[tuple[str, dict[float, ClaimPoint]]]:
-    """Per setting of what else is varied: value of the axis -> point, on the study's first task."""
-    points = [point for point in points if getattr(point, axis) is not None]
+    """Per setting of what else is varied: value of the axis -> GRPO on geometry, which the claims name."""
+    named = ("grpo", "geometry", "geometry")
     groups: dict[str, dict[float, ClaimPoint]] = {}
     for point in points:
-        if point.tested_on == points[0].tested_on:
-            setting = _setting({name: own for name, own in point.varied.items() if name != _PATHS[axis]})
+        if (point.method, point.trained_on, point.tested_on) == named and getattr(point, axis) is not None:
+            setting = _setting(
+                {name: own for name, own in point.varied.items() if name != WEIGHT_PATHS[axis]}
+            )
             groups.setdefault(setting, {})[float(getattr(point, axis))] = point
     yield from groups.items()
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from othink_mr1.data.leaks import count_leaks, read_leaks
 from othink_mr1.exhibits.accuracy_intervals import mean_accuracy
-from othink_mr1.exhibits.frames import ALL_SEEDS, OUTCOME_COUNTS, STUDY_COLUMNS
+from othink_mr1.exhibits.frames import ALL_SEEDS, OUTCOME_COUNTS, STUDY_COLUMNS, WEIGHT_PATHS
 from othink_mr1.exhibits.older_code_note import all_modules
 from othink_mr1.exhibits.paper_numbers import paper_accuracy, paper_backbone, paper_format_accuracy
 from othink_mr1.exhibits.plan_files import EvaluationEntry, StudyPlan
@@ -21,7 +21,7 @@ from othink_mr1.study.runs import varied_text
 _WEIGHTS = ("format_weight", "kl_weight")
 _SHARED = ("shared_items", "near_shared_items")
 _COUNTS = ("r1v_correct", "format_ok", *OUTCOME_COUNTS.values())
-# In a sweep the paper's number of one point says nothing about its neighbours.
+# Where α or β varies, the paper's number of one point says nothing about its neighbours.
 _SWEEPS = ("format_weight_sweep", "kl_weight_sweep")
 
 
@@ -115,7 +115,7 @@ def _with_paper(frame: pd.DataFrame, is_sweep: bool) -> pd.DataFrame:
                 row["trained_on"],
                 row["tested_on"],
                 **weights,
-                weights_must_agree=is_sweep,
+                weights_must_agree=is_sweep or any(path in row["varied"] for path in WEIGHT_PATHS.values()),
             )
         columns["paper_version"].append(paper.version if paper else "")
         columns["paper_source"].append(paper.source if paper else "")

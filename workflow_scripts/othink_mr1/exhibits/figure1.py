@@ -35,7 +35,8 @@ def draw(inputs: FigureInputs) -> Figure:
 
 
 def _chart(frame: pd.DataFrame) -> AnyChart:
-    ours, paper = labelled(pooled(frame)), labelled(with_paper(frame))
+    named = labelled(frame)
+    ours, paper = pooled(named), with_paper(named)
     tasks = ", ".join(task_label(task) for task in dict.fromkeys(frame.tested_on))
     domain = domain_of(ours.r1v_high, paper.paper_accuracy, from_zero=True)
 
@@ -54,9 +55,9 @@ def _chart(frame: pd.DataFrame) -> AnyChart:
         base.mark_line(strokeWidth=2).encode(y=y("r1v_accuracy")),
         base.mark_point(filled=True, size=75, opacity=1).encode(y=y("r1v_accuracy"), shape=shape),
     ]
-    seeds = single_seeds(frame)
+    seeds = single_seeds(named)
     if len(seeds):
-        dots = alt.Chart(labelled(seeds)).mark_circle(size=16, opacity=0.6)
+        dots = alt.Chart(seeds).mark_circle(size=16, opacity=0.6)
         layers.append(dots.encode(x=x, y=y("r1v_accuracy"), color=colour))
     if len(paper):
         marks = {key: value for key, value in HOLLOW.items() if key != "stroke"}
@@ -76,10 +77,10 @@ def curve_points(frame: pd.DataFrame) -> pd.DataFrame:
     frame = frame.assign(at_step=frame["step"].fillna(frame["steps"]).astype("float64"))
     trained, base = frame[frame.method != "base"], frame[frame.method == "base"]
     starts = []
-    curve = ["backbone", "method", "varied", "tested_on"]
-    for (backbone, method, varied, tested_on), _ in trained.groupby(curve, sort=False):
+    curve = ["backbone", "method", "varied", "trained_on", "tested_on"]
+    for (backbone, method, varied, trained_on, tested_on), _ in trained.groupby(curve, sort=False):
         start = base[(base.backbone == backbone) & (base.tested_on == tested_on)]
-        start = start.assign(method=str(method), varied=str(varied))
+        start = start.assign(method=str(method), varied=str(varied), trained_on=str(trained_on))
         starts.append(start.assign(at_step=0.0, step=0.0, paper_accuracy=float("nan")))
     points = pd.concat([*starts, trained], ignore_index=True)
     return points.sort_values([*curve, "seed", "at_step"], kind="stable", ignore_index=True)

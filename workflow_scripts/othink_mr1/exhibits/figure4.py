@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from othink_mr1.exhibits.figure_inputs import FigureInputs
-from othink_mr1.exhibits.frames import pooled
+from othink_mr1.exhibits.frames import final, pooled
 from othink_mr1.exhibits.marks import caption, intervals, paper_line, per_backbone, sweep_panel, titled
 from othink_mr1.exhibits.output import AnyChart, Figure
 from othink_mr1.exhibits.paper_numbers import paper_numbers
@@ -18,7 +18,7 @@ _X = "weight of the format reward, α"
 
 def draw(inputs: FigureInputs) -> Figure:
     """Draw it from format_weight_sweep.csv."""
-    frame = inputs.study("format_weight_sweep")
+    frame = final(inputs.study("format_weight_sweep"))
     return Figure(per_backbone(_TITLE, frame, _chart), frame)
 
 

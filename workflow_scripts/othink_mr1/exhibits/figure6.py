@@ -8,6 +8,7 @@ from __future__ import annotations
 import pandas as pd
 
 from othink_mr1.exhibits.figure_inputs import FigureInputs
+from othink_mr1.exhibits.frames import final
 from othink_mr1.exhibits.marks import caption, intervals, paper_line, per_backbone, sweep_panel, titled
 from othink_mr1.exhibits.output import AnyChart, Figure
 
@@ -16,7 +17,7 @@ _TITLE = "Figure 6 · Impact of the weight of the KL divergence (GRPO)"
 
 def draw(inputs: FigureInputs) -> Figure:
     """Draw it from kl_weight_sweep.csv."""
-    frame = inputs.study("kl_weight_sweep")
+    frame = final(inputs.study("kl_weight_sweep"))
     return Figure(per_backbone(_TITLE, frame, _chart), frame)
 
 

@@ -14,6 +14,9 @@ from othink_mr1.study.verification import verify_sealed
 
 ALL_SEEDS = "all"
 
+# Column of a weight -> its path in a method's settings.
+WEIGHT_PATHS = {"format_weight": "format_weight", "kl_weight": "kl_schedule.weight"}
+
 # Outcome of the exact scorer -> the study's column that counts it.
 OUTCOME_COUNTS = {
     outcome: "exact_correct" if outcome == "correct" else f"outcome_{outcome}" for outcome in OUTCOMES

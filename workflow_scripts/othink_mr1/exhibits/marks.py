@@ -8,12 +8,21 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from othink_mr1.exhibits.frames import ALL_SEEDS, by_setting, pooled, single_seeds
+from othink_mr1.exhibits.frames import ALL_SEEDS, WEIGHT_PATHS, by_setting, pooled, single_seeds
 from othink_mr1.exhibits.leaks_note import leaks_note
 from othink_mr1.exhibits.older_code_note import older_code_note
 from othink_mr1.exhibits.output import AnyChart
 from othink_mr1.exhibits.text import wrapped
-from othink_mr1.exhibits.theme import INK, QUIET, SIZE, method_colour, method_label, method_shape, task_label
+from othink_mr1.exhibits.theme import (
+    INK,
+    QUIET,
+    SIZE,
+    method_colour,
+    method_label,
+    method_shape,
+    task_label,
+    task_letters,
+)
 
 # The paper's values. The caption explains the mark, see paper_line().
 HOLLOW: dict[str, Any] = {
@@ -30,9 +39,15 @@ HOLLOW: dict[str, Any] = {
 def labelled(frame: pd.DataFrame, axis: str = "") -> pd.DataFrame:
     """The frame with the methods' printed names, and the settings that vary, in the column `label`.
 
-    axis: path of a setting that is not named, as it is the figure's axis.
+    Where the trained rows are of several pairs of tasks, the names say which: what is drawn as one line
+    or colour is of one. axis: path of a setting that is not named, as it is the figure's axis.
     """
     frame = by_setting(frame, axis)
+    if "trained_on" in frame:
+        pairs = frame.trained_on.map(task_letters) + " → " + frame.tested_on.map(task_letters)
+        trained = frame.trained_on != ""
+        if pairs[trained].nunique() > 1:
+            frame = frame.assign(method=frame.method.where(~trained, frame.method + ", " + pairs))
     return frame.assign(label=[method_label(method) for method in frame.method])
 
 
@@ -44,7 +59,7 @@ def intervals(frame: pd.DataFrame) -> str:
 def spread_line(frame: pd.DataFrame) -> str:
     """What the intervals are of, in words. Whether seeds spread is not known from fewer than three."""
     trained = pooled(frame)
-    trained = trained[trained.trained_on != ""]
+    trained = trained[trained.seed != ""]
     known = trained.spread == "items and seeds"
     if len(trained) and known.all():
         return "items and seeds"
@@ -118,9 +133,6 @@ def per_backbone(title: str, frame: pd.DataFrame, draw: Callable[[pd.DataFrame],
     return charts[0] if len(charts) == 1 else alt.vconcat(*charts, spacing=40)
 
 
-_PATHS = {"format_weight": "format_weight", "kl_weight": "kl_schedule.weight"}  # column -> the config's path
-
-
 def sweep_panel(
     frame: pd.DataFrame, x: str, x_title: str, name: str, title: str, paper_value: str
 ) -> AnyChart:
@@ -129,7 +141,7 @@ def sweep_panel(
     What else the study varies has a line of its own. name: `r1v` or `format`, the accuracy shown.
     paper_value: the column with the paper's number.
     """
-    ours, paper = labelled(pooled(frame), _PATHS[x]), with_paper(frame, paper_value)
+    ours, paper = labelled(pooled(frame), WEIGHT_PATHS[x]), with_paper(frame, paper_value)
     # labelExpr: Vega's own formats round the values of a sweep (0.25 to 0.3).
     axis = alt.Axis(values=sorted(set(ours[x])), labelExpr="datum.value")
     position = alt.X(f"{x}:Q", title=x_title, scale=alt.Scale(nice=False, padding=24), axis=axis)

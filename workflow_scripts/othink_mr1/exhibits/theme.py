@@ -49,7 +49,8 @@ def method_styles(methods: Iterable[str]) -> dict[str, MethodStyle]:
     present = set(methods)
     styles = {name: style for name, style in METHODS.items() if name in present}
     for number, name in enumerate(sorted(present - set(METHODS))):
-        colour, shape = _MORE[number % len(_MORE)]
+        colour = _MORE[number % len(_MORE)][0]
+        shape = _MORE[(number + number // len(_MORE)) % len(_MORE)][1]  # another, where colours come again
         styles[name] = MethodStyle(method_label(name), colour, shape)
     return styles
 

@@ -69,7 +69,7 @@ def grid_runs(config: StudyConfig, study: str) -> list[Run]:
             for task, seed in _points(config, grid, method):
                 for changes in _combinations(grid):
                     run = make_run(config, backbone, method, task, seed, changes)
-                    runs[run.name] = run
+                    runs[method, run.name] = run  # methods without training share the backbone's name
     return list(runs.values())
 
 
@@ -131,7 +131,14 @@ def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
         if isinstance(value, Mapping):
             yield from _leaves(value, f"{prefix}{key}.")
         else:
-            yield prefix + key, f"{value:g}" if isinstance(value, float) else str(value)
+            yield prefix + key, _shown(value)
+
+
+def _shown(value: Any) -> str:
+    """A number shortly, but never so that two look alike."""
+    if isinstance(value, float):
+        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    return str(value)
 
 
 @per_config
