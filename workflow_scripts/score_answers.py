@@ -45,9 +45,24 @@ def main() -> None:
             raise UserError(f"--scorer {pair!r}: must be TASK=SCORER")
         chosen[task] = name
     answers = read_answers(arguments.answers)
-    scorers = {answer.task: chosen.get(answer.task, answer.task) for answer in answers}
-    for name in scorers.values():
-        load_scorer(name)  # an unknown one is named before the work begins
+    first_lines: dict[str, int] = {}
+    for line, answer in enumerate(answers, start=1):
+        first_lines.setdefault(answer.task, line)
+    for task in chosen.keys() - first_lines.keys():
+        raise UserError(
+            f"--scorer {task}={chosen[task]}: no answer is of this task, but of {', '.join(first_lines)}"
+        )
+    scorers = {task: chosen.get(task, task) for task in first_lines}
+    for task, name in scorers.items():
+        try:
+            load_scorer(name)  # an unknown one is named before the work begins
+        except UserError as error:
+            where = (
+                f"--scorer {task}={name}"
+                if task in chosen
+                else f"{arguments.answers}, line {first_lines[task]}"
+            )
+            raise UserError(f"{where}: {error}") from None
     require_place_for_scores(arguments.scores)
     with ScoringWorkers(arguments.workers) as workers:
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from othink_mr1.errors import UserError, run_entry_point
 from othink_mr1.study import atomic_files
 from othink_mr1.study.atomic_files import folder_written_aside, write_json, write_text, written_aside
 
@@ -117,3 +118,21 @@ def test_a_file_that_cannot_be_synced_is_an_error(tmp_path: Path, monkeypatch: p
     with pytest.raises(OSError, match="Invalid argument"):
         write_text(tmp_path / "x", "1")
     assert names(tmp_path) == []
+
+
+def test_a_folder_a_pipe_or_a_device_is_never_replaced(tmp_path: Path) -> None:
+    """A pipe was, and so would /dev/null have been; a folder ended in a traceback."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name, kind in (("pipe", "a pipe or a device"), ("folder", "a folder")):
+        with pytest.raises(UserError, match=f"{name}: is {kind}; name a file to write"):
+            write_text(tmp_path / name, "text")
+    assert names(tmp_path) == ["folder", "pipe"]
+    assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("name", ["file/x.csv", "file/folder/x.csv", "x" * 300])
+def test_a_path_that_cannot_be_is_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit, match=r"^error: [^\n]*; [^\n]*choose [^\n]*$"):
+        run_entry_point(lambda: write_text(tmp_path / name, "text"))

@@ -19,6 +19,8 @@ def test_a_path_of_one_part_gets_its_folder(tmp_path: Path, monkeypatch: pytest.
     assert path_argument(".").name == tmp_path.name
     assert path_argument("..") == tmp_path.parent
     assert path_argument("folder/") == tmp_path / "folder"
+    monkeypatch.setenv("HOME", "/home/a")
+    assert path_argument("~/S.csv") == Path("/home/a/S.csv")  # --scores=~/S.csv made a folder named ~
     with pytest.raises(ArgumentTypeError, match="must name a file or a folder"):
         path_argument("")
 

@@ -1,7 +1,9 @@
 """score_answers as a command: the table, the totals, and what it refuses."""
 
 import csv
+import gzip
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -116,7 +118,7 @@ GOOD = json.dumps(answer()).encode() + b"\n"
         (b"", "has no answers"),
         (GOOD + b"{\n", "line 2: is not JSON"),
         (GOOD + b"\n" + GOOD, "line 2: is not JSON"),
-        (b"\xff\n", "line 1: is not JSON"),
+        (b"\xff\n", "line 1: is not UTF-8 text"),
         (b"[" * 100_000 + b"\n", "line 1: is not JSON"),
         (b"[]\n", "line 1: is not an object"),
         (GOOD + GOOD, "line 2: task 'counting', id 'a' is in line 1 already"),
@@ -128,7 +130,10 @@ GOOD = json.dumps(answer()).encode() + b"\n"
             GOOD + GOOD.replace(b'"a"', b'"b"').replace(b'"gold": "3"', b'"gold": "many"'),
             "answers.jsonl, line 2: task 'counting', id 'b': gold 'many'",
         ),
-        (GOOD.replace(b"counting", b"sizes"), "scorer 'sizes': unknown; known are counting, geometry"),
+        (
+            GOOD.replace(b"counting", b"sizes"),
+            "line 1: scorer 'sizes': unknown; known are counting, geometry",
+        ),
     ],
 )
 def test_what_is_refused(tmp_path, content, said):
@@ -200,13 +205,35 @@ def test_an_empty_line_between_answers_is_named(tmp_path):
         ("A.jsonl", "exists and holds something else"),
         ("A.jsonl/scores.csv", "cannot be written (File exists)"),
         ("/proc/scores.csv", "cannot be written"),
+        ("pipe", "is a pipe or a device; name a file to write"),  # opening it would wait for ever
+        ("/dev/stdout", "is a pipe or a device; name a file to write"),
+        ("x" * 300, "cannot be written (File name too long)"),
     ],
 )
 def test_an_output_that_cannot_be_written_is_said_before_the_scoring(tmp_path, monkeypatch, output, said):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
     write(tmp_path / "A.jsonl", answer())
     outcome = run("A.jsonl", output)
     assert outcome.returncode == 1
     assert said in outcome.stderr
     assert len(outcome.stderr.splitlines()) == 1  # no progress of any scoring
+
+
+def test_a_scorer_of_a_task_that_no_answer_has_is_named(tmp_path):
+    """It was ignored."""
+    answers = write(tmp_path / "answers.jsonl", answer())
+    said = error_of(run(answers, tmp_path / "s.csv", "--scorer", "couting=counting"))
+    assert said.endswith("--scorer couting=counting: no answer is of this task, but of counting")
+
+
+def test_an_unknown_task_is_named_with_its_line(tmp_path):
+    answers = write(tmp_path / "answers.jsonl", answer(), answer("b", task="algebra"))
+    assert "answers.jsonl, line 2: scorer 'algebra': unknown" in error_of(run(answers, tmp_path / "s.csv"))
+
+
+def test_a_compressed_file_is_named(tmp_path):
+    (tmp_path / "A.jsonl.gz").write_bytes(gzip.compress(json.dumps(answer()).encode()))
+    said = error_of(run(tmp_path / "A.jsonl.gz", tmp_path / "s.csv"))
+    assert "line 1: is not UTF-8 text; unpack or convert the file first" in said

@@ -19,6 +19,9 @@ _DISK_REMEDIES = {
     errno.EPERM: "change who may read and write there",
     errno.EIO: "check that disk",
     errno.ESTALE: "check that network drive",
+    errno.EEXIST: "it stands where a folder is needed; remove it, or choose another path",
+    errno.ENOTDIR: "it stands where a folder is needed; remove it, or choose another path",
+    errno.ENAMETOOLONG: "choose a shorter name",
 }
 # Rust's libraries (safetensors) give the number in the text of an error of their own.
 _RUST_ERROR = re.compile(r"\(os error (\d+)\)")

@@ -57,7 +57,9 @@ def read_answers(path: Path) -> list[Answer]:
 def _read_line(line: bytes, where: str) -> Answer:
     try:
         value = json.loads(line.decode("utf-8"))
-    except (ValueError, RecursionError):  # bad UTF-8 and bad JSON are ValueErrors
+    except UnicodeDecodeError:
+        raise UserError(f"{where}: is not UTF-8 text; unpack or convert the file first") from None
+    except (ValueError, RecursionError):
         raise UserError(f"{where}: is not JSON; expected an object with {', '.join(_KEYS)}") from None
     if not isinstance(value, dict):
         raise UserError(f"{where}: is not an object with {', '.join(_KEYS)}")

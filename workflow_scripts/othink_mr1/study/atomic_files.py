@@ -21,8 +21,9 @@ def written_aside(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block succeeds.
 
     The temporary file is synced to disk first, and the folder after it, so that a power loss leaves the old
-    file or the new one.
+    file or the new one. UserError if a folder, a pipe or a device is there: the file would take its place.
     """
+    _require_no_other_than_a_file(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # A random name: processes of two machines may have one number.
     aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
@@ -38,14 +39,19 @@ def written_aside(path: Path) -> Iterator[Path]:
 
 def require_writable(path: Path) -> None:
     """UserError if no file can be written there: to be said before the work whose result it is to hold."""
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder; name a file to write")
     try:
+        _require_no_other_than_a_file(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+
+
+def _require_no_other_than_a_file(path: Path) -> None:
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "a pipe or a device"
+        raise UserError(f"{path}: is {kind}; name a file to write")
 
 
 @contextmanager
