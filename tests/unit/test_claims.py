@@ -268,6 +268,23 @@ def test_settings_that_vary_are_rows_of_their_own():
     assert over_base.value_seeds.tolist() == [1, 1]
 
 
+def test_where_a_weight_varies_the_papers_number_must_be_of_the_same():
+    """The paper's GRPO is of α = 1: beside α = 0 the claim took its difference for the size to be reached."""
+    base = claim_point("base", "", "geometry", point(seeds_of_accuracy(16, items=100), (None,)))
+    runs = [
+        claim_point(
+            "grpo", "geometry", "geometry", point(seeds_of_accuracy(30, items=100), (42,)), (alpha, 0.01),
+            varied={"format_weight": f"{alpha:g}"},
+        )
+        for alpha in (0.0, 1.0)
+    ]  # fmt: skip
+    rows = check_claims({**dict.fromkeys(STUDIES, ()), "same_task": [base, *runs]})
+    rows = rows[rows.claim == "same_task_grpo_over_base_geometry"]
+    assert rows.paper_value.isna().tolist() == [True, False]
+    assert rows.paper_p.isna().tolist() == [True, False]
+    assert rows.verdict.tolist() == [DIRECTION, SIZE]
+
+
 def test_the_papers_size_of_effect():
     """The interval of 0.34 over 0.16 holds the paper's difference on geometry; 0.6 is another size."""
     right = {SIZE: 0.34, DIRECTION: 0.6}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import pty
 import shutil
 import signal
 import stat
@@ -22,12 +23,17 @@ from othink_mr1.data.examples import write_examples
 from othink_mr1.errors import Diverged, UserError
 from othink_mr1.modeling.backbone import load_backbone, save_checkpoint
 from othink_mr1.modeling.decoding import decode, greedy
+from othink_mr1.modeling.device import Stopwatch
 from othink_mr1.modeling.finite import first_not_finite
+from othink_mr1.modeling.token_step import TokenStep
 from othink_mr1.study.artefacts import write_manifest
 from othink_mr1.study.manifests import read_manifest
+from othink_mr1.study.provenance import provenance
 from othink_mr1.training.advantages import all_equal, group_advantages
+from othink_mr1.training.interruption import Interruption
 from othink_mr1.training.loss import token_losses
 from othink_mr1.training.pretraining import pretrain_backbone
+from othink_mr1.training.session import COMPUTING_PACKAGES
 from tiny import execution, grpo_settings, sft_settings, tiny_settings
 
 
@@ -190,6 +196,42 @@ def test_logits_that_are_no_numbers_are_told(tiny: Tiny, prompts: list[object]) 
         decode(tiny.model, prompts, 1, 4, [], greedy)
 
 
+def test_logits_of_a_later_token_are_looked_at_too(
+    tiny: Tiny, prompts: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = TokenStep.__call__
+    calls = []
+
+    def broken(self: TokenStep, *arguments: object) -> torch.Tensor:
+        calls.append(1)
+        logits = step(self, *arguments)
+        return logits.index_fill(1, torch.tensor([3]), math.nan) if len(calls) == 2 else logits
+
+    monkeypatch.setattr(TokenStep, "__call__", broken)
+    with pytest.raises(Diverged, match="logits are nan or infinite"):
+        decode(tiny.model, prompts, 1, 4, [], greedy)
+
+
+def test_a_print_to_a_closed_terminal_does_not_cost_the_state() -> None:
+    """The terminal closes while an update is made, which then is logged."""
+    terminal, output = pty.openpty()
+    before = os.dup(2)
+    asked = Interruption()
+    try:
+        os.dup2(output, 2)
+        os.close(output)
+        with asked.watched():
+            os.close(terminal)
+            with pytest.raises(OSError, match="Input/output error"):
+                os.write(2, b"a step")
+            os.kill(os.getpid(), signal.SIGHUP)
+            os.write(2, b"a step")
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+    assert asked.requested == signal.SIGHUP
+
+
 def test_equal_rewards_are_no_advantage_at_any_epsilon(
     tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,7 +315,7 @@ def test_a_ratio_that_overflows_in_the_branch_not_taken_counts_nothing(excess: f
 
 @pytest.mark.parametrize(
     ("key", "other"),
-    [("cpu_capability", "DEFAULT"), ("threads", 2), ("torch", "2.12.0"), ("execution.row_tokens", 150)],
+    [("cpu_capability", "DEFAULT"), ("threads", 2), ("tokenizers", "0.1"), ("execution.row_tokens", 150)],
 )
 def test_a_run_that_goes_on_with_other_rounding_says_so(
     key: str,
@@ -290,8 +332,12 @@ def test_a_run_that_goes_on_with_other_rounding_says_so(
     changes: dict[str, object] = {}
     if key == "cpu_capability":
         monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: other)
-    elif key == "torch":
-        monkeypatch.setattr("torch.__version__", other)
+    elif key == "tokenizers":
+        before = provenance()
+        packages = {**before["packages"], key: other}
+        monkeypatch.setattr(
+            "othink_mr1.training.session.provenance", lambda: {**before, "packages": packages}
+        )
     else:
         changes = {"cpus" if key == "threads" else "row_tokens": other}
     run.start(**changes)
@@ -318,7 +364,25 @@ def test_the_same_machine_says_nothing(
     assert "not to the bit" not in capfd.readouterr().err
     attempts = read_manifest(run.output)["attempts"]
     assert all("not_to_the_bit" not in attempt for attempt in attempts)
-    assert all(attempt["cpu_capability"] and attempt["torch"] for attempt in attempts)
+    assert all(
+        attempt["cpu_capability"] and set(attempt["packages"]) == {*COMPUTING_PACKAGES}
+        for attempt in attempts
+    )
+
+
+def test_what_a_state_does_not_tell_is_not_taken_for_equal(
+    tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """States of before the capability was recorded."""
+    run = Run("sft", tiny, examples_file, tmp_path / "run")
+    with monkeypatch.context() as patch:
+        facts = Stopwatch.facts
+        patch.setattr(Stopwatch, "facts", lambda self: {**facts(self), "cpu_capability": None})
+        interrupted(monkeypatch, BATCHES["sft"], 4, run.start)
+    run.start()
+    told = read_manifest(run.output)["attempts"][1]["not_to_the_bit"]
+    assert len(told) == 1
+    assert told[0].startswith("cpu_capability unknown, now ")
 
 
 def test_a_closed_terminal_keeps_the_state(

@@ -13,6 +13,7 @@ from synthetic_results import SyntheticResults
 
 from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.exhibits import figure4
+from othink_mr1.exhibits.cases import rule_line, subtitle
 from othink_mr1.exhibits.claims import check_claims, claim_points
 from othink_mr1.exhibits.collect import collect_study
 from othink_mr1.exhibits.figure1 import curve_points
@@ -312,6 +313,8 @@ def test_a_sweeps_lines_are_of_one_method_task_and_step(
     assert figure.data.step.isna().all()
     drawn = labelled(pooled(figure.data), "format_weight")
     lines = {name: sorted(rows.format_weight) for name, rows in drawn.groupby("label")}
+    assert figure4.gain_line(figure.data).startswith("ours (GRPO, GR → GR) +")
+    assert "; ours (GRPO-D, GR → GR) -" in figure4.gain_line(figure.data)
     assert lines == {
         "GRPO, GR → GR": [0, 1],
         "GRPO, VC → GR": [0, 1],
@@ -348,3 +351,9 @@ def test_the_papers_number_stands_beside_the_weight_that_it_is_of(tmp_path: Path
     ]
     frame = collect_study(StudyPlan.model_validate({"exhibit": "same_task", "evaluations": plan}), tmp_path)
     assert list(frame.paper_correct.fillna(0)) == [0, 228]
+
+
+@pytest.mark.parametrize(("shown", "said"), [("sft", ""), ("sft, learning_rate=0.1", ", first setting")])
+def test_the_rule_of_the_cases_says_that_there_are_several_settings(shown: str, said: str) -> None:
+    frame = pd.DataFrame([{"method": shown, "older_code": ""}, {"method": "grpo-d", "older_code": ""}])
+    assert subtitle(frame) == [rule_line() + said]

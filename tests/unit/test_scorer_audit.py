@@ -112,7 +112,15 @@ def test_tables_and_items_of_literal_answers(tmp_path):
     assert {tuple(line[column] for column in about) for line in lines} == {
         ("small", "sft", "run-1", "", "geometry", task, "42") for task in ANSWERS
     }
+    assert {(line["point"], line["varied"]) for line in lines} == {("p", "")}
     assert {line["items"] for line in lines if line["kind"] == "item"} == {"1"}
+
+
+def test_settings_that_vary_stand_beside_each_row(tmp_path):
+    row = write_evaluation(tmp_path, "counting", ANSWERS["counting"][:1])
+    rates = [row | {"point": rate, "varied": {"learning_rate": rate}} for rate in ("0.1", "1")]
+    shown = [(line["point"], line["varied"]) for line in audit(tmp_path, *rates)]
+    assert shown == [("0.1", "learning_rate=0.1")] * 4 + [("1", "learning_rate=1")] * 4
 
 
 def test_a_backbone_and_a_step(tmp_path):

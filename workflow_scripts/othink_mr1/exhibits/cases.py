@@ -56,7 +56,12 @@ def subtitle(frame: pd.DataFrame) -> list[str]:
     """The rule, and what of the cases' frame was made by older code."""
     sought_in = all_modules(frame[frame.method.isna()].older_code)
     sought = [f"no case was found in answers made by {made_by(sought_in)}"] if sought_in else []
-    return [rule_line(), *older_code_note(frame[frame.method.notna()]), *sought]
+    several = frame.method.str.contains(",", na=False).any()
+    return [
+        rule_line() + (", first setting" if several else ""),
+        *older_code_note(frame[frame.method.notna()]),
+        *sought,
+    ]
 
 
 def rule_line() -> str:

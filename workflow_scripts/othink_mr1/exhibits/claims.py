@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -254,7 +255,6 @@ def _comparison_rows(backbone: str, claim: Comparison, points: Sequence[ClaimPoi
         "where": claim.where,
         "rule": claim.rule,
         "verdict": NOT_MEASURED,
-        **_paper_columns(backbone, claim),
     }
     values = _found(points, claim.method, claim)
     pairs = [
@@ -263,7 +263,11 @@ def _comparison_rows(backbone: str, claim: Comparison, points: Sequence[ClaimPoi
         for baseline in _found(points, claim.baseline, claim)
         if all(baseline.varied.get(name, own) == own for name, own in value.varied.items())
     ]
-    return [row | _measured(claim.rule, *pair, row.get("paper_difference")) for pair in pairs] or [row]
+    rows = []
+    for value, baseline in pairs:
+        paper = _paper_columns(backbone, claim, value, baseline)
+        rows.append(row | paper | _measured(claim.rule, value, baseline, paper.get("paper_difference")))
+    return rows or [row | _paper_columns(backbone, claim)]
 
 
 def _found(points: Sequence[ClaimPoint], method: str, claim: Comparison) -> list[ClaimPoint]:
@@ -317,11 +321,24 @@ def _columns_of(difference: PairedDifference, value: ClaimPoint, baseline: Claim
     }
 
 
-def _paper_columns(backbone: str, claim: Comparison) -> dict[str, Any]:
-    value, baseline = (
-        paper_accuracy(backbone, method, "" if method == "base" else claim.trained_on, claim.tested_on)
-        for method in (claim.method, claim.baseline)
-    )
+def _paper_columns(backbone: str, claim: Comparison, *points: ClaimPoint) -> dict[str, Any]:
+    """points: ours, of value and baseline; where their α or β varies, the paper's must have the same."""
+    found = []
+    for method, point in zip_longest((claim.method, claim.baseline), points):
+        trained_on = "" if method == "base" else claim.trained_on
+        weights = (point.format_weight, point.kl_weight) if point else (None, None)
+        found.append(
+            paper_accuracy(
+                backbone,
+                method,
+                trained_on,
+                claim.tested_on,
+                format_weight=weights[0],
+                kl_weight=weights[1],
+                weights_must_agree=point is not None and bool({*WEIGHT_PATHS.values()} & {*point.varied}),
+            )
+        )
+    value, baseline = found
     if value is None or baseline is None:
         return {}
     counts = (value.nearest_correct, value.items, baseline.nearest_correct, baseline.items)

@@ -43,7 +43,11 @@ def collect_study(plan: StudyPlan, results: Path) -> pd.DataFrame:
         if len(own) > 1:
             rows.append((max(places) + 0.5, _all_seeds(point, own)))
     frame = pd.DataFrame([row for _, row in sorted(rows, key=lambda row: row[0])]).astype(
-        {"step": "float64", **dict.fromkeys(_WEIGHTS, "float64"), **dict.fromkeys(_SHARED, "Int64")}
+        {
+            "step": "float64",
+            **dict.fromkeys(_WEIGHTS, "float64"),
+            **dict.fromkeys((*_SHARED, *_COUNTS), "Int64"),
+        }
     )
     return _with_paper(frame, is_sweep=plan.exhibit in _SWEEPS)[list(STUDY_COLUMNS)].reset_index(drop=True)
 
@@ -66,14 +70,14 @@ def _row(entry: EvaluationEntry, point: StudyPoint, place: int, results: Path) -
 
 
 def _all_seeds(point: StudyPoint, seeds: list[dict[str, Any]]) -> dict[str, Any]:
-    """The row of all seeds: means of their accuracies; counts are added up."""
+    """The row of all seeds: means of their accuracies. It has no counts: `items` is of each seed."""
     accuracies = [row["r1v_accuracy"] for row in seeds]
     return {
         **seeds[-1],
         "seed": ALL_SEEDS,
         "run": "",
         "older_code": all_modules(row["older_code"] for row in seeds),
-        **{name: sum(row[name] for row in seeds) for name in _COUNTS},
+        **dict.fromkeys(_COUNTS),
         **_accuracies(point.scores()),
         "r1v_minimum": min(accuracies),
         "r1v_maximum": max(accuracies),

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import altair as alt
 import pandas as pd
 
 from othink_mr1.exhibits.figure_inputs import FigureInputs
-from othink_mr1.exhibits.frames import final, pooled
-from othink_mr1.exhibits.marks import caption, intervals, paper_line, per_backbone, sweep_panel, titled
+from othink_mr1.exhibits.frames import WEIGHT_PATHS, final, pooled
+from othink_mr1.exhibits.marks import (
+    caption,
+    intervals,
+    labelled,
+    paper_line,
+    per_backbone,
+    sweep_panel,
+    titled,
+)
 from othink_mr1.exhibits.output import AnyChart, Figure
 from othink_mr1.exhibits.paper_numbers import paper_numbers
 from othink_mr1.exhibits.statistics import relative_gain
@@ -43,14 +53,18 @@ def gain_line(frame: pd.DataFrame) -> str:
     paper = numbers[
         (numbers.quantity == "relative_gain") & (numbers.compared_with == "format_weight 0")
     ].iloc[0]
-    points = pooled(frame)
-    accuracies = dict(zip(points.format_weight, points.r1v_accuracy, strict=True))
+    points = labelled(pooled(frame), WEIGHT_PATHS["format_weight"])
+    lines = []
+    for label, line in points.groupby("label", sort=False):
+        of = f" ({label})" if points.label.nunique() > 1 else ""
+        lines.append(f"ours{of} {_gain(dict(zip(line.format_weight, line.r1v_accuracy, strict=True)))}")
+    return f"{'; '.join(lines)}; paper {paper.value:+.2f}%"
+
+
+def _gain(accuracies: Mapping[float, float]) -> str:
+    """accuracies: α -> accuracy, 0..1."""
     if not {0.0, 1.0} <= set(accuracies):
-        ours = "not in this study"
-    elif len(accuracies) < len(points):
-        ours = "per setting, in claims.csv"
-    elif accuracies[0.0] == 0:
-        ours = "none, as α = 0 has no correct answer"
-    else:
-        ours = f"{relative_gain(accuracies[1.0], accuracies[0.0]):+.2%}"
-    return f"ours {ours}; paper {paper.value:+.2f}%"
+        return "not in this study"
+    if accuracies[0.0] == 0:
+        return "none, as α = 0 has no correct answer"
+    return f"{relative_gain(accuracies[1.0], accuracies[0.0]):+.2%}"

@@ -22,9 +22,9 @@ OUTCOME_COUNTS = {
     outcome: "exact_correct" if outcome == "correct" else f"outcome_{outcome}" for outcome in OUTCOMES
 }
 
-# One row per evaluation, and where a point has several seeds one more with seed "all": mean accuracies, and
-# counts of all seeds together. Accuracies are in 0..1, low and high their 95 % interval (docs/statistics.md).
-# Empty: step for a final checkpoint, shared items for the untrained backbone.
+# One row per evaluation, and where a point has several seeds one more with seed "all": mean accuracies and
+# no counts, as each seed answers the same items. Accuracies are in 0..1, low and high their 95 % interval
+# (docs/statistics.md). Empty: step for a final checkpoint, shared items for the untrained backbone.
 STUDY_COLUMNS = (
     "point",  # digest of all that the evaluation's identity has but the seed
     "backbone",

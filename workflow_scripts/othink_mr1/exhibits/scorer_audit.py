@@ -23,11 +23,13 @@ from othink_mr1.exhibits.text import ELLIPSIS, one_line, visible
 from othink_mr1.scoring.answer_tag import answer_text
 from othink_mr1.scoring.answers import Answer, read_answers
 from othink_mr1.study.older_code import OlderCode
+from othink_mr1.study.runs import varied_text
 
 LONGEST = 200  # characters of a text
 _TEXTS = ("id", "gold", "answer", "completion_end", "outcome", "reason")
 COLUMNS = (
     "kind",  # table or item
+    "point",  # as in the study's csv
     "backbone",
     "method",
     "run",
@@ -35,6 +37,7 @@ COLUMNS = (
     "trained_on",
     "tested_on",
     "seed",
+    "varied",  # settings in which runs of this method and task differ: path=value; ...
     "older_code",  # modules that were others when the answers, or what they come from, were made
     "r1v_correct",
     "exact_correct",
@@ -56,6 +59,7 @@ def audit_scores(plan: StudyPlan, results: Path) -> pd.DataFrame:
         scores = read_scores(results / entry.scores, entry.tested_on)
         answers = _answers(entry, results, scores)
         about = {
+            "point": entry.point,
             "backbone": entry.backbone,
             "method": entry.method,
             "run": entry.run,
@@ -63,6 +67,7 @@ def audit_scores(plan: StudyPlan, results: Path) -> pd.DataFrame:
             "trained_on": entry.trained_on or "",
             "tested_on": entry.tested_on,
             "seed": "" if entry.seed is None else str(entry.seed),
+            "varied": varied_text(entry.varied),
             "older_code": " ".join(older_code.of(entry.artefacts)),
         }
         rows += [about | row for row in (*_table(scores), *_items(scores, answers))]

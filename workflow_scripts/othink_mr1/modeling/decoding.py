@@ -8,6 +8,7 @@ prompt for every completion, pads, and draws from one random stream for the whol
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
@@ -124,6 +125,7 @@ class _Batch:
         self._last = nothing()  # [rows]: the last token chosen
         self._tokens = torch.zeros(0, max_new_tokens, dtype=torch.long, device=self._device)  # all chosen
         self._longest = 0  # of the counts
+        self._largest_logit = torch.zeros((), device=self._device)  # magnitude
 
     def __bool__(self) -> bool:
         return len(self._sequences) > 0
@@ -142,8 +144,7 @@ class _Batch:
         """Compute prompts into free places and choose their sequences' first tokens."""
         places = [self._free.pop() for _ in prompts]
         logits, keys, values = _prefill(self._model, prompts)
-        if not logits.isfinite().all():
-            raise Diverged("the model's logits are nan or infinite")
+        self._note_size(logits)
         self._cache.put_prompts(places, keys, values)
         group = torch.arange(self._group, device=self._device)
 
@@ -171,6 +172,7 @@ class _Batch:
         # TokenStep chooses its precision itself; autocast would round the scores of attention, too.
         with torch.autocast(self._device.type, enabled=False):
             logits = self._step(self._last, self._positions, self._cache)
+        self._note_size(logits)
         self._last = self._choose_token(logits, self._sequences, self._counts)
         self._tokens.scatter_(1, self._counts[:, None], self._last[:, None])
         self._counts = self._counts + 1
@@ -178,7 +180,7 @@ class _Batch:
         self._longest += 1
 
     def remove_ended(self, may_shrink: bool) -> Iterator[tuple[int, list[int]]]:
-        """Give and forget the sequences whose last token ended them.
+        """Give and forget the sequences whose last token ended them. Diverged if any logit was not finite.
 
         may_shrink: the cache may give up empty places, since no prompt is waiting for them.
         """
@@ -187,6 +189,8 @@ class _Batch:
             ended = ended | (self._counts == self._max_new_tokens)
         if not ended.any():
             return
+        if not math.isfinite(self._largest_logit):
+            raise Diverged("the model's logits are nan or infinite")
         for sequence, count, tokens in zip(
             self._sequences[ended].tolist(),
             self._counts[ended].tolist(),
@@ -212,6 +216,11 @@ class _Batch:
         if may_shrink and self:
             self._shrink()
         self._tell_cache()
+
+    def _note_size(self, logits: Tensor) -> None:
+        """Looked at when sequences end: a GPU would have to be waited for at each token."""
+        largest = torch.linalg.vector_norm(logits, ord=math.inf)
+        self._largest_logit = torch.maximum(self._largest_logit, largest)  # nan stays nan
 
     def _shrink(self) -> None:
         """Give up empty places of the cache, if there are enough of them."""

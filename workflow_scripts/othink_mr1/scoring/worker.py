@@ -34,7 +34,8 @@ _LOOK_FOR_PARENT_EVERY = 1.0  # seconds
 def main() -> None:
     """Answer until the input ends. Arguments: the parent's process id, seconds per question, megabytes."""
     parent, seconds, megabytes = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group: the parent decides
+    for number in (signal.SIGINT, signal.SIGHUP):  # they go to the whole group: the parent decides
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     logging.disable(logging.CRITICAL)  # math-verify tells of every text that it cannot read
     load_math_verify()  # here and not in a question's time

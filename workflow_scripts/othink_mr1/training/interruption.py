@@ -7,10 +7,12 @@ last saved state is what is left.
 
 from __future__ import annotations
 
+import os
 import signal
+import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGURG)
@@ -56,6 +58,21 @@ class Interruption:
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.requested is None:
             self.requested = number
+        if number == signal.SIGHUP:
+            _leave_terminal()
         if self._may_stop:
             self._may_stop = False  # the next signal must not disturb what Stop leads to
             raise Stop
+
+
+def _leave_terminal() -> None:
+    """Send nowhere what is still printed to a terminal that is gone: an error would cost the state.
+
+    A log file stays what it is.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for output in (1, 2):
+        with suppress(OSError):  # one that was closed from the start
+            if stat.S_ISCHR(os.fstat(output).st_mode):
+                os.dup2(nowhere, output)
+    os.close(nowhere)

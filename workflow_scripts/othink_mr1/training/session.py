@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from othink_mr1.errors import Interrupted, UserError
 from othink_mr1.modeling.device import Stopwatch
@@ -34,6 +32,8 @@ from othink_mr1.training.training_state import METRICS, Carried, restore_state, 
 
 # Beside weights: metrics, logs, the file system's own needs.
 MARGIN_BYTES = 64 * 2**20
+
+COMPUTING_PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pillow")
 
 
 class TrainingSession:
@@ -233,24 +233,36 @@ class TrainingSession:
 
     def _attempt(self, earlier: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """What this process computes with; `not_to_the_bit`: what of it rounds otherwise than before."""
-        about = self._stopwatch.facts() | {"torch": torch.__version__}
-        keys = ("device", "execution", "threads", "cpu_capability", "torch")
+        about = self._stopwatch.facts() | {"packages": _computing_packages()}
+        keys = ("device", "execution", "threads", "cpu_capability", "packages")
         attempt = {"after_step": self._done} | {key: about[key] for key in keys}
         others = _other_rounding(earlier[-1], attempt) if earlier else []
         return attempt | ({"not_to_the_bit": others} if others else {})
 
 
 def _other_rounding(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What decides how results are rounded, and is another than it was; not what the state does not tell."""
-    keys = ("device", "threads", "cpu_capability", "torch")
-    others = [f"{key} {before[key]}, now {now[key]}" for key in keys if before.get(key, now[key]) != now[key]]
+    """What decides how results are rounded, and is another than it was, or is not known of the state."""
+
+    def differing(
+        old: Mapping[str, Any], new: Mapping[str, Any], keys: Iterable[str], prefix: str = ""
+    ) -> list[str]:
+        return [
+            f"{prefix}{key} {'unknown' if old.get(key) is None else old[key]}, now {new[key]}"
+            for key in keys
+            if old.get(key) != new[key]
+        ]
+
+    others = differing(before, now, ("device", "threads", "cpu_capability"))
+    others += differing(before.get("packages", {}), now["packages"], now["packages"])
     old, new = before["execution"], now["execution"]
     computed_by = ("row_tokens", "gradient_checkpointing", "attention")
-    return others + [
-        f"execution.{key} {old[key]}, now {new[key]}"
-        for key in computed_by
-        if old.get(key, new[key]) != new[key]
-    ]
+    return others + differing(old, new, computed_by, "execution.")
+
+
+def _computing_packages() -> dict[str, str]:
+    """Versions of what reads the texts and pictures and computes with them."""
+    versions = provenance()["packages"]
+    return {name: versions[name] for name in COMPUTING_PACKAGES}
 
 
 @contextmanager
