@@ -13,7 +13,7 @@ from synthetic_results import SyntheticResults
 
 from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.exhibits import figure4
-from othink_mr1.exhibits.cases import rule_line, subtitle
+from othink_mr1.exhibits.cases import Case, cases_frame, rule_line, subtitle
 from othink_mr1.exhibits.claims import check_claims, claim_points
 from othink_mr1.exhibits.collect import collect_study
 from othink_mr1.exhibits.figure1 import curve_points
@@ -357,3 +357,8 @@ def test_the_papers_number_stands_beside_the_weight_that_it_is_of(tmp_path: Path
 def test_the_rule_of_the_cases_says_that_there_are_several_settings(shown: str, said: str) -> None:
     frame = pd.DataFrame([{"method": shown, "older_code": ""}, {"method": "grpo-d", "older_code": ""}])
     assert subtitle(frame) == [rule_line() + said]
+
+
+def test_the_rule_stands_alone_where_no_case_was_found() -> None:
+    case = Case("geometry", "geometry", None, missing="no such case")
+    assert subtitle(cases_frame([case])) == [rule_line()]

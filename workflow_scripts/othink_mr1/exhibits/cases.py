@@ -56,7 +56,7 @@ def subtitle(frame: pd.DataFrame) -> list[str]:
     """The rule, and what of the cases' frame was made by older code."""
     sought_in = all_modules(frame[frame.method.isna()].older_code)
     sought = [f"no case was found in answers made by {made_by(sought_in)}"] if sought_in else []
-    several = frame.method.str.contains(",", na=False).any()
+    several = frame.method.astype(str).str.contains(",").any()
     return [
         rule_line() + (", first setting" if several else ""),
         *older_code_note(frame[frame.method.notna()]),
