@@ -158,3 +158,12 @@ def test_key_order_and_number_spelling_do_not_matter(tmp_path: Path) -> None:
         top + rest.replace("format_weight: 1.0 ", "format_weight: 1 ", 1) + "\nseeds: [42]  # at the end\n"
     )
     assert trained(load_study([reordered])) == trained(paper())
+
+
+def test_a_study_may_have_seeds_of_its_own() -> None:
+    """Three seeds for one table, and one for the sweeps; a seed that both have is trained once."""
+    config = paper(studies={"same_task": {"seeds": [42, 43]}})
+    assert {run.seed for run in grid_runs(config, "same_task") if run.trained} == {42, 43}
+    assert {run.seed for run in grid_runs(config, "kl_weight_sweep")} == {42}
+    assert trained(paper()) < trained(config)
+    assert len(trained(config)) == 15 + 6

@@ -80,6 +80,7 @@ class StudyGrid(Strict):
         description="test on the task trained on, on the other tasks, or on all"
     )
     backbones: list[Name] = Field([], description="empty: the config's backbone")
+    seeds: list[Annotated[int, Field(ge=0)]] = Field([], description="empty: the config's seeds")
     vary: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
         {}, description="path into the method's settings -> values; all combinations are run"
     )

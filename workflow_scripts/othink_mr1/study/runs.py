@@ -168,7 +168,7 @@ def _points(config: StudyConfig, grid: StudyGrid, method: str) -> Iterator[tuple
     if merged_settings(config.methods, method, None).get("trainer") == "none":
         yield None, None
         return
-    yield from itertools.product(grid.tasks, config.seeds)
+    yield from itertools.product(grid.tasks, grid.seeds or config.seeds)
 
 
 def _combinations(grid: StudyGrid) -> Iterator[dict[str, Any]]:
