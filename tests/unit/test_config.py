@@ -127,7 +127,7 @@ def test_exponent_without_point_is_a_number() -> None:
         (
             "batch_size: 128 ",
             "batch_size: '128' ",
-            "methods.sft.batch_size: must be a whole number, got '128'",
+            "methods.sft-r1v.batch_size: must be a whole number, got '128'",
         ),
         (
             "vary: {format_weight: [0, 0.25, 0.5, 0.75, 1]}",
@@ -141,14 +141,14 @@ def test_exponent_without_point_is_a_number() -> None:
         (
             "kind: dynamic",
             "kind: dynamik",
-            "kl_schedule.kind: must be one of 'constant', 'dynamic', got 'dynamik'",
+            "kl_schedule.kind: must be one of 'constant', 'dynamic', 'piecewise', got 'dynamik'",
         ),
         ("    temperature: 1.0 ", "    #", "methods.grpo.temperature: missing"),
         ("train: clevr_37k", "train: clevr_39k", "tasks.counting.train: unknown source 'clevr_39k'"),
         ("train: clevr_37k", "train: superclevr_test", "tasks.counting.train: must be a source of kind"),
         ("inherits: grpo", "inherits: grop", "methods.grpo-d.inherits: unknown method 'grop'"),
         ("inherits: grpo", "inherits: grpo-d", "methods.grpo-d.inherits: circular: grpo-d -> grpo-d"),
-        ("steps: 4626 ", "stps: 4626 ", "methods.grpo.by_task.counting.stps: unknown key 'stps'"),
+        ("steps: 4724 ", "stps: 4724 ", "methods.sft.by_task.counting.stps: unknown key 'stps'"),
         ("{question}  Output", "question  Output", "train_prompt: must hold {question} once"),
         ("    learning_rate: 1e-6 ", "    learning_rate: .nan ", "learning_rate: must be"),
         (

@@ -15,6 +15,7 @@ from othink_mr1.training.kl_schedule import kl_weight
 from othink_mr1.training.learning_rate import learning_rate_factor
 from othink_mr1.training.loss import completion_means, token_losses
 from othink_mr1.training.rewards import score_completions
+from tiny import grpo_settings
 
 
 def dynamic(exploration_steps: int) -> DynamicKL:
@@ -74,7 +75,8 @@ def test_advantages_are_eq_2() -> None:
 )
 def test_rewards_of_literal_completions(completion: str, accuracy: float, format_reward: float) -> None:
     for weight in (0.0, 0.25, 1.0):
-        rewards = score_completions([completion], ["3"], "counting", "r1v", weight)
+        settings = grpo_settings(format_weight=weight)
+        rewards = score_completions([completion], ["3"], "counting", settings, 1, 1)
         assert rewards.accuracy.tolist() == [accuracy]
         assert rewards.format.tolist() == [format_reward]
         assert rewards.total.tolist() == [accuracy + weight * format_reward]
@@ -82,8 +84,26 @@ def test_rewards_of_literal_completions(completion: str, accuracy: float, format
 
 def test_geometry_reward() -> None:
     completion = "<think>A straight line: 180 - 35 = 145.</think> <answer> 145° </answer>"
-    rewards = score_completions([completion] * 2, ["145°", "35°"], "geometry", "r1v", 1.0)
+    rewards = score_completions([completion] * 2, ["145°", "35°"], "geometry", grpo_settings(), 1, 1)
     assert rewards.total.tolist() == [2, 1]
+    alone = grpo_settings(accuracy_weight=0)
+    rewards = score_completions([completion] * 2, ["145°", "35°"], "geometry", alone, 1, 1)
+    assert rewards.total.tolist() == [1, 1]  # the format's
+    assert rewards.accuracy.tolist() == [1, 0]  # and the log shows what it would have been
+
+
+def test_a_random_reward_knows_nothing_of_the_answer() -> None:
+    coin = grpo_settings(reward_scorer="random", format_weight=0.0)
+
+    def tossed(texts: list[str], seed: int = 1, rollout: int = 1) -> list[float]:
+        return score_completions(texts, ["3"] * len(texts), "counting", coin, seed, rollout).total.tolist()
+
+    right = tossed(["<think>2 + 1</think> <answer> 3 </answer>"] * 400)
+    assert right == tossed(["no"] * 400)
+    assert set(right) == {0, 1}
+    assert 160 < sum(right) < 240
+    assert len({tuple(right), tuple(tossed(["no"] * 400, 2)), tuple(tossed(["no"] * 400, 1, 2))}) == 3
+    assert tossed(["no"] * 8) == right[:8]
 
 
 def test_token_loss_is_eqs_4_and_5() -> None:
