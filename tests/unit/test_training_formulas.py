@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from othink_mr1.study.methods import ConstantKL, DynamicKL
+from othink_mr1.study.methods import ConstantKL, DynamicKL, PiecewiseKL
 from othink_mr1.training.advantages import group_advantages
 from othink_mr1.training.data_order import example_indices
 from othink_mr1.training.kl_schedule import kl_weight
@@ -46,6 +46,20 @@ def test_dynamic_kl_moves_evenly_and_turns_once() -> None:
     falls = [after - before for before, after in pairwise(weights)]
     assert all(fall == pytest.approx(-0.02 / 40) for fall in falls[:40])
     assert all(rise == pytest.approx(0.04 / 60) for rise in falls[40:])
+
+
+@pytest.mark.parametrize(
+    ("step", "weight"), [(1, 0.02 - 0.02 / 4), (4, 0.0), (5, 0.005), (8, 0.02), (12, 0.04), (11, 0.035)]
+)
+def test_piecewise_kl_has_straight_lines_between_its_points(step: int, weight: float) -> None:
+    schedule = PiecewiseKL(kind="piecewise", points=[[0, 0.02], [4, 0.0], [12, 0.04]])
+    assert kl_weight(schedule, step, 12) == pytest.approx(weight, abs=1e-12)
+
+
+def test_eq_3_is_a_piecewise_schedule_too() -> None:
+    same = PiecewiseKL(kind="piecewise", points=[[0, 0.03], [40, 0.01], [100, 0.05]])
+    for step in range(1, 101):
+        assert kl_weight(same, step, 100) == pytest.approx(kl_weight(dynamic(40), step, 100), abs=1e-12)
 
 
 def test_constant_kl() -> None:

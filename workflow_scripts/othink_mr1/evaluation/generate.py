@@ -139,7 +139,9 @@ def answer(
     # In bf16 every near rival is an exact tie, and there are many: nothing would be settled.
     settled = precision == "fp32"
     penalty = RepetitionPenalty(model, prompts)
-    choose: ChooseToken = SettledGreedy(model, prompts, task.max_new_tokens, penalty.of) if settled else greedy
+    choose: ChooseToken = (
+        SettledGreedy(model, prompts, task.max_new_tokens, penalty.of) if settled else greedy
+    )
     if penalty.acts:
         choose = penalty.applied(choose)
     # Not inside the generator: its autocast would hold between its items, too.

@@ -11,6 +11,7 @@ from othink_mr1.study.methods import MethodSettings
 from othink_mr1.study.reruns import Branch, Reruns, RerunsNothing, SettingsOf, Stage
 from othink_mr1.study.sources import Backbone, Source
 from othink_mr1.study.strict import Count, Folder, Fraction, Name, PromptTemplate, Strict
+from othink_mr1.study.suggest import unknown_name
 
 # Tokens of a prompt that are neither the image's nor the question's: of the task's text, the chat template.
 TEMPLATE_ALLOWANCE = 256
@@ -123,10 +124,16 @@ class StudyConfig(Strict):
         tasks = content.get("tasks") if isinstance(content, dict) else None
         if not isinstance(tasks, dict):
             return content
-        filled = {}
+        own = [name for name, task in tasks.items() if isinstance(task, dict) and not task.get("variant_of")]
+        filled = dict(tasks)
         for name, task in tasks.items():
-            parent = tasks.get(task.get("variant_of")) if isinstance(task, dict) else None
-            filled[name] = {**parent, **task} if isinstance(parent, dict) else task
+            parent = task.get("variant_of") if isinstance(task, dict) else None
+            if parent is not None:
+                if not isinstance(parent, str):
+                    raise ValueError(f"tasks.{name}.variant_of: must be text, got {parent!r}")
+                if parent not in own:
+                    raise ValueError(f"tasks.{name}.variant_of: {unknown_name('task', parent, own)}")
+                filled[name] = {**tasks[parent], **task}
         return {**content, "tasks": filled}
 
     @property

@@ -91,8 +91,6 @@ def _references(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
             path = ("backbones", name, "pretraining", share_name, "source")
             yield from _source_reference(config, path, share.source, (RenderedSource, HubSource))
     for name, task in config.tasks.items():
-        if task.variant_of is not None and task.variant_of not in config.own_tasks:
-            yield ("tasks", name, "variant_of"), unknown_name("task", task.variant_of, config.own_tasks)
         yield from _source_reference(
             config, ("tasks", name, "train"), task.train, (RenderedSource, HubSource)
         )
