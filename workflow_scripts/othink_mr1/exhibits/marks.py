@@ -127,7 +127,7 @@ def cut_note(frame: pd.DataFrame) -> str:
         f"{label} {task_letters(task)} {share:.1%}"
         for label, task, share in zip(rows.label, rows.tested_on, rows.truncated_share, strict=True)
     ]
-    more = f", and less of {len(shown) - _MOST_CUT} others" if len(shown) > _MOST_CUT else ""
+    more = f", and {len(shown) - _MOST_CUT} more in the csv" if len(shown) > _MOST_CUT else ""
     return f"answers cut at max_new_tokens: {', '.join(shown[:_MOST_CUT])}{more}"
 
 
