@@ -50,7 +50,7 @@ def test_training_rows_lose_their_tags(tmp_path):
     rows = [training_row(7), training_row(8, thinking=None), training_row(9, thinking="", solution="145°")]
     examples = prepared(write_parquet(tmp_path / "raw", rows), tmp_path / "out")
     assert examples == [
-        Example("000000", picture(colour=(7, 0, 0)), "What is 7 ?", "7", " It is so. "),
+        Example("000000", picture(colour=(7, 0, 0)), "What is 7 ?", "7", "\nIt is so.\n"),
         Example("000001", picture(colour=(8, 0, 0)), "What is 8 ?", "8", None),
         Example("000002", picture(colour=(9, 0, 0)), "What is 9 ?", "145°", None),
     ]
