@@ -45,8 +45,7 @@ include: "rules/report.smk"
 
 if workflow.is_main_process:
     study.check_downloads()
-    write_plans(study, scripts)
-    study.write_code_files()
+    write_plans(study)
 
 
 # Neither under -n, nor in jobs, nor when nothing is to be done: Snakemake runs this before its first job.

@@ -24,11 +24,8 @@ from typing import Any
 
 import yaml
 
-from othink_mr1.study.code_of_stages import stage_code
 from othink_mr1.study.jobs import study_jobs
 from othink_mr1.study.load_config import load_study
-from othink_mr1.study.manifests import seal
-from othink_mr1.study.module_digests import Modules
 from othink_mr1.study.plan import all_plans
 from othink_mr1.study.workflow import Study
 
@@ -130,14 +127,11 @@ def write_plain(folder: Path, jobs: int) -> None:
 def fill(ours: Path, plain: Path, config: Any, jobs: int) -> None:
     """Write every output, as an empty file; of the exhibits also the records."""
     study = Study(config)
-    plans = all_plans(config, Modules(ours / "workflow_scripts"))
-    code = {file: stage_code(stage) for stage, files in study.cheap_results().items() for file in files}
+    plans = all_plans(config)
     for job in sorted(study_jobs(study), key=lambda job: bool(job.drawn_from)):
         for file in job.outputs:
             text = json.dumps(plans[str(job.exhibit)]) if file.startswith("made_of/") else ""
             write(ours / "results" / file, text)
-            if file in code:  # compared with the code that there is
-                seal(ours / "results" / file, {"code": code[file]})
     for rule in "abcd":
         for number in range(jobs // 4):
             write(plain / "results" / rule / str(number) / "manifest.json", "")

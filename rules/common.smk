@@ -20,19 +20,6 @@ wildcard_constraints:
     figure=r"figure\d+",
 
 
-def settled(files):
-    """ancient(), except for what is made anew because its code changed (study/remade.py).
-
-    With ancient() inputs alone Snakemake would not make what depends on that.
-    """
-    return [file if study.is_of_older_code(file) else ancient(file) for file in files]
-
-
-def changed_code(function):
-    """The input function, if anything is of older code. Snakemake pays for each call, of thousands of jobs."""
-    return function if study.has_older_code() else []
-
-
 def named_examples(wildcards, input):
     """`name=file` for every set that a small backbone is pretrained on."""
     shares = study.config.backbones[study.backbones[wildcards.backbone]].pretraining

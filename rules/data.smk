@@ -81,8 +81,6 @@ rule prepare_dataset:
 rule fingerprint_dataset:
     input:
         examples=ancient("<results>/data/{data_set}/manifest.json"),
-        # Nothing, unless other code made the fingerprints that are there: study/remade.py.
-        code=changed_code(lambda wildcards: study.fingerprint_code(wildcards.data_set)),
     output:
         "<results>/data/fingerprints/{data_set}-{leaks_version}.parquet",
     log:
@@ -101,13 +99,12 @@ rule fingerprint_dataset:
 
 rule find_leaks:
     input:
-        train=lambda wildcards: settled(
+        train=lambda wildcards: ancient(
             [study.fingerprints(study.leak_pairs[wildcards.pair][0])]
         ),
-        test=lambda wildcards: settled(
+        test=lambda wildcards: ancient(
             [study.fingerprints(study.leak_pairs[wildcards.pair][1])]
         ),
-        code=changed_code(lambda wildcards: study.leaks_code(wildcards.pair)),
     output:
         "<results>/data/leaks/{pair}.csv",
     log:
@@ -129,7 +126,7 @@ rule find_leaks:
 rule collect_leaks:
     input:
         plan="<results>/plans/leaks.json",
-        leaks=settled(study.leak_reports()),
+        leaks=ancient(study.leak_reports()),
     output:
         csv="<results>/data/leaks.csv",
         made_of="<results>/made_of/leaks.json",
@@ -150,7 +147,7 @@ rule write_data_card:
     input:
         plan="<results>/plans/data.{task}.json",
         sources=lambda wildcards: ancient(study.data_card_sources(wildcards.task)),
-        leaks=lambda wildcards: settled([study.data_card_leaks(wildcards.task)]),
+        leaks=lambda wildcards: ancient([study.data_card_leaks(wildcards.task)]),
     output:
         card="<results>/data/{task}.md",
         chart="<results>/data/{task}.svg",

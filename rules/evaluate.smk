@@ -43,8 +43,6 @@ for tasks, checkpoints in study.task_sets().items():
 rule score_answers:
     input:
         answers=ancient("<results>/answers/{checkpoint}/{tested_task}/manifest.json"),
-        # Nothing, unless other code made the scores that are there: study/remade.py.
-        code=changed_code(lambda wildcards: study.scoring_code(**wildcards)),
     output:
         "<results>/scores/{checkpoint}/{tested_task}/{scorer_version}.csv",
     log:

@@ -17,9 +17,9 @@ localrules:
 rule collect_study:
     input:
         plan="<results>/plans/{study}.json",
-        scores=lambda wildcards: settled(study.scores(wildcards.study)),
-        sets=lambda wildcards: settled(study.test_sets(wildcards.study)),
-        leaks=lambda wildcards: settled(study.leak_reports(wildcards.study)),
+        scores=lambda wildcards: ancient(study.scores(wildcards.study)),
+        sets=lambda wildcards: ancient(study.test_sets(wildcards.study)),
+        leaks=lambda wildcards: ancient(study.leak_reports(wildcards.study)),
     output:
         csv="<results>/{study}.csv",
         table="<results>/tables/{study}.md",
@@ -80,7 +80,7 @@ rule collect_reward_curves:
 rule audit_scores:
     input:
         plan="<results>/plans/scorer_audit.json",
-        files=settled(study.audited_files()),
+        files=ancient(study.audited_files()),
     output:
         csv="<results>/scorer_audit.csv",
         made_of="<results>/made_of/scorer_audit.json",
@@ -101,7 +101,7 @@ rule check_claims:
     input:
         plan="<results>/plans/claims.json",
         studies=lambda wildcards: study.claims_studies(),
-        files=lambda wildcards: settled(study.claims_files()),
+        files=lambda wildcards: ancient(study.claims_files()),
     output:
         csv="<results>/claims.csv",
         made_of="<results>/made_of/claims.json",
@@ -141,7 +141,7 @@ rule draw_figure:
     input:
         plan="<results>/plans/{figure}.json",
         data=lambda wildcards: study.figure_data(wildcards.figure),
-        pictures=lambda wildcards: settled(study.figure_pictures(wildcards.figure)),
+        pictures=lambda wildcards: ancient(study.figure_pictures(wildcards.figure)),
     output:
         pictures=multiext("<results>/figures/{figure}", ".svg", ".png", ".html", ".csv"),
         made_of="<results>/made_of/{figure}.json",

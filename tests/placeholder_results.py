@@ -8,29 +8,24 @@ from typing import Any
 
 from othink_mr1.study.artefacts import filling
 from othink_mr1.study.atomic_files import write_json, write_text
-from othink_mr1.study.code_of_stages import stage_code
 from othink_mr1.study.config import StudyConfig
-from othink_mr1.study.data_plan import Lineage, set_lineage
 from othink_mr1.study.identity import digest
 from othink_mr1.study.jobs import Job
-from othink_mr1.study.lineage import run_lineage
 from othink_mr1.study.manifests import write_sealed_text
 from othink_mr1.study.needs import needs_of
-from othink_mr1.study.plan import all_evaluations, evaluation_lineage
-from othink_mr1.study.runs import all_runs, description
+from othink_mr1.study.runs import description
 from othink_mr1.study.workflow import Study
 
 HOURS_PER_STEP = 0.001  # of GPUs, of every run
 
 
-def write_placeholders(config: StudyConfig, root: Path, scripts: Path) -> list[Job]:
+def write_placeholders(config: StudyConfig, root: Path) -> list[Job]:
     """Write what Snakemake would make now, exhibits last; returns the jobs.
 
-    root: the config's results root. scripts: the entry points, whose code the exhibits' records name.
+    root: the config's results root.
     """
     study = Study(config.model_copy(update={"results": str(root)}))
-    needs = needs_of(study, scripts)
-    code = {path: {"code": stage_code(stage)} for path, stage in _stages(study).items()}
+    needs = needs_of(study)
     jobs = sorted(needs.to_run, key=lambda job: (bool(job.exhibit), bool(job.drawn_from)))
     for job in jobs:
         for file in job.outputs:
@@ -39,9 +34,9 @@ def write_placeholders(config: StudyConfig, root: Path, scripts: Path) -> list[J
                 if not path.exists():
                     with filling(path.parent, {}) as artefact:
                         write_text(path.parent / "content", job.name)
-                        artefact.finish(**_facts(study, job), **code.get(str(Path(file).parent), {}))
+                        artefact.finish(**_facts(study, job))
             elif job.exhibit is None:
-                write_sealed_text(path, f"{job.name}\n", code[file])
+                write_sealed_text(path, f"{job.name}\n")
             elif path.parent.name == "made_of":
                 write_json(path, needs.plans[job.exhibit])
             else:
@@ -57,18 +52,6 @@ def exhibit_text(plan: Any) -> str:
 def copy_without_times(source: Path, target: Path) -> None:
     """Copy a folder as `cp -r` does: what is copied is as old as the copy."""
     shutil.copytree(source, target, copy_function=shutil.copyfile)
-
-
-def _stages(study: Study) -> Lineage:
-    """Every result -> what makes it."""
-    found = {file: stage for stage, files in study.cheap_results().items() for file in files}
-    for source in study.config.sources:
-        found |= set_lineage(study.config, source)
-    for run in all_runs(study.config):
-        found |= run_lineage(study.config, run)
-    for evaluation in all_evaluations(study.config):
-        found |= evaluation_lineage(study.config, evaluation)
-    return found
 
 
 def _facts(study: Study, job: Job) -> dict[str, Any]:

@@ -39,7 +39,6 @@ def main() -> None:
             raise UserError(f"--data {pair!r}: must be NAME=CSV")
         data[name] = path_argument(path)
     inputs = FigureInputs(data=data, plan=arguments.plan, results=arguments.results)
-    # By its name: a change of one figure's module must not redraw the others (study/code_of_stages.py).
     figure = importlib.import_module(f"othink_mr1.exhibits.figure{arguments.figure}")
     write_figure(figure.draw(inputs), arguments.output_stem)
 

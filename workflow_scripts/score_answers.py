@@ -69,7 +69,7 @@ def main() -> None:
             scores = score_answers(answers, scorers, workers)
         except UserError as error:
             raise UserError(f"{arguments.answers}, {error}") from None
-    write_scores(arguments.scores, scores, set(scorers.values()))
+    write_scores(arguments.scores, scores)
     print(json.dumps(totals(scores), ensure_ascii=False))
 
 

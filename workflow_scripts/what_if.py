@@ -28,7 +28,7 @@ def main() -> None:
     arguments = parser.parse_args()
     changes = [parse_change(text) for text in arguments.set]
     document = read_documents([arguments.config, *arguments.overlay])
-    found = what_if(document, changes, Path(__file__).parent)
+    found = what_if(document, changes)
     for line in (what_if_list if arguments.list else what_if_lines)(found):
         print(line)
 

@@ -102,7 +102,6 @@ class SyntheticResults:
             "answers": answers,
             "examples": f"data/{tested_on}/examples.parquet",
             "leaks": self._leaks(trained_on, tested_on) if trained_on else None,
-            "artefacts": _artefacts(checkpoint, trained_on, tested_on, run),
         }
 
     def runs(self, steps: int = 200) -> None:
@@ -121,7 +120,7 @@ class SyntheticResults:
                         "backbone": BACKBONE, "run": run, "method": method, "task": task, "seed": seed,
                         "format_weight": alpha, "kl_weight": beta,
                         "kl_schedule": schedule["kind"] if method != "sft" else None,
-                        "folder": f"runs/{run}", "artefacts": [f"runs/{run}"], "settings": settings,
+                        "folder": f"runs/{run}", "settings": settings,
                     }
                 )  # fmt: skip
                 self._run(self.root / "runs" / run, method, steps, seed)
@@ -176,7 +175,7 @@ class SyntheticResults:
         with filling(answers.parent, {"run": name}) as artefact:
             answers.write_text("".join(json.dumps(vars(row), ensure_ascii=False) + "\n" for row in rows))
             artefact.finish(code=self.code)
-        write_scores(scores, score_answers(rows, {task: task}, shared_workers()), [task])
+        write_scores(scores, score_answers(rows, {task: task}, shared_workers()))
 
     def _run(self, folder: Path, method: str, steps: int, seed: int) -> None:
         rng = random.Random(f"{folder.name}")
@@ -219,13 +218,8 @@ class SyntheticResults:
 _FILES = (("answers", "answers.jsonl"), ("scores", "r1v-1.csv"))
 
 
-def _artefacts(checkpoint, trained_on, tested_on, run):
-    made = [f"answers/{checkpoint}/{tested_on}", f"data/{tested_on}"]
-    return [*made, f"runs/{run}"] if trained_on else made
-
-
 def _examples_entry(task):
-    return {"examples": f"data/{task}/examples.parquet", "artefacts": [f"data/{task}"]}
+    return {"examples": f"data/{task}/examples.parquet"}
 
 
 def _others(trained_on):

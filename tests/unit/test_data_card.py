@@ -68,13 +68,11 @@ def write_card(root, train, test, leaks=(), changes=None):
             "source": "clevr_37k",
             "folder": prepared(root, "data/clevr", train, raw_rows=len(train) + 3, unusable=unusable),
             "raw": [hub],
-            "artefacts": [],
         },
         "test": {
             "source": "superclevr_test",
             "folder": prepared(root, "data/super", test, raw_rows=len(test), unusable={}),
             "raw": [prompts, images],
-            "artefacts": [],
         },
         "prompts": {"train": "{question}  Answer in <answer> tags.", "test": "{question} Answer."},
         "leaks": "data/leaks/p.csv",
@@ -211,7 +209,7 @@ def test_what_is_missing_ends_in_one_line(tmp_path):
     said = write_card(tmp_path / "c", [broken], [example(0)])
     assert "the picture of 000000 cannot be read" in said
     assert said.count("\n") == 0
-    bare = {"source": "x", "folder": "data/clevr", "artefacts": [], "raw": ["data/clevr"]}
+    bare = {"source": "x", "folder": "data/clevr", "raw": ["data/clevr"]}
     said = write_card(tmp_path / "d", [example(0)], [example(0)], changes={"train": bare})
     assert "does not say of which source the files are" in said
     old = bare | {"folder": prepared(tmp_path / "e", "data/old", [example(0)])}

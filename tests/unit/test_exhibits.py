@@ -206,9 +206,7 @@ def test_completions_cannot_leave_the_page(results, tmp_path):
 
 def test_a_damaged_image_is_one_line(results, tmp_path):
     path = make_set(tmp_path / "set.parquet", ["1"], b"no image")
-    (tmp_path / "plan.json").write_text(
-        json.dumps({"tasks": {"counting": {"examples": str(path), "artefacts": []}}})
-    )
+    (tmp_path / "plan.json").write_text(json.dumps({"tasks": {"counting": {"examples": str(path)}}}))
     with pytest.raises(UserError, match="counting item e0: the image cannot be read"):
         figure2.draw(FigureInputs(data={}, plan=tmp_path / "plan.json", results=results))
 
@@ -252,7 +250,6 @@ def same_task_frame(exact=(), **accuracies):
             "spread": "items",
             "paper_backbone": "P",
             "paper_version": "v1",
-            "older_code": "",
         }
         for method, accuracy in accuracies.items()
     ]

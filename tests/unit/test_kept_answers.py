@@ -19,9 +19,9 @@ from othink_mr1.modeling.decoding import decode, greedy
 from othink_mr1.modeling.processor import load_processor, stop_tokens
 from othink_mr1.modeling.settled_greedy import SettledGreedy
 from othink_mr1.scoring.answers import read_answers
-from othink_mr1.study.code_of_stages import Stage, older_modules, stage_code
 from othink_mr1.study.execution import GenerationExecution
 from othink_mr1.study.manifests import read_manifest
+from othink_mr1.study.provenance import provenance
 from tiny import TEMPLATE
 
 HOW = GenerationExecution.model_validate(
@@ -159,57 +159,34 @@ FIVE = Completion('five\n"\ud800 ☺', True)
 
 
 def test_every_flipped_byte_of_a_line_is_seen(tmp_path: Path) -> None:
-    with KeptAnswers(tmp_path, {"run": "base"}, 3, {}) as kept:
+    with KeptAnswers(tmp_path, {"run": "base"}, 3) as kept:
         kept.add(1, FIVE)
     file = tmp_path / kept_answers.NAME
     data = file.read_bytes()
     for place in range(len(data)):
         file.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
-        with KeptAnswers(tmp_path, {"run": "base"}, 3, {}) as kept:
+        with KeptAnswers(tmp_path, {"run": "base"}, 3) as kept:
             # JSON has several spellings of a text: what is read must be what was written.
             assert kept.completions in ({}, {1: FIVE})
     file.write_bytes(data)
-    with KeptAnswers(tmp_path, {"run": "base"}, 3, {}) as kept:
+    with KeptAnswers(tmp_path, {"run": "base"}, 3) as kept:
         assert kept.completions == {1: FIVE}
-    with KeptAnswers(tmp_path, {"run": "another"}, 3, {}) as kept:
+    with KeptAnswers(tmp_path, {"run": "another"}, 3) as kept:
         assert kept.completions == {}
 
 
 def test_answers_that_other_code_goes_on_with_tell_of_both(
     generation: Generation, expected: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = stage_code(Stage("generate"))
-    older = now | {"modeling.decoding": "0", "errors": "0"}
+    at = provenance()
     with monkeypatch.context() as patch:
-        patch.setattr("othink_mr1.evaluation.generate.stage_code", lambda stage: older)
+        patch.setattr("othink_mr1.evaluation.kept_answers.provenance", lambda: {**at, "commit": "former"})
         generation.killed(patch, 2)
     generation.killed(monkeypatch, 1)
     assert generation.start() == expected
-    manifest = read_manifest(generation.folders[0])
-    assert manifest["code"] == now
-    assert manifest["earlier_code"] == {"modeling.decoding": ["0"], "errors": ["0"]}
-    assert older_modules(manifest) == ("modeling.decoding",)
+    assert read_manifest(generation.folders[0])["commits"] == sorted(["former", at["commit"]])
     # The other task's were all answered by this code.
-    assert "earlier_code" not in read_manifest(generation.folders[1])
-
-
-def test_code_that_no_kept_answer_is_of_is_forgotten(tmp_path: Path) -> None:
-    with KeptAnswers(tmp_path, {}, 3, {"a": "1"}):
-        pass
-    with KeptAnswers(tmp_path, {}, 3, {"a": "2"}) as kept:
-        assert kept.codes_before == []
-        kept.add(0, Completion("x", False))
-    with KeptAnswers(tmp_path, {}, 3, {"a": "3"}) as kept:
-        assert kept.codes_before == [{"code": {"a": "2"}}]
-        kept.add(0, Completion("y", True))  # again
-    with KeptAnswers(tmp_path, {}, 3, {"a": "3"}) as kept:
-        assert kept.completions == {0: Completion("y", True)}
-        assert kept.codes_before == []
-    file = tmp_path / kept_answers.NAME
-    lines = file.read_bytes().splitlines(keepends=True)
-    file.write_bytes(b"".join(lines[1:]))  # what code made it is not told any more
-    with KeptAnswers(tmp_path, {}, 3, {"a": "4"}) as kept:
-        assert kept.completions == {}
+    assert read_manifest(generation.folders[1])["commits"] == [at["commit"]]
 
 
 def test_answers_of_other_weights_are_not_taken_over(

@@ -220,7 +220,6 @@ def test_the_papers_own_counts_give_the_papers_table(tmp_path: Path) -> None:
                     "step": None, "steps": 0 if base else 9, "run": "base" if base else f"{task}-{method}",
                     "format_weight": None, "kl_weight": None, "kl_schedule": None, "scores": file,
                     "answers": f"answers/{file}", "examples": f"{task}.parquet", "leaks": None,
-                    "artefacts": [],
                 }
             )  # fmt: skip
     frame = _collected(plan, tmp_path)
@@ -356,7 +355,7 @@ def test_the_papers_number_stands_beside_the_weight_that_it_is_of(tmp_path: Path
 
 @pytest.mark.parametrize(("shown", "said"), [("sft", ""), ("sft, learning_rate=0.1", ", first setting")])
 def test_the_rule_of_the_cases_says_that_there_are_several_settings(shown: str, said: str) -> None:
-    frame = pd.DataFrame([{"method": shown, "older_code": ""}, {"method": "grpo-d", "older_code": ""}])
+    frame = pd.DataFrame([{"method": shown}, {"method": "grpo-d"}])
     assert subtitle(frame) == [rule_line() + said]
 
 

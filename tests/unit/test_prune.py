@@ -39,8 +39,8 @@ def slower(results: Path) -> StudyConfig:
 @pytest.fixture(scope="module")
 def _complete(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("complete") / "results"
-    write_placeholders(slower(root), root, SCRIPTS)
-    write_placeholders(study(root), root, SCRIPTS)
+    write_placeholders(slower(root), root)
+    write_placeholders(study(root), root)
     return root
 
 
@@ -85,7 +85,7 @@ def test_what_no_exhibit_uses_is_found_and_deleted(results: Path) -> None:
     assert not any(path.exists() for path in former(results))
     run = only_run(results).name
     assert not [path for path in listing(results) if run in path.name]  # nothing hidden either
-    assert needs_of(Study(study(results)), SCRIPTS).to_run == []
+    assert needs_of(Study(study(results))).to_run == []
 
 
 def test_what_another_study_uses_stays(results: Path) -> None:

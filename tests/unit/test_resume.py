@@ -16,8 +16,8 @@ from test_training_runs import EXAMPLES, description
 
 from othink_mr1.data.examples import write_examples
 from othink_mr1.errors import Interrupted, UserError
-from othink_mr1.study.code_of_stages import Stage, older_modules, stage_code
 from othink_mr1.study.manifests import read_manifest
+from othink_mr1.study.provenance import provenance
 from othink_mr1.study.runs import RunDescription
 from othink_mr1.training import interruption, runs, saved_states, session
 from othink_mr1.training.grpo_runs import train_grpo_run
@@ -129,17 +129,16 @@ def test_a_run_that_other_code_goes_on_with_tells_of_both(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     run = Run(trainer, tiny, examples_file, tmp_path / "run")
-    now = stage_code(Stage("train_sft") if trainer == "sft" else Stage("train_grpo", "counting"))
-    older = now | {"training.session": "0", "study.artefacts": "0"}
+    at = provenance()
     with monkeypatch.context() as patch:
-        patch.setattr("othink_mr1.training.runs.stage_code", lambda stage: older)
+        patch.setattr("othink_mr1.training.session.provenance", lambda: {**at, "commit": "former"})
         interrupted(monkeypatch, BATCHES[trainer], 4, run.start)
     interrupted(monkeypatch, BATCHES[trainer], 1, run.start)
-    assert "goes on after step 3, by other code than it was begun with" in capfd.readouterr().err
+    said = f"goes on after step 3, by commit {at['commit']}; it was begun by former"
+    assert said in capfd.readouterr().err
     manifest = read_manifest(run.start())
-    assert manifest["code"] == now
-    assert manifest["earlier_code"] == {"training.session": ["0"], "study.artefacts": ["0"]}
-    assert older_modules(manifest) == ("training.session",)
+    assert manifest["commit"] == at["commit"]
+    assert [attempt["commit"] for attempt in manifest["attempts"]] == ["former", at["commit"]]
 
 
 def test_other_rows_after_a_restart_in_the_middle_of_a_rollout(

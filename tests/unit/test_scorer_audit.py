@@ -43,7 +43,6 @@ def write_evaluation(root, task, answers, step=None):
         "step": step,
         "examples": "e.parquet",
         "leaks": None,
-        "artefacts": [],
     }
     row |= {"answers": f"answers/{task}.jsonl", "scores": f"scores/{task}.csv"}
     (root / "answers").mkdir(exist_ok=True)

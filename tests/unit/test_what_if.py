@@ -27,7 +27,7 @@ RATE = "methods.grpo.learning_rate: 1e-6 → 2e-6"
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("complete") / "results"
-    write_placeholders(checked_study(paper(root)), root, SCRIPTS)
+    write_placeholders(checked_study(paper(root)), root)
     return root
 
 
@@ -36,7 +36,7 @@ def paper(results: Path) -> Document:
 
 
 def supposed(results: Path, *changes: str) -> WhatIf:
-    return what_if(paper(results), [parse_change(text) for text in changes], SCRIPTS)
+    return what_if(paper(results), [parse_change(text) for text in changes])
 
 
 def listing(root: Path) -> dict[Path, float]:
@@ -97,7 +97,7 @@ def test_an_edited_config_names_the_nearest_run(results: Path) -> None:
     document = read_documents(
         [PAPER], {"results": str(results), "methods": {"sft": {"learning_rate": "1e-5"}}}
     )
-    found = what_if(document, [], SCRIPTS)
+    found = what_if(document, [])
     (counting,) = [entry for entry in found.planned if entry.job.name.startswith("train_sft/counting")]
     assert counting.reason.startswith("learning_rate: 2.0e-05 → 1.0e-05, from runs/counting-sft-s42-")
     (csv,) = [entry for entry in found.planned if entry.job.name == "collect_study/same_task"]

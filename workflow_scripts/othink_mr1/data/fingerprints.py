@@ -26,7 +26,6 @@ from othink_mr1.data.examples import Example, read_examples
 from othink_mr1.data.images import UNREADABLE, decoded
 from othink_mr1.data.progress import Progress
 from othink_mr1.errors import UserError, first_line
-from othink_mr1.study.code_of_stages import Stage, stage_code
 from othink_mr1.study.manifests import written_sealed
 from othink_mr1.study.verification import verify_sealed
 
@@ -76,7 +75,7 @@ def fingerprint_set(examples: Path, output: Path, threads: int = 1) -> int:
     stream = progress.over(read_examples(examples))
     rows = 0
     with (
-        written_sealed(output, {"code": stage_code(Stage("fingerprint"))}) as aside,
+        written_sealed(output) as aside,
         ThreadPoolExecutor(threads) as pool,  # Pillow and hashlib let other threads run
         pq.ParquetWriter(aside, SCHEMA, compression="zstd") as writer,
     ):

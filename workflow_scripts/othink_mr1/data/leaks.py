@@ -13,7 +13,6 @@ import numpy as np
 
 from othink_mr1.data.fingerprints import Fingerprints
 from othink_mr1.errors import UserError
-from othink_mr1.study.code_of_stages import Stage, stage_code
 from othink_mr1.study.manifests import written_sealed
 from othink_mr1.study.verification import verify_sealed
 
@@ -122,8 +121,7 @@ def refuse_shared_pictures(
 
 def write_leaks(path: Path, leaks: Iterable[Leak]) -> None:
     """Write a pair's csv, atomically, with its manifest: the header, and a row per leak."""
-    code = {"code": stage_code(Stage("find_leaks"))}
-    with written_sealed(path, code) as aside, open(aside, "w", encoding="utf-8", newline="") as stream:
+    with written_sealed(path) as aside, open(aside, "w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(leak) for leak in leaks)

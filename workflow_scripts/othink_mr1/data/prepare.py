@@ -24,7 +24,6 @@ from othink_mr1.data.row_to_example import RowLimits, UnusableRow, row_to_exampl
 from othink_mr1.data.unusable_rows import UNUSABLE_FILE, UnusableRows
 from othink_mr1.errors import UserError, first_line
 from othink_mr1.study.artefacts import filling
-from othink_mr1.study.code_of_stages import Stage, stage_code
 from othink_mr1.study.manifests import read_manifest
 from othink_mr1.study.verification import verify_folder
 
@@ -54,7 +53,6 @@ def prepare_dataset(
     or too many training rows; `out`/unusable_rows.csv then lists them.
     """
     started = time.perf_counter()
-    code = stage_code(Stage("prepare"))
     raw = list(dict.fromkeys(raw))
     for folder in raw:
         verify_folder(folder)
@@ -74,7 +72,6 @@ def prepare_dataset(
         numbered = enumerate(progress.over(_readable(rows, where)))
         count, unusable = _write(numbered, out, limits, most, expect_rows, where, threads, check_gold)
         artefact.finish(
-            code=code,
             largest_unusable_share=largest_unusable_share,
             raw_rows=count + unusable.total(),
             rows=count,

@@ -27,7 +27,6 @@ from othink_mr1.modeling.repetition_penalty import RepetitionPenalty
 from othink_mr1.modeling.settled_greedy import SettledGreedy
 from othink_mr1.study.artefacts import Artefact, filling
 from othink_mr1.study.atomic_files import write_text
-from othink_mr1.study.code_of_stages import Stage, code_facts, stage_code
 from othink_mr1.study.execution import GenerationExecution
 from othink_mr1.study.path_argument import path_argument
 from othink_mr1.study.verification import verify_file
@@ -47,7 +46,6 @@ def generate_answers(
     Items that an interrupted attempt has answered are not answered again.
     """
     use_device(execution)
-    code = stage_code(Stage("generate"))  # at once: files may be changed while it generates
     weights = verify_weights(checkpoint)
     loaded: Backbone | None = None
     for task in tasks:
@@ -62,13 +60,12 @@ def generate_answers(
                 forget_answers(artefact.folder)
                 continue
             loaded = loaded or load_backbone(checkpoint, execution.attention, execution.device)
-            _fill(artefact, identity, code, loaded, run_name, execution, precision, task)
+            _fill(artefact, identity, loaded, run_name, execution, precision, task)
 
 
 def _fill(
     artefact: Artefact,
     identity: dict[str, Any],
-    code: dict[str, str],
     loaded: Backbone,
     run_name: str,
     execution: GenerationExecution,
@@ -80,7 +77,7 @@ def _fill(
     for path in artefact.folder.iterdir():
         if path.name != kept_answers.NAME:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    with KeptAnswers(artefact.folder, identity, len(examples), code) as kept:
+    with KeptAnswers(artefact.folder, identity, len(examples)) as kept:
         missing = [index for index in range(len(examples)) if index not in kept.completions]
         earlier = len(kept.completions)
         progress = Progress(f"{run_name} on {task.name}", len(missing))
@@ -112,7 +109,7 @@ def _fill(
     ]
     artefact.check_lock()
     write_text(artefact.folder / "answers.jsonl", "\n".join(lines) + "\n")
-    artefact.finish(**stopwatch.facts(), **code_facts(code, kept.codes_before), answered_before=earlier)
+    artefact.finish(**stopwatch.facts(), answered_before=earlier, commits=kept.commits)
     forget_answers(artefact.folder)
 
 

@@ -19,7 +19,7 @@ where it takes a plan. What each command reads and writes:
 
     figure  data (NAME=CSV)       plan
     1       learning_curves       -
-    2       -                     {"tasks": {task: {"examples": parquet, "artefacts": [folder]}}}
+    2       -                     {"tasks": {task: {"examples": parquet}}}
     3       -                     {"studies": [plan of same_task]}
     4       format_weight_sweep   -
     5       reward_curves         -
@@ -30,16 +30,14 @@ where it takes a plan. What each command reads and writes:
 Data or a plan that a figure does not need may be given and is not read.
 
 The plan of a study is {"evaluations": [{point, varied, backbone, method, trained_on, tested_on, seed, step,
-steps, run, format_weight, kl_weight, kl_schedule, scores, answers, examples, leaks, artefacts}]}: point is
+steps, run, format_weight, kl_weight, kl_schedule, scores, answers, examples, leaks}]}: point is
 the digest of all of its identity but the seed; varied: path -> value, what the study varies; step is null
 for a final checkpoint, steps the length of the run (0 for base); trained_on, seed and leaks are null for
 base; the weights are null for runs without them. The plan of scorer_audit.csv is of the same form, with the
 evaluations of all studies, each once. The plan of runs.csv and reward_curves.csv is {"runs": [{point,
-varied, backbone, run, method, task, seed, format_weight, kl_weight, kl_schedule, folder, artefacts,
-settings}]}, that of
-leaks.csv {"pairs": [{train_task, test_task, leaks}]}, that of a data card {task, train: {source, folder, raw,
-artefacts}, test: the same, prompts: {train, test}, leaks}. artefacts: the folders of all that the workflow's
-own code made for it. Other keys are not read.
+varied, backbone, run, method, task, seed, format_weight, kl_weight, kl_schedule, folder, settings}]}, that of
+leaks.csv {"pairs": [{train_task, test_task, leaks}]}, that of a data card {task, train: {source, folder,
+raw}, test: the same, prompts: {train, test}, leaks}. Other keys are not read.
 
 A study may lack methods or points: every exhibit is drawn of what there is, and says what is not there.
 """

@@ -15,53 +15,40 @@ import pandas as pd
 from othink_mr1.data.examples import Example, read_examples
 from othink_mr1.data.leaks import read_leaks
 from othink_mr1.errors import UserError
-from othink_mr1.exhibits.older_code_note import all_modules, made_by, older_code_note
 from othink_mr1.exhibits.plan_files import EvaluationEntry, StudiesPlan
 from othink_mr1.exhibits.read_points import read_scores
 from othink_mr1.exhibits.text import visible
 from othink_mr1.exhibits.theme import method_label
 from othink_mr1.scoring.answers import read_answers
-from othink_mr1.study.older_code import OlderCode
 
 WINNER, LOSER = "grpo-d", "sft"
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What one method wrote for the item. older_code: as in the study's csv."""
+    """What one method wrote for the item."""
 
     method: str
     completion: str
     correct: bool
-    older_code: str
 
 
 @dataclass(frozen=True)
 class Case:
-    """The item chosen for one pair of tasks; without one, `missing` says why.
-
-    older_code: of what it was sought in, as in the study's csv.
-    """
+    """The item chosen for one pair of tasks; without one, `missing` says why."""
 
     trained_on: str
     tested_on: str
     example: Example | None
     shown: tuple[Shown, ...] = ()
     missing: str = ""
-    older_code: str = ""
     leak: str = ""  # if the methods were trained on it: "same" picture and question, or "near"
 
 
 def subtitle(frame: pd.DataFrame) -> list[str]:
-    """The rule, and what of the cases' frame was made by older code."""
-    sought_in = all_modules(frame[frame.method.isna()].older_code)
-    sought = [f"no case was found in answers made by {made_by(sought_in)}"] if sought_in else []
+    """The rule, for the cases of a frame."""
     several = frame.method.astype(str).str.contains(",").any()
-    return [
-        rule_line() + (", first setting" if several else ""),
-        *older_code_note(frame[frame.method.notna()]),
-        *sought,
-    ]
+    return [rule_line() + (", first setting" if several else "")]
 
 
 def rule_line() -> str:
@@ -102,7 +89,6 @@ def cases_frame(cases: Sequence[Case]) -> pd.DataFrame:
         "in_training_set",
         "method",
         "r1v_correct",
-        "older_code",
         "completion",
         "missing",
     ]
@@ -110,7 +96,7 @@ def cases_frame(cases: Sequence[Case]) -> pd.DataFrame:
     for case in cases:
         if case.example is None:
             pair = {"trained_on": case.trained_on, "tested_on": case.tested_on}
-            rows.append({**pair, "older_code": case.older_code, "missing": case.missing})
+            rows.append({**pair, "missing": case.missing})
         for shown in case.shown:
             assert case.example is not None
             rows.append(
@@ -123,7 +109,6 @@ def cases_frame(cases: Sequence[Case]) -> pd.DataFrame:
                     "in_training_set": case.leak,
                     "method": shown.method,
                     "r1v_correct": int(shown.correct),
-                    "older_code": shown.older_code,
                     "completion": visible(shown.completion),
                 }
             )
@@ -140,21 +125,18 @@ def _case(
     if winner is None or loser is None:
         absent = method_label(WINNER if winner is None else LOSER)
         return Case(trained_on, tested_on, None, missing=f"no such case: this study has no {absent} here")
-    older_code = OlderCode(results)
     wanted = _correct_ids(results, winner) - _correct_ids(results, loser)
     examples = results / winner.examples
     example = next((example for example in read_examples(examples) if example.id in wanted), None)
     if example is None:
         which = f"that {method_label(WINNER)} answers correctly and {method_label(LOSER)} does not"
-        sought_in = " ".join(older_code.of([*winner.artefacts, *loser.artefacts]))
         missing = f"no such case: there is no item {which}"
-        return Case(trained_on, tested_on, None, missing=missing, older_code=sought_in)
+        return Case(trained_on, tested_on, None, missing=missing)
     shown = [
         Shown(
             ", ".join([method, *(f"{path}={value}" for path, value in entry.varied.items())]),
             _completion(results, entry, example.id),
             example.id in _correct_ids(results, entry),
-            " ".join(older_code.of(entry.artefacts)),
         )
         for method in methods
         if (entry := found[method]) is not None

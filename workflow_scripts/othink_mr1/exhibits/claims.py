@@ -18,7 +18,6 @@ from statsmodels.stats.multitest import multipletests
 
 from othink_mr1.exhibits.accuracy_intervals import mean_accuracy, share_test
 from othink_mr1.exhibits.frames import WEIGHT_PATHS
-from othink_mr1.exhibits.older_code_note import all_modules
 from othink_mr1.exhibits.paired_comparisons import PairedDifference, at_most_one, compare
 from othink_mr1.exhibits.paper_numbers import PaperAccuracy, paper_accuracy, paper_numbers
 from othink_mr1.exhibits.plan_files import StudiesPlan
@@ -32,7 +31,6 @@ from othink_mr1.exhibits.verdicts import (
     verdict_of_interval,
     verdict_of_peak,
 )
-from othink_mr1.study.older_code import OlderCode
 
 COLUMNS = (
     "backbone",
@@ -71,7 +69,6 @@ COLUMNS = (
     "p_holm",
     "detectable_difference",  # the smallest shown with 80 % power; for `similar` the smallest margin
     "verdict",
-    "older_code",  # modules that were others when the results compared, or what they come from, were made
 )
 
 
@@ -87,7 +84,6 @@ class ClaimPoint:
     kl_weight: float | None
     scores: PointScores
     varied: Mapping[str, str] = field(default_factory=dict)  # path of a varied setting -> value
-    older_code: str = ""
 
 
 @dataclass(frozen=True)
@@ -198,7 +194,6 @@ COMPARISONS = (
 
 def claim_points(plan: StudiesPlan, results: Path) -> dict[str, list[ClaimPoint]]:
     """Study -> the points of its final checkpoints. UserError as read_points."""
-    older_code = OlderCode(results)
     found: dict[str, list[ClaimPoint]] = {}
     for study in plan.studies:
         points = found.setdefault(study.exhibit, [])
@@ -215,7 +210,6 @@ def claim_points(plan: StudiesPlan, results: Path) -> dict[str, list[ClaimPoint]
                         entry.kl_weight,
                         point.scores(),
                         entry.varied,
-                        all_modules(" ".join(older_code.of(member.artefacts)) for member in point.entries),
                     )
                 )
     return found
@@ -317,7 +311,6 @@ def _columns_of(difference: PairedDifference, value: ClaimPoint, baseline: Claim
         "relative_gain_high": difference.gain_high,
         "p": difference.p,
         "detectable_difference": difference.detectable,
-        "older_code": all_modules((value.older_code, baseline.older_code)),
     }
 
 
@@ -417,7 +410,6 @@ def _format_accuracy_row(sweep: Mapping[float, ClaimPoint]) -> dict[str, Any]:
             "verdict": verdict_of_interval(
                 "share", share.low, share.high, bool(share.low <= paper <= share.high)
             ),
-            "older_code": point.older_code,
         }
     return row
 
@@ -437,7 +429,6 @@ def _kl_weight_row(sweep: Mapping[float, ClaimPoint]) -> dict[str, Any]:
         row["counts"] = "; ".join(
             f"{_counts(sweep[weight].scores)} at {weight:g}" for weight in sorted(sweep)
         )
-        row["older_code"] = all_modules(point.older_code for point in ordered)
         row |= {"p": peak.p, "verdict": peak.verdict}
     return row
 

@@ -10,12 +10,10 @@ import pandas as pd
 from othink_mr1.data.leaks import count_leaks, read_leaks
 from othink_mr1.exhibits.accuracy_intervals import accuracy_among, mean_accuracy
 from othink_mr1.exhibits.frames import ALL_SEEDS, OUTCOME_COUNTS, STUDY_COLUMNS, WEIGHT_PATHS
-from othink_mr1.exhibits.older_code_note import all_modules
 from othink_mr1.exhibits.paper_numbers import paper_accuracy, paper_backbone, paper_format_accuracy
 from othink_mr1.exhibits.plan_files import EvaluationEntry, StudyPlan
 from othink_mr1.exhibits.point_scores import PointScores
 from othink_mr1.exhibits.read_points import StudyPoint, read_points
-from othink_mr1.study.older_code import OlderCode
 from othink_mr1.study.runs import varied_text
 
 _WEIGHTS = ("format_weight", "kl_weight")
@@ -30,14 +28,10 @@ def collect_study(plan: StudyPlan, results: Path) -> pd.DataFrame:
 
     UserError as read_points.
     """
-    older_code = OlderCode(results)
     order = {entry.run + str(entry.step) + entry.tested_on: n for n, entry in enumerate(plan.evaluations)}
     rows: list[tuple[float, dict[str, Any]]] = []
     for point in read_points(plan, results):
-        own = [
-            _row(entry, point, place, results) | {"older_code": " ".join(older_code.of(entry.artefacts))}
-            for place, entry in enumerate(point.entries)
-        ]
+        own = [_row(entry, point, place, results) for place, entry in enumerate(point.entries)]
         places = [order[entry.run + str(entry.step) + entry.tested_on] for entry in point.entries]
         rows += zip(places, own, strict=True)
         if len(own) > 1:
@@ -56,7 +50,7 @@ def _row(entry: EvaluationEntry, point: StudyPoint, place: int, results: Path) -
     """One seed's row."""
     table, scores = point.tables[place], point.scores(place)
     return {
-        **entry.model_dump(exclude={"scores", "answers", "examples", "leaks", "artefacts"}),
+        **entry.model_dump(exclude={"scores", "answers", "examples", "leaks"}),
         "varied": varied_text(entry.varied),
         "trained_on": entry.trained_on or "",
         "kl_schedule": entry.kl_schedule or "",
@@ -77,7 +71,6 @@ def _all_seeds(point: StudyPoint, seeds: list[dict[str, Any]]) -> dict[str, Any]
         **seeds[-1],
         "seed": ALL_SEEDS,
         "run": "",
-        "older_code": all_modules(row["older_code"] for row in seeds),
         **dict.fromkeys(_COUNTS),
         **_accuracies(point.scores()),
         "r1v_minimum": min(accuracies),

@@ -9,12 +9,10 @@ from typing import Any
 from othink_mr1.data.leaks import Leak, count_leaks, read_leaks
 from othink_mr1.errors import UserError
 from othink_mr1.exhibits.markdown_text import markdown_table, markdown_text
-from othink_mr1.exhibits.older_code_note import made_by
 from othink_mr1.exhibits.plan_files import DataCardPlan
 from othink_mr1.exhibits.set_facts import SetFacts
 from othink_mr1.exhibits.theme import task_label
 from othink_mr1.study.manifests import MANIFEST, read_manifest
-from othink_mr1.study.older_code import OlderCode
 
 TRAIN, TEST = "training", "test"
 _FREQUENT = 8  # answers that are named
@@ -36,7 +34,6 @@ def data_card(plan: DataCardPlan, results: Path, facts: Mapping[str, SetFacts], 
         "",
         *_sources(plan, results),
         "",
-        *_older_code(plan, results),
         "## Rows",
         "",
         *_rows(plan, facts),
@@ -112,15 +109,6 @@ def _origin(settings: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[st
     repository = f"{settings['repository']} ({settings.get('repository_type', 'dataset')} on the hub)"
     commit = manifest.get("revision") or "not recorded"
     return [*(markdown_text(str(text)) for text in (repository, settings["revision"], commit)), licence]
-
-
-def _older_code(plan: DataCardPlan, results: Path) -> list[str]:
-    older_code = OlderCode(results)
-    lines = []
-    for name, declared in ((TRAIN, plan.train), (TEST, plan.test)):
-        if modules := " ".join(older_code.of(declared.artefacts)):
-            lines += [f"The {name} set was made by {made_by(modules)}.", ""]
-    return lines
 
 
 def _rows(plan: DataCardPlan, facts: Mapping[str, SetFacts]) -> list[str]:

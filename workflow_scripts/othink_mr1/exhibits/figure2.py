@@ -16,12 +16,10 @@ from othink_mr1.errors import UserError
 from othink_mr1.exhibits.canvas import Canvas
 from othink_mr1.exhibits.figure_inputs import FigureInputs
 from othink_mr1.exhibits.marks import titled
-from othink_mr1.exhibits.older_code_note import made_by
 from othink_mr1.exhibits.output import Figure
 from othink_mr1.exhibits.plan_files import ExamplesPlan
 from othink_mr1.exhibits.text import shortened, visible, wrapped
 from othink_mr1.exhibits.theme import FAINT, QUIET, SIZE, task_label, task_letters
-from othink_mr1.study.older_code import OlderCode
 
 _TITLE = "Figure 2 · Examples of the tasks"
 _RULE = (
@@ -40,20 +38,16 @@ def draw(inputs: FigureInputs) -> Figure:
     canvas = Canvas(_CARD * len(examples) + _GAP * (len(examples) - 1))
     for number, (task, example) in enumerate(examples.items()):
         _draw_card(canvas, number * (_CARD + _GAP), task, example, inputs.results)
-    older_code = OlderCode(inputs.results)
-    older = {task: " ".join(older_code.of(entry.artefacts)) for task, entry in plan.tasks.items()}
     rows = [
         {
             "task": task,
             "id": example.id,
             "question": visible(example.question),
             "gold": visible(example.gold),
-            "older_code": older[task],
         }
         for task, example in examples.items()
     ]
-    lines = [_RULE, *(f"{task_label(task)}: made by {made_by(code)}" for task, code in older.items() if code)]
-    return Figure(canvas.chart().properties(title=titled(_TITLE, lines, canvas.width)), pd.DataFrame(rows))
+    return Figure(canvas.chart().properties(title=titled(_TITLE, [_RULE], canvas.width)), pd.DataFrame(rows))
 
 
 def median_example(path: Path) -> Example:

@@ -12,7 +12,6 @@ import pandas as pd
 
 from othink_mr1.exhibits.figure_inputs import FigureInputs
 from othink_mr1.exhibits.marks import HOLLOW, labelled, per_backbone, titled
-from othink_mr1.exhibits.older_code_note import older_code_note
 from othink_mr1.exhibits.output import AnyChart, Figure
 from othink_mr1.exhibits.paper_numbers import paper_numbers
 from othink_mr1.exhibits.reward_curves import smoothed, smoothing_window
@@ -98,5 +97,4 @@ def _caption(curves: pd.DataFrame) -> list[str]:
         f"thin: mean over an update's completions; thick: mean of the last {window} updates",
         f"paper, for its own backbone, {_paper().backbone}: the format reward "
         f"increases from 0.0 to {_paper().printed} within the first {_PAPER_STEP} steps",
-        *older_code_note(curves.drop_duplicates("run")),
     ]

@@ -44,7 +44,6 @@ STUDY_COLUMNS = (
     "spread",  # what the intervals are of: items, or items and seeds; below three seeds the latter is unknown
     "shared_items",  # of the items, those that stand in the run's training set: picture and question
     "near_shared_items",  # those that do nearly: a picture that looks alike, the same question
-    "older_code",  # modules that were others when the answers, or what they come from, were made
     "r1v_correct",
     "r1v_accuracy",
     "r1v_low",
@@ -85,7 +84,6 @@ REWARD_COLUMNS = (
     "format_weight",
     "kl_schedule",
     "varied",
-    "older_code",
     "step",
     "accuracy_reward",
     "format_reward",
@@ -105,7 +103,6 @@ _TEXT = (
     "seed",
     "run",
     "kl_schedule",
-    "older_code",
     "paper_backbone",
     "paper_version",
     "paper_source",

@@ -8,9 +8,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from othink_mr1.exhibits.frames import ALL_SEEDS, WEIGHT_PATHS, by_setting, final, pooled, single_seeds
+from othink_mr1.exhibits.frames import WEIGHT_PATHS, by_setting, final, pooled, single_seeds
 from othink_mr1.exhibits.leaks_note import leaks_note
-from othink_mr1.exhibits.older_code_note import older_code_note
 from othink_mr1.exhibits.output import AnyChart
 from othink_mr1.exhibits.text import wrapped
 from othink_mr1.exhibits.theme import (
@@ -103,18 +102,12 @@ def paper_line(frame: pd.DataFrame, what: str, value: str = "paper_accuracy") ->
 
 def caption(frame: pd.DataFrame, *more: str) -> list[str]:
     """The subtitle: which backbone, items and seeds; what the figure adds; answers that were cut; what the
-    runs were trained on, and what was made by older code."""
+    runs were trained on."""
     backbones = ", ".join(dict.fromkeys(frame.backbone))
     sizes = {str(task): int(rows["items"].min()) for task, rows in frame.groupby("tested_on", sort=False)}
     items = ", ".join(f"{number} test items of {task_label(task)}" for task, number in sizes.items())
     ours = "; ".join(part for part in (f"ours: {backbones}", items, _seeds(frame)) if part)
-    return [
-        ours,
-        *more,
-        cut_note(frame),
-        *leaks_note(frame),
-        *older_code_note(frame[frame.seed != ALL_SEEDS]),
-    ]
+    return [ours, *more, cut_note(frame), *leaks_note(frame)]
 
 
 def cut_note(frame: pd.DataFrame) -> str:

@@ -12,7 +12,7 @@ from othink_mr1.errors import UserError
 
 
 class _Entry(BaseModel):
-    # Plans hold more than is read here, e.g. the digest of the code: other keys are no mistake.
+    # Plans hold more than is read here: other keys are no mistake.
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
 
@@ -36,7 +36,6 @@ class EvaluationEntry(_Entry):
     answers: str
     examples: str
     leaks: str | None = Field(description="the test items that the run was trained on; None for the backbone")
-    artefacts: list[str] = Field(description="folders and files of all that was made for it, data to scores")
 
 
 class StudyPlan(_Entry):
@@ -56,7 +55,6 @@ class ExamplesEntry(_Entry):
     """A task's test set."""
 
     examples: str
-    artefacts: list[str]
 
 
 class ExamplesPlan(_Entry):
@@ -79,7 +77,6 @@ class RunEntry(_Entry):
     kl_weight: float | None
     kl_schedule: str | None
     folder: str
-    artefacts: list[str] = Field(description="folders of all that the workflow made for it, data to run")
     settings: dict[str, Any]
 
 
@@ -108,7 +105,6 @@ class DataSet(_Entry):
 
     source: str = Field(description="its name in the config")
     folder: str
-    artefacts: list[str]
     raw: list[str] = Field(description="the folders of its raw files")
 
 

@@ -10,7 +10,6 @@ from othink_mr1.errors import UserError
 from othink_mr1.exhibits.frames import REWARD_COLUMNS
 from othink_mr1.exhibits.plan_files import RunsPlan
 from othink_mr1.study.manifests import read_manifest
-from othink_mr1.study.older_code import OlderCode
 from othink_mr1.study.runs import varied_text
 from othink_mr1.study.verification import verify_file
 
@@ -33,7 +32,6 @@ def read_metrics(folder: Path) -> pd.DataFrame:
 
 def collect_reward_curves(plan: RunsPlan, results: Path) -> pd.DataFrame:
     """All metrics of all runs of the plan, REWARD_COLUMNS first. UserError if a run logged no rewards."""
-    older_code = OlderCode(results)
     frames = [pd.DataFrame(columns=list(REWARD_COLUMNS))]
     for entry in plan.runs:
         metrics = read_metrics(results / entry.folder)
@@ -44,8 +42,7 @@ def collect_reward_curves(plan: RunsPlan, results: Path) -> pd.DataFrame:
                 )
         about = entry.model_dump(include=set(REWARD_COLUMNS) - set(metrics.columns))
         about["varied"] = varied_text(entry.varied)
-        older = " ".join(older_code.of(entry.artefacts))
-        frames.append(metrics.assign(**about, older_code=older))
+        frames.append(metrics.assign(**about))
     frame = pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True)
     return frame[[*REWARD_COLUMNS, *(column for column in frame if column not in REWARD_COLUMNS)]]
 

@@ -11,7 +11,6 @@ import pandas as pd
 from othink_mr1.exhibits.plan_files import RunsPlan
 from othink_mr1.exhibits.reward_curves import read_metrics
 from othink_mr1.study.manifests import read_manifest
-from othink_mr1.study.older_code import OlderCode
 from othink_mr1.study.runs import varied_text
 
 # Facts of a run's manifest that stand in columns of their own; one that a manifest lacks stays empty.
@@ -23,12 +22,10 @@ def collect_runs(plan: RunsPlan, results: Path) -> pd.DataFrame:
     """One row per run: settings as flat columns, `final_<metric>` its last logged values.
 
     point: digest of all that the run's identity has but the seed; varied: settings in which the runs of its
-    method and task differ. older_code: modules that were others when the run, its training set or its
-    backbone was made. gpu_hours and wall_seconds are the trainer's own; execution's settings are
-    `execution.<key>`.
+    method and task differ. commit: of the code that finished the run, with + where files differed from it.
+    gpu_hours and wall_seconds are the trainer's own; execution's settings are `execution.<key>`.
     """
     rows = []
-    older_code = OlderCode(results)
     for entry in plan.runs:
         folder = results / entry.folder
         manifest = read_manifest(folder)
@@ -36,7 +33,6 @@ def collect_runs(plan: RunsPlan, results: Path) -> pd.DataFrame:
         # Column groups in the order of this list; within a group, in the order of their first run.
         groups = [
             {name: getattr(entry, name) for name in _FIRST} | {"varied": varied_text(entry.varied)},
-            {"older_code": " ".join(older_code.of(entry.artefacts))},
             flat({name: manifest.get(name) for name in _FACTS}),
             flat(entry.settings),
             {f"final_{name}": value for name, value in last.items()},

@@ -22,7 +22,6 @@ from othink_mr1.exhibits.read_points import read_scores
 from othink_mr1.exhibits.text import ELLIPSIS, one_line, visible
 from othink_mr1.scoring.answer_tag import answer_text
 from othink_mr1.scoring.answers import Answer, read_answers
-from othink_mr1.study.older_code import OlderCode
 from othink_mr1.study.runs import varied_text
 
 LONGEST = 200  # characters of a text
@@ -38,7 +37,6 @@ COLUMNS = (
     "tested_on",
     "seed",
     "varied",  # settings in which runs of this method and task differ: path=value; ...
-    "older_code",  # modules that were others when the answers, or what they come from, were made
     "r1v_correct",
     "exact_correct",
     "items",  # how many there are of these two verdicts; 1 for an item
@@ -53,7 +51,6 @@ def audit_scores(plan: StudyPlan, results: Path) -> pd.DataFrame:
 
     UserError if scores or answers are missing or damaged, or if they are of different items.
     """
-    older_code = OlderCode(results)
     rows: list[dict[str, Any]] = []
     for entry in plan.evaluations:
         scores = read_scores(results / entry.scores, entry.tested_on)
@@ -68,7 +65,6 @@ def audit_scores(plan: StudyPlan, results: Path) -> pd.DataFrame:
             "tested_on": entry.tested_on,
             "seed": "" if entry.seed is None else str(entry.seed),
             "varied": varied_text(entry.varied),
-            "older_code": " ".join(older_code.of(entry.artefacts)),
         }
         rows += [about | row for row in (*_table(scores), *_items(scores, answers))]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))

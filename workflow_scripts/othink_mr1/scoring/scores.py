@@ -18,7 +18,6 @@ from othink_mr1.scoring.task_scorers import SCORER_VERSION
 from othink_mr1.scoring.worker_process import RefusedQuestion
 from othink_mr1.scoring.workers import Question, ScoringWorkers, TimedOut
 from othink_mr1.study.atomic_files import require_writable
-from othink_mr1.study.code_of_stages import Stage, stage_code
 from othink_mr1.study.manifests import seal, unreadable, write_sealed_text
 
 COLUMNS = ("id", "task", "format_ok", "r1v_correct", "exact_correct", "outcome", "reason", "truncated")
@@ -126,8 +125,8 @@ def require_place_for_scores(path: Path) -> None:
         raise UserError(f"{path}: exists and holds something else; remove it, or choose another name")
 
 
-def write_scores(path: Path, scores: Iterable[Score], scorers: Iterable[str] = ()) -> None:
-    """Write the csv and its manifest. scorers: names of those that it is by, whose code the manifest tells.
+def write_scores(path: Path, scores: Iterable[Score]) -> None:
+    """Write the csv and its manifest.
 
     UserError if another table stands there (no result is written over), or it cannot be written.
     """
@@ -137,15 +136,11 @@ def write_scores(path: Path, scores: Iterable[Score], scorers: Iterable[str] = (
     for score in scores:
         values = (getattr(score, column) for column in COLUMNS)
         table.writerow([int(value) if isinstance(value, bool) else value for value in values])
-    code = stage_code(Stage("score"))
-    for scorer in scorers:
-        code |= stage_code(Stage("score", scorer))
     try:
         if not path.exists():
-            write_sealed_text(path, text.getvalue(), {"code": code})
+            write_sealed_text(path, text.getvalue())
         elif path.is_file() and path.read_bytes() == text.getvalue().encode():
-            # Its manifest may have been lost, or tell of other code.
-            seal(path, {"code": code})
+            seal(path)  # its manifest may have been lost
         else:
             raise UserError(f"{path}: exists and holds something else; remove it, or choose another name")
     except OSError as error:

@@ -8,17 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from othink_mr1.study.code_of_stages import Stage
 from othink_mr1.study.config import StudyConfig, Task
 from othink_mr1.study.folders import backbone_folder, data_folder, leaks_file, raw_folder
-from othink_mr1.study.per_config import per_config
 from othink_mr1.study.runs import all_runs
 from othink_mr1.study.sources import HubBackbone, HubSource, PromptsSource, RenderedSource, UrlSource
 
 LEAKS = "leaks"
-
-# Artefact folder, or file of a cheap stage, relative to the results root -> the stage that makes it.
-Lineage = dict[str, Stage]
 
 
 def data_card(task: str) -> str:
@@ -32,17 +27,6 @@ def raw_parts(config: StudyConfig, source: str) -> dict[str, str]:
     if isinstance(declared, PromptsSource):
         return {"prompts": declared.prompts, "images": declared.images}
     return {"raw": source}
-
-
-@per_config
-def set_lineage(config: StudyConfig, source: str) -> Lineage:
-    """A prepared set, and the rendered pictures that it is made of. What was downloaded no code has made."""
-    rendered = {
-        raw_folder(config, part): Stage("render")
-        for part in raw_parts(config, source).values()
-        if isinstance(config.sources[part], RenderedSource)
-    }
-    return {data_folder(config, source): Stage("prepare"), **rendered}
 
 
 def used_sources(config: StudyConfig) -> list[str]:
@@ -137,6 +121,5 @@ def _set(config: StudyConfig, source: str) -> dict[str, Any]:
     return {
         "source": source,
         "folder": data_folder(config, source),
-        "artefacts": sorted(set_lineage(config, source)),
         "raw": [raw_folder(config, part) for part in raw_parts(config, source).values()],
     }

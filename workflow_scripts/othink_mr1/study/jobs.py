@@ -15,9 +15,6 @@ from othink_mr1.study.methods import SFT
 from othink_mr1.study.sources import HubBackbone, RenderedSource
 from othink_mr1.study.workflow import Study
 
-# What they make is made again when its code changed (remade.py).
-REMADE_RULES = ("score_answers", "fingerprint_dataset", "find_leaks")
-
 
 @dataclass(frozen=True)
 class Job:

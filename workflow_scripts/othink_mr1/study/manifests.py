@@ -17,6 +17,7 @@ from typing import Any
 
 from othink_mr1.errors import Damaged, UserError
 from othink_mr1.study.atomic_files import json_text, sha256_of, write_text, written_aside
+from othink_mr1.study.provenance import provenance
 
 MANIFEST = "manifest.json"
 # Hidden beside it in an artefact folder: Snakemake deletes declared outputs, as manifest.json is, before it
@@ -59,7 +60,8 @@ def written_sealed(file: Path, facts: Mapping[str, Any] = NO_FACTS) -> Iterator[
 
 def seal(file: Path, facts: Mapping[str, Any] = NO_FACTS, entry: Mapping[str, Any] | None = None) -> None:
     """Write the manifest beside a single file. entry: the file's, if it has just been read."""
-    write_text(manifest_beside(file), manifest_text(facts, {file.name: entry or entry_of(file)}))
+    content = {**facts, **provenance()}
+    write_text(manifest_beside(file), manifest_text(content, {file.name: entry or entry_of(file)}))
 
 
 def write_sealed_text(file: Path, text: str, facts: Mapping[str, Any] = NO_FACTS) -> None:

@@ -3,19 +3,17 @@
 The rules are Snakemake's own, under `rerun-triggers: [mtime]`: what is asked for and missing is made; an
 exhibit is made again when its plan file or a csv that it is drawn from is newer, or is made, too. The plan
 file's age tells whether the record is the plan (plan_files.py), so these are compared here. A file that
-is `ancient()` to a job makes it run only when it has to be made itself. Scores, fingerprints and reports of
-leaks of older code are made again (remade.py), and are not ancient() to what is made of them.
+is `ancient()` to a job makes it run only when it has to be made itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from othink_mr1.study.jobs import REMADE_RULES, Job, study_jobs, targets
-from othink_mr1.study.module_digests import Modules
+from othink_mr1.study.jobs import Job, study_jobs, targets
 from othink_mr1.study.plan import all_plans
 from othink_mr1.study.plan_files import record_of
 from othink_mr1.study.workflow import Study
@@ -23,41 +21,34 @@ from othink_mr1.study.workflow import Study
 
 @dataclass(frozen=True)
 class Needs:
-    """jobs: all of the study's, but for `all` itself. to_run: those of them that `snakemake -n all` lists.
-
-    older: files of the cheap stages that are there, and that other code made.
-    """
+    """jobs: all of the study's, but for `all` itself. to_run: those of them that `snakemake -n all` lists."""
 
     study: Study
     plans: Mapping[str, Mapping[str, Any]]
     jobs: list[Job]
     to_run: list[Job]
-    older: Set[str]
 
     def why_outdated(self, job: Job) -> str | None:
         """Why an exhibit that is there is made again, for a reader; None if not for its own sake."""
         assert job.exhibit is not None
         results, plan = Path(self.study.config.results), self.plans[job.exhibit]
-        if not _is_outdated(job, plan, results, self.older):
+        if not _is_outdated(job, plan, results):
             return None
         record = record_of(results, job.exhibit)
         if not isinstance(record, dict):
             return "has no record of what it was made of"
         if record == plan:
             return "is older than the csv that it is drawn from"
-        differ = {key for key in {**record, **plan} if record.get(key) != plan.get(key)}
-        return "the code of the exhibits changed" if differ == {"code"} else "was made of other results"
+        return "was made of other results"
 
 
-def needs_of(study: Study, scripts: Path) -> Needs:
-    """What would run. scripts: the folder of the entry points, whose code is part of the exhibits' plans."""
+def needs_of(study: Study) -> Needs:
+    """What would run."""
     results = Path(study.config.results)
-    plans = all_plans(study.config, Modules(scripts, results))
+    plans = all_plans(study.config)
     jobs = study_jobs(study)
-    cheap = (job.outputs[0] for job in jobs if job.rule in REMADE_RULES)
-    older = {file for file in cheap if study.is_of_older_code(file)}
-    needed = _needed(jobs, targets(study), plans, results, older)
-    return Needs(study, plans, jobs, [job for job in jobs if job.name in needed], older)
+    needed = _needed(jobs, targets(study), plans, results)
+    return Needs(study, plans, jobs, [job for job in jobs if job.name in needed])
 
 
 def _needed(
@@ -65,7 +56,6 @@ def _needed(
     wanted: Iterable[str],
     plans: Mapping[str, Mapping[str, Any]],
     results: Path,
-    older: Set[str],
 ) -> set[str]:
     """The names of the jobs that run."""
     makers = {file: job for job in jobs for file in job.outputs}
@@ -75,9 +65,8 @@ def _needed(
             users.setdefault(file, []).append(job)
     there = {file: (results / file).exists() for file in {*makers, *wanted}}
     missing = [makers[file] for file in wanted if not there[file]]
-    outdated = [job for job in jobs if job.exhibit and _is_outdated(job, plans[job.exhibit], results, older)]
-    remade = [job for job in jobs if job.outputs[0] in older and _is_made_again(job, results)]
-    waiting = [*missing, *outdated, *remade]
+    outdated = [job for job in jobs if job.exhibit and _is_outdated(job, plans[job.exhibit], results)]
+    waiting = [*missing, *outdated]
     found = {job.name for job in waiting}
     while waiting:
         job = waiting.pop()
@@ -86,7 +75,7 @@ def _needed(
             user
             for file in job.outputs
             for user in users.get(file, [])
-            if file in user.drawn_from or file in older or not there[file]
+            if file in user.drawn_from or not there[file]
         ]
         for other in (*before, *after):
             if other.name not in found:
@@ -95,12 +84,7 @@ def _needed(
     return found
 
 
-def _is_made_again(job: Job, results: Path) -> bool:
-    """Whether a result of older code is: not if what it is made of is gone."""
-    return all((results / file).exists() for file in job.made_of)
-
-
-def _is_outdated(job: Job, plan: Mapping[str, Any], results: Path, older: Set[str]) -> bool:
+def _is_outdated(job: Job, plan: Mapping[str, Any], results: Path) -> bool:
     """Whether an exhibit that is there, in part at least, was made of something else."""
     present = [results / file for file in job.outputs if (results / file).exists()]
     if not present:
@@ -110,5 +94,5 @@ def _is_outdated(job: Job, plan: Mapping[str, Any], results: Path, older: Set[st
         return True
     benchmark = results / job.benchmark
     oldest = min(file.lstat().st_mtime for file in (*present, *([benchmark] if benchmark.exists() else [])))
-    data = [results / file for file in (*job.drawn_from, *(older & set(job.made_of)))]
+    data = [results / file for file in job.drawn_from]
     return any(file.exists() and file.stat().st_mtime > oldest for file in data)

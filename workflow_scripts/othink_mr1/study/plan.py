@@ -1,27 +1,23 @@
 """The plan: which files each exhibit is made of. All paths are relative to the results root.
 
 An exhibit has a fixed name (`same_task.csv`), while what it is made of has names with digests. So each
-exhibit gets a plan file (plan_files.py) that lists the identities of all it needs, down to the code that
-draws it.
+exhibit gets a plan file (plan_files.py) that lists the identities of all it needs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from othink_mr1.study import versions
-from othink_mr1.study.code_of_stages import Stage, exhibit_code
 from othink_mr1.study.config import StudyConfig
-from othink_mr1.study.data_plan import LEAKS, Lineage, data_card, data_card_plan, leaks_plan, set_lineage
+from othink_mr1.study.data_plan import LEAKS, data_card, data_card_plan, leaks_plan
 from othink_mr1.study.folders import examples_file, leaks_file, tested_task
 from othink_mr1.study.identity import digest
-from othink_mr1.study.lineage import run_lineage
 from othink_mr1.study.manifests import MANIFEST
 from othink_mr1.study.methods import GRPO, ConstantKL
-from othink_mr1.study.module_digests import Modules
 from othink_mr1.study.per_config import per_config
 from othink_mr1.study.runs import Run, all_runs, grid_runs, varied_settings
 
@@ -40,7 +36,6 @@ FIGURES: dict[str, tuple[str, ...]] = {
     "figure7": (CROSS_TASK,),
     "figure8": (CROSS_TASK,),
 }
-FIND_LEAKS = Stage("find_leaks")
 AUDIT = "scorer_audit"  # r1v against exact, of all evaluations
 CLAIMS_NEED = (SAME_TASK, CROSS_TASK, FORMAT_SWEEP, KL_SWEEP)
 _ENTRY_POINTS = {
@@ -80,11 +75,6 @@ def answers_manifest(config: StudyConfig, evaluation: Evaluation) -> str:
     return str(Path(answers_file(config, evaluation)).with_name(MANIFEST))
 
 
-def scoring(config: StudyConfig, evaluation: Evaluation) -> Stage:
-    """What makes the evaluation's scores."""
-    return Stage("score", config.tasks[evaluation.tested_on].scorer)
-
-
 def scores_file(config: StudyConfig, evaluation: Evaluation) -> str:
     """The evaluation's scores."""
     folder = tested_task(config, evaluation.tested_on)
@@ -98,18 +88,6 @@ def leaks_of(config: StudyConfig, evaluation: Evaluation) -> str | None:
         return None
     trained_on = config.tasks[evaluation.run.task].train
     return leaks_file(config, trained_on, config.tasks[evaluation.tested_on].test)
-
-
-def evaluation_lineage(config: StudyConfig, evaluation: Evaluation) -> Lineage:
-    """The evaluation's scores, answers and leaks, its test set, and all that its run comes from."""
-    own = {
-        scores_file(config, evaluation): scoring(config, evaluation),
-        str(Path(answers_file(config, evaluation)).parent): Stage("generate"),
-    }
-    if (leaks := leaks_of(config, evaluation)) is not None:
-        own[leaks] = FIND_LEAKS
-    test = set_lineage(config, config.tasks[evaluation.tested_on].test)
-    return own | test | run_lineage(config, evaluation.run)
 
 
 @per_config
@@ -180,11 +158,7 @@ def examples_plan(config: StudyConfig) -> dict[str, Any]:
     return {
         "exhibit": "figure2",
         "tasks": {
-            name: {
-                "examples": examples_file(config, config.tasks[name].test),
-                "artefacts": sorted(set_lineage(config, config.tasks[name].test)),
-            }
-            for name in config.own_tasks
+            name: {"examples": examples_file(config, config.tasks[name].test)} for name in config.own_tasks
         },
     }
 
@@ -200,8 +174,9 @@ def collected_exhibits(config: StudyConfig) -> list[str]:
     return [*config.studies, "runs", *(["reward_curves"] if REWARD_CURVES_OF in config.studies else [])]
 
 
-def all_plans(config: StudyConfig, modules: Modules) -> dict[str, dict[str, Any]]:
-    """Exhibit -> its plan. modules: the code that there is, which is part of the plan."""
+@per_config
+def all_plans(config: StudyConfig) -> dict[str, dict[str, Any]]:
+    """Exhibit -> its plan."""
     plans: dict[str, dict[str, Any]] = {study: study_plan(config, study) for study in config.studies}
     for exhibit in collected_exhibits(config):
         if exhibit not in plans:
@@ -218,52 +193,7 @@ def all_plans(config: StudyConfig, modules: Modules) -> dict[str, dict[str, Any]
     }
     plans[LEAKS] = leaks_plan(config)
     plans |= {data_card(task): data_card_plan(config, task) for task in config.own_tasks}
-    return {exhibit: plan | {"code": _code(config, exhibit, modules)} for exhibit, plan in plans.items()}
-
-
-def _code(config: StudyConfig, exhibit: str, modules: Modules) -> dict[str, str]:
-    """What makes an exhibit, and what makes what it is made of -> digest of that code.
-
-    That of the stages before is there because exhibits say what was made by older code.
-    """
-    if exhibit in config.studies:
-        return exhibit_code((entry_point(exhibit),), _study_stages(config, exhibit), modules)
-    if exhibit == AUDIT:
-        return exhibit_code((entry_point(exhibit),), _stages(config, all_evaluations(config)), modules)
-    if exhibit in ("runs", "reward_curves"):
-        runs = listed_runs(config, exhibit)
-        stages = {stage for run in runs for stage in run_lineage(config, run).values()}
-        return exhibit_code((entry_point(exhibit),), stages, modules)
-    if exhibit == LEAKS:
-        return exhibit_code((entry_point(exhibit),), [FIND_LEAKS], modules)
-    for task, declared in config.tasks.items():
-        if exhibit == data_card(task):
-            sets = [set_lineage(config, source) for source in (declared.train, declared.test)]
-            stages = {FIND_LEAKS, *(stage for found in sets for stage in found.values())}
-            return exhibit_code((entry_point(exhibit),), stages, modules)
-    return _drawn_code(config, exhibit, modules)
-
-
-def _drawn_code(config: StudyConfig, exhibit: str, modules: Modules) -> dict[str, str]:
-    """The code of a table, a figure or the claims, and that of the csv files that it is drawn from."""
-    # The program loads a figure's module by its name.
-    own = (entry_point(exhibit), *([f"exhibits.{exhibit}"] if exhibit in FIGURES else []))
-    if exhibit == "figure2":
-        sets = [set_lineage(config, config.tasks[task].test) for task in config.own_tasks]
-        return exhibit_code(own, {stage for found in sets for stage in found.values()}, modules)
-    csv = ["reward_curves"] if exhibit == "figure5" else drawn_exhibits(config)[exhibit]
-    below = {name: code for file in csv for name, code in _code(config, file, modules).items()}
-    return below | exhibit_code(own, [], modules)
-
-
-@per_config
-def _study_stages(config: StudyConfig, study: str) -> set[Stage]:
-    """What makes all that a study's exhibits are made of."""
-    return _stages(config, evaluations(config, study))
-
-
-def _stages(config: StudyConfig, found: Iterable[Evaluation]) -> set[Stage]:
-    return {stage for evaluation in found for stage in evaluation_lineage(config, evaluation).values()}
+    return {exhibit: plan | {"version": versions.EXHIBITS} for exhibit, plan in plans.items()}
 
 
 def entry_point(exhibit: str) -> str:
@@ -302,7 +232,6 @@ def _row(config: StudyConfig, evaluation: Evaluation, varied: dict[str, str]) ->
         "answers": answers_file(config, evaluation),
         "examples": examples_file(config, config.tasks[evaluation.tested_on].test),
         "leaks": leaks_of(config, evaluation),
-        "artefacts": sorted(evaluation_lineage(config, evaluation)),
     }
 
 
@@ -316,7 +245,6 @@ def _run_row(config: StudyConfig, run: Run, varied: dict[str, str]) -> dict[str,
         "task": run.task,
         "seed": run.seed,
         "folder": f"runs/{run.name}",
-        "artefacts": sorted(run_lineage(config, run)),
         **_weights(run),
         "settings": run.settings.model_dump(mode="json"),
     }

@@ -17,25 +17,19 @@ from typing import Any
 from othink_mr1.study.atomic_files import write_text
 from othink_mr1.study.identity import canonical
 from othink_mr1.study.jobs import exhibit_outputs
-from othink_mr1.study.module_digests import Modules
 from othink_mr1.study.plan import all_plans
 from othink_mr1.study.workflow import Study, ending_on_mistakes
 
 _OLDER_THAN_ANYTHING = 0.0
 
 
-def write_plans(study: Study, scripts: Path) -> None:
-    """Write the plan files of all exhibits, where they change. One that cannot be written ends the process.
-
-    scripts: the folder of the entry points, whose code is part of the plan.
-    """
+def write_plans(study: Study) -> None:
+    """Write the plan files of all exhibits, where they change. A failure to write one ends the process."""
     results = Path(study.config.results)
     outputs = exhibit_outputs(study)
     with ending_on_mistakes(results):
-        modules = Modules(scripts, results)
-        for exhibit, plan in all_plans(study.config, modules).items():
+        for exhibit, plan in all_plans(study.config).items():
             write_plan(results, exhibit, plan, outputs[exhibit])
-        modules.keep()
 
 
 def write_plan(results: Path, exhibit: str, plan: Mapping[str, Any], outputs: Sequence[str]) -> None:

@@ -57,6 +57,7 @@ def _commit() -> str | None:
     return commit + ("+" if changed else "")
 
 
+@cache
 def _package_versions() -> dict[str, str]:
     versions = {}
     for package in RECORDED_PACKAGES:

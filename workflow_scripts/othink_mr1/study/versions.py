@@ -12,4 +12,5 @@ RENDERING = 1  # the sets that the workflow draws itself
 GENERATION = 2  # test answers from a checkpoint
 REWARD = 1  # the rewards that GRPO trains on: accuracy and format
 EXACT_REWARD = 2  # what `reward_scorer: exact` rewards; moves the runs that have it alone
+EXHIBITS = 1  # csv files, tables, figures and claims from scores, runs and sets
 SCORER = "4"  # r1v and exact scores from answers; with the task's scorer, names the files of the scores

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from othink_mr1.errors import UserError
-from othink_mr1.study.code_of_stages import UNKNOWN
 from othink_mr1.study.config import StudyConfig
 from othink_mr1.study.config_changes import Change, changed_study, differences, shown
 from othink_mr1.study.estimates import Estimate, estimates
@@ -16,8 +15,6 @@ from othink_mr1.study.jobs import Job, study_jobs
 from othink_mr1.study.like_runs import what_differs
 from othink_mr1.study.load_config import checked_study
 from othink_mr1.study.needs import Needs, needs_of
-from othink_mr1.study.older_artefacts import OlderArtefact, older_artefacts
-from othink_mr1.study.older_code import OlderCode
 from othink_mr1.study.read_yaml import Document
 from othink_mr1.study.workflow import Study
 
@@ -49,8 +46,7 @@ class Planned:
 class WhatIf:
     """planned: in the order of the stages. jobs: all of the study's. absent: jobs that do not run although
     their results are not there, as no exhibit needs them now. unused: what is there, and the study needs
-    before the change but not after it; relative to the results root. older: what is used although older code
-    made it."""
+    before the change but not after it; relative to the results root."""
 
     changes: list[str]
     planned: list[Planned]
@@ -58,18 +54,17 @@ class WhatIf:
     absent: int
     estimates: list[Estimate]
     unused: list[str]
-    older: list[OlderArtefact]
 
 
-def what_if(document: Document, changes: Sequence[Change], scripts: Path) -> WhatIf:
+def what_if(document: Document, changes: Sequence[Change]) -> WhatIf:
     """Compare a config with the results, as it stands and with changes.
 
-    scripts: the folder of the entry points. UserError if the config or a change is wrong.
+    UserError if the config or a change is wrong.
     """
     before = checked_study(document)
     study = Study(changed_study(document, list(changes))) if changes else Study(before)
-    needs = needs_of(study, scripts)
-    reasons = _reasons_of_changes(document, changes, before, needs, scripts)
+    needs = needs_of(study)
+    reasons = _reasons_of_changes(document, changes, before, needs)
     planned = [Planned(job, reasons.get(job.name) or _own_reason(needs, job)) for job in needs.to_run]
     planned.sort(key=lambda entry: _order(entry.job.rule))
     return WhatIf(
@@ -79,7 +74,6 @@ def what_if(document: Document, changes: Sequence[Change], scripts: Path) -> Wha
         _absent(needs),
         estimates(study, needs.to_run),
         _unused(before, study.config) if changes else [],
-        _kept_of_older_code(needs),
     )
 
 
@@ -100,7 +94,6 @@ def what_if_lines(found: WhatIf) -> Iterator[str]:
     if found.absent:
         yield f"the results of {found.absent} jobs are not there, and no exhibit needs them now"
     yield from (estimate.line() for estimate in found.estimates)
-    yield from _older_lines(found.older)
     if found.unused:
         yield f"no longer used, but kept (`make prune` lists what no config uses): {len(found.unused)}"
         yield from _few([f"  {name}" for name in found.unused])
@@ -113,19 +106,19 @@ def what_if_list(found: WhatIf) -> Iterator[str]:
 
 
 def _reasons_of_changes(
-    document: Document, changes: Sequence[Change], before: StudyConfig, after: Needs, scripts: Path
+    document: Document, changes: Sequence[Change], before: StudyConfig, after: Needs
 ) -> dict[str, str]:
     """Name of a job that runs because of changes -> these."""
     if not changes:
         return {}
-    already = {job.name for job in needs_of(Study(before), scripts).to_run}
+    already = {job.name for job in needs_of(Study(before)).to_run}
     reasons: dict[str, list[str]] = {}
     for change in changes:
         try:
             alone = Study(changed_study(document, [change]))
         except UserError:
             continue  # sound only together with others
-        for job in needs_of(alone, scripts).to_run:
+        for job in needs_of(alone).to_run:
             if job.name not in already:
                 reasons.setdefault(job.name, []).extend(_changed_values(before, alone.config))
     together = "; ".join(_changed_values(before, after.study.config))
@@ -145,34 +138,11 @@ def _own_reason(needs: Needs, job: Job) -> str:
     results = Path(needs.study.config.results)
     if any(not (results / file).exists() for file in job.outputs):
         return "is not there"
-    if changed := OlderCode(results).of(file for file in job.outputs if file in needs.older):
-        return f"its code changed: {', '.join(changed)}"
     return "what it needs runs"
 
 
 def _changed_values(before: StudyConfig, after: StudyConfig) -> list[str]:
     return [f"{path}: {shown(old)} → {shown(new)}" for path, (old, new) in differences(before, after).items()]
-
-
-def _kept_of_older_code(needs: Needs) -> list[OlderArtefact]:
-    """Without what is made again by itself."""
-    again = {file for job in needs.to_run for file in job.outputs}
-    found = older_artefacts(Path(needs.study.config.results), needs.study.config)
-    return [artefact for artefact in found if artefact.path not in again]
-
-
-def _older_lines(older: Sequence[OlderArtefact]) -> Iterator[str]:
-    """By stage and modules, with numbers."""
-    if not older:
-        return
-    yield (
-        f"made by older code, used all the same, and flagged in the exhibits: {len(older)} (raise the "
-        "stage's number in study/versions.py to make them anew)"
-    )
-    counts = Counter((artefact.stage.name, artefact.modules) for artefact in older)
-    for (stage, modules), count in counts.items():
-        what = "code that is not recorded" if modules == (UNKNOWN,) else ", ".join(modules)
-        yield f"  {count} by {stage}: {what}"
 
 
 def _absent(needs: Needs) -> int:

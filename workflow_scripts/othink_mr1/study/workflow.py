@@ -19,19 +19,15 @@ from typing import Any
 from othink_mr1.errors import UserError
 from othink_mr1.study import data_plan, folders, plan, versions
 from othink_mr1.study.cluster_facts import Asked, ClusterFacts, asked_resources, cluster_facts
-from othink_mr1.study.code_of_stages import Stage
 from othink_mr1.study.config import StudyConfig, Task
 from othink_mr1.study.downloaded import check_downloads
 from othink_mr1.study.execution import DeviceResources, Resources
 from othink_mr1.study.identity import canonical
 from othink_mr1.study.load_config import load_study
-from othink_mr1.study.manifests import MANIFEST
 from othink_mr1.study.methods import GRPO, SFT
-from othink_mr1.study.module_digests import Modules
 from othink_mr1.study.name_patterns import pattern
 from othink_mr1.study.one_snakemake import hold_results
 from othink_mr1.study.preflight import Request, check_cluster, check_internet, warn_of_forgotten_jobs
-from othink_mr1.study.remade import CheapResults, code_file
 from othink_mr1.study.runs import Run, all_runs, description
 from othink_mr1.study.sources import HubBackbone, PromptsSource, RenderedSource, SmallBackbone
 
@@ -303,52 +299,6 @@ class Study:
         leaks = [file for study in plan.FIGURES[figure] for file in self.leak_reports(study)]
         return [*self.test_examples(tested), *(f"<results>/{file}" for file in files), *leaks]
 
-    # Code. A cheap stage's result that other code made has that stage's file among its inputs; see remade.py.
-
-    def is_of_older_code(self, file: str) -> bool:
-        """Whether a file of a cheap stage is there, and other code made it."""
-        return self._cheap_results.is_of_older_code(file.removeprefix("<results>/"))
-
-    def has_older_code(self) -> bool:
-        """Whether other code made any result of a cheap stage."""
-        files = (file for made in self.cheap_results().values() for file in made)
-        return any(map(self.is_of_older_code, files))
-
-    def scoring_code(self, checkpoint: str, tested_task: str, scorer_version: str) -> list[str]:
-        """The file of the scorer's code, if other code made these scores."""
-        file = f"scores/{checkpoint}/{tested_task}/{scorer_version}.csv"
-        needed = [f"answers/{checkpoint}/{tested_task}/{MANIFEST}"]
-        scorer = self.config.tasks[self.tested_tasks[tested_task]].scorer
-        return self._changed_code(Stage("score", scorer), file, needed)
-
-    def fingerprint_code(self, data_set: str) -> list[str]:
-        """The file of the fingerprints' code, if other code made those of the set."""
-        file = folders.fingerprints_file(self.config, self.data_sets[data_set])
-        return self._changed_code(Stage("fingerprint"), file, [f"data/{data_set}/{MANIFEST}"])
-
-    def leaks_code(self, pair: str) -> list[str]:
-        """The file of the leaks' code, if other code made the report of the pair."""
-        sets = self.leak_pairs[pair]
-        needed = [folders.fingerprints_file(self.config, source) for source in sets]
-        return self._changed_code(plan.FIND_LEAKS, folders.leaks_file(self.config, *sets), needed)
-
-    def cheap_results(self) -> dict[Stage, list[str]]:
-        """Each cheap stage -> its results, relative to the results root."""
-        made: dict[Stage, list[str]] = {}
-        for evaluation in plan.all_evaluations(self.config):
-            stage = plan.scoring(self.config, evaluation)
-            made.setdefault(stage, []).append(plan.scores_file(self.config, evaluation))
-        made[plan.FIND_LEAKS] = list(data_plan.leak_pairs(self.config))
-        made[Stage("fingerprint")] = [
-            folders.fingerprints_file(self.config, source) for source in self.config.sources
-        ]
-        return made
-
-    def write_code_files(self) -> None:
-        """Write the files of the cheap stages' code, where they changed or something is to be made anew."""
-        with ending_on_mistakes(Path(self.config.results)):
-            self._cheap_results.write_code_files(self.cheap_results())
-
     def exhibit_files(self) -> list[str]:
         """Every exhibit that the config's studies suffice for."""
         drawn = plan.drawn_exhibits(self.config)
@@ -486,18 +436,6 @@ class Study:
             check_downloads(self.config, Path(self.config.results), Path(DOWNLOAD_LOCK))
         except UserError as error:
             sys.exit(f"error: {error}")
-
-    @cached_property
-    def _cheap_results(self) -> CheapResults:
-        results = Path(self.config.results)
-        return CheapResults(results, Modules(results=results))
-
-    def _changed_code(self, stage: Stage, file: str, needed: Sequence[str]) -> list[str]:
-        """needed: what the file is made of. Where that was deleted, to make it again may cost days, so the
-        file stays, and exhibits say that it is of older code."""
-        if not all((Path(self.config.results) / path).exists() for path in needed):
-            return []
-        return [f"<results>/{code_file(stage)}"] if self.is_of_older_code(f"<results>/{file}") else []
 
     def _source(self, name: str) -> Any:
         return self.config.sources[name]

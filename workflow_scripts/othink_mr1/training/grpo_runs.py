@@ -6,7 +6,6 @@ from pathlib import Path
 
 from othink_mr1.errors import UserError
 from othink_mr1.scoring.task_scorers import load_scorer
-from othink_mr1.study.code_of_stages import Stage
 from othink_mr1.study.execution import TrainingExecution
 from othink_mr1.study.methods import GRPO
 from othink_mr1.study.runs import RunDescription
@@ -25,8 +24,7 @@ def train_grpo_run(
     if not isinstance(settings, GRPO):
         raise UserError(f"run {run.name}: its trainer is {settings.trainer}; train_grpo.py takes grpo")
     load_scorer(run.scorer)  # an unknown one is named before the first step
-    stage = Stage("train_grpo", run.scorer)
-    with training_run(run, stage, execution, examples_file, backbone, output, COLUMNS) as training:
+    with training_run(run, execution, examples_file, backbone, output, COLUMNS) as training:
         if training is None:
             return
 

@@ -21,7 +21,6 @@ from othink_mr1.modeling.prompts import PromptMaker, fill_template, target_text
 from othink_mr1.modeling.small_backbone import new_small_backbone
 from othink_mr1.modeling.tokenizer import train_tokenizer
 from othink_mr1.study.artefacts import filling
-from othink_mr1.study.code_of_stages import Stage, stage_code
 from othink_mr1.study.execution import TrainingExecution
 from othink_mr1.study.methods import SFT
 from othink_mr1.study.sources import SmallBackbone
@@ -48,7 +47,6 @@ def pretrain_backbone(
             f"got {', '.join(sorted(example_files)) or 'none'}"
         )
     use_device(execution)
-    code = stage_code(Stage("pretrain"))
     # Without what has its default: a setting that is added later must not make this another backbone.
     identity = {"settings": settings.model_dump(mode="json", exclude_defaults=True)}
     with filling(output, identity, keep=True, precious=True) as artefact:
@@ -60,7 +58,6 @@ def pretrain_backbone(
         with training_session(
             artefact,
             {**identity, "made_of": made_of},
-            code,
             COLUMNS,
             _as_sft(settings),
             execution,

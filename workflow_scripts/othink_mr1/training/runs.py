@@ -17,7 +17,6 @@ from othink_mr1.modeling.frozen_images import FrozenImages
 from othink_mr1.modeling.prompts import Prompt, PromptMaker, fill_template
 from othink_mr1.study.artefacts import filling
 from othink_mr1.study.atomic_files import write_text
-from othink_mr1.study.code_of_stages import Stage, stage_code
 from othink_mr1.study.execution import TrainingExecution
 from othink_mr1.study.methods import GRPO, SFT, TrainingSettings
 from othink_mr1.study.runs import RunDescription
@@ -88,7 +87,6 @@ class TrainingRun:
 @contextmanager
 def training_run(
     run: RunDescription,
-    stage: Stage,
     execution: TrainingExecution,
     examples_file: Path,
     backbone: Path,
@@ -97,12 +95,11 @@ def training_run(
 ) -> Iterator[TrainingRun | None]:
     """The run's folder with run.yaml; final checkpoint and manifest come when the block succeeds.
 
-    stage: whose code the manifest names. None if the run is complete already.
+    None if the run is complete already.
     """
     settings = run.settings
     assert isinstance(settings, SFT | GRPO)
     use_device(execution)
-    code = stage_code(stage)  # at once: files may be changed while it trains
     description = run.model_dump(mode="json")
     # The digest leaves out what has its default, so a setting that is added later makes no other run of it.
     identity = {"digest": run.digest}
@@ -115,7 +112,7 @@ def training_run(
         training = TrainingRun(run, settings, execution, examples_file, backbone)
         facts = {**identity, "made_of": made_of}
         with training_session(
-            artefact, facts, code, columns, settings, execution, training.save_checkpoint, run.name
+            artefact, facts, columns, settings, execution, training.save_checkpoint, run.name
         ) as session:
             text = yaml.safe_dump(description, sort_keys=False, allow_unicode=True)
             write_text(output / "run.yaml", text)

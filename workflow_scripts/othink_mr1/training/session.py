@@ -18,7 +18,6 @@ from othink_mr1.errors import Interrupted, UserError
 from othink_mr1.modeling.device import Stopwatch
 from othink_mr1.study.artefacts import Artefact
 from othink_mr1.study.atomic_files import folder_written_aside, sha256_of
-from othink_mr1.study.code_of_stages import code_facts
 from othink_mr1.study.execution import TrainingExecution
 from othink_mr1.study.methods import TrainingSettings
 from othink_mr1.study.provenance import provenance
@@ -43,15 +42,13 @@ class TrainingSession:
         self,
         artefact: Artefact,
         facts: Mapping[str, Any],
-        code: Mapping[str, str],
         log_columns: Sequence[str],
         settings: TrainingSettings,
         execution: TrainingExecution,
         save_checkpoint: Callable[[Path], None],
         name: str,
     ) -> None:
-        """facts: JSON values that a state must have been made of to be used. code: of this process, as
-        stage_code gives it; a state of other code is gone on with, and the manifest tells of both."""
+        """facts: JSON values that a state must have been made of to be used."""
         self._artefact, self._facts = artefact, dict(facts)
         self._columns, self._settings, self._execution = log_columns, settings, execution
         self._save_checkpoint = save_checkpoint
@@ -60,7 +57,6 @@ class TrainingSession:
         self._state = self._states.newest(self._reason_against)
         # Of the checkpoints that exist: path in the run's folder -> sha256.
         self._digests: dict[str, str] = dict(self._state.facts["checkpoints"]) if self._state else {}
-        self._code = code_facts(code, [self._state.facts] if self._state else [])
         self._clean_folder()
         earlier = (self._state.folder / METRICS).read_bytes() if self._state else b""
         self._stopwatch = Stopwatch(execution, self._state.facts["wall_seconds"] if self._state else 0.0)
@@ -70,10 +66,9 @@ class TrainingSession:
         self._optimisation: Optimisation | None = None
         self.carried = Carried()
         self._random = random_state()
-        provenance()  # asks git, for which there is no time when the process is to end
         self.log = TrainingLog(artefact.folder, name, log_columns, settings.steps, earlier)
         if self._state:
-            by = ", by other code than it was begun with" if "earlier_code" in self._code else ""
+            by = _other_commit(self._attempts)
             print(f"{name}: goes on after step {self._done}{by}", file=sys.stderr, flush=True)
             if others := self._attempts[-1].get("not_to_the_bit"):
                 print(
@@ -154,7 +149,6 @@ class TrainingSession:
             **facts,
             made_of=self._facts["made_of"],
             **self._stopwatch.facts(),
-            **self._code,
             attempts=self._attempts,
         )
         self._states.remove()
@@ -173,7 +167,6 @@ class TrainingSession:
         self._artefact.check_lock()
         facts = {
             **self._facts,
-            **self._code,
             "step": self._done,
             "checkpoints": self._digests,
             "wall_seconds": self._stopwatch.seconds(),
@@ -235,7 +228,10 @@ class TrainingSession:
         """What this process computes with; `not_to_the_bit`: what of it rounds otherwise than before."""
         about = self._stopwatch.facts() | {"packages": _computing_packages()}
         keys = ("device", "execution", "threads", "cpu_capability", "packages")
-        attempt = {"after_step": self._done} | {key: about[key] for key in keys}
+        # Also because git is to be asked now, and not when the process is to end.
+        attempt = {"after_step": self._done, "commit": provenance()["commit"]} | {
+            key: about[key] for key in keys
+        }
         others = _other_rounding(earlier[-1], attempt) if earlier else []
         return attempt | ({"not_to_the_bit": others} if others else {})
 
@@ -259,6 +255,12 @@ def _other_rounding(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[s
     return others + differing(old, new, computed_by, "execution.")
 
 
+def _other_commit(attempts: Sequence[Mapping[str, Any]]) -> str:
+    """What to say where a run goes on by other code than it was begun with."""
+    first, now = attempts[0].get("commit"), attempts[-1]["commit"]
+    return "" if first == now else f", by commit {now}; it was begun by {first}"
+
+
 def _computing_packages() -> dict[str, str]:
     """Versions of what reads the texts and pictures and computes with them."""
     versions = provenance()["packages"]
@@ -269,7 +271,6 @@ def _computing_packages() -> dict[str, str]:
 def training_session(
     artefact: Artefact,
     facts: Mapping[str, Any],
-    code: Mapping[str, str],
     log_columns: Sequence[str],
     settings: TrainingSettings,
     execution: TrainingExecution,
@@ -277,6 +278,6 @@ def training_session(
     name: str,
 ) -> Iterator[TrainingSession]:
     """A session in the run's folder: signals are answered within the block. See TrainingSession."""
-    session = TrainingSession(artefact, facts, code, log_columns, settings, execution, save_checkpoint, name)
+    session = TrainingSession(artefact, facts, log_columns, settings, execution, save_checkpoint, name)
     with session.watched():
         yield session

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from othink_mr1.errors import UserError
-from othink_mr1.study.code_of_stages import Stage
 from othink_mr1.study.execution import TrainingExecution
 from othink_mr1.study.methods import SFT
 from othink_mr1.study.runs import RunDescription
@@ -27,8 +26,7 @@ def train_sft_run(
     settings = run.settings
     if not isinstance(settings, SFT):
         raise UserError(f"run {run.name}: its trainer is {settings.trainer}; train_sft.py takes sft")
-    stage = Stage("train_sft")
-    with training_run(run, stage, execution, examples_file, backbone, output, COLUMNS) as training:
+    with training_run(run, execution, examples_file, backbone, output, COLUMNS) as training:
         if training is None:
             return
         if settings.target == "reasoning":

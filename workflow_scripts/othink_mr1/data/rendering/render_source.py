@@ -25,7 +25,6 @@ from othink_mr1.data.rendering.items import RenderedItem
 from othink_mr1.data.rendering.scenes import render_scenes
 from othink_mr1.study.artefacts import filling
 from othink_mr1.study.atomic_files import written_aside
-from othink_mr1.study.code_of_stages import Stage, stage_code
 from othink_mr1.study.sources import RenderedSource
 
 TRAIN_FILE = "data/train-00000-of-00001.parquet"
@@ -50,7 +49,6 @@ def render_source(source: RenderedSource, folder: Path) -> None:
     UserError if an unknown kind is asked.
     """
     started = time.perf_counter()
-    code = stage_code(Stage("render"))
     with filling(folder, {"source": source.model_dump(mode="json")}) as artefact:
         if artefact.complete:
             return
@@ -60,7 +58,7 @@ def render_source(source: RenderedSource, folder: Path) -> None:
             _write_prompts(source, items, folder)
         else:
             _write_parquet(source, items, folder / TRAIN_FILE)
-        artefact.finish(code=code, wall_seconds=round(time.perf_counter() - started, 3))
+        artefact.finish(wall_seconds=round(time.perf_counter() - started, 3))
 
 
 def parquet_schema(reasoning: bool) -> pa.Schema:
