@@ -12,8 +12,8 @@ scripts = Path(workflow.basedir) / "workflow_scripts"
 sys.path.insert(0, str(scripts))
 
 from othink_mr1.study.plan_files import write_plans
-from othink_mr1.study.preflight import Request
-from othink_mr1.study.profiles import refuse_dropped_overlays
+from othink_mr1.cluster.preflight import Request
+from othink_mr1.config.profiles import refuse_dropped_overlays
 from othink_mr1.study.workflow import put_own_python_on_path, read_study
 
 if workflow.is_main_process:

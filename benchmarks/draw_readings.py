@@ -12,10 +12,10 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from othink_mr1.config.load import load_study
+from othink_mr1.config.methods import GRPO
 from othink_mr1.exhibits import theme  # noqa: F401  (registers the look)
-from othink_mr1.study.load_config import load_study
-from othink_mr1.study.methods import GRPO
-from othink_mr1.study.runs import grid_runs
+from othink_mr1.plan.runs import grid_runs
 from othink_mr1.training.kl_schedule import kl_weight
 from othink_mr1.training.learning_rate import learning_rate_factor
 

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageEnhance
 
+from othink_mr1.config.sources import RenderedSource
 from othink_mr1.data.fingerprints import normalised, picture_hash
 from othink_mr1.data.rendering.items import RenderedItem
 from othink_mr1.data.rendering.render_source import render_items
-from othink_mr1.study.sources import RenderedSource
 
 THRESHOLDS = (16, 24, 32, 40, 48)
 FOUR_KINDS = ["straight_line", "right_angle", "inscribed_angle", "isosceles_triangle"]  # the miniature's

@@ -31,9 +31,9 @@ import pyarrow as pa  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 from PIL import Image  # noqa: E402
 
+from othink_mr1.artefacts.artefact import write_manifest  # noqa: E402
+from othink_mr1.config.sources import RenderedSource  # noqa: E402
 from othink_mr1.data.rendering.render_source import parquet_schema, render_items  # noqa: E402
-from othink_mr1.study.artefacts import write_manifest  # noqa: E402
-from othink_mr1.study.sources import RenderedSource  # noqa: E402
 
 SIZE = (480, 320)
 NOISE = 2  # standard deviation, of 255

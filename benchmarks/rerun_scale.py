@@ -24,9 +24,9 @@ from typing import Any
 
 import yaml
 
+from othink_mr1.config.load import load_study
+from othink_mr1.plan.exhibits import all_plans
 from othink_mr1.study.jobs import study_jobs
-from othink_mr1.study.load_config import load_study
-from othink_mr1.study.plan import all_plans
 from othink_mr1.study.workflow import Study
 
 REPOSITORY = Path(__file__).parents[1]

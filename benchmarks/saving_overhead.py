@@ -22,12 +22,13 @@ from unittest.mock import patch
 
 import yaml
 
+from othink_mr1.artefacts import artefact as artefacts
+from othink_mr1.artefacts import atomic_files
+from othink_mr1.config.load import load_study
 from othink_mr1.data import stored_examples
 from othink_mr1.modeling import backbone
-from othink_mr1.study import artefacts, atomic_files
-from othink_mr1.study.folders import backbone_folder, examples_file
-from othink_mr1.study.load_config import load_study
-from othink_mr1.study.runs import RunDescription
+from othink_mr1.plan.folders import backbone_folder, examples_file
+from othink_mr1.plan.runs import RunDescription
 from othink_mr1.training import runs, session
 from othink_mr1.training.grpo_runs import train_grpo_run
 from othink_mr1.training.saved_states import SavedStates

@@ -1,6 +1,6 @@
 # What all rules share: which python runs, and how wildcards are bounded.
 
-from othink_mr1.study import versions
+from othink_mr1.plan import versions
 from othink_mr1.study.workflow import DOWNLOAD_LOCK
 
 put_own_python_on_path()

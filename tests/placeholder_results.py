@@ -6,14 +6,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from othink_mr1.study.artefacts import filling
-from othink_mr1.study.atomic_files import write_json, write_text
-from othink_mr1.study.config import StudyConfig
-from othink_mr1.study.identity import digest
+from othink_mr1.artefacts.artefact import filling
+from othink_mr1.artefacts.atomic_files import write_json, write_text
+from othink_mr1.artefacts.manifests import write_sealed_text
+from othink_mr1.config.study import StudyConfig
+from othink_mr1.plan.identity import digest
+from othink_mr1.plan.runs import description
 from othink_mr1.study.jobs import Job
-from othink_mr1.study.manifests import write_sealed_text
 from othink_mr1.study.needs import needs_of
-from othink_mr1.study.runs import description
 from othink_mr1.study.workflow import Study
 
 HOURS_PER_STEP = 0.001  # of GPUs, of every run

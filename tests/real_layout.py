@@ -12,8 +12,8 @@ import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from othink_mr1.config.sources import RenderedSource, SmallBackbone
 from othink_mr1.data.rendering.render_source import render_source
-from othink_mr1.study.sources import RenderedSource, SmallBackbone
 
 ITEMS = 16
 PROMPTS = "Deep-Agent/R1-V/bbbbe3dc1ea6a74ce31c118c1722b1ee73e372ba/src/eval/prompts"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from othink_mr1.study.verification import verify_folder, visible_files
+from othink_mr1.artefacts.verification import verify_folder, visible_files
 
 # Of a manifest: what the clock says, and how often the run was interrupted.
 _OF_THE_CLOCK = ("made", "wall_seconds", "gpu_hours", "attempts", "answered_before")

@@ -7,9 +7,9 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from othink_mr1.study.execution import TrainingExecution
-from othink_mr1.study.methods import GRPO, SFT
-from othink_mr1.study.sources import SmallBackbone
+from othink_mr1.config.execution import TrainingExecution
+from othink_mr1.config.methods import GRPO, SFT
+from othink_mr1.config.sources import SmallBackbone
 
 TEMPLATE = "{question} Output the thinking process in <think> </think> and answer in <answer> </answer> tags."
 QUESTIONS = ("How many items are there?", "angle A = 80.0, find angle B, in degrees, please")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from othink_mr1.config.load import load_study
 from othink_mr1.errors import run_entry_point
-from othink_mr1.study.load_config import load_study
-from othink_mr1.study.runs import all_runs
+from othink_mr1.plan.runs import all_runs
 
 
 def main() -> None:

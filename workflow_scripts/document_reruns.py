@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from othink_mr1.artefacts.atomic_files import write_text
 from othink_mr1.errors import run_entry_point
-from othink_mr1.study.atomic_files import write_text
 from othink_mr1.study.reruns_page import with_generated_part
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+from othink_mr1.config.sources import HubSource, Source, UrlSource
 from othink_mr1.data.download.arguments import add_download_arguments, patience_of
 from othink_mr1.data.download.sources import download_dataset
 from othink_mr1.errors import UserError, run_entry_point
-from othink_mr1.study.json_argument import parse_json
-from othink_mr1.study.sources import HubSource, Source, UrlSource
+from othink_mr1.json_argument import parse_json
 
 
 def main() -> None:

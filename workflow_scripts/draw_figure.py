@@ -8,7 +8,7 @@ import importlib
 from othink_mr1.errors import UserError, run_entry_point
 from othink_mr1.exhibits.figure_inputs import FigureInputs
 from othink_mr1.exhibits.output import write_figure
-from othink_mr1.study.path_argument import path_argument
+from othink_mr1.path_argument import path_argument
 
 FIGURES = range(1, 9)
 

@@ -7,7 +7,7 @@ import argparse
 from othink_mr1.data.fingerprints import read_fingerprints
 from othink_mr1.data.leaks import count_leaks, find_leaks, refuse_shared_pictures, write_leaks
 from othink_mr1.errors import run_entry_point
-from othink_mr1.study.path_argument import path_argument
+from othink_mr1.path_argument import path_argument
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import argparse
 
 from othink_mr1.data.fingerprints import fingerprint_set
 from othink_mr1.errors import run_entry_point
-from othink_mr1.study.path_argument import path_argument
+from othink_mr1.path_argument import path_argument
 
 
 def main() -> None:

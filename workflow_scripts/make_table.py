@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+from othink_mr1.artefacts.manifests import write_sealed_text
 from othink_mr1.errors import run_entry_point
 from othink_mr1.exhibits.frames import read_study
 from othink_mr1.exhibits.table1 import latex, markdown, table1
-from othink_mr1.study.manifests import write_sealed_text
-from othink_mr1.study.path_argument import path_argument
+from othink_mr1.path_argument import path_argument
 
 
 def main() -> None:

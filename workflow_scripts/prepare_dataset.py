@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from functools import partial
 
+from othink_mr1.artefacts.artefact import put_manifest_back
+from othink_mr1.artefacts.manifests import MANIFEST
 from othink_mr1.data.prepare import prepare_dataset
 from othink_mr1.data.row_to_example import RowLimits
 from othink_mr1.errors import run_entry_point
+from othink_mr1.path_argument import path_argument
 from othink_mr1.scoring.task_scorers import check_gold, load_scorer
-from othink_mr1.study.artefacts import put_manifest_back
-from othink_mr1.study.manifests import MANIFEST
-from othink_mr1.study.path_argument import path_argument
 
 
 def main() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from othink_mr1.artefacts.artefact import put_manifest_back
+from othink_mr1.config.execution import TrainingExecution
+from othink_mr1.config.sources import SmallBackbone
 from othink_mr1.errors import UserError, run_entry_point
-from othink_mr1.study.artefacts import put_manifest_back
-from othink_mr1.study.execution import TrainingExecution
-from othink_mr1.study.json_argument import parse_json
-from othink_mr1.study.path_argument import path_argument
-from othink_mr1.study.sources import SmallBackbone
+from othink_mr1.json_argument import parse_json
+from othink_mr1.path_argument import path_argument
 
 
 def main() -> None:

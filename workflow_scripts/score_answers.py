@@ -11,11 +11,11 @@ import json
 import os
 
 from othink_mr1.errors import UserError, run_entry_point
+from othink_mr1.path_argument import path_argument
 from othink_mr1.scoring.answers import read_answers
 from othink_mr1.scoring.scores import require_place_for_scores, score_answers, totals, write_scores
 from othink_mr1.scoring.task_scorers import load_scorer
 from othink_mr1.scoring.workers import ScoringWorkers
-from othink_mr1.study.path_argument import path_argument
 
 
 def main() -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
+from othink_mr1.artefacts.artefact import put_manifest_back
+from othink_mr1.config.execution import TrainingExecution
 from othink_mr1.errors import run_entry_point
-from othink_mr1.study.artefacts import put_manifest_back
-from othink_mr1.study.execution import TrainingExecution
-from othink_mr1.study.json_argument import parse_json
-from othink_mr1.study.path_argument import path_argument
-from othink_mr1.study.runs import RunDescription
+from othink_mr1.json_argument import parse_json
+from othink_mr1.path_argument import path_argument
+from othink_mr1.plan.runs import RunDescription
 
 
 def main() -> None:

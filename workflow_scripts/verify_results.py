@@ -6,11 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
+from othink_mr1.config.load import load_study
 from othink_mr1.errors import run_tool
-from othink_mr1.study.load_config import load_study
-from othink_mr1.study.origins import origins_of
-from othink_mr1.study.path_argument import path_argument
-from othink_mr1.study.verify_results import report_lines, verify_results
+from othink_mr1.path_argument import path_argument
+from othink_mr1.plan.origins import origins_of
+from othink_mr1.tools.verify import report_lines, verify_results
 
 
 def main() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from othink_mr1.config.read_yaml import read_documents
 from othink_mr1.errors import run_tool
 from othink_mr1.study.config_changes import parse_change
-from othink_mr1.study.read_yaml import read_documents
 from othink_mr1.study.what_if import what_if, what_if_lines, what_if_list
 
 

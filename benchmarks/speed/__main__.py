@@ -26,7 +26,7 @@ from benchmarks.speed.backbone import make_backbone
 from benchmarks.speed.charts import draw_charts
 from benchmarks.speed.machine import SgemmPeak, machine_facts
 from benchmarks.speed.parts import PARTS, full_plan, quick_plan
-from othink_mr1.study.atomic_files import write_json
+from othink_mr1.artefacts.atomic_files import write_json
 
 THREADS = 2
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 from transformers import GenerationConfig, Qwen2VLForConditionalGeneration
 
+from othink_mr1.config.sources import SmallBackbone
 from othink_mr1.modeling.processor import new_processor, save_processor
 from othink_mr1.modeling.small_backbone import small_config
 from othink_mr1.modeling.tokenizer import DEFAULT_SYSTEM_MESSAGE, END_OF_MESSAGE, END_OF_TEXT, train_tokenizer
-from othink_mr1.study.sources import SmallBackbone
 
 VOCABULARY = 2048
 FEED_FORWARD = 768

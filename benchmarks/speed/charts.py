@@ -11,9 +11,9 @@ import vl_convert
 from benchmarks.speed.labels import PHASES, SYSTEMS, present_phases
 from benchmarks.speed.rounds import phase_columns
 from benchmarks.speed.shapes import GRPO_SHAPES, SWEEPS
+from othink_mr1.artefacts.atomic_files import write_text, written_aside
 from othink_mr1.exhibits.output import AnyChart, as_svg
 from othink_mr1.exhibits.theme import INK, QUIET
-from othink_mr1.study.atomic_files import write_text, written_aside
 
 _PNG_SCALE = 2  # pixels of the png per pixel of the layout
 _COLUMNS = 2

@@ -29,6 +29,7 @@ from benchmarks.speed.systems import (
     take_gradients,
 )
 from benchmarks.speed.workload import EvaluationWorkload, GRPOWorkload, SupervisedWorkload
+from othink_mr1.config.methods import GRPO, SFT
 from othink_mr1.data.examples import Example
 from othink_mr1.data.progress import Progress
 from othink_mr1.evaluation import generate
@@ -36,7 +37,6 @@ from othink_mr1.evaluation.generation_task import GenerationTask
 from othink_mr1.modeling.backbone import load_backbone
 from othink_mr1.modeling.processor import stop_tokens
 from othink_mr1.modeling.prompts import PromptMaker
-from othink_mr1.study.methods import GRPO, SFT
 from othink_mr1.training import rollout as rollout_module
 from othink_mr1.training.advantages import group_advantages
 from othink_mr1.training.grpo import _without_gradient, grpo_backward, packed_rollout

@@ -28,7 +28,7 @@ from benchmarks.speed.shapes import (
     SupervisedShape,
     Sweep,
 )
-from othink_mr1.study.atomic_files import written_aside
+from othink_mr1.artefacts.atomic_files import written_aside
 
 
 @dataclass(frozen=True)

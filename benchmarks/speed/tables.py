@@ -19,7 +19,7 @@ import pandas as pd
 
 from benchmarks.speed.labels import PHASES, SYSTEMS
 from benchmarks.speed.rounds import phase_columns
-from othink_mr1.study.atomic_files import write_text, written_aside
+from othink_mr1.artefacts.atomic_files import write_text, written_aside
 
 
 def main() -> None:

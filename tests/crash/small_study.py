@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import file_faults
+from othink_mr1.artefacts.artefact import write_manifest
+from othink_mr1.config.execution import GenerationExecution
 from othink_mr1.data.examples import Example, write_examples
-from othink_mr1.study.artefacts import write_manifest
-from othink_mr1.study.execution import GenerationExecution
-from othink_mr1.study.identity import canonical
-from othink_mr1.study.runs import RunDescription
+from othink_mr1.plan.identity import canonical
+from othink_mr1.plan.runs import RunDescription
 from tiny import QUESTIONS, TEMPLATE, build_backbone, execution, grpo_settings, picture, sft_settings
 
 _FORKSERVER = multiprocessing.get_context("forkserver")

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from othink_mr1.study.load_config import load_study
-from othink_mr1.study.runs import all_runs
+from othink_mr1.config.load import load_study
+from othink_mr1.plan.runs import all_runs
 from slurm_cluster import SlurmCluster
 from snakemake_runs import REPOSITORY, copy_repository
 

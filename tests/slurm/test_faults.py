@@ -26,7 +26,7 @@ from slurm_study import (
     run_name,
 )
 
-from othink_mr1.study.status import training_status
+from othink_mr1.tools.status import training_status
 from run_contents import assert_same
 from slurm_cluster import SlurmCluster
 from snakemake_runs import copy_repository, run_snakemake

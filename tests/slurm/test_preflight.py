@@ -14,11 +14,11 @@ from typing import TypeVar
 
 import pytest
 
+from othink_mr1.cluster import preflight
+from othink_mr1.cluster.facts import ClusterFacts
+from othink_mr1.cluster.preflight import Request, check_cluster, warn_of_forgotten_jobs
+from othink_mr1.cluster.slurm import forgets_after_seconds, node_groups
 from othink_mr1.errors import UserError
-from othink_mr1.study import preflight
-from othink_mr1.study.cluster_facts import ClusterFacts
-from othink_mr1.study.preflight import Request, check_cluster, warn_of_forgotten_jobs
-from othink_mr1.study.slurm_cluster import forgets_after_seconds, node_groups
 from slurm_cluster import SlurmCluster
 from snakemake_runs import copy_repository, run_snakemake
 

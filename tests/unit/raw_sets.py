@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from othink_mr1.study.artefacts import write_manifest
-from othink_mr1.study.manifests import MANIFEST
+from othink_mr1.artefacts.artefact import write_manifest
+from othink_mr1.artefacts.manifests import MANIFEST
 
 
 def finished(folder):

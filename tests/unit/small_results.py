@@ -11,18 +11,18 @@ from pathlib import Path
 import pandas as pd
 from raw_sets import picture
 
+from othink_mr1.artefacts.artefact import filling
+from othink_mr1.artefacts.atomic_files import sha256_of, write_json, write_text
+from othink_mr1.artefacts.manifests import write_sealed_text
+from othink_mr1.artefacts.verification import contents_digest, verify_folder, verify_part
+from othink_mr1.config.sources import RenderedSource
 from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.data.fingerprints import fingerprint_set
 from othink_mr1.data.leaks import Leak, write_leaks
 from othink_mr1.data.rendering.render_source import render_source
 from othink_mr1.exhibits.frames import STUDY_COLUMNS, write_frame
+from othink_mr1.plan.origins import Origins
 from othink_mr1.scoring.scores import Score, write_scores
-from othink_mr1.study.artefacts import filling
-from othink_mr1.study.atomic_files import sha256_of, write_json, write_text
-from othink_mr1.study.manifests import write_sealed_text
-from othink_mr1.study.origins import Origins
-from othink_mr1.study.sources import RenderedSource
-from othink_mr1.study.verification import contents_digest, verify_folder, verify_part
 
 RAW, DATA = "raw/scenes-0123456789", "data/scenes-123456789a"
 EXAMPLES = f"{DATA}/examples.parquet"

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from othink_mr1.artefacts.artefact import filling
 from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.data.leaks import Leak, write_leaks
 from othink_mr1.scoring.answers import Answer
 from othink_mr1.scoring.scores import score_answers, write_scores
 from othink_mr1.scoring.workers import shared_workers
-from othink_mr1.study.artefacts import filling
 
 BACKBONE = "small"
 TASKS = ("counting", "geometry")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from othink_mr1.artefacts.artefact import filling, put_manifest_back
+from othink_mr1.artefacts.atomic_files import write_text
+from othink_mr1.artefacts.manifests import read_manifest
+from othink_mr1.artefacts.writer_lock import WriterLock
 from othink_mr1.errors import UserError
-from othink_mr1.study.artefacts import filling, put_manifest_back
-from othink_mr1.study.atomic_files import write_text
-from othink_mr1.study.manifests import read_manifest
-from othink_mr1.study.writer_lock import WriterLock
 
 IDENTITY = {"run": "a", "settings": {"steps": 3, "rate": 0.5}}
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from othink_mr1.artefacts import atomic_files
+from othink_mr1.artefacts.atomic_files import folder_written_aside, write_json, write_text, written_aside
 from othink_mr1.errors import UserError, run_entry_point
-from othink_mr1.study import atomic_files
-from othink_mr1.study.atomic_files import folder_written_aside, write_json, write_text, written_aside
 
 
 def names(folder: Path) -> list[str]:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from othink_mr1.cluster import connection as internet
+from othink_mr1.cluster.connection import unreachable
+from othink_mr1.cluster.facts import ClusterFacts, asked_resources, cluster_facts
+from othink_mr1.cluster.preflight import Request, check_accounts
+from othink_mr1.cluster.shared_files import sharing_of
+from othink_mr1.cluster.slurm import gpus_of, minutes_of
+from othink_mr1.config.execution import GenerationExecution, Resources
 from othink_mr1.errors import UserError
-from othink_mr1.study import internet
-from othink_mr1.study.cluster_facts import ClusterFacts, asked_resources, cluster_facts
-from othink_mr1.study.execution import GenerationExecution, Resources
-from othink_mr1.study.internet import unreachable
-from othink_mr1.study.preflight import Request, check_accounts
-from othink_mr1.study.shared_files import sharing_of
-from othink_mr1.study.slurm_cluster import gpus_of, minutes_of
 
 SMALL = Resources(cpus=2, memory_gb=1.5, hours=20)
 ON_GPU = GenerationExecution(

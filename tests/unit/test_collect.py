@@ -8,6 +8,7 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 from synthetic_results import SyntheticResults
 
+from othink_mr1.artefacts.manifests import write_sealed_text
 from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.errors import UserError
 from othink_mr1.exhibits.collect import collect_study
@@ -22,7 +23,6 @@ from othink_mr1.exhibits.frames import (
 from othink_mr1.exhibits.plan_files import RunsPlan, StudyPlan, read_plan
 from othink_mr1.exhibits.reward_curves import collect_reward_curves, smoothed, smoothing_window
 from othink_mr1.exhibits.runs_table import collect_runs
-from othink_mr1.study.manifests import write_sealed_text
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from othink_mr1.config.load import load_study
+from othink_mr1.config.methods import DynamicKL
+from othink_mr1.config.settings import merged_settings, validate_settings
 from othink_mr1.errors import UserError
-from othink_mr1.study.load_config import load_study
-from othink_mr1.study.methods import DynamicKL
-from othink_mr1.study.settings import merged_settings, validate_settings
 
 REPOSITORY = Path(__file__).parents[2]
 PAPER = REPOSITORY / "config.yaml"

@@ -24,6 +24,8 @@ from small_results import (
     write_small_results,
 )
 
+from othink_mr1.artefacts.manifests import MANIFEST, manifest_beside
+from othink_mr1.artefacts.verification import verify_folder, verify_part
 from othink_mr1.data.examples import read_examples
 from othink_mr1.data.fingerprints import read_fingerprints
 from othink_mr1.data.leaks import read_leaks
@@ -36,8 +38,6 @@ from othink_mr1.exhibits.read_points import read_scores
 from othink_mr1.exhibits.reward_curves import read_metrics
 from othink_mr1.scoring.answers import read_answers
 from othink_mr1.scoring.scores import Score, write_scores
-from othink_mr1.study.manifests import MANIFEST, manifest_beside
-from othink_mr1.study.verification import verify_folder, verify_part
 
 ANSWERS = f"{answers(BASE)}/answers.jsonl"
 

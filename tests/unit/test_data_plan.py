@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from othink_mr1.artefacts.artefact import filling
+from othink_mr1.config.load import load_study
 from othink_mr1.errors import UserError
-from othink_mr1.study import data_plan, plan
-from othink_mr1.study.artefacts import filling
-from othink_mr1.study.data_plan import downloads, hub_downloads, leak_pairs, leaks_plan
-from othink_mr1.study.downloaded import check_downloads
-from othink_mr1.study.load_config import load_study
+from othink_mr1.plan import data as data_plan
+from othink_mr1.plan import exhibits as plan
+from othink_mr1.plan.data import downloads, hub_downloads, leak_pairs, leaks_plan
+from othink_mr1.plan.downloaded import check_downloads
 
 REPOSITORY = Path(__file__).parents[2]
 PAPER = load_study([REPOSITORY / "config.yaml"])

@@ -19,6 +19,9 @@ from safetensors.torch import load_file, save_file
 from test_resume import BATCHES, Run, interrupted
 from test_training_runs import EXAMPLES, TRAINERS, description, train
 
+from othink_mr1.artefacts.artefact import write_manifest
+from othink_mr1.artefacts.manifests import read_manifest
+from othink_mr1.artefacts.provenance import provenance
 from othink_mr1.data.examples import write_examples
 from othink_mr1.errors import Diverged, UserError
 from othink_mr1.modeling.backbone import load_backbone, save_checkpoint
@@ -26,9 +29,6 @@ from othink_mr1.modeling.decoding import decode, greedy
 from othink_mr1.modeling.device import Stopwatch
 from othink_mr1.modeling.finite import first_not_finite
 from othink_mr1.modeling.token_step import TokenStep
-from othink_mr1.study.artefacts import write_manifest
-from othink_mr1.study.manifests import read_manifest
-from othink_mr1.study.provenance import provenance
 from othink_mr1.training.advantages import all_equal, group_advantages
 from othink_mr1.training.interruption import Interruption
 from othink_mr1.training.loss import token_losses

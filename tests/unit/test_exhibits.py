@@ -16,6 +16,9 @@ import pytest
 from PIL import Image
 from synthetic_results import SyntheticResults
 
+from othink_mr1.artefacts.artefact import write_manifest
+from othink_mr1.artefacts.manifests import manifest_beside, write_sealed_text
+from othink_mr1.artefacts.verification import verify_sealed
 from othink_mr1.data.examples import Example, read_examples, write_examples
 from othink_mr1.data.leaks import Leak, write_leaks
 from othink_mr1.errors import UserError, run_entry_point
@@ -31,9 +34,6 @@ from othink_mr1.exhibits.plan_files import RunsPlan, StudiesPlan, StudyPlan, rea
 from othink_mr1.exhibits.reward_curves import collect_reward_curves
 from othink_mr1.exhibits.table1 import latex, markdown, table1
 from othink_mr1.exhibits.theme import METHODS
-from othink_mr1.study.artefacts import write_manifest
-from othink_mr1.study.manifests import manifest_beside, write_sealed_text
-from othink_mr1.study.verification import verify_sealed
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "workflow_scripts"
 FIGURES = {1: figure1, 2: figure2, 3: figure3, 4: figure4, 5: figure5, 6: figure6, 7: figure7, 8: figure8}

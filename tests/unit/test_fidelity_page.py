@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
-from othink_mr1.study.load_config import load_study
-from othink_mr1.study.methods import GRPO
-from othink_mr1.study.plan import all_evaluations
-from othink_mr1.study.runs import all_runs
+from othink_mr1.config.load import load_study
+from othink_mr1.config.methods import GRPO
+from othink_mr1.plan.exhibits import all_evaluations
+from othink_mr1.plan.runs import all_runs
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/fidelity.md").read_text(encoding="utf-8")

@@ -8,6 +8,8 @@ import pytest
 from PIL import Image, ImageEnhance
 from raw_sets import picture
 
+from othink_mr1.artefacts.manifests import seal
+from othink_mr1.config.sources import RenderedSource
 from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.data.fingerprints import (
     SCHEMA,
@@ -20,8 +22,6 @@ from othink_mr1.data.fingerprints import (
 from othink_mr1.data.leaks import NEAR_BITS
 from othink_mr1.data.rendering.render_source import render_items
 from othink_mr1.errors import UserError
-from othink_mr1.study.manifests import seal
-from othink_mr1.study.sources import RenderedSource
 
 
 def write_set(path, *pictures_and_questions):

@@ -9,6 +9,9 @@ import torch
 from conftest import Tiny
 from test_training_runs import EXAMPLES
 
+from othink_mr1.artefacts.manifests import read_manifest
+from othink_mr1.artefacts.provenance import provenance
+from othink_mr1.config.execution import GenerationExecution
 from othink_mr1.data.examples import write_examples
 from othink_mr1.errors import UserError
 from othink_mr1.evaluation import kept_answers
@@ -19,9 +22,6 @@ from othink_mr1.modeling.decoding import decode, greedy
 from othink_mr1.modeling.processor import load_processor, stop_tokens
 from othink_mr1.modeling.settled_greedy import SettledGreedy
 from othink_mr1.scoring.answers import read_answers
-from othink_mr1.study.execution import GenerationExecution
-from othink_mr1.study.manifests import read_manifest
-from othink_mr1.study.provenance import provenance
 from tiny import TEMPLATE
 
 HOW = GenerationExecution.model_validate(

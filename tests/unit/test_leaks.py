@@ -11,6 +11,8 @@ import pytest
 from raw_sets import picture
 from test_fingerprints import write_set
 
+from othink_mr1.artefacts.manifests import write_sealed_text
+from othink_mr1.config.sources import RenderedSource
 from othink_mr1.data.fingerprints import Fingerprints
 from othink_mr1.data.leaks import (
     COLUMNS,
@@ -25,8 +27,6 @@ from othink_mr1.data.leaks import (
 )
 from othink_mr1.data.rendering.render_source import png_bytes, render_items
 from othink_mr1.errors import UserError, run_entry_point
-from othink_mr1.study.manifests import write_sealed_text
-from othink_mr1.study.sources import RenderedSource
 
 
 def fingerprints(*rows):

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from othink_mr1.errors import UserError
-from othink_mr1.study.atomic_files import write_text
-from othink_mr1.study.manifests import (
+from othink_mr1.artefacts.atomic_files import write_text
+from othink_mr1.artefacts.manifests import (
     manifest_beside,
     manifest_text,
     parse_manifest,
@@ -17,7 +16,8 @@ from othink_mr1.study.manifests import (
     seal,
     write_sealed_text,
 )
-from othink_mr1.study.verification import verify_sealed
+from othink_mr1.artefacts.verification import verify_sealed
+from othink_mr1.errors import UserError
 
 FACTS = {"device": "cpu", "ε": 1e-6, "steps": [1, 2], "unusable": {"no | answer": 1}, "revision": None}
 FILES = {"metrics.csv": {"bytes": 7, "sha256": "ab" * 32}}

@@ -10,10 +10,10 @@ from conftest import Tiny
 from plain_path import plain_inputs
 from transformers import AutoTokenizer
 
+from othink_mr1.artefacts.artefact import write_manifest
 from othink_mr1.errors import UserError
 from othink_mr1.modeling.backbone import load_backbone, save_checkpoint
 from othink_mr1.modeling.prompts import fill_template, target_text
-from othink_mr1.study.artefacts import write_manifest
 from tiny import QUESTIONS, TEMPLATE
 
 

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from othink_mr1.artefacts import writer_lock
+from othink_mr1.artefacts.one_snakemake import hold_results
 from othink_mr1.errors import UserError
-from othink_mr1.study import writer_lock
-from othink_mr1.study.one_snakemake import hold_results
 
 # Holds the results until its input ends, as Snakemake does until it ends.
 HOLDER = """
 import sys
 from pathlib import Path
-from othink_mr1.study.one_snakemake import hold_results
+from othink_mr1.artefacts.one_snakemake import hold_results
 hold_results(Path(sys.argv[1]))
 print("holds", flush=True)
 sys.stdin.readline()

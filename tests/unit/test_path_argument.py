@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from othink_mr1.study.path_argument import path_argument
+from othink_mr1.path_argument import path_argument
 
 SCRIPTS = Path(__file__).parents[2] / "workflow_scripts"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from othink_mr1.study import plan
-from othink_mr1.study.load_config import load_study
-from othink_mr1.study.runs import all_runs
+from othink_mr1.config.load import load_study
+from othink_mr1.plan import exhibits as plan
+from othink_mr1.plan.runs import all_runs
 
 REPOSITORY = Path(__file__).parents[2]
 PAPER = load_study([REPOSITORY / "config.yaml"])

@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 from synthetic_results import SyntheticResults
 
+from othink_mr1.artefacts.manifests import write_sealed_text
+from othink_mr1.config.load import load_study
 from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.exhibits import figure4
 from othink_mr1.exhibits.cases import Case, cases_frame, rule_line, subtitle
@@ -23,10 +25,8 @@ from othink_mr1.exhibits.marks import labelled
 from othink_mr1.exhibits.plan_files import StudiesPlan, StudyPlan
 from othink_mr1.exhibits.table1 import markdown, table1
 from othink_mr1.exhibits.theme import method_label, method_styles
-from othink_mr1.study.load_config import load_study
-from othink_mr1.study.manifests import write_sealed_text
-from othink_mr1.study.plan import runs_plan, study_plan
-from othink_mr1.study.status import study_status
+from othink_mr1.plan.exhibits import runs_plan, study_plan
+from othink_mr1.tools.status import study_status
 
 ROOT = Path(__file__).parents[2]
 FILES = [ROOT / "config.yaml", ROOT / "tests" / "study.yaml"]

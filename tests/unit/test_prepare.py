@@ -13,6 +13,11 @@ import pytest
 from PIL import Image
 from raw_sets import finished, picture, prompt_row, training_row, write_parquet, write_prompts, write_zip
 
+from othink_mr1.artefacts import artefact as artefacts
+from othink_mr1.artefacts.atomic_files import sha256_of
+from othink_mr1.artefacts.manifests import read_manifest
+from othink_mr1.config.load import load_study
+from othink_mr1.config.sources import RenderedSource
 from othink_mr1.data import prepare
 from othink_mr1.data.examples import Example, read_examples
 from othink_mr1.data.images import decoded
@@ -22,11 +27,6 @@ from othink_mr1.data.rendering.render_source import render_source
 from othink_mr1.data.row_to_example import RowLimits
 from othink_mr1.errors import UserError
 from othink_mr1.scoring.task_scorers import check_gold
-from othink_mr1.study import artefacts
-from othink_mr1.study.atomic_files import sha256_of
-from othink_mr1.study.load_config import load_study
-from othink_mr1.study.manifests import read_manifest
-from othink_mr1.study.sources import RenderedSource
 from othink_mr1.study.workflow import Study
 
 REPOSITORY = Path(__file__).parents[2]

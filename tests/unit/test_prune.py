@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from othink_mr1.artefacts.verification import mark_of
+from othink_mr1.artefacts.writer_lock import one_writer, take
+from othink_mr1.config.load import load_study
+from othink_mr1.config.study import StudyConfig
 from othink_mr1.errors import UserError
-from othink_mr1.study.config import StudyConfig
 from othink_mr1.study.jobs import study_jobs
-from othink_mr1.study.load_config import load_study
 from othink_mr1.study.needs import needs_of
 from othink_mr1.study.prune import Found, delete, find_unused, found_lines
-from othink_mr1.study.verification import mark_of
 from othink_mr1.study.workflow import Study
-from othink_mr1.study.writer_lock import one_writer, take
 from placeholder_results import write_placeholders
 
 REPOSITORY = Path(__file__).parents[2]

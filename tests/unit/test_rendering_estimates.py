@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from othink_mr1.config.sources import RenderedSource
 from othink_mr1.data.rendering.estimates import angle_at_a_glance, count_at_a_glance
 from othink_mr1.data.rendering.geometry import render_geometry
 from othink_mr1.data.rendering.items import RenderedItem
 from othink_mr1.data.rendering.scenes import render_scenes
-from othink_mr1.study.sources import RenderedSource
 
 
 def source(**settings: object) -> RenderedSource:

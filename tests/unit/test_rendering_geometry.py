@@ -8,11 +8,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from othink_mr1.config.sources import RenderedSource
 from othink_mr1.data.rendering import geometry
 from othink_mr1.data.rendering.geometry_kinds import KINDS
 from othink_mr1.data.rendering.render_source import png_bytes
 from othink_mr1.errors import UserError
-from othink_mr1.study.sources import RenderedSource
 
 ANGLE_KINDS = [name for name, kind in KINDS.items() if "angle" in kind.form]
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from othink_mr1.config.sources import RenderedSource
 from othink_mr1.data.rendering import scenes
 from othink_mr1.data.rendering.canvas import Pen
 from othink_mr1.data.rendering.items import SPLIT_SHARES, split_of
 from othink_mr1.data.rendering.render_source import png_bytes
 from othink_mr1.data.rendering.shapes import SHAPES
-from othink_mr1.study.sources import RenderedSource
 
 
 def source(**changes):

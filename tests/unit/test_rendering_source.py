@@ -6,10 +6,10 @@ import zipfile
 import pyarrow.parquet as pq
 import pytest
 
+from othink_mr1.artefacts.manifests import read_manifest
+from othink_mr1.config.sources import RenderedSource
 from othink_mr1.data.rendering.render_source import render_source
 from othink_mr1.errors import UserError
-from othink_mr1.study.manifests import read_manifest
-from othink_mr1.study.sources import RenderedSource
 
 
 def source(renderer, split, reasoning=False, **changes):

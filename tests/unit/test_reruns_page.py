@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from othink_mr1.config.reruns import RerunsNothing, fields_without_effect, leaves
+from othink_mr1.config.sources import UrlSource
+from othink_mr1.config.strict import Strict
+from othink_mr1.config.study import StudyConfig
 from othink_mr1.errors import UserError
-from othink_mr1.study.config import StudyConfig
-from othink_mr1.study.reruns import RerunsNothing, fields_without_effect, leaves
 from othink_mr1.study.reruns_page import table, with_generated_part
-from othink_mr1.study.sources import UrlSource
-from othink_mr1.study.strict import Strict
 
 PAGE = Path(__file__).parents[2] / "docs" / "reruns.md"
 

@@ -14,11 +14,11 @@ import pytest
 from conftest import Tiny
 from test_training_runs import EXAMPLES, description
 
+from othink_mr1.artefacts.manifests import read_manifest
+from othink_mr1.artefacts.provenance import provenance
 from othink_mr1.data.examples import write_examples
 from othink_mr1.errors import Interrupted, UserError
-from othink_mr1.study.manifests import read_manifest
-from othink_mr1.study.provenance import provenance
-from othink_mr1.study.runs import RunDescription
+from othink_mr1.plan.runs import RunDescription
 from othink_mr1.training import interruption, runs, saved_states, session
 from othink_mr1.training.grpo_runs import train_grpo_run
 from othink_mr1.training.pretraining import pretrain_backbone
@@ -303,7 +303,7 @@ def test_a_state_that_cannot_be_read_now_is_not_given_up(stopped: tuple[Run, Pat
         raise OSError(5, "Input/output error", str(path))
 
     with monkeypatch.context() as context:
-        context.setattr("othink_mr1.study.verification.sha256_of", unreadable)
+        context.setattr("othink_mr1.artefacts.verification.sha256_of", unreadable)
         # What every start reads first, too.
         context.setattr(runs, "verify_weights", lambda folder: read_manifest_of_state(run)["backbone"])
         context.setattr(runs, "verify_file", lambda path: read_manifest_of_state(run)["examples"])

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from othink_mr1.study import plan, versions
-from othink_mr1.study.config import StudyConfig
-from othink_mr1.study.load_config import load_study
-from othink_mr1.study.runs import all_runs, grid_runs
+from othink_mr1.config.load import load_study
+from othink_mr1.config.study import StudyConfig
+from othink_mr1.plan import exhibits as plan
+from othink_mr1.plan import versions
+from othink_mr1.plan.runs import all_runs, grid_runs
 
 REPOSITORY = Path(__file__).parents[2]
 PAPER = REPOSITORY / "config.yaml"

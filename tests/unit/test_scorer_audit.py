@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
+from othink_mr1.artefacts.manifests import seal, write_sealed_text
 from othink_mr1.errors import run_entry_point
 from othink_mr1.exhibits.scorer_audit import COLUMNS, LONGEST, cell_text
 from othink_mr1.scoring.answers import Answer
 from othink_mr1.scoring.scores import score_answers, write_scores
 from othink_mr1.scoring.workers import shared_workers
-from othink_mr1.study.manifests import seal, write_sealed_text
 
 # task -> (id, gold, completion)
 ANSWERS = {

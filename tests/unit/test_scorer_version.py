@@ -6,8 +6,8 @@ import csv
 import hashlib
 from pathlib import Path
 
+from othink_mr1.plan.versions import SCORER
 from othink_mr1.scoring.task_scorers import load_scorer
-from othink_mr1.study.versions import SCORER
 
 LABELLED = Path(__file__).with_name("labelled_geometry.tsv")
 # Of all verdicts on the labelled set, by the version that gives them. When verdicts move: raise SCORER, and

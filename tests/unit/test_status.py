@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from othink_mr1.study.artefacts import filling
-from othink_mr1.study.load_config import load_study
-from othink_mr1.study.status import status_table, study_status, training_status
-from othink_mr1.study.verification import mark_of
-from othink_mr1.study.writer_lock import STALE_AFTER_SECONDS, one_writer
+from othink_mr1.artefacts.artefact import filling
+from othink_mr1.artefacts.verification import mark_of
+from othink_mr1.artefacts.writer_lock import STALE_AFTER_SECONDS, one_writer
+from othink_mr1.config.load import load_study
+from othink_mr1.tools.status import status_table, study_status, training_status
 
 STEPS = 10
 GRPO = "step,loss,reward,seconds\n1,0.5,0.1,9\n2,0.25,0.75,2\n"
@@ -81,7 +81,7 @@ def test_a_writer_of_another_machine_that_fell_silent_trains_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = begun(tmp_path)
-    monkeypatch.setattr("othink_mr1.study.writer_lock._boot", lambda: "another")
+    monkeypatch.setattr("othink_mr1.artefacts.writer_lock._boot", lambda: "another")
     with one_writer(folder):
         monkeypatch.undo()
         assert training_status(folder, STEPS).state == "training"

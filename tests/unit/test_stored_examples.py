@@ -4,10 +4,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from othink_mr1.artefacts.artefact import write_manifest
 from othink_mr1.data.examples import Example, read_examples, write_examples
 from othink_mr1.data.stored_examples import StoredExamples
 from othink_mr1.errors import UserError
-from othink_mr1.study.artefacts import write_manifest
 
 
 @pytest.fixture

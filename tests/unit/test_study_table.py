@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from synthetic_results import SyntheticResults
 
+from othink_mr1.artefacts.manifests import write_sealed_text
 from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.exhibits.collect import collect_study
 from othink_mr1.exhibits.marks import cut_note
 from othink_mr1.exhibits.plan_files import StudyPlan
 from othink_mr1.exhibits.study_table import HEADS, study_table
-from othink_mr1.study.manifests import write_sealed_text
 
 
 def rows_of(text: str) -> list[dict[str, str]]:

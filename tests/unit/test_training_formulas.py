@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from othink_mr1.study.methods import ConstantKL, DynamicKL, PiecewiseKL
+from othink_mr1.config.methods import ConstantKL, DynamicKL, PiecewiseKL
 from othink_mr1.training.advantages import group_advantages
 from othink_mr1.training.data_order import example_indices
 from othink_mr1.training.kl_schedule import kl_weight

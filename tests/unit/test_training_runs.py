@@ -11,15 +11,15 @@ import torch
 from conftest import Tiny
 from safetensors.torch import load_file
 
+from othink_mr1.artefacts.manifests import read_manifest
+from othink_mr1.config.execution import GenerationExecution
 from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.errors import UserError
 from othink_mr1.evaluation.generate import generate_answers
 from othink_mr1.evaluation.generation_task import GenerationTask
 from othink_mr1.modeling.prompts import PromptMaker, fill_template
 from othink_mr1.modeling.tokenizer import END_OF_MESSAGE
-from othink_mr1.study.execution import GenerationExecution
-from othink_mr1.study.manifests import read_manifest
-from othink_mr1.study.runs import RunDescription
+from othink_mr1.plan.runs import RunDescription
 from othink_mr1.training.grpo_runs import train_grpo_run
 from othink_mr1.training.pretraining import mixture_order, pretrain_backbone
 from othink_mr1.training.sft_runs import train_sft_run

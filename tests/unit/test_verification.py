@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from othink_mr1.errors import UserError
-from othink_mr1.study import verification
-from othink_mr1.study.artefacts import write_manifest
-from othink_mr1.study.atomic_files import sha256_of, write_text
-from othink_mr1.study.manifests import manifest_beside, write_sealed_text
-from othink_mr1.study.verification import (
+from othink_mr1.artefacts import verification
+from othink_mr1.artefacts.artefact import write_manifest
+from othink_mr1.artefacts.atomic_files import sha256_of, write_text
+from othink_mr1.artefacts.manifests import manifest_beside, write_sealed_text
+from othink_mr1.artefacts.verification import (
     contents_digest,
     faults,
     mark_of,
@@ -23,6 +22,7 @@ from othink_mr1.study.verification import (
     verify_part,
     verify_sealed,
 )
+from othink_mr1.errors import UserError
 
 Damage = Callable[[Path], None]
 

@@ -28,17 +28,18 @@ from small_results import (
     write_small_results,
 )
 
+from othink_mr1.artefacts import verification
+from othink_mr1.artefacts.artefact import filling, write_manifest
+from othink_mr1.artefacts.atomic_files import sha256_of, write_text
+from othink_mr1.artefacts.manifests import MANIFEST, manifest_beside
+from othink_mr1.artefacts.verification import verify_folder
+from othink_mr1.config.load import load_study
 from othink_mr1.errors import UserError
-from othink_mr1.study import verification, verify_results
-from othink_mr1.study.artefacts import filling, write_manifest
-from othink_mr1.study.atomic_files import sha256_of, write_text
-from othink_mr1.study.load_config import load_study
-from othink_mr1.study.manifests import MANIFEST, manifest_beside
-from othink_mr1.study.origins import Origins, has_other_weights, origins_of
-from othink_mr1.study.plan import all_evaluations, answers_file
-from othink_mr1.study.runs import all_runs
-from othink_mr1.study.verification import verify_folder
-from othink_mr1.study.verify_results import Report, report_lines
+from othink_mr1.plan.exhibits import all_evaluations, answers_file
+from othink_mr1.plan.origins import Origins, has_other_weights, origins_of
+from othink_mr1.plan.runs import all_runs
+from othink_mr1.tools import verify as verify_results
+from othink_mr1.tools.verify import Report, report_lines
 
 REPOSITORY = Path(__file__).parents[2]
 COUNTS = {"raw": 1, "data": 3, "backbones": 1, "runs": 1, "answers": 3, "scores": 1, "exhibits": 8}

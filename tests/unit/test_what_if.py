@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from othink_mr1.config.load import checked_study
+from othink_mr1.config.read_yaml import Document, read_documents
 from othink_mr1.errors import UserError
 from othink_mr1.study.config_changes import Change, changed_study, differences, parse_change
-from othink_mr1.study.load_config import checked_study
-from othink_mr1.study.read_yaml import Document, read_documents
 from othink_mr1.study.what_if import WhatIf, what_if, what_if_lines, what_if_list
 from placeholder_results import HOURS_PER_STEP, write_placeholders
 

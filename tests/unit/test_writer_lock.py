@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
+from othink_mr1.artefacts import writer_lock
+from othink_mr1.artefacts.writer_lock import one_writer, writer_of
 from othink_mr1.errors import UserError
-from othink_mr1.study import writer_lock
-from othink_mr1.study.writer_lock import one_writer, writer_of
 
 ELSEWHERE = {
     "host": "node7",
@@ -35,7 +35,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 from othink_mr1.errors import UserError
-from othink_mr1.study import writer_lock
+from othink_mr1.artefacts import writer_lock
 writer_lock._POLL_SECONDS = 0.02
 writer_lock.TOUCH_EVERY_SECONDS = 0.05
 with writer_lock.one_writer(Path(sys.argv[1])) as lock:
@@ -319,7 +319,7 @@ def test_a_disk_that_takes_no_lock_is_one_line_and_nothing_is_left(
 COMPETITOR = """
 import os, sys, time
 from pathlib import Path
-from othink_mr1.study import writer_lock
+from othink_mr1.artefacts import writer_lock
 writer_lock._POLL_SECONDS = 0.01
 folder, log, rounds, fails = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 for turn in range(rounds):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from forked_snakemake import DryJob
-from othink_mr1.study.reruns import Branch, Reruns, Stage
+from othink_mr1.config.reruns import Branch, Reruns, Stage
 
 _DIGEST = re.compile(r"-[0-9a-f]{10}(?=[-/.]|$)")
 _SCORES = re.compile(r"^(scores/[^/]+/[^/]+)/.*")

@@ -93,7 +93,7 @@ def test_the_length_of_answers_trains_nothing(day: Day) -> None:
 
 
 def test_a_scorer_generates_nothing(day: Day) -> None:
-    versions = day.checkout / "workflow_scripts/othink_mr1/study/versions.py"
+    versions = day.checkout / "workflow_scripts/othink_mr1/plan/versions.py"
     text = versions.read_text()
     assert text.count("SCORER = ") == 1
     versions.write_text(text.replace("SCORER = ", "SCORER = 'raised' or "))

@@ -1,7 +1,7 @@
 """Every value of config.yaml is changed, one at a time: what Snakemake then plans is what its field declares.
 
-The paper's study is complete, by placeholders. Expected is what the config's fields declare (study/reruns.py,
-expected_reruns.py); planned is what `snakemake -n all` prints; `what_if` must say the same, file by file.
+The paper's study is complete, by placeholders. Expected is what the config's fields declare
+(config/reruns.py, expected_reruns.py); planned is what `snakemake -n all` prints; `what_if` must say the same, file by file.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ import yaml
 from expected_reruns import Graph, Grids, after_changed_grids, keys, seeds
 
 from forked_snakemake import DryJob, dry_run
+from othink_mr1.config.load import load_study
+from othink_mr1.config.reruns import Branch, Leaf, Reruns, RerunsNothing, Stage, leaves
+from othink_mr1.config.study import StudyConfig
 from othink_mr1.errors import UserError
-from othink_mr1.study.config import StudyConfig
-from othink_mr1.study.load_config import load_study
 from othink_mr1.study.needs import needs_of
-from othink_mr1.study.reruns import Branch, Leaf, Reruns, RerunsNothing, Stage, leaves
 from othink_mr1.study.workflow import Study
 from placeholder_results import copy_without_times, exhibit_text, write_placeholders
 from snakemake_runs import REPOSITORY, copy_repository

@@ -25,11 +25,11 @@ from gpu.timing import (
     seconds_of,
     synchronize,
 )
+from othink_mr1.config.methods import GRPO
 from othink_mr1.modeling.decoding import decode
 from othink_mr1.modeling.packed_rows import Group, PackedRow
 from othink_mr1.modeling.precision import autocast
 from othink_mr1.modeling.prompts import Prompt
-from othink_mr1.study.methods import GRPO
 from othink_mr1.training.advantages import group_advantages
 from othink_mr1.training.grpo import grpo_backward, packed_rollout
 from othink_mr1.training.log_probabilities import completion_log_probabilities

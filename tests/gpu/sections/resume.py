@@ -18,10 +18,10 @@ from safetensors.torch import load_file
 
 from gpu.record import Record
 from gpu.shapes import Shapes
+from othink_mr1.config.execution import TrainingExecution
 from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.modeling.backbone import save_checkpoint
-from othink_mr1.study.execution import TrainingExecution
-from othink_mr1.study.runs import RunDescription
+from othink_mr1.plan.runs import RunDescription
 from othink_mr1.training.grpo_runs import train_grpo_run
 from tiny import QUESTIONS, TEMPLATE, build_backbone, execution, grpo_settings, picture
 

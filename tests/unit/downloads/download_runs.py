@@ -11,13 +11,13 @@ import huggingface_hub
 import pytest
 
 from fake_hub import FakeHub
+from othink_mr1.artefacts import provenance
+from othink_mr1.artefacts.atomic_files import sha256_of
+from othink_mr1.artefacts.manifests import MANIFEST, MANIFEST_COPY, read_manifest
+from othink_mr1.config.sources import HubSource
 from othink_mr1.data.download.retries import Patience
 from othink_mr1.data.download.sources import download_dataset
 from othink_mr1.errors import UserError
-from othink_mr1.study import provenance
-from othink_mr1.study.atomic_files import sha256_of
-from othink_mr1.study.manifests import MANIFEST, MANIFEST_COPY, read_manifest
-from othink_mr1.study.sources import HubSource
 
 SCRIPTS = Path(__file__).parents[3] / "workflow_scripts"
 SET = "datasets/owner/set"

@@ -6,11 +6,11 @@ import pytest
 from download_runs import FILES, FIRST, PATTERNS, SECOND, SET, WANTED, entry_point, hub_source
 
 from fake_hub import FakeHub
+from othink_mr1.artefacts.manifests import read_manifest
+from othink_mr1.config.sources import HubBackbone
 from othink_mr1.data.download.sources import download_backbone
 from othink_mr1.errors import UserError
-from othink_mr1.study.download_lock import read_lock
-from othink_mr1.study.manifests import read_manifest
-from othink_mr1.study.sources import HubBackbone
+from othink_mr1.plan.download_lock import read_lock
 
 
 def test_facts_of_the_manifest(place, hub):

@@ -7,8 +7,8 @@ import sys
 import pytest
 from download_runs import FILES, FIRST, SECOND, SET, hub_source
 
-from othink_mr1.study.download_lock import agree, read_lock
-from othink_mr1.study.manifests import MANIFEST, read_manifest
+from othink_mr1.artefacts.manifests import MANIFEST, read_manifest
+from othink_mr1.plan.download_lock import agree, read_lock
 
 
 def test_the_first_download_of_a_branch_locks_its_commit(place, hub):
@@ -63,7 +63,7 @@ def test_a_damaged_lock_file_is_one_line(place, hub, text):
 def test_downloads_at_once_lose_no_entry(tmp_path):
     """Twelve processes, one entry each."""
     code = (
-        "import sys; from pathlib import Path; from othink_mr1.study.download_lock import agree;"
+        "import sys; from pathlib import Path; from othink_mr1.plan.download_lock import agree;"
         "agree(Path(sys.argv[1]), sys.argv[2], 'a' * 40)"
     )
     lock = tmp_path / "lock.json"

@@ -6,10 +6,10 @@ import huggingface_hub
 import pytest
 from download_runs import FILES, FIRST, SECOND, SET, hub_source
 
+from othink_mr1.artefacts.manifests import read_manifest
 from othink_mr1.data.download.client import use_download_client
 from othink_mr1.data.download.retries import Refused
-from othink_mr1.study.download_lock import agree
-from othink_mr1.study.manifests import read_manifest
+from othink_mr1.plan.download_lock import agree
 
 
 def test_offline_with_nothing_says_what_to_do_and_asks_nobody(place, hub):

@@ -13,11 +13,11 @@ import pytest
 from download_runs import FILES, FIRST, SECOND, SET, dataset_program, hub_source
 
 from fake_hub import FakeHub
+from othink_mr1.artefacts.manifests import MANIFEST
+from othink_mr1.artefacts.writer_lock import WriterLock
+from othink_mr1.config.sources import UrlSource
 from othink_mr1.data.download.transfer import writing
 from othink_mr1.errors import UserError
-from othink_mr1.study.manifests import MANIFEST
-from othink_mr1.study.sources import UrlSource
-from othink_mr1.study.writer_lock import WriterLock
 
 
 def test_a_full_disk_is_named_before_anything_is_asked_for(place, hub, monkeypatch):

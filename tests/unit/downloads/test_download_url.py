@@ -7,10 +7,10 @@ import pytest
 from download_runs import dataset_program
 
 from fake_hub import FakeHub
+from othink_mr1.artefacts.manifests import read_manifest
+from othink_mr1.config.sources import UrlSource
 from othink_mr1.data.download import url_file
 from othink_mr1.errors import UserError
-from othink_mr1.study.manifests import read_manifest
-from othink_mr1.study.sources import UrlSource
 
 BODY = b'{"image_path": "./1.png"}\n' * 1000
 NAME = "prompts.jsonl"

@@ -11,9 +11,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from othink_mr1.artefacts.atomic_files import written_aside
+from othink_mr1.artefacts.verification import is_artefact, verify_file
 from othink_mr1.errors import UserError, first_line
-from othink_mr1.study.atomic_files import written_aside
-from othink_mr1.study.verification import is_artefact, verify_file
 
 EXAMPLES_FILE = "examples.parquet"
 SCHEMA = pa.schema(

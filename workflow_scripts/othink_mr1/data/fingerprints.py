@@ -22,12 +22,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from othink_mr1.artefacts.manifests import written_sealed
+from othink_mr1.artefacts.verification import verify_sealed
 from othink_mr1.data.examples import Example, read_examples
 from othink_mr1.data.images import UNREADABLE, decoded
 from othink_mr1.data.progress import Progress
 from othink_mr1.errors import UserError, first_line
-from othink_mr1.study.manifests import written_sealed
-from othink_mr1.study.verification import verify_sealed
 
 # The perceptual hash is ImageHash's phash, the signs of the 16 x 16 lowest frequencies. Its usual 8 x 8 are
 # too few: independent rendered scenes come as close to each other as copies with an added border.

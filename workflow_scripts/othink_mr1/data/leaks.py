@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from othink_mr1.artefacts.manifests import written_sealed
+from othink_mr1.artefacts.verification import verify_sealed
 from othink_mr1.data.fingerprints import Fingerprints
 from othink_mr1.errors import UserError
-from othink_mr1.study.manifests import written_sealed
-from othink_mr1.study.verification import verify_sealed
 
 # Bits of the 256 in which near pictures may differ. Measured with benchmarks/near_pictures.py on rendered
 # scenes and geometry: copies saved as JPEG, scaled or brightened differ in 24 at most; of those with a border

@@ -9,10 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from othink_mr1.artefacts.verification import visible_files
 from othink_mr1.data.parquet_files import bounded_batches, image_column_fits, readable_parquet
 from othink_mr1.data.raw_rows import RawRow
 from othink_mr1.errors import UserError
-from othink_mr1.study.verification import visible_files
 
 REQUIRED_COLUMNS = ("image", "problem", "solution")
 OPTIONAL_COLUMNS = ("thinking",)

@@ -14,6 +14,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
 
+from othink_mr1.artefacts.artefact import filling
+from othink_mr1.artefacts.manifests import read_manifest
+from othink_mr1.artefacts.verification import verify_folder
 from othink_mr1.data.examples import EXAMPLES_FILE, Example, write_examples
 from othink_mr1.data.in_order import in_order
 from othink_mr1.data.parquet_rows import count_parquet_rows, parquet_files, read_parquet_rows
@@ -23,9 +26,6 @@ from othink_mr1.data.raw_rows import RawRow
 from othink_mr1.data.row_to_example import RowLimits, UnusableRow, row_to_example
 from othink_mr1.data.unusable_rows import UNUSABLE_FILE, UnusableRows
 from othink_mr1.errors import UserError, first_line
-from othink_mr1.study.artefacts import filling
-from othink_mr1.study.manifests import read_manifest
-from othink_mr1.study.verification import verify_folder
 
 Form = Literal["parquet", "prompts"]
 

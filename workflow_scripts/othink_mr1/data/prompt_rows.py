@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from othink_mr1.artefacts.verification import visible_files
 from othink_mr1.data.raw_images.image_store import ImageStore
 from othink_mr1.data.raw_rows import RawRow
 from othink_mr1.errors import UserError
-from othink_mr1.study.verification import visible_files
 
 LARGEST_LINE = 2**20
 MOST_PROMPTS = 100_000

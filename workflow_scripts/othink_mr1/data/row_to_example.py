@@ -6,11 +6,11 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from othink_mr1.config.study import TEMPLATE_ALLOWANCE
 from othink_mr1.data.examples import Example
 from othink_mr1.data.image_tokens import image_tokens
 from othink_mr1.data.images import UnusableImage, bounded_image
 from othink_mr1.data.raw_rows import RawRow
-from othink_mr1.study.config import TEMPLATE_ALLOWANCE
 
 LARGEST_TEXT = 2**20  # characters of a question, an answer or a reasoning
 

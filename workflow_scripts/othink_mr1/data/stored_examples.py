@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from othink_mr1.artefacts.verification import is_artefact, verify_file
 from othink_mr1.data.examples import SCHEMA, Example, check_schema, prepared_set_errors
 from othink_mr1.errors import UserError
-from othink_mr1.study.verification import is_artefact, verify_file
 
 # Of 64 rows each. Rendered sets fit whole; of the real ones this is two gigabytes at most.
 ROW_GROUPS_KEPT = 64

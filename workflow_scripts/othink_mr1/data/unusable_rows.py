@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from othink_mr1.study.atomic_files import written_aside
+from othink_mr1.artefacts.atomic_files import written_aside
 
 UNUSABLE_FILE = "unusable_rows.csv"
 COLUMNS = ("row", "where", "reason")

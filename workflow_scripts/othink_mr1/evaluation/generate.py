@@ -10,6 +10,10 @@ from typing import Any
 
 from transformers import Qwen2VLForConditionalGeneration
 
+from othink_mr1.artefacts.artefact import Artefact, filling
+from othink_mr1.artefacts.atomic_files import write_text
+from othink_mr1.artefacts.verification import verify_file
+from othink_mr1.config.execution import GenerationExecution
 from othink_mr1.data.examples import Example
 from othink_mr1.data.progress import Progress
 from othink_mr1.data.stored_examples import StoredExamples
@@ -25,11 +29,7 @@ from othink_mr1.modeling.processor import Qwen2VLProcessor, stop_tokens
 from othink_mr1.modeling.prompts import Prompt, PromptMaker, fill_template
 from othink_mr1.modeling.repetition_penalty import RepetitionPenalty
 from othink_mr1.modeling.settled_greedy import SettledGreedy
-from othink_mr1.study.artefacts import Artefact, filling
-from othink_mr1.study.atomic_files import write_text
-from othink_mr1.study.execution import GenerationExecution
-from othink_mr1.study.path_argument import path_argument
-from othink_mr1.study.verification import verify_file
+from othink_mr1.path_argument import path_argument
 
 Backbone = tuple[Qwen2VLForConditionalGeneration, Qwen2VLProcessor]
 

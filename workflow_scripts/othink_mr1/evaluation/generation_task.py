@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from othink_mr1.study.strict import Count, PromptTemplate, Strict
+from othink_mr1.config.strict import Count, PromptTemplate, Strict
 
 
 class GenerationTask(Strict):

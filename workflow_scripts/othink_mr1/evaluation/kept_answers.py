@@ -17,9 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from othink_mr1.artefacts.atomic_files import write_text
+from othink_mr1.artefacts.provenance import provenance
 from othink_mr1.errors import naming
-from othink_mr1.study.atomic_files import write_text
-from othink_mr1.study.provenance import provenance
 
 NAME = ".answered.jsonl"
 # What a power loss may cost: what was written since the file was brought to the disk.

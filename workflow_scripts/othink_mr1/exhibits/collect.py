@@ -14,7 +14,7 @@ from othink_mr1.exhibits.paper_numbers import paper_accuracy, paper_backbone, pa
 from othink_mr1.exhibits.plan_files import EvaluationEntry, StudyPlan
 from othink_mr1.exhibits.point_scores import PointScores
 from othink_mr1.exhibits.read_points import StudyPoint, read_points
-from othink_mr1.study.runs import varied_text
+from othink_mr1.plan.runs import varied_text
 
 _WEIGHTS = ("format_weight", "kl_weight")
 _SHARED = ("shared_items", "near_shared_items")

@@ -10,7 +10,7 @@ import pandas as pd
 
 from othink_mr1.exhibits.frames import write_frame
 from othink_mr1.exhibits.plan_files import Plan, read_plan
-from othink_mr1.study.path_argument import path_argument
+from othink_mr1.path_argument import path_argument
 
 
 def collect_by_arguments(

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from othink_mr1.artefacts.manifests import write_sealed_text
+from othink_mr1.artefacts.verification import verify_sealed
 from othink_mr1.errors import UserError
 from othink_mr1.scoring.outcomes import OUTCOMES
-from othink_mr1.study.manifests import write_sealed_text
-from othink_mr1.study.verification import verify_sealed
 
 ALL_SEEDS = "all"
 

@@ -11,8 +11,8 @@ import altair as alt
 import pandas as pd
 import vl_convert
 
+from othink_mr1.artefacts.manifests import write_sealed_text, written_sealed
 from othink_mr1.exhibits.frames import write_frame
-from othink_mr1.study.manifests import write_sealed_text, written_sealed
 
 AnyChart = alt.Chart | alt.LayerChart | alt.HConcatChart | alt.VConcatChart | alt.FacetChart
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from othink_mr1.artefacts.verification import verify_sealed
 from othink_mr1.data.examples import read_examples
 from othink_mr1.errors import UserError
 from othink_mr1.exhibits.plan_files import EvaluationEntry, StudyPlan
 from othink_mr1.exhibits.point_scores import PointScores
+from othink_mr1.plan.origins import has_other_weights
 from othink_mr1.scoring.outcomes import OUTCOMES
 from othink_mr1.scoring.scores import COLUMNS as SCORE_COLUMNS
-from othink_mr1.study.origins import has_other_weights
-from othink_mr1.study.verification import verify_sealed
 
 _VERDICTS = ("r1v_correct", "exact_correct", "format_ok", "truncated")
 _SCORE_TEXT = ("id", "task", "outcome", "reason")

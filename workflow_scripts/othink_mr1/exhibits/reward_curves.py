@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from othink_mr1.artefacts.manifests import read_manifest
+from othink_mr1.artefacts.verification import verify_file
 from othink_mr1.errors import UserError
 from othink_mr1.exhibits.frames import REWARD_COLUMNS
 from othink_mr1.exhibits.plan_files import RunsPlan
-from othink_mr1.study.manifests import read_manifest
-from othink_mr1.study.runs import varied_text
-from othink_mr1.study.verification import verify_file
+from othink_mr1.plan.runs import varied_text
 
 METRICS = "metrics.csv"
 

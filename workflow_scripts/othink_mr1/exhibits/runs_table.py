@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from othink_mr1.artefacts.manifests import read_manifest
 from othink_mr1.exhibits.plan_files import RunsPlan
 from othink_mr1.exhibits.reward_curves import read_metrics
-from othink_mr1.study.manifests import read_manifest
-from othink_mr1.study.runs import varied_text
+from othink_mr1.plan.runs import varied_text
 
 # Facts of a run's manifest that stand in columns of their own; one that a manifest lacks stays empty.
 _FACTS = ("device", "wall_seconds", "gpu_hours", "made", "commit", "execution")

@@ -20,9 +20,9 @@ from othink_mr1.errors import UserError
 from othink_mr1.exhibits.plan_files import EvaluationEntry, StudyPlan
 from othink_mr1.exhibits.read_points import read_scores
 from othink_mr1.exhibits.text import ELLIPSIS, one_line, visible
+from othink_mr1.plan.runs import varied_text
 from othink_mr1.scoring.answer_tag import answer_text
 from othink_mr1.scoring.answers import Answer, read_answers
-from othink_mr1.study.runs import varied_text
 
 LONGEST = 200  # characters of a text
 _TEXTS = ("id", "gold", "answer", "completion_end", "outcome", "reason")

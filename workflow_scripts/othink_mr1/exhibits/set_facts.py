@@ -10,10 +10,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from othink_mr1.artefacts.manifests import MANIFEST, read_manifest
 from othink_mr1.data.examples import EXAMPLES_FILE, read_examples
 from othink_mr1.data.images import UNREADABLE
 from othink_mr1.errors import UserError
-from othink_mr1.study.manifests import MANIFEST, read_manifest
 
 
 @dataclass(frozen=True)

@@ -12,18 +12,18 @@ import torch
 from safetensors import SafetensorError
 from transformers import Qwen2VLForConditionalGeneration
 
-from othink_mr1.errors import UserError, rust_disk_errors
-from othink_mr1.modeling.finite import first_not_finite
-from othink_mr1.modeling.own_kernels import use_own_kernels
-from othink_mr1.modeling.processor import Qwen2VLProcessor, load_processor, save_processor
-from othink_mr1.study.atomic_files import give_usual_mode, sha256_of
-from othink_mr1.study.verification import (
+from othink_mr1.artefacts.atomic_files import give_usual_mode, sha256_of
+from othink_mr1.artefacts.verification import (
     contents_digest,
     is_artefact,
     verify_folder,
     verify_part,
     visible_files,
 )
+from othink_mr1.errors import UserError, rust_disk_errors
+from othink_mr1.modeling.finite import first_not_finite
+from othink_mr1.modeling.own_kernels import use_own_kernels
+from othink_mr1.modeling.processor import Qwen2VLProcessor, load_processor, save_processor
 
 
 def load_backbone(

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from othink_mr1.config.execution import DeviceResources
 from othink_mr1.errors import UserError
-from othink_mr1.study.execution import DeviceResources
 
 
 class Stopwatch:

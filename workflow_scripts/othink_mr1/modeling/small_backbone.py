@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from transformers import GenerationConfig, Qwen2Tokenizer, Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
+from othink_mr1.config.sources import SmallBackbone
 from othink_mr1.modeling.own_kernels import use_own_kernels
 from othink_mr1.modeling.tokenizer import END_OF_MESSAGE, END_OF_TEXT
-from othink_mr1.study.sources import SmallBackbone
 
 # Of the feed-forward layers' width to the hidden state's.
 FEED_FORWARD_RATIO = 2

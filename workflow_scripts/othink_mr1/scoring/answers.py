@@ -7,8 +7,8 @@ from codecs import BOM_UTF8
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from othink_mr1.artefacts.verification import is_artefact, verify_file
 from othink_mr1.errors import UserError
-from othink_mr1.study.verification import is_artefact, verify_file
 
 
 @dataclass(frozen=True)

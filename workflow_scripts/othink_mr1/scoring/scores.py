@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from othink_mr1.artefacts.atomic_files import require_writable
+from othink_mr1.artefacts.manifests import seal, unreadable, write_sealed_text
 from othink_mr1.data.progress import Progress
 from othink_mr1.errors import UserError
 from othink_mr1.scoring.answers import Answer
@@ -17,8 +19,6 @@ from othink_mr1.scoring.outcomes import OUTCOMES, Judgement
 from othink_mr1.scoring.task_scorers import SCORER_VERSION
 from othink_mr1.scoring.worker_process import RefusedQuestion
 from othink_mr1.scoring.workers import Question, ScoringWorkers, TimedOut
-from othink_mr1.study.atomic_files import require_writable
-from othink_mr1.study.manifests import seal, unreadable, write_sealed_text
 
 COLUMNS = ("id", "task", "format_ok", "r1v_correct", "exact_correct", "outcome", "reason", "truncated")
 _COUNTED = ("format_ok", "r1v_correct", "exact_correct")

@@ -10,8 +10,8 @@ from typing import Protocol, cast
 
 from othink_mr1 import scoring
 from othink_mr1.errors import UserError
+from othink_mr1.plan.versions import SCORER
 from othink_mr1.scoring.outcomes import Judgement
-from othink_mr1.study.versions import SCORER
 
 # Names the score files; raised by hand when the meaning of a score changes.
 SCORER_VERSION = SCORER

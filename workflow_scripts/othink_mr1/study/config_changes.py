@@ -9,11 +9,11 @@ from typing import Any
 
 import yaml
 
+from othink_mr1.config.load import checked_study
+from othink_mr1.config.read_yaml import Document, KeyPath
+from othink_mr1.config.study import StudyConfig
+from othink_mr1.config.suggest import unknown_name
 from othink_mr1.errors import UserError
-from othink_mr1.study.config import StudyConfig
-from othink_mr1.study.load_config import checked_study
-from othink_mr1.study.read_yaml import Document, KeyPath
-from othink_mr1.study.suggest import unknown_name
 
 _PLACE = "--set"
 

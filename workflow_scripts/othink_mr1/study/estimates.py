@@ -9,12 +9,12 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from othink_mr1.artefacts.manifests import MANIFEST, read_manifest
+from othink_mr1.config.execution import DeviceResources
+from othink_mr1.config.sources import SmallBackbone
+from othink_mr1.config.study import StudyConfig
 from othink_mr1.errors import UserError
-from othink_mr1.study.config import StudyConfig
-from othink_mr1.study.execution import DeviceResources
 from othink_mr1.study.jobs import Job
-from othink_mr1.study.manifests import MANIFEST, read_manifest
-from othink_mr1.study.sources import SmallBackbone
 from othink_mr1.study.workflow import Study
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from othink_mr1.study import plan, versions
-from othink_mr1.study.data_plan import LEAKS, data_card
-from othink_mr1.study.methods import SFT
-from othink_mr1.study.sources import HubBackbone, RenderedSource
+from othink_mr1.config.methods import SFT
+from othink_mr1.config.sources import HubBackbone, RenderedSource
+from othink_mr1.plan import exhibits as plan
+from othink_mr1.plan import versions
+from othink_mr1.plan.data import LEAKS, data_card
 from othink_mr1.study.workflow import Study
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from othink_mr1.artefacts.manifests import MANIFEST, read_manifest
+from othink_mr1.config.settings import flat
 from othink_mr1.errors import UserError
+from othink_mr1.plan.runs import description
 from othink_mr1.study.config_changes import shown
-from othink_mr1.study.manifests import MANIFEST, read_manifest
-from othink_mr1.study.runs import description
-from othink_mr1.study.settings import flat
 from othink_mr1.study.workflow import Study
 
 _FEW = 3  # more differences than that make two runs unlike

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 
-from othink_mr1.study.identity import DIGEST_LENGTH
+from othink_mr1.plan.identity import DIGEST_LENGTH
 
 _NAME = re.compile(rf"(?P<told>.*)-(?P<digest>[0-9a-f]{{{DIGEST_LENGTH}}})(?P<step>-step\d+)?")
 _NUMBER = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")

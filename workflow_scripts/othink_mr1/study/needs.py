@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from othink_mr1.plan.exhibits import all_plans
 from othink_mr1.study.jobs import Job, study_jobs, targets
-from othink_mr1.study.plan import all_plans
 from othink_mr1.study.plan_files import record_of
 from othink_mr1.study.workflow import Study
 

@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from othink_mr1.study.atomic_files import write_text
-from othink_mr1.study.identity import canonical
+from othink_mr1.artefacts.atomic_files import write_text
+from othink_mr1.plan.exhibits import all_plans
+from othink_mr1.plan.identity import canonical
 from othink_mr1.study.jobs import exhibit_outputs
-from othink_mr1.study.plan import all_plans
 from othink_mr1.study.workflow import Study, ending_on_mistakes
 
 _OLDER_THAN_ANYTHING = 0.0

@@ -14,15 +14,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from othink_mr1.artefacts.manifests import MANIFEST, MANIFEST_COPY, manifest_beside, read_manifest
+from othink_mr1.artefacts.results_tree import results_tree, size_of
+from othink_mr1.artefacts.verification import mark_of
+from othink_mr1.artefacts.writer_lock import one_writer, who, writer_of
+from othink_mr1.config.study import StudyConfig
 from othink_mr1.errors import UserError
-from othink_mr1.study.config import StudyConfig
-from othink_mr1.study.identity import DIGEST_LENGTH
+from othink_mr1.plan.identity import DIGEST_LENGTH
 from othink_mr1.study.jobs import study_jobs
-from othink_mr1.study.manifests import MANIFEST, MANIFEST_COPY, manifest_beside, read_manifest
-from othink_mr1.study.results_tree import results_tree, size_of
-from othink_mr1.study.verification import mark_of
 from othink_mr1.study.workflow import Study
-from othink_mr1.study.writer_lock import one_writer, who, writer_of
 
 # The names that the workflow gives to artefact folders end with a digest.
 _OURS = re.compile(rf".+-[0-9a-f]{{{DIGEST_LENGTH}}}")

@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from othink_mr1.config.load import checked_study
+from othink_mr1.config.read_yaml import Document
+from othink_mr1.config.study import StudyConfig
 from othink_mr1.errors import UserError
-from othink_mr1.study.config import StudyConfig
 from othink_mr1.study.config_changes import Change, changed_study, differences, shown
 from othink_mr1.study.estimates import Estimate, estimates
 from othink_mr1.study.jobs import Job, study_jobs
 from othink_mr1.study.like_runs import what_differs
-from othink_mr1.study.load_config import checked_study
 from othink_mr1.study.needs import Needs, needs_of
-from othink_mr1.study.read_yaml import Document
 from othink_mr1.study.workflow import Study
 
 # What a rule's name begins with -> the stage's title, in their order; the rest collects and draws.

@@ -16,20 +16,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from othink_mr1.artefacts.one_snakemake import hold_results
+from othink_mr1.cluster.facts import Asked, ClusterFacts, asked_resources, cluster_facts
+from othink_mr1.cluster.preflight import Request, check_cluster, check_internet, warn_of_forgotten_jobs
+from othink_mr1.config.execution import DeviceResources, Resources
+from othink_mr1.config.load import load_study
+from othink_mr1.config.methods import GRPO, SFT
+from othink_mr1.config.sources import HubBackbone, PromptsSource, RenderedSource, SmallBackbone
+from othink_mr1.config.study import StudyConfig, Task
 from othink_mr1.errors import UserError
-from othink_mr1.study import data_plan, folders, plan, versions
-from othink_mr1.study.cluster_facts import Asked, ClusterFacts, asked_resources, cluster_facts
-from othink_mr1.study.config import StudyConfig, Task
-from othink_mr1.study.downloaded import check_downloads
-from othink_mr1.study.execution import DeviceResources, Resources
-from othink_mr1.study.identity import canonical
-from othink_mr1.study.load_config import load_study
-from othink_mr1.study.methods import GRPO, SFT
+from othink_mr1.plan import data as data_plan
+from othink_mr1.plan import exhibits as plan
+from othink_mr1.plan import folders, versions
+from othink_mr1.plan.downloaded import check_downloads
+from othink_mr1.plan.identity import canonical
+from othink_mr1.plan.runs import Run, all_runs, description
 from othink_mr1.study.name_patterns import pattern
-from othink_mr1.study.one_snakemake import hold_results
-from othink_mr1.study.preflight import Request, check_cluster, check_internet, warn_of_forgotten_jobs
-from othink_mr1.study.runs import Run, all_runs, description
-from othink_mr1.study.sources import HubBackbone, PromptsSource, RenderedSource, SmallBackbone
 
 # Beside config.yaml and meant to be committed, like it.
 DOWNLOAD_LOCK = "downloads.lock.json"

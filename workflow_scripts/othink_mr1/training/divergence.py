@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from othink_mr1.config.methods import GRPO, TrainingSettings
 from othink_mr1.errors import Diverged, UserError
-from othink_mr1.study.methods import GRPO, TrainingSettings
 
 
 def require_finite(step: int, settings: TrainingSettings, **values: float) -> None:

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 from transformers import Qwen2VLForConditionalGeneration
 
+from othink_mr1.config.execution import TrainingExecution
+from othink_mr1.config.methods import GRPO, ConstantKL
 from othink_mr1.modeling.packed_rows import Group, PackedRow, fill_rows, pack
 from othink_mr1.modeling.precision import autocast
 from othink_mr1.modeling.processor import Qwen2VLProcessor
 from othink_mr1.modeling.prompts import Prompt
-from othink_mr1.study.execution import TrainingExecution
-from othink_mr1.study.methods import GRPO, ConstantKL
 from othink_mr1.training.advantages import all_equal, group_advantages
 from othink_mr1.training.divergence import naming_the_step, require_finite
 from othink_mr1.training.experience import Experience

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from othink_mr1.config.execution import TrainingExecution
+from othink_mr1.config.methods import GRPO
 from othink_mr1.errors import UserError
+from othink_mr1.plan.runs import RunDescription
 from othink_mr1.scoring.task_scorers import load_scorer
-from othink_mr1.study.execution import TrainingExecution
-from othink_mr1.study.methods import GRPO
-from othink_mr1.study.runs import RunDescription
 from othink_mr1.training.grpo import COLUMNS, Question, train_grpo
 from othink_mr1.training.runs import training_run
 

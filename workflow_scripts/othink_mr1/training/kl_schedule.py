@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from othink_mr1.study.methods import ConstantKL, DynamicKL, PiecewiseKL
+from othink_mr1.config.methods import ConstantKL, DynamicKL, PiecewiseKL
 
 
 def kl_weight(schedule: ConstantKL | DynamicKL | PiecewiseKL, step: int, steps: int) -> float:

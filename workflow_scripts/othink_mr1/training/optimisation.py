@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import Qwen2VLForConditionalGeneration
 
-from othink_mr1.study.methods import TrainingSettings
+from othink_mr1.config.methods import TrainingSettings
 from othink_mr1.training.divergence import require_finite
 from othink_mr1.training.learning_rate import learning_rate_factor
 

@@ -12,6 +12,11 @@ from pathlib import Path
 import numpy as np
 from transformers import Qwen2VLForConditionalGeneration
 
+from othink_mr1.artefacts.artefact import filling
+from othink_mr1.artefacts.verification import verify_file
+from othink_mr1.config.execution import TrainingExecution
+from othink_mr1.config.methods import SFT
+from othink_mr1.config.sources import SmallBackbone
 from othink_mr1.data.stored_examples import StoredExamples
 from othink_mr1.errors import UserError
 from othink_mr1.modeling.backbone import save_checkpoint
@@ -20,11 +25,6 @@ from othink_mr1.modeling.processor import Qwen2VLProcessor, new_processor
 from othink_mr1.modeling.prompts import PromptMaker, fill_template, target_text
 from othink_mr1.modeling.small_backbone import new_small_backbone
 from othink_mr1.modeling.tokenizer import train_tokenizer
-from othink_mr1.study.artefacts import filling
-from othink_mr1.study.execution import TrainingExecution
-from othink_mr1.study.methods import SFT
-from othink_mr1.study.sources import SmallBackbone
-from othink_mr1.study.verification import verify_file
 from othink_mr1.training.data_order import example_indices
 from othink_mr1.training.saved_states import SavedStates
 from othink_mr1.training.session import training_session

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from othink_mr1.config.methods import GRPO, RewardScorer
 from othink_mr1.scoring.format import format_followed
 from othink_mr1.scoring.workers import Question, Rule, TimedOut, shared_workers
-from othink_mr1.study.methods import GRPO, RewardScorer
 
 _RULES: dict[RewardScorer, Rule] = {"r1v": "r1v_reward", "exact": "exact_reward"}
 _COIN = 1  # the fifth number of a seed: apart from the numbers that sampled the completion, which have four

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from transformers import Qwen2VLForConditionalGeneration
 
+from othink_mr1.config.methods import GRPO
 from othink_mr1.modeling.decoding import decode
 from othink_mr1.modeling.processor import Qwen2VLProcessor, stop_tokens
 from othink_mr1.modeling.prompts import Prompt
-from othink_mr1.study.methods import GRPO
 from othink_mr1.training.sampling import Sampler, tokens_never_sampled, uniform_numbers
 
 

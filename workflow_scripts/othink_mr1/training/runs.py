@@ -9,18 +9,18 @@ from pathlib import Path
 import yaml
 from transformers import Qwen2VLForConditionalGeneration
 
+from othink_mr1.artefacts.artefact import filling
+from othink_mr1.artefacts.atomic_files import write_text
+from othink_mr1.artefacts.verification import verify_file
+from othink_mr1.config.execution import TrainingExecution
+from othink_mr1.config.methods import GRPO, SFT, TrainingSettings
 from othink_mr1.data.examples import Example
 from othink_mr1.data.stored_examples import StoredExamples
 from othink_mr1.modeling.backbone import load_backbone, save_checkpoint, verify_weights
 from othink_mr1.modeling.device import use_device
 from othink_mr1.modeling.frozen_images import FrozenImages
 from othink_mr1.modeling.prompts import Prompt, PromptMaker, fill_template
-from othink_mr1.study.artefacts import filling
-from othink_mr1.study.atomic_files import write_text
-from othink_mr1.study.execution import TrainingExecution
-from othink_mr1.study.methods import GRPO, SFT, TrainingSettings
-from othink_mr1.study.runs import RunDescription
-from othink_mr1.study.verification import verify_file
+from othink_mr1.plan.runs import RunDescription
 from othink_mr1.training.data_order import example_indices
 from othink_mr1.training.saved_states import SavedStates
 from othink_mr1.training.session import TrainingSession, training_session

@@ -14,14 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from othink_mr1.artefacts.artefact import Artefact
+from othink_mr1.artefacts.atomic_files import folder_written_aside, sha256_of
+from othink_mr1.artefacts.provenance import provenance
+from othink_mr1.artefacts.verification import visible_files
+from othink_mr1.config.execution import TrainingExecution
+from othink_mr1.config.methods import TrainingSettings
 from othink_mr1.errors import Interrupted, UserError
 from othink_mr1.modeling.device import Stopwatch
-from othink_mr1.study.artefacts import Artefact
-from othink_mr1.study.atomic_files import folder_written_aside, sha256_of
-from othink_mr1.study.execution import TrainingExecution
-from othink_mr1.study.methods import TrainingSettings
-from othink_mr1.study.provenance import provenance
-from othink_mr1.study.verification import visible_files
 from othink_mr1.training.interruption import Interruption, Stop
 from othink_mr1.training.optimisation import Optimisation
 from othink_mr1.training.random_state import random_state

@@ -6,10 +6,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from othink_mr1.config.execution import TrainingExecution
+from othink_mr1.config.methods import SFT
 from othink_mr1.errors import UserError
-from othink_mr1.study.execution import TrainingExecution
-from othink_mr1.study.methods import SFT
-from othink_mr1.study.runs import RunDescription
+from othink_mr1.plan.runs import RunDescription
 from othink_mr1.training.r1v_sft import r1v_dialogue, r1v_lessons
 from othink_mr1.training.runs import TrainingRun, training_run
 from othink_mr1.training.supervised import COLUMNS, Lesson, make_lessons, train_supervised

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 from transformers import Qwen2VLForConditionalGeneration
 
+from othink_mr1.config.execution import TrainingExecution
+from othink_mr1.config.methods import SFT
 from othink_mr1.data.examples import Example
 from othink_mr1.modeling.packed_rows import Group, fill_rows, pack
 from othink_mr1.modeling.precision import autocast
 from othink_mr1.modeling.processor import Qwen2VLProcessor
 from othink_mr1.modeling.prompts import Prompt, target_text
 from othink_mr1.modeling.tokenizer import END_OF_MESSAGE
-from othink_mr1.study.execution import TrainingExecution
-from othink_mr1.study.methods import SFT
 from othink_mr1.training.divergence import require_finite
 from othink_mr1.training.log_probabilities import completion_log_probabilities
 from othink_mr1.training.optimisation import Optimisation, prepare_for_training

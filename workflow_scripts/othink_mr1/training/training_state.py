@@ -17,12 +17,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from othink_mr1.artefacts.artefact import write_manifest
+from othink_mr1.artefacts.atomic_files import give_usual_mode
+from othink_mr1.artefacts.manifests import MANIFEST, MANIFEST_COPY
+from othink_mr1.artefacts.verification import verify_folder
 from othink_mr1.errors import Damaged, UserError, rust_disk_errors
 from othink_mr1.modeling.finite import first_not_finite
-from othink_mr1.study.artefacts import write_manifest
-from othink_mr1.study.atomic_files import give_usual_mode
-from othink_mr1.study.manifests import MANIFEST, MANIFEST_COPY
-from othink_mr1.study.verification import verify_folder
 from othink_mr1.training.optimisation import Optimisation
 from othink_mr1.training.random_state import RandomState, restore_random
 

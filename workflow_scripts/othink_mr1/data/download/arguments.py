@@ -7,7 +7,7 @@ from pathlib import Path
 
 from othink_mr1.data.download.retries import Patience
 from othink_mr1.errors import UserError
-from othink_mr1.study.path_argument import path_argument
+from othink_mr1.path_argument import path_argument
 
 
 def add_download_arguments(parser: argparse.ArgumentParser) -> None:

@@ -16,7 +16,7 @@ from othink_mr1.data.download.listing import Listing, RemoteFile, Wanted
 from othink_mr1.data.download.retries import Patience, Refused
 from othink_mr1.data.download.selection import select_paths
 from othink_mr1.errors import UserError
-from othink_mr1.study.download_lock import COMMIT
+from othink_mr1.plan.download_lock import COMMIT
 
 # Our sets have some dozens of files, image folders some thousands.
 MOST_ENTRIES = 500_000

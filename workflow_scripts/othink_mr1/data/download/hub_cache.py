@@ -14,7 +14,7 @@ from othink_mr1.data.download.digests import verified
 from othink_mr1.data.download.listing import Listing, RemoteFile, Wanted
 from othink_mr1.data.download.selection import select_paths
 from othink_mr1.data.download.transfer import writing
-from othink_mr1.study.download_lock import COMMIT
+from othink_mr1.plan.download_lock import COMMIT
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

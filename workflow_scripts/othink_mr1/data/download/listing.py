@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, ValidationError, field_validator, model_validator
 
+from othink_mr1.artefacts.atomic_files import write_text
+from othink_mr1.artefacts.manifests import MANIFEST
+from othink_mr1.config.strict import Strict
 from othink_mr1.data.download.digests import Expected
 from othink_mr1.errors import UserError
-from othink_mr1.study.atomic_files import write_text
-from othink_mr1.study.manifests import MANIFEST
-from othink_mr1.study.strict import Strict
 
 # In an unfinished folder: the listing and the parts of files. Removed before the manifest is written.
 NOTES = ".download"

@@ -23,7 +23,7 @@ from othink_mr1.data.download.selection import some_names
 from othink_mr1.data.download.transfer import OFFLINE_REMEDY, Order, transfer
 from othink_mr1.data.progress import ByteProgress
 from othink_mr1.errors import UserError
-from othink_mr1.study.download_lock import COMMIT, agree, lock_key, locked_commit
+from othink_mr1.plan.download_lock import COMMIT, agree, lock_key, locked_commit
 
 
 def bring_repository(
@@ -31,7 +31,7 @@ def bring_repository(
 ) -> tuple[dict[str, str], dict[str, Any]]:
     """Complete `folder`; returns the files' sha256 and the manifest's facts. UserError if that fails.
 
-    lock: the lock file, see study/download_lock.py.
+    lock: the lock file, see plan/download_lock.py.
     """
     client = use_download_client()
     listing = _listing(wanted, folder, lock, patience)

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from othink_mr1.artefacts.artefact import Artefact, filling
+from othink_mr1.config.sources import HubBackbone, HubSource, UrlSource
 from othink_mr1.data.download.listing import NOTES, Wanted
 from othink_mr1.data.download.repository import bring_repository
 from othink_mr1.data.download.retries import Patience
@@ -16,8 +18,6 @@ from othink_mr1.data.download.secrets import errors_without_secrets
 from othink_mr1.data.download.selection import BACKBONE_FILES, BACKBONE_NEEDS, names_one_file
 from othink_mr1.data.download.transfer import writing
 from othink_mr1.data.download.url_file import bring_url
-from othink_mr1.study.artefacts import Artefact, filling
-from othink_mr1.study.sources import HubBackbone, HubSource, UrlSource
 
 PATIENCE = Patience()
 

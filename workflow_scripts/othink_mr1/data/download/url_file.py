@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 import httpx2
 
+from othink_mr1.config.sources import UrlSource
 from othink_mr1.data.download.client import offline, use_download_client
 from othink_mr1.data.download.digests import Expected, verified
 from othink_mr1.data.download.disk_space import require_some_space
@@ -16,7 +17,6 @@ from othink_mr1.data.download.secrets import without_secrets
 from othink_mr1.data.download.transfer import OFFLINE_REMEDY, Order, transfer
 from othink_mr1.data.progress import ByteProgress
 from othink_mr1.errors import UserError
-from othink_mr1.study.sources import UrlSource
 
 # Prompt files have some hundred kilobytes.
 LARGEST_BYTES = 64 * 2**20

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 
+from othink_mr1.artefacts.verification import visible_files
 from othink_mr1.data.raw_images.limits import LARGEST_MEMBER, is_image
 from othink_mr1.data.raw_images.parquet_images import parquet_images
 from othink_mr1.data.raw_images.spool import Spool
 from othink_mr1.data.raw_images.tar_images import TAR_SUFFIXES, tar_images
 from othink_mr1.data.raw_images.zip_images import zip_images
 from othink_mr1.errors import UserError
-from othink_mr1.study.verification import visible_files
 
 # A path in its parts, and the function that reads the image there.
 Place = tuple[tuple[str, ...], Callable[[], bytes]]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
+from othink_mr1.config.sources import RenderedSource
 from othink_mr1.data.rendering.estimates import angle_at_a_glance, step_by_step
 from othink_mr1.data.rendering.figures import describe_placement, draw_figure
 from othink_mr1.data.rendering.geometry_kinds import KINDS, Givens, Labels
 from othink_mr1.data.rendering.items import Description, RenderedItem, draw_until
 from othink_mr1.errors import UserError
-from othink_mr1.study.sources import RenderedSource
 
 # Figures are turned by up to this many degrees, like figures in a school book that are mostly upright.
 TURN_LIMIT = 25

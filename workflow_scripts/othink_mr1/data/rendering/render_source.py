@@ -19,13 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from othink_mr1.artefacts.artefact import filling
+from othink_mr1.artefacts.atomic_files import written_aside
+from othink_mr1.config.sources import RenderedSource
 from othink_mr1.data.progress import Progress
 from othink_mr1.data.rendering.geometry import render_geometry
 from othink_mr1.data.rendering.items import RenderedItem
 from othink_mr1.data.rendering.scenes import render_scenes
-from othink_mr1.study.artefacts import filling
-from othink_mr1.study.atomic_files import written_aside
-from othink_mr1.study.sources import RenderedSource
 
 TRAIN_FILE = "data/train-00000-of-00001.parquet"
 PROMPTS_FILE = "prompts.jsonl"

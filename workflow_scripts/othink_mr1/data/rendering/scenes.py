@@ -12,11 +12,11 @@ from collections.abc import Iterator
 
 from PIL import Image, ImageDraw
 
+from othink_mr1.config.sources import RenderedSource
 from othink_mr1.data.rendering.canvas import SUPERSAMPLING, Colour, Pen, blend, vertical_gradient
 from othink_mr1.data.rendering.estimates import count_at_a_glance, step_by_step
 from othink_mr1.data.rendering.items import Description, RenderedItem, draw_until
 from othink_mr1.data.rendering.shapes import SHAPES, SOLIDS, THINGS, VEHICLES
-from othink_mr1.study.sources import RenderedSource
 
 ROWS = 4
 COUNTS = range(3, 11)

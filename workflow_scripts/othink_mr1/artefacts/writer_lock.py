@@ -27,8 +27,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
+from othink_mr1.artefacts.atomic_files import json_text, sync, written_aside
 from othink_mr1.errors import UserError
-from othink_mr1.study.atomic_files import json_text, sync, written_aside
 
 TOUCH_EVERY_SECONDS = 5.0
 # Network file systems show another machine's touch late: up to a minute by default.

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from othink_mr1.study import versions
-from othink_mr1.study.config import StudyConfig
-from othink_mr1.study.identity import (
+from othink_mr1.config.study import StudyConfig
+from othink_mr1.plan import versions
+from othink_mr1.plan.identity import (
     backbone_identity,
     data_identity,
     digest,
     generation_identity,
     raw_identity,
 )
-from othink_mr1.study.per_config import per_config
+from othink_mr1.plan.per_config import per_config
 
 
 @per_config

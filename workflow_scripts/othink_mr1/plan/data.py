@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from othink_mr1.study.config import StudyConfig, Task
-from othink_mr1.study.folders import backbone_folder, data_folder, leaks_file, raw_folder
-from othink_mr1.study.runs import all_runs
-from othink_mr1.study.sources import HubBackbone, HubSource, PromptsSource, RenderedSource, UrlSource
+from othink_mr1.config.sources import HubBackbone, HubSource, PromptsSource, RenderedSource, UrlSource
+from othink_mr1.config.study import StudyConfig, Task
+from othink_mr1.plan.folders import backbone_folder, data_folder, leaks_file, raw_folder
+from othink_mr1.plan.runs import all_runs
 
 LEAKS = "leaks"
 

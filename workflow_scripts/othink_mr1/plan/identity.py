@@ -13,11 +13,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from othink_mr1.study import versions
-from othink_mr1.study.config import StudyConfig
-from othink_mr1.study.per_config import per_config
-from othink_mr1.study.reruns import fields_without_effect
-from othink_mr1.study.sources import HubBackbone, PromptsSource, RenderedSource
+from othink_mr1.config.reruns import fields_without_effect
+from othink_mr1.config.sources import HubBackbone, PromptsSource, RenderedSource
+from othink_mr1.config.study import StudyConfig
+from othink_mr1.plan import versions
+from othink_mr1.plan.per_config import per_config
 
 DIGEST_LENGTH = 10  # hex digits; 5,000 runs collide with probability 1e-5
 

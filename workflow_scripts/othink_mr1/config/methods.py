@@ -11,8 +11,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from othink_mr1.study.reruns import Branch, Reruns, Stage
-from othink_mr1.study.strict import BelowOne, Count, Fraction, NonNegative, Positive, Strict
+from othink_mr1.config.reruns import Branch, Reruns, Stage
+from othink_mr1.config.strict import BelowOne, Count, Fraction, NonNegative, Positive, Strict
 
 # All of a method's settings determine the weights.
 TRAINS = Reruns(Stage.TRAIN, Branch.METHOD)

@@ -11,8 +11,8 @@ import json
 import re
 from pathlib import Path
 
+from othink_mr1.artefacts.atomic_files import write_json
 from othink_mr1.errors import UserError
-from othink_mr1.study.atomic_files import write_json
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 GUARD_SECONDS = 60.0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from othink_mr1.artefacts.manifests import MANIFEST, read_manifest
+from othink_mr1.config.study import StudyConfig
 from othink_mr1.errors import UserError
-from othink_mr1.study.config import StudyConfig
-from othink_mr1.study.data_plan import hub_downloads
-from othink_mr1.study.download_lock import COMMIT, agree, lock_key, read_lock
-from othink_mr1.study.manifests import MANIFEST, read_manifest
+from othink_mr1.plan.data import hub_downloads
+from othink_mr1.plan.download_lock import COMMIT, agree, lock_key, read_lock
 
 
 def check_downloads(config: StudyConfig, results: Path, lock_file: Path) -> None:

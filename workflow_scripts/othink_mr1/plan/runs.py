@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from othink_mr1.study import versions
-from othink_mr1.study.config import StudyConfig, StudyGrid
-from othink_mr1.study.identity import backbone_identity, data_identity, digest, written
-from othink_mr1.study.methods import GRPO, ConstantKL, MethodSettings, NoTraining
-from othink_mr1.study.per_config import per_config
-from othink_mr1.study.settings import merged_settings, validate_settings, with_changes
-from othink_mr1.study.strict import Strict
+from othink_mr1.config.methods import GRPO, ConstantKL, MethodSettings, NoTraining
+from othink_mr1.config.settings import merged_settings, validate_settings, with_changes
+from othink_mr1.config.strict import Strict
+from othink_mr1.config.study import StudyConfig, StudyGrid
+from othink_mr1.plan import versions
+from othink_mr1.plan.identity import backbone_identity, data_identity, digest, written
+from othink_mr1.plan.per_config import per_config
 
 
 class RunDescription(Strict):

@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from othink_mr1.study.reruns import RerunsNothing
-from othink_mr1.study.strict import Count, Positive, Strict
+from othink_mr1.config.reruns import RerunsNothing
+from othink_mr1.config.strict import Count, Positive, Strict
 
 
 class Resources(Strict):

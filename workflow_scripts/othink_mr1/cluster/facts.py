@@ -13,8 +13,8 @@ from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import Any
 
+from othink_mr1.config.execution import DeviceResources, Resources
 from othink_mr1.errors import UserError
-from othink_mr1.study.execution import DeviceResources, Resources
 
 # A resource of a rule: its value, or a function of the wildcards and of how often the job was tried.
 Asked = int | str | Callable[..., int]

@@ -15,9 +15,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from othink_mr1.artefacts.atomic_files import json_text, sha256_of, write_text, written_aside
+from othink_mr1.artefacts.provenance import provenance
 from othink_mr1.errors import Damaged, UserError
-from othink_mr1.study.atomic_files import json_text, sha256_of, write_text, written_aside
-from othink_mr1.study.provenance import provenance
 
 MANIFEST = "manifest.json"
 # Hidden beside it in an artefact folder: Snakemake deletes declared outputs, as manifest.json is, before it

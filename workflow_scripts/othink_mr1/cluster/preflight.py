@@ -14,13 +14,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from othink_mr1.errors import UserError
-from othink_mr1.study.cluster_facts import ClusterFacts
-from othink_mr1.study.config import StudyConfig
-from othink_mr1.study.folders import backbone_folder, raw_folder
-from othink_mr1.study.internet import hub, unreachable
-from othink_mr1.study.shared_files import sharing_of
-from othink_mr1.study.slurm_cluster import (
+from othink_mr1.cluster.connection import hub, unreachable
+from othink_mr1.cluster.facts import ClusterFacts
+from othink_mr1.cluster.shared_files import sharing_of
+from othink_mr1.cluster.slurm import (
     NodeGroup,
     accounts,
     forgets_after_seconds,
@@ -28,8 +25,11 @@ from othink_mr1.study.slurm_cluster import (
     refusal,
     require_programs,
 )
-from othink_mr1.study.sources import HubBackbone, HubSource, UrlSource
-from othink_mr1.study.suggest import unknown_name
+from othink_mr1.config.sources import HubBackbone, HubSource, UrlSource
+from othink_mr1.config.study import StudyConfig
+from othink_mr1.config.suggest import unknown_name
+from othink_mr1.errors import UserError
+from othink_mr1.plan.folders import backbone_folder, raw_folder
 
 _PROFILE = "slurm/config.yaml"
 _NEEDED_BY = "jobs of rule"

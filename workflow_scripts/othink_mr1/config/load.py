@@ -8,14 +8,14 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from othink_mr1.config.methods import GRPO, SFT, NoTraining
+from othink_mr1.config.read_yaml import Document, KeyPath, read_documents
+from othink_mr1.config.settings import flat, merged_settings, validate_settings, with_changes, written_at
+from othink_mr1.config.sources import HubSource, PromptsSource, RenderedSource, UrlSource
+from othink_mr1.config.strict import Folder, PromptTemplate
+from othink_mr1.config.study import CHAT_TEMPLATE_TOKENS, TEMPLATE_ALLOWANCE, StudyConfig
+from othink_mr1.config.suggest import unknown_name
 from othink_mr1.errors import UserError
-from othink_mr1.study.config import CHAT_TEMPLATE_TOKENS, TEMPLATE_ALLOWANCE, StudyConfig
-from othink_mr1.study.methods import GRPO, SFT, NoTraining
-from othink_mr1.study.read_yaml import Document, KeyPath, read_documents
-from othink_mr1.study.settings import flat, merged_settings, validate_settings, with_changes, written_at
-from othink_mr1.study.sources import HubSource, PromptsSource, RenderedSource, UrlSource
-from othink_mr1.study.strict import Folder, PromptTemplate
-from othink_mr1.study.suggest import unknown_name
 
 # What a pydantic error type means to a user. {…} are filled from the error's context.
 _ALLOWED = {

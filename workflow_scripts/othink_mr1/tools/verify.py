@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from othink_mr1.artefacts.manifests import MANIFEST, MANIFEST_COPY, read_manifest, unreadable
+from othink_mr1.artefacts.results_tree import KINDS, results_tree, size_of
+from othink_mr1.artefacts.verification import faults, verify_sealed
+from othink_mr1.artefacts.writer_lock import who, writer_of
 from othink_mr1.errors import UserError
-from othink_mr1.study.manifests import MANIFEST, MANIFEST_COPY, read_manifest, unreadable
-from othink_mr1.study.origins import Origins, made_of_others
-from othink_mr1.study.results_tree import KINDS, results_tree, size_of
-from othink_mr1.study.verification import faults, verify_sealed
-from othink_mr1.study.writer_lock import who, writer_of
+from othink_mr1.plan.origins import Origins, made_of_others
 
 SAY_EVERY_SECONDS = 10.0
 

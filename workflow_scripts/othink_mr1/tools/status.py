@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from othink_mr1.artefacts.manifests import MANIFEST, MANIFEST_COPY, read_manifest
+from othink_mr1.artefacts.verification import mark_of
+from othink_mr1.artefacts.writer_lock import STALE_AFTER_SECONDS, writer_of
+from othink_mr1.config.sources import SmallBackbone
+from othink_mr1.config.study import StudyConfig
 from othink_mr1.errors import UserError
-from othink_mr1.study.config import StudyConfig
-from othink_mr1.study.data_plan import used_backbones
-from othink_mr1.study.folders import backbone_folder
-from othink_mr1.study.manifests import MANIFEST, MANIFEST_COPY, read_manifest
-from othink_mr1.study.runs import all_runs, varied_settings, varied_text
-from othink_mr1.study.sources import SmallBackbone
-from othink_mr1.study.verification import mark_of
-from othink_mr1.study.writer_lock import STALE_AFTER_SECONDS, writer_of
+from othink_mr1.plan.data import used_backbones
+from othink_mr1.plan.folders import backbone_folder
+from othink_mr1.plan.runs import all_runs, varied_settings, varied_text
 
 State = Literal["waiting", "training", "interrupted", "complete", "damaged"]
 COLUMNS = ("run", "state", "step", "left", "reward", "loss", "node", "job", "varied")

@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from othink_mr1.study.reruns import Branch, Reruns, RerunsNothing, Stage
-from othink_mr1.study.strict import (
+from othink_mr1.config.reruns import Branch, Reruns, RerunsNothing, Stage
+from othink_mr1.config.strict import (
     Count,
     Fraction,
     Name,

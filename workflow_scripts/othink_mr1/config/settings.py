@@ -13,9 +13,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from othink_mr1.config.methods import MethodSettings
+from othink_mr1.config.suggest import unknown_name
 from othink_mr1.errors import UserError
-from othink_mr1.study.methods import MethodSettings
-from othink_mr1.study.suggest import unknown_name
 
 _ADAPTER: TypeAdapter[Any] = TypeAdapter(MethodSettings)
 _NOT_SETTINGS = ("inherits", "by_task")

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from othink_mr1.study.config import StudyConfig
-from othink_mr1.study.folders import backbone_folder, examples_file, tested_task
-from othink_mr1.study.manifests import MANIFEST, read_manifest
-from othink_mr1.study.runs import all_runs
-from othink_mr1.study.verification import contents_digest, is_artefact
+from othink_mr1.artefacts.manifests import MANIFEST, read_manifest
+from othink_mr1.artefacts.verification import contents_digest, is_artefact
+from othink_mr1.config.study import StudyConfig
+from othink_mr1.plan.folders import backbone_folder, examples_file, tested_task
+from othink_mr1.plan.runs import all_runs
 
 _STEP = re.compile(r"(?P<run>.+)-step(?P<step>\d+)")
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from othink_mr1.study.manifests import MANIFEST, manifest_beside
-from othink_mr1.study.verification import is_artefact
+from othink_mr1.artefacts.manifests import MANIFEST, manifest_beside
+from othink_mr1.artefacts.verification import is_artefact
 
 KINDS = ("raw", "data", "backbones", "runs", "answers", "scores", "exhibits")
 

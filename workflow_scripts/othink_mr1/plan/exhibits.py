@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from othink_mr1.study import versions
-from othink_mr1.study.config import StudyConfig
-from othink_mr1.study.data_plan import LEAKS, data_card, data_card_plan, leaks_plan
-from othink_mr1.study.folders import examples_file, leaks_file, tested_task
-from othink_mr1.study.identity import digest
-from othink_mr1.study.manifests import MANIFEST
-from othink_mr1.study.methods import GRPO, ConstantKL
-from othink_mr1.study.per_config import per_config
-from othink_mr1.study.runs import Run, all_runs, grid_runs, varied_settings
+from othink_mr1.artefacts.manifests import MANIFEST
+from othink_mr1.config.methods import GRPO, ConstantKL
+from othink_mr1.config.study import StudyConfig
+from othink_mr1.plan import versions
+from othink_mr1.plan.data import LEAKS, data_card, data_card_plan, leaks_plan
+from othink_mr1.plan.folders import examples_file, leaks_file, tested_task
+from othink_mr1.plan.identity import digest
+from othink_mr1.plan.per_config import per_config
+from othink_mr1.plan.runs import Run, all_runs, grid_runs, varied_settings
 
 SAME_TASK, CROSS_TASK = "same_task", "cross_task"
 FORMAT_SWEEP, KL_SWEEP = "format_weight_sweep", "kl_weight_sweep"

@@ -15,18 +15,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from othink_mr1.errors import Damaged, UserError
-from othink_mr1.study.atomic_files import sync, write_text
-from othink_mr1.study.manifests import (
+from othink_mr1.artefacts.atomic_files import sync, write_text
+from othink_mr1.artefacts.manifests import (
     MANIFEST,
     MANIFEST_COPY,
     entry_of,
     manifest_text,
     parse_manifest,
 )
-from othink_mr1.study.provenance import provenance
-from othink_mr1.study.verification import mark_of, verify_folder, visible_files
-from othink_mr1.study.writer_lock import WriterLock, one_writer
+from othink_mr1.artefacts.provenance import provenance
+from othink_mr1.artefacts.verification import mark_of, verify_folder, visible_files
+from othink_mr1.artefacts.writer_lock import WriterLock, one_writer
+from othink_mr1.errors import Damaged, UserError
 
 
 class Artefact:

@@ -6,12 +6,12 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from othink_mr1.study.execution import Execution
-from othink_mr1.study.methods import MethodSettings
-from othink_mr1.study.reruns import Branch, Reruns, RerunsNothing, SettingsOf, Stage
-from othink_mr1.study.sources import Backbone, Source
-from othink_mr1.study.strict import Count, Folder, Fraction, Name, PromptTemplate, Strict
-from othink_mr1.study.suggest import unknown_name
+from othink_mr1.config.execution import Execution
+from othink_mr1.config.methods import MethodSettings
+from othink_mr1.config.reruns import Branch, Reruns, RerunsNothing, SettingsOf, Stage
+from othink_mr1.config.sources import Backbone, Source
+from othink_mr1.config.strict import Count, Folder, Fraction, Name, PromptTemplate, Strict
+from othink_mr1.config.suggest import unknown_name
 
 # Tokens of a prompt that are neither the image's nor the question's: of the task's text, the chat template.
 TEMPLATE_ALLOWANCE = 256

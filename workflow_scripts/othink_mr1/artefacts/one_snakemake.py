@@ -13,8 +13,8 @@ from __future__ import annotations
 import atexit
 from pathlib import Path
 
+from othink_mr1.artefacts.writer_lock import Held, take, who
 from othink_mr1.errors import UserError
-from othink_mr1.study.writer_lock import Held, take, who
 
 _LOCK = "snakemake"  # the lock file is <results>/.snakemake.writer.<n>
 

@@ -14,9 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from othink_mr1.errors import Damaged, UserError
-from othink_mr1.study.atomic_files import json_text, sha256_of, write_json
-from othink_mr1.study.manifests import (
+from othink_mr1.artefacts.atomic_files import json_text, sha256_of, write_json
+from othink_mr1.artefacts.manifests import (
     MANIFEST,
     MANIFEST_COPY,
     manifest_beside,
@@ -24,6 +23,7 @@ from othink_mr1.study.manifests import (
     read_manifest,
     unreadable,
 )
+from othink_mr1.errors import Damaged, UserError
 
 # Smaller files are always read: that costs less than remembering them.
 REMEMBERED_FROM_BYTES = 2**20

@@ -1,0 +1,1 @@
+"""What is asked for: config.yaml, its types and its checks."""

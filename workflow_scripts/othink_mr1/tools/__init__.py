@@ -1,0 +1,1 @@
+"""What people type beside snakemake: status, verify."""
