@@ -1,8 +1,8 @@
 """Every value of config.yaml is changed, one at a time: what Snakemake then plans is what its field declares.
 
 The paper's study is complete, by placeholders. Expected is what the config's fields declare
-(config/reruns.py, expected_reruns.py); planned is what `snakemake -n all` prints; `what_if` must say the same,
-file by file.
+(config/reruns.py, expected_reruns.py); planned is what `snakemake -n all` prints. `what_if` must say the
+same, file by file.
 """
 
 from __future__ import annotations
