@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from othink_mr1.artefacts.one_snakemake import hold_results
+from othink_mr1.artefacts.one_writer import hold_results
 from othink_mr1.config.load import load_study
 from othink_mr1.errors import run_tool
 from othink_mr1.study.prune import delete, find_unused, found_lines

@@ -9,7 +9,7 @@ import pytest
 from othink_mr1.artefacts.artefact import filling, put_manifest_back
 from othink_mr1.artefacts.atomic_files import write_text
 from othink_mr1.artefacts.manifests import read_manifest
-from othink_mr1.artefacts.writer_lock import WriterLock
+from othink_mr1.artefacts.one_writer import WriterLock
 from othink_mr1.errors import UserError
 
 IDENTITY = {"run": "a", "settings": {"steps": 3, "rate": 0.5}}

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from othink_mr1.artefacts.one_writer import one_writer, take
 from othink_mr1.artefacts.verification import mark_of
-from othink_mr1.artefacts.writer_lock import one_writer, take
 from othink_mr1.config.load import load_study
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.errors import UserError
@@ -261,7 +261,7 @@ def test_nothing_is_deleted_while_a_snakemake_is_at_work(results: Path) -> None:
         assert prune(results).returncode == 0
         refused = prune(results, "--delete")
     finally:
-        lock.release(done=True)
+        lock.release()
     assert refused.returncode == 1
     assert "another snakemake is at work here" in refused.stderr
     assert listing(results) == before

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from othink_mr1.artefacts.artefact import filling
+from othink_mr1.artefacts.one_writer import LEASE_SECONDS, one_writer
 from othink_mr1.artefacts.verification import mark_of
-from othink_mr1.artefacts.writer_lock import STALE_AFTER_SECONDS, one_writer
 from othink_mr1.config.load import load_study
 from othink_mr1.tools.status import status_table, study_status, training_status
 
@@ -81,12 +81,12 @@ def test_a_writer_of_another_machine_that_fell_silent_trains_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = begun(tmp_path)
-    monkeypatch.setattr("othink_mr1.artefacts.writer_lock._boot", lambda: "another")
+    monkeypatch.setattr("socket.gethostname", lambda: "another")
     with one_writer(folder):
         monkeypatch.undo()
         assert training_status(folder, STEPS).state == "training"
-        (lock,) = folder.parent.glob(".*.writer.*")
-        long_ago = time.time() - STALE_AFTER_SECONDS - 60
+        (lock,) = folder.parent.glob(".*.writer")
+        long_ago = time.time() - LEASE_SECONDS - 60
         os.utime(lock, (long_ago, long_ago))
         assert training_status(folder, STEPS).state == "interrupted"
 

@@ -14,7 +14,7 @@ from download_runs import FILES, FIRST, SECOND, SET, dataset_program, hub_source
 
 from fake_hub import FakeHub
 from othink_mr1.artefacts.manifests import MANIFEST
-from othink_mr1.artefacts.writer_lock import WriterLock
+from othink_mr1.artefacts.one_writer import WriterLock
 from othink_mr1.config.sources import UrlSource
 from othink_mr1.data.download.transfer import writing
 from othink_mr1.errors import UserError

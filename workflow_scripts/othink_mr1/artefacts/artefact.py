@@ -23,9 +23,9 @@ from othink_mr1.artefacts.manifests import (
     manifest_text,
     parse_manifest,
 )
+from othink_mr1.artefacts.one_writer import WriterLock, one_writer
 from othink_mr1.artefacts.provenance import provenance
 from othink_mr1.artefacts.verification import mark_of, verify_folder, visible_files
-from othink_mr1.artefacts.writer_lock import WriterLock, one_writer
 from othink_mr1.errors import Damaged, UserError
 
 

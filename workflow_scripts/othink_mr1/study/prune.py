@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from othink_mr1.artefacts.manifests import MANIFEST, MANIFEST_COPY, manifest_beside, read_manifest
+from othink_mr1.artefacts.one_writer import one_writer, who, writer_of
 from othink_mr1.artefacts.results_tree import results_tree, size_of
 from othink_mr1.artefacts.verification import mark_of
-from othink_mr1.artefacts.writer_lock import one_writer, who, writer_of
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.errors import UserError
 from othink_mr1.plan.identity import DIGEST_LENGTH

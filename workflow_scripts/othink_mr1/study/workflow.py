@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from othink_mr1.artefacts.one_snakemake import hold_results
+from othink_mr1.artefacts.one_writer import hold_results
 from othink_mr1.cluster.facts import Asked, ClusterFacts, asked_resources, cluster_facts
 from othink_mr1.cluster.preflight import Request, check_cluster, check_internet, warn_of_forgotten_jobs
 from othink_mr1.config.execution import DeviceResources, Resources

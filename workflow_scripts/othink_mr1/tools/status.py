@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from othink_mr1.artefacts.manifests import MANIFEST, MANIFEST_COPY, read_manifest
+from othink_mr1.artefacts.one_writer import writer_of
 from othink_mr1.artefacts.verification import mark_of
-from othink_mr1.artefacts.writer_lock import STALE_AFTER_SECONDS, writer_of
 from othink_mr1.config.sources import SmallBackbone
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.errors import UserError
@@ -72,7 +72,7 @@ def training_status(folder: Path, steps: int) -> RunStatus:
         state: State = "complete" if _is_whole(folder) else "damaged"
         return RunStatus(folder.name, state, steps, steps, **facts)
     writer = writer_of(folder)
-    if writer and writer["silent_seconds"] < STALE_AFTER_SECONDS:
+    if writer:
         recent = [seconds for row in rows[-_RECENT_STEPS:] if (seconds := _number(row.get("seconds")))]
         left = sum(recent) / len(recent) * (steps - len(rows)) if recent else None
         node = writer.get("slurm_node") or writer.get("host")

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from othink_mr1.artefacts.manifests import MANIFEST, MANIFEST_COPY, read_manifest, unreadable
+from othink_mr1.artefacts.one_writer import who, writer_of
 from othink_mr1.artefacts.results_tree import KINDS, results_tree, size_of
 from othink_mr1.artefacts.verification import faults, verify_sealed
-from othink_mr1.artefacts.writer_lock import who, writer_of
 from othink_mr1.errors import UserError
 from othink_mr1.plan.origins import Origins, made_of_others
 

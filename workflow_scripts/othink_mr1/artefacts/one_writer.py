@@ -1,0 +1,228 @@
+"""One writer per artefact: two jobs, perhaps of two Snakemakes on two machines, never fill one folder.
+
+A lease of filelock: the hidden file `.<folder>.writer` beside the folder, which its holder touches every few
+seconds. Another process takes it at once when it sees that the holder's process is gone, on the same
+machine, and otherwise when nobody touched it for LEASE_SECONDS by the waiting process's own clock. A holder
+that was taken for dead finds another's token there, and stops before it writes anything more.
+`.<folder>.holder` beside it says for people who holds it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from filelock import SoftFileLease, Timeout
+
+from othink_mr1.artefacts.atomic_files import write_json
+from othink_mr1.errors import UserError
+
+HEARTBEAT_SECONDS = 5.0
+# Network file systems show another machine's touch late: up to a minute by default.
+LEASE_SECONDS = 150.0
+SAY_EVERY_SECONDS = 60.0
+_POLL_SECONDS = 1.0
+
+
+class Held(Exception):
+    """Another process has the lock. holder: who, as in its file."""
+
+    def __init__(self, holder: dict[str, Any]) -> None:
+        super().__init__(who(holder))
+        self.holder = holder
+
+
+class WriterLock:
+    """The right to fill a folder. Made by `one_writer` and `take`."""
+
+    def __init__(self, folder: Path, lease: SoftFileLease) -> None:
+        self._folder, self._lease = folder, lease
+
+    def check(self) -> None:
+        """UserError if another process has taken the lock over, because this one seemed dead to it."""
+        if not self._is_mine():
+            raise UserError(
+                f"{self._folder}: this process stood still for so long that another one took over "
+                f"({who(_holder(self._folder))}); it ends here, the other goes on"
+            )
+
+    def release(self) -> None:
+        """Give the lock up. On a full disk it may stay: that its process is gone tells enough."""
+        with suppress(OSError):
+            if self._is_mine():
+                _holder_file(self._folder).unlink(missing_ok=True)
+            self._lease.release()
+
+    def _is_mine(self) -> bool:
+        owner = self._lease.owner
+        return owner is not None and owner.token == self._lease.token
+
+
+@contextmanager
+def one_writer(folder: Path) -> Iterator[WriterLock]:
+    """Hold the folder's lock; wait for it, and say for whom, while another live process has it.
+
+    UserError if the lock cannot be made (a read-only or a full disk).
+    """
+    lock = take(folder)
+    try:
+        yield lock
+    finally:
+        lock.release()
+
+
+def take(folder: Path, wait: bool = True, name: object = None) -> WriterLock:
+    """Take the folder's lock, to be released by the caller. name: for messages, in place of the folder's.
+
+    wait: for another live process that has it; otherwise Held is raised as soon as that is known to live.
+    UserError if the lock cannot be made.
+    """
+    name = name or folder
+    lease = _lease(folder)
+    file = _lock_file(folder)
+    first_touch = _touched(file)
+    found = first_touch is not None
+    last_touch, since = first_touch, time.monotonic()
+    said = -SAY_EVERY_SECONDS
+    while True:
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            lease.acquire(timeout=0)
+            former = _holder(folder) if found else {}
+            write_json(_holder_file(folder), _myself())
+        except Timeout:
+            pass
+        except OSError as error:
+            lease.release()
+            raise UserError(
+                f"{name}: cannot be written ({error.strerror}); make room on that disk, or change who may "
+                "write there"
+            ) from None
+        else:
+            if former:
+                _say(f"{name}: goes on after {who(former)}, which has ended")
+            return WriterLock(folder, lease)
+        holder, now, touched = _holder(folder), time.monotonic(), _touched(file)
+        if not wait and (_is_here(lease) or touched != first_touch):
+            raise Held(holder)
+        found = True
+        if touched != last_touch:
+            last_touch, since = touched, now
+        elif lease.owner is None and now - since > LEASE_SECONDS:
+            lease.force_break()  # an empty file, of a power loss, which a lease would wait for without end
+        if now - said >= SAY_EVERY_SECONDS:
+            said = now
+            what = "waiting until that is done" if wait else "looking whether it still lives"
+            _say(f"{name}: is being written by {who(holder)}; {what}")
+        time.sleep(_POLL_SECONDS)
+
+
+def writer_of(folder: Path) -> dict[str, Any] | None:
+    """Who fills the folder now, as far as is known; None if nobody does.
+
+    host, process, slurm_job, slurm_node, and silent_seconds: since it was seen last, by the clocks here and
+    there. A living holder is seen every few seconds.
+    """
+    lease, touched = _lease(folder), _touched(_lock_file(folder))
+    if touched is None or (_is_of_this_machine(lease) and not _is_here(lease)):
+        return None
+    silent = max(0.0, time.time() - touched)
+    return _holder(folder) | {"silent_seconds": silent} if silent < LEASE_SECONDS else None
+
+
+def hold_results(results: Path) -> None:
+    """Let no other Snakemake work on the results until this process ends. UserError if one does already.
+
+    Snakemake's own lock knows its working directory alone: two checkouts may share one results folder. Before
+    a job starts, Snakemake deletes what the job is to make, also what another one has made meanwhile.
+    """
+    try:
+        # Absolute: by the time of atexit Snakemake is back in the folder that it was started in.
+        lock = take(results.absolute() / "snakemake", wait=False, name=results)
+    except Held as held:
+        raise UserError(
+            f"{results}: another snakemake is at work here ({who(held.holder)}); wait until it has ended, or "
+            "set `results` to another folder"
+        ) from None
+    atexit.register(lock.release)
+
+
+def who(holder: dict[str, Any]) -> str:
+    """A lock's holder for a message."""
+    who = f"process {holder.get('process', '?')} on {holder.get('host', '?')}"
+    if not holder.get("slurm_job"):
+        return who
+    node = f" on {holder['slurm_node']}" if holder.get("slurm_node") else ""
+    return f"{who}, Slurm job {holder['slurm_job']}{node}"
+
+
+def _lease(folder: Path) -> SoftFileLease:
+    return SoftFileLease(
+        _lock_file(folder), lease_duration=LEASE_SECONDS, heartbeat_interval=HEARTBEAT_SECONDS
+    )
+
+
+def _lock_file(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.writer")
+
+
+def _holder_file(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.holder")
+
+
+def _holder(folder: Path) -> dict[str, Any]:
+    try:
+        holder = json.loads(_holder_file(folder).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return holder if isinstance(holder, dict) else {}
+
+
+def _myself() -> dict[str, Any]:
+    return {
+        "host": socket.gethostname(),
+        "process": os.getpid(),
+        "slurm_job": os.environ.get("SLURM_JOB_ID"),
+        "slurm_node": os.environ.get("SLURMD_NODENAME"),
+    }
+
+
+def _touched(file: Path) -> float | None:
+    """When the lock file was touched last, in seconds by the file system's clock; None if there is none."""
+    # Opened, so that a network file system asks its server again.
+    with suppress(OSError), open(file, "rb") as stream:
+        return os.fstat(stream.fileno()).st_mtime
+    with suppress(OSError):
+        return file.stat().st_mtime  # of somebody whose files may not be read
+    return None
+
+
+def _is_of_this_machine(lease: SoftFileLease) -> bool:
+    owner = lease.owner
+    return owner is not None and owner.hostname == socket.gethostname()  # a container's has a suffix
+
+
+def _is_here(lease: SoftFileLease) -> bool:
+    """Whether the holder is a process of this machine that lives. A zombie counts as alive."""
+    owner = lease.owner
+    if owner is None or not _is_of_this_machine(lease):
+        return False
+    try:
+        os.kill(owner.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
