@@ -66,10 +66,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("steps", type=int, nargs="+")
+    parser.add_argument("--threads", type=int, help="another number than the study's pretraining has")
     arguments = parser.parse_args()
     config = load_study([Path("config.yaml"), Path("mini/study.yaml")])
     settings = config.backbones[config.backbone]
     assert isinstance(settings, SmallBackbone)
+    execution = config.execution.pretrain
+    execution = execution.model_copy(update={"cpus": arguments.threads or execution.cpus})
     own = {
         name: prepared(config, share.source, arguments.folder) for name, share in settings.pretraining.items()
     }
@@ -82,9 +85,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     for steps in sorted(arguments.steps):
         output = arguments.folder / f"backbone-{steps}"
-        pretrain_backbone(
-            settings.model_copy(update={"steps": steps}), config.execution.pretrain, own, output
-        )
+        pretrain_backbone(settings.model_copy(update={"steps": steps}), execution, own, output)
         loaded = load_backbone(output, "sdpa", "cpu")
         results = {task: measured(config, task, loaded, examples) for task, examples in held_out.items()}
         for task, result in results.items():
