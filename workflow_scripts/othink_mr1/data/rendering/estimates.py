@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from othink_mr1.data.rendering.items import Answer
 
-FEW_OBJECTS = 5  # counted at a glance; more are taken for
+FEW_OBJECTS = 4  # counted at a glance; more are taken for
 MANY_OBJECTS = 8
-SMALL_ANGLE = 35  # degrees; from such a given the answer is seen by eye, otherwise it is taken for
+SMALL_ANGLE = 30  # degrees; from such a given the answer is seen by eye, otherwise it is taken for
 USUAL_ANGLE = 90
 
 
