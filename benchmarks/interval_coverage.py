@@ -45,7 +45,7 @@ class Method:
         right = (rng.random(each.shape) < expit(self.intercept + items + seed + each)).astype(int)
         names = tuple(str(number) for number in range(len(items)))
         pictures = tuple(str(item) for item in items)
-        return PointScores(tuple(range(seeds)), names, pictures, right, right, right)
+        return PointScores(tuple(range(seeds)), names, pictures, right, right, right, 0 * right)
 
 
 def method(accuracy: float, spread: float, items: int) -> Method:

@@ -22,6 +22,7 @@ rule collect_study:
         leaks=lambda wildcards: settled(study.leak_reports(wildcards.study)),
     output:
         csv="<results>/{study}.csv",
+        table="<results>/tables/{study}.md",
         made_of="<results>/made_of/{study}.json",
     log:
         "<results>/logs/collect_study/{study}.log",
@@ -33,7 +34,7 @@ rule collect_study:
         results=lambda wildcards, output: str(Path(output.csv).parent),
     shell:
         "python workflow_scripts/collect_study.py --plan {input.plan} --results {params.results}"
-        " --output {output.csv} > {log} 2>&1 && cp {input.plan} {output.made_of}"
+        " --output {output.csv} --table {output.table} > {log} 2>&1 && cp {input.plan} {output.made_of}"
 
 
 rule collect_runs:

@@ -13,7 +13,7 @@ from othink_mr1.study.sources import SmallBackbone
 
 TEMPLATE = "{question} Output the thinking process in <think> </think> and answer in <answer> </answer> tags."
 QUESTIONS = ("How many items are there?", "angle A = 80.0, find angle B, in degrees, please")
-TARGETS = ("<think>Row by row: 2 1. Together 3.</think> <answer> 3 </answer>", "<answer> 145° </answer>")
+TARGETS = ("<think>Row by row: 2 1. Together 3.</think>\n\n<answer> 3 </answer>", "<answer> 145° </answer>")
 
 
 def tiny_settings(**changes: Any) -> SmallBackbone:
@@ -80,7 +80,7 @@ TRAINING = {
 
 
 def sft_settings(**changes: Any) -> SFT:
-    return SFT.model_validate(TRAINING | {"trainer": "sft", "batch_size": 4} | changes)
+    return SFT.model_validate(TRAINING | {"trainer": "sft", "target": "reasoning", "batch_size": 4} | changes)
 
 
 def grpo_settings(**changes: Any) -> GRPO:

@@ -1,16 +1,34 @@
-"""Collect a study's scores into one tidy csv: accuracies, 95 % intervals, the paper's values beside them."""
+"""Collect a study's scores into one tidy csv: accuracies, 95 % intervals, the paper's values beside them.
+
+The same as a table in Markdown, for reading.
+"""
 
 from __future__ import annotations
 
+import argparse
+
 from othink_mr1.errors import run_entry_point
 from othink_mr1.exhibits.collect import collect_study
-from othink_mr1.exhibits.collect_command import collect_by_arguments
-from othink_mr1.exhibits.plan_files import StudyPlan
+from othink_mr1.exhibits.frames import read_study, write_frame
+from othink_mr1.exhibits.plan_files import StudyPlan, read_plan
+from othink_mr1.exhibits.study_table import study_table
+from othink_mr1.study.manifests import write_sealed_text
+from othink_mr1.study.path_argument import path_argument
 
 
 def main() -> None:
     """Read the plan, collect, write."""
-    collect_by_arguments(__doc__, StudyPlan, collect_study)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--plan", type=path_argument, required=True)
+    parser.add_argument(
+        "--results", type=path_argument, required=True, help="the root of the paths in the plan"
+    )
+    parser.add_argument("--output", type=path_argument, required=True, metavar="CSV")
+    parser.add_argument("--table", type=path_argument, required=True, metavar="MARKDOWN")
+    arguments = parser.parse_args()
+    plan = read_plan(arguments.plan, StudyPlan)
+    write_frame(arguments.output, collect_study(plan, arguments.results))
+    write_sealed_text(arguments.table, study_table(plan.exhibit, read_study(arguments.output)))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ def point(correct, seeds=None, pictures=None) -> PointScores:
     verdicts = np.atleast_2d(np.asarray(correct, dtype=int))
     names = tuple(str(number) for number in range(verdicts.shape[1]))
     seeds = seeds or tuple(range(len(verdicts)))
-    return PointScores(seeds, names, tuple(pictures or names), verdicts, verdicts, verdicts)
+    return PointScores(seeds, names, tuple(pictures or names), verdicts, verdicts, verdicts, 0 * verdicts)
 
 
 def pair(only_first: int, only_second: int, both: int = 0, neither: int = 0, seeds=None):

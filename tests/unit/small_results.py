@@ -71,7 +71,7 @@ def write_small_results(root: Path) -> Path:
     write_run(root)
     for checkpoint in (RUN, f"{RUN}-step5", BASE):
         write_answers(root, checkpoint)
-    write_scores(root / SCORES, [Score("000000", "counting", True, True, True, "correct", "")])
+    write_scores(root / SCORES, [Score("000000", "counting", True, True, True, "correct", "", False)])
     write_frame(root / EXHIBITS[0], pd.DataFrame([dict.fromkeys(STUDY_COLUMNS, "")]))
     for name in EXHIBITS[1:]:
         write_sealed_text(root / name, f"an exhibit, {name}\n")

@@ -172,7 +172,7 @@ class SyntheticResults:
             think = "The first row has 3 things, " * rng.randint(1, 14) + "and the sum follows."
             tags = f"<think>{think}</think> <answer> {given} </answer>"
             completion = tags if rng.random() < 0.97 else tags.removeprefix("<think>")
-            rows.append(Answer(example.id, task, example.question, example.gold, completion))
+            rows.append(Answer(example.id, task, example.question, example.gold, completion, truncated=False))
         with filling(answers.parent, {"run": name}) as artefact:
             answers.write_text("".join(json.dumps(vars(row), ensure_ascii=False) + "\n" for row in rows))
             artefact.finish(code=self.code)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from made_up_points import seeds_of_accuracy
 from scipy.stats import norm, t
+from statsmodels.stats.proportion import proportion_confint
 
-from othink_mr1.exhibits.accuracy_intervals import effective_items, mean_accuracy, share_test
+from othink_mr1.exhibits.accuracy_intervals import accuracy_among, effective_items, mean_accuracy, share_test
 from othink_mr1.exhibits.spread import Spread, per_picture, variance_of_seeds
 
 
@@ -125,3 +126,37 @@ def test_share_test_agrees_with_the_interval(right):
     estimate = mean_accuracy(correct, range(200))
     assert (p < 0.05) == (not estimate.low <= 0.9 <= estimate.high)
     assert detectable == pytest.approx(2.8016 * math.sqrt(0.09 / 200), abs=2e-3)
+
+
+@pytest.mark.parametrize(("right", "chosen"), [(30, 50), (0, 7), (7, 7), (1, 1)])
+def test_among_chosen_answers_of_one_seed_it_is_wilsons_interval(right, chosen):
+    correct = np.zeros((1, 100), dtype=int)
+    mask = np.zeros((1, 100), dtype=int)
+    mask[0, :chosen] = 1
+    correct[0, :right] = 1
+    correct[0, 60:70] = 1  # right, but not chosen
+    found = accuracy_among(correct, mask, range(100))
+    low, high = proportion_confint(right, chosen, method="wilson")
+    assert (found.items, found.value) == (chosen, right / chosen)
+    assert (found.low, found.high) == (pytest.approx(low, abs=1e-9), pytest.approx(high, abs=1e-9))
+
+
+def test_among_all_answers_it_is_the_mean_accuracy():
+    correct = seeds_of_accuracy(40, 60, 50, items=120)
+    pictures = [number // 2 for number in range(120)]
+    found, mean = accuracy_among(correct, np.ones_like(correct), pictures), mean_accuracy(correct, pictures)
+    assert (found.value, found.low, found.high) == (mean.value, mean.low, mean.high)
+    assert accuracy_among(correct, 0 * correct, pictures) is None
+
+
+def test_seeds_that_choose_other_answers_widen_the_interval():
+    """Three seeds of 200 items, half of them chosen: their spread counts, and nothing is counted twice."""
+    rng = np.random.default_rng(1)
+    chosen = (rng.random((3, 200)) < 0.5).astype(int)
+    correct = (rng.random((3, 200)) < np.array([[0.2], [0.5], [0.8]])).astype(int)
+    found = accuracy_among(correct, chosen, range(200))
+    assert found.seed_spread_known
+    assert found.items == chosen.sum()
+    assert found.value == (correct * chosen).sum() / chosen.sum()
+    pooled_low, pooled_high = proportion_confint((correct * chosen).sum(), chosen.sum(), method="wilson")
+    assert found.high - found.low > 3 * (pooled_high - pooled_low)

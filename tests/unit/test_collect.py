@@ -122,7 +122,7 @@ def test_frames_survive_the_csv(results, tmp_path):
         assert len(pooled(read_study(tmp_path / "a.csv"))) == len(pooled(frame))
 
 
-SCORES = "id,task,format_ok,r1v_correct,exact_correct,outcome,reason\n"
+SCORES = "id,task,format_ok,r1v_correct,exact_correct,outcome,reason,truncated\n"
 
 
 def test_each_outcome_is_counted(results, tmp_path):
@@ -135,7 +135,7 @@ def test_each_outcome_is_counted(results, tmp_path):
     }  # fmt: skip
     for seed, entry in enumerate(entries):
         outcomes = [outcome for outcome, counts in times.items() for _ in range(counts[seed])]
-        rows = [f"{n},counting,1,0,{int(o == 'correct')},{o},\n" for n, o in enumerate(outcomes)]
+        rows = [f"{n},counting,1,0,{int(o == 'correct')},{o},,0\n" for n, o in enumerate(outcomes)]
         write_sealed_text(tmp_path / f"{seed}.csv", SCORES + "".join(rows))
         entry["scores"] = str(tmp_path / f"{seed}.csv")
         entry["examples"] = str(tmp_path / "examples.parquet")
@@ -171,14 +171,15 @@ def test_other_items_are_refused(results, tmp_path):
         ("", "is no csv"),
         ("id,task,format_ok\na,counting,1\n", "has no column 'r1v_correct'"),
         ("id,task,format_ok,r1v_correct\na,counting,1,1\n", "has no column 'exact_correct'"),
-        (SCORES + "a,counting,1,yes,1,correct,\n", "r1v_correct must be 0 or 1"),
-        (SCORES + "a,counting,1,1,2,correct,\n", "exact_correct must be 0 or 1"),
-        (SCORES + "a,counting,1,1,0,maybe,\n", "outcome 'maybe' is none of correct, wrong, no_answer_tag"),
-        (SCORES + "a,counting,1,1,0,\n", "outcome '' is none of"),
-        (SCORES + "b,counting,1,1,1,correct,\na,counting,1,1,0,correct,\n", "of id 'a' contradict each"),
-        (SCORES + "a,counting,1,1,1,wrong,another number\n", "of id 'a' contradict each"),
-        (SCORES + 2 * "a,counting,1,1,1,correct,\n", "has id 'a' of task 'counting' twice"),
-        (SCORES + "a,geometry,1,1,1,correct,\n", "has no scores of task 'counting'"),
+        (SCORES + "a,counting,1,yes,1,correct,,0\n", "r1v_correct must be 0 or 1"),
+        (SCORES + "a,counting,1,1,2,correct,,0\n", "exact_correct must be 0 or 1"),
+        (SCORES + "a,counting,1,1,0,maybe,,0\n", "outcome 'maybe' is none of correct, wrong, no_answer_tag"),
+        (SCORES + "a,counting,1,1,0,,,0\n", "outcome '' is none of"),
+        (SCORES + "b,counting,1,1,1,correct,,0\na,counting,1,1,0,correct,,0\n", "of id 'a' contradict each"),
+        (SCORES + "a,counting,1,1,1,wrong,another number,0\n", "of id 'a' contradict each"),
+        (SCORES + 2 * "a,counting,1,1,1,correct,,0\n", "has id 'a' of task 'counting' twice"),
+        (SCORES + "a,counting,1,1,1,correct,,\n", "truncated must be 0 or 1"),
+        (SCORES + "a,geometry,1,1,1,correct,,0\n", "has no scores of task 'counting'"),
     ],
 )
 def test_damaged_scores_are_refused(results, tmp_path, content, said):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -127,7 +128,7 @@ def test_exponent_without_point_is_a_number() -> None:
         (
             "batch_size: 128 ",
             "batch_size: '128' ",
-            "methods.sft.batch_size: must be a whole number, got '128'",
+            "methods.sft-r1v.batch_size: must be a whole number, got '128'",
         ),
         (
             "vary: {format_weight: [0, 0.25, 0.5, 0.75, 1]}",
@@ -141,14 +142,14 @@ def test_exponent_without_point_is_a_number() -> None:
         (
             "kind: dynamic",
             "kind: dynamik",
-            "kl_schedule.kind: must be one of 'constant', 'dynamic', got 'dynamik'",
+            "kl_schedule.kind: must be one of 'constant', 'dynamic', 'piecewise', got 'dynamik'",
         ),
         ("    temperature: 1.0 ", "    #", "methods.grpo.temperature: missing"),
         ("train: clevr_37k", "train: clevr_39k", "tasks.counting.train: unknown source 'clevr_39k'"),
         ("train: clevr_37k", "train: superclevr_test", "tasks.counting.train: must be a source of kind"),
         ("inherits: grpo", "inherits: grop", "methods.grpo-d.inherits: unknown method 'grop'"),
         ("inherits: grpo", "inherits: grpo-d", "methods.grpo-d.inherits: circular: grpo-d -> grpo-d"),
-        ("steps: 4626 ", "stps: 4626 ", "methods.grpo.by_task.counting.stps: unknown key 'stps'"),
+        ("steps: 4724 ", "stps: 4724 ", "methods.sft.by_task.counting.stps: unknown key 'stps'"),
         ("{question}  Output", "question  Output", "train_prompt: must hold {question} once"),
         ("    learning_rate: 1e-6 ", "    learning_rate: .nan ", "learning_rate: must be"),
         (
@@ -199,6 +200,94 @@ def test_command_line_overrides_are_typed_and_located() -> None:
     assert config.seeds == [1, 2]
     with pytest.raises(UserError, match=r"^--config: methods\.grpo\.group_size: must be at least 2, got 1"):
         load_study([PAPER], {"methods": {"grpo": {"group_size": "1"}}})
+
+
+DIRECT = {"variant_of": "counting", "test_prompt": "{question} Directly.", "max_new_tokens": 16}
+
+
+def test_a_variant_of_a_task_is_that_task_but_for_what_it_says() -> None:
+    config = load_study([PAPER], {"tasks": {"direct": DIRECT}})
+    own, variant = config.tasks["counting"], config.tasks["direct"]
+    changed = {"variant_of": "counting", "test_prompt": "{question} Directly.", "max_new_tokens": 16}
+    assert variant == own.model_copy(update=changed)
+    assert config.own_tasks == ["counting", "geometry"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (
+            {"tasks": {"direct": DIRECT | {"variant_of": "conting"}}},
+            "tasks.direct.variant_of: unknown task 'conting'; did you mean counting?",
+        ),
+        (
+            {"tasks": {"direct": DIRECT, "again": {"variant_of": "direct"}}},
+            "tasks.again.variant_of: unknown task 'direct'",  # of tasks alone, not of variants
+        ),
+        ({"tasks": {"direct": DIRECT | {"variant_of": ["counting"]}}}, "tasks.direct.variant_of: must be"),
+        # It would be counting's training under another name, without counting's own settings.
+        (
+            {"tasks": {"direct": DIRECT}, "studies": {"same_task": {"tasks": ["direct"]}}},
+            "studies.same_task.tasks.0: unknown task 'direct'",
+        ),
+        (
+            {"studies": {"same_task": {"tested_on": ["counting", "gemetry"]}}},
+            "studies.same_task.tested_on.1: unknown task 'gemetry'; did you mean geometry?",
+        ),
+        ({"studies": {"same_task": {"tested_on": []}}}, "studies.same_task.tested_on: must"),
+        ({"studies": {"same_task": {"tested_on": "others"}}}, "studies.same_task.tested_on: must"),
+        (
+            {
+                "methods": {
+                    "mine": {
+                        "inherits": "grpo-d",
+                        "kl_schedule": {"kind": "piecewise", "points": [[0, 0.1], [9, 0.2]]},
+                    }
+                }
+            },
+            "methods.mine.kl_schedule.points: the last must be of step ",
+        ),
+        (
+            {
+                "methods": {
+                    "mine": {
+                        "inherits": "grpo-d",
+                        "kl_schedule": {"kind": "piecewise", "points": [[1, 0.1], [1004, 0.2]]},
+                    }
+                }
+            },
+            "kl_schedule.points: steps must rise from 0 and not repeat, got [1.0, 1004.0]",
+        ),
+        (
+            {
+                "methods": {
+                    "mine": {
+                        "inherits": "grpo-d",
+                        "kl_schedule": {"kind": "piecewise", "points": [[0, 0.1], [0.5, 0.2]]},
+                    }
+                }
+            },
+            "kl_schedule.points: steps must be whole numbers, got [0.0, 0.5]",
+        ),
+        (
+            {
+                "methods": {
+                    "mine": {
+                        "inherits": "grpo-d",
+                        "kl_schedule": {"kind": "piecewise", "points": [[0, 0.1], [1004]]},
+                    }
+                }
+            },
+            "kl_schedule.points.1: must have at least 2",
+        ),
+        ({"methods": {"sft": {"target": "answers"}}}, "methods.sft.target: must be one of"),
+    ],
+)
+def test_mistakes_in_variants_schedules_and_tests(overrides: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load_study([PAPER], overrides)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_grpo_d_inherits_all_but_the_schedule() -> None:

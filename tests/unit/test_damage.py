@@ -192,7 +192,7 @@ def test_answers_may_come_through_a_pipe(root: Path, tmp_path: Path) -> None:
 class TestScoresThatAreThere:
     """write_scores writes over nothing, and accepts the same table; its manifest is there in the end."""
 
-    SCORE = Score("000000", "counting", True, True, True, "correct", "")
+    SCORE = Score("000000", "counting", True, True, True, "correct", "", False)
 
     @pytest.mark.parametrize("fault", ["none", "deleted", "damaged", "of another table"])
     def test_the_same_table_is_sealed(self, root: Path, fault: str) -> None:

@@ -10,6 +10,7 @@ from plain_path import plain_inputs, stock_model
 from othink_mr1.data.examples import Example
 from othink_mr1.evaluation.generate import answer
 from othink_mr1.evaluation.generation_task import GenerationTask
+from othink_mr1.evaluation.kept_answers import Completion
 from othink_mr1.modeling import decoding
 from othink_mr1.modeling.decoding import decode, greedy
 from othink_mr1.modeling.precision import autocast
@@ -80,8 +81,14 @@ def test_a_group_of_greedy_completions_equals_generate(lively, several) -> None:
     assert refilled == mine
 
 
-def test_evaluation_equals_generate(lively) -> None:
+@pytest.mark.parametrize(("penalty", "settled"), [(1.0, True), (1.05, True), (1.3, True), (1.3, False)])
+def test_evaluation_equals_generate(lively, penalty: float, settled: bool, monkeypatch) -> None:
+    """With the checkpoint's repetition penalty: Qwen2-VL-7B-Instruct and Qwen2.5-VL have 1.05."""
     tiny, stock = lively
+    for model in (tiny.model, stock):
+        monkeypatch.setattr(model.generation_config, "repetition_penalty", penalty)
+    if settled:  # every token alone: the penalty must hold there, too
+        monkeypatch.setattr("othink_mr1.modeling.settled_greedy.NEAR", 1e9)
     examples = [
         Example(str(n), picture(n % 5, *SIZES[n % 4]), f"{n} and {QUESTIONS[n % 2]}", "1", None)
         for n in range(9)
@@ -90,7 +97,11 @@ def test_evaluation_equals_generate(lively) -> None:
         name="counting", examples="", prompt="{question} Answer.", max_new_tokens=50, output=""
     )
     mine = [""] * len(examples)
-    answer(tiny.model, tiny.processor, examples, task, 4, "fp32", mine.__setitem__)
+
+    def answered(place: int, completion: Completion) -> None:
+        mine[place] = completion.completion
+
+    answer(tiny.model, tiny.processor, examples, task, 4, "fp32", answered)
     maker = PromptMaker(tiny.model, tiny.processor)
     prompts = [maker.make([example.image], [f"{example.question} Answer."])[0] for example in examples]
     texts = tiny.processor.tokenizer.batch_decode(

@@ -240,6 +240,13 @@ def same_task_frame(exact=(), **accuracies):
             "exact_accuracy": exact.get(method, accuracy - 0.1),
             "exact_low": exact.get(method, accuracy - 0.1) - 0.05,
             "exact_high": exact.get(method, accuracy - 0.1) + 0.05,
+            "well_formed": 100,
+            "well_formed_accuracy": accuracy + 0.1,
+            "well_formed_low": accuracy,
+            "well_formed_high": accuracy + 0.2,
+            "truncated_share": 0.02,
+            "truncated_low": 0.01,
+            "truncated_high": 0.05,
             "point": method,
             "varied": "",
             "spread": "items",
@@ -254,38 +261,41 @@ def same_task_frame(exact=(), **accuracies):
     return pd.DataFrame(rows).assign(**dict.fromkeys(columns, float("nan")))
 
 
+CUT, SEVENTY = "2.00 [1.0–5.0]", "**<u>70.00</u>** [60.0–80.0]"
+
+
 def test_table1_marks():
     table = table1(same_task_frame(base=0.4, sft=0.6, grpo=0.6, grpo_d=0.5, exact={"grpo_d": 0.7}))
     assert markdown(table).splitlines()[:7] == [
-        "| Accuracy (%) | VC, ours, r1v | VC, ours, exact | VC, paper |",
-        "|---|---:|---:|---:|",
-        "| *b_1* | | | |",
-        "| base | 40.00 [35.0–45.0] | 30.00 [25.0–35.0] | – |",
+        "| Accuracy (%) | VC, ours, r1v | VC, ours, exact | VC, well-formed | VC, cut | VC, paper |",
+        "|---|---:|---:|---:|---:|---:|",
+        "| *b_1* | | | | | |",
+        f"| base | 40.00 [35.0–45.0] | 30.00 [25.0–35.0] | 50.00 [40.0–60.0] | {CUT} | – |",
         # The best may be a baseline.
-        "| SFT | **<u>60.00</u>** [55.0–65.0] | <u>50.00</u> [45.0–55.0] | – |",
-        "| GRPO | **<u>60.00</u>** [55.0–65.0] | <u>50.00</u> [45.0–55.0] | – |",
-        "| GRPO-D | 50.00 [45.0–55.0] | **70.00** [65.0–75.0] | – |",
+        f"| SFT | **<u>60.00</u>** [55.0–65.0] | <u>50.00</u> [45.0–55.0] | {SEVENTY} | {CUT} | – |",
+        f"| GRPO | **<u>60.00</u>** [55.0–65.0] | <u>50.00</u> [45.0–55.0] | {SEVENTY} | {CUT} | – |",
+        f"| GRPO-D | 50.00 [45.0–55.0] | **70.00** [65.0–75.0] | 60.00 [50.0–70.0] | {CUT} | – |",
     ]
     text = latex(table)
     assert r"SFT & \textbf{\underline{60.00}} {\footnotesize [55.0--65.0]} & \underline{50.00} {" in text
     assert r"\emph{b\_1}" in text
-    assert text.count("&") == 1 + 3 + 4 * 3
+    assert text.count("&") == 1 + 5 + 4 * 5
     missing = markdown(table1(same_task_frame(base=0.4, grpo_d=0.5)))
-    assert "| SFT | – | – | – |" in missing
-    assert "| base | <u>40.00</u> [35.0–45.0] | <u>30.00</u> [25.0–35.0] | – |" in missing
+    assert "| SFT | – | – | – | – | – |" in missing
+    assert "| base | <u>40.00</u> [35.0–45.0] | <u>30.00</u> [25.0–35.0] | <u>50.00</u> [" in missing
 
 
 def test_table1_is_latex(results):
     """Every row has as many columns as the table is said to have, and what opens is closed."""
     text = latex(table1(read_study(results / "same_task.csv")))
     body = "\n".join(line for line in text.splitlines() if not line.startswith("%"))
-    assert r"\begin{tabular}{lrrrrrr}" in body
-    assert r"\cmidrule(lr){2-4}" in body
-    assert r"\cmidrule(lr){5-7}" in body
-    assert "\n & ours, r1v & ours, exact & paper & ours, r1v & ours, exact & paper \\\\\n" in body
+    assert r"\begin{tabular}{lrrrrrrrrrr}" in body
+    assert r"\cmidrule(lr){2-6}" in body
+    assert r"\cmidrule(lr){7-11}" in body
+    assert "\n & ours, r1v & ours, exact & well-formed & cut & paper & ours, r1v & ours, exact" in body
     for row in [line for line in body.splitlines() if line.endswith(r"\\")]:
-        spans = [int(columns) for columns in re.findall(r"\\multicolumn\{(\d)\}", row)]
-        assert row.count("&") + 1 + sum(spans) - len(spans) == 7, row
+        spans = [int(columns) for columns in re.findall(r"\\multicolumn\{(\d+)\}", row)]
+        assert row.count("&") + 1 + sum(spans) - len(spans) == 11, row
     assert body.count("{") == body.count("}")
     assert re.findall(r"\\(?:begin|end)\{(\w+)\}", body) == ["tabular", "tabular"]
     assert text.isascii() or all(line.startswith("%") for line in text.splitlines() if not line.isascii())
@@ -360,7 +370,7 @@ def test_cases_say_whether_the_methods_were_trained_on_them(
 def test_table1_of_the_paper(results):
     text = markdown(table1(read_study(results / "same_task.csv")))
     papers = [[cell.strip() for cell in line.split("|")] for line in text.splitlines()[3:7]]
-    assert [(row[1], row[4], row[7]) for row in papers] == [
+    assert [(row[1], row[6], row[11]) for row in papers] == [
         ("base", "42.50", "15.52"),
         ("SFT", "<u>68.50</u>", "<u>32.49</u>"),
         ("GRPO", "64.50", "30.24"),
@@ -393,7 +403,8 @@ def test_the_commands(results, tmp_path):
             "--output",
             out / f"{exhibit}.csv",
         )
-        assert run(f"collect_{what}", *files) is None
+        table = ("--table", out / "tables" / f"{exhibit}.md") if what == "study" else ()
+        assert run(f"collect_{what}", *files, *table) is None
     table = ("--output-markdown", out / "table.md", "--output-latex", out / "table.tex")
     assert run("make_table", "--same-task", out / "same_task.csv", *table) is None
     given = ("--plan", plans / "claims.json", "--results", results, "--output", out / "claims.csv")
@@ -404,7 +415,15 @@ def test_the_commands(results, tmp_path):
 
     made = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     figure = {f"figures/figure6.{kind}" for kind in ("svg", "png", "html", "csv")}
-    tables = {"same_task.csv", "runs.csv", "reward_curves.csv", "table.md", "table.tex", "claims.csv"}
+    tables = {
+        "same_task.csv",
+        "tables/same_task.md",
+        "runs.csv",
+        "reward_curves.csv",
+        "table.md",
+        "table.tex",
+        "claims.csv",
+    }
     exhibits = tables | figure
     assert made == exhibits | {manifest_beside(Path(name)).as_posix() for name in exhibits}
     for name in exhibits:

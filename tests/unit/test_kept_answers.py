@@ -14,10 +14,11 @@ from othink_mr1.errors import UserError
 from othink_mr1.evaluation import kept_answers
 from othink_mr1.evaluation.generate import generate_answers
 from othink_mr1.evaluation.generation_task import GenerationTask
-from othink_mr1.evaluation.kept_answers import KeptAnswers
+from othink_mr1.evaluation.kept_answers import Completion, KeptAnswers
 from othink_mr1.modeling.decoding import decode, greedy
-from othink_mr1.modeling.processor import stop_tokens
+from othink_mr1.modeling.processor import load_processor, stop_tokens
 from othink_mr1.modeling.settled_greedy import SettledGreedy
+from othink_mr1.scoring.answers import read_answers
 from othink_mr1.study.code_of_stages import Stage, older_modules, stage_code
 from othink_mr1.study.execution import GenerationExecution
 from othink_mr1.study.manifests import read_manifest
@@ -72,7 +73,7 @@ class Generation:
     def _count(self, patch: pytest.MonkeyPatch, most: int | None) -> list[int]:
         original, count = KeptAnswers.add, []
 
-        def add(kept: KeptAnswers, item: int, completion: str) -> None:
+        def add(kept: KeptAnswers, item: int, completion: Completion) -> None:
             if len(count) == most:
                 raise Killed
             count.append(item)
@@ -114,6 +115,19 @@ def test_what_snakemake_deletes_after_a_failure_is_not_answered_again(
     assert generation.start() == expected
 
 
+def test_an_answer_tells_whether_it_was_cut(generation: Generation) -> None:
+    """The tiny model's weights are random: hardly one of its answers comes to an end by itself."""
+    generation.start()
+    for folder, task in zip(generation.folders, generation.tasks, strict=True):
+        answers = read_answers(folder / "answers.jsonl")
+        assert {answer.truncated for answer in answers} <= {True, False}
+        tokenizer = load_processor(generation.checkpoint).tokenizer
+        for answer in answers:
+            written = len(tokenizer(answer.completion)["input_ids"])
+            assert answer.truncated or written < task.max_new_tokens
+    assert any(answer.truncated for answer in answers)
+
+
 @pytest.mark.parametrize("how", ["torn", "flipped", "emptied", "garbage", "twice"])
 def test_damaged_lines_are_answered_again(
     how: str,
@@ -141,19 +155,22 @@ def test_damaged_lines_are_answered_again(
     assert (f"{file}: {said} lines are damaged" in capsys.readouterr().err) == (said is not None)
 
 
+FIVE = Completion('five\n"\ud800 ☺', True)
+
+
 def test_every_flipped_byte_of_a_line_is_seen(tmp_path: Path) -> None:
     with KeptAnswers(tmp_path, {"run": "base"}, 3, {}) as kept:
-        kept.add(1, 'five\n"\ud800 ☺')
+        kept.add(1, FIVE)
     file = tmp_path / kept_answers.NAME
     data = file.read_bytes()
     for place in range(len(data)):
         file.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
         with KeptAnswers(tmp_path, {"run": "base"}, 3, {}) as kept:
             # JSON has several spellings of a text: what is read must be what was written.
-            assert kept.completions in ({}, {1: 'five\n"\ud800 ☺'})
+            assert kept.completions in ({}, {1: FIVE})
     file.write_bytes(data)
     with KeptAnswers(tmp_path, {"run": "base"}, 3, {}) as kept:
-        assert kept.completions == {1: 'five\n"\ud800 ☺'}
+        assert kept.completions == {1: FIVE}
     with KeptAnswers(tmp_path, {"run": "another"}, 3, {}) as kept:
         assert kept.completions == {}
 
@@ -181,12 +198,12 @@ def test_code_that_no_kept_answer_is_of_is_forgotten(tmp_path: Path) -> None:
         pass
     with KeptAnswers(tmp_path, {}, 3, {"a": "2"}) as kept:
         assert kept.codes_before == []
-        kept.add(0, "x")
+        kept.add(0, Completion("x", False))
     with KeptAnswers(tmp_path, {}, 3, {"a": "3"}) as kept:
         assert kept.codes_before == [{"code": {"a": "2"}}]
-        kept.add(0, "y")  # again
+        kept.add(0, Completion("y", True))  # again
     with KeptAnswers(tmp_path, {}, 3, {"a": "3"}) as kept:
-        assert kept.completions == {0: "y"}
+        assert kept.completions == {0: Completion("y", True)}
         assert kept.codes_before == []
     file = tmp_path / kept_answers.NAME
     lines = file.read_bytes().splitlines(keepends=True)

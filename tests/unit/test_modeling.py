@@ -103,5 +103,5 @@ def test_template_takes_braces(tiny: Tiny) -> None:
 
 
 def test_target_texts() -> None:
-    assert target_text("2 + 1", "3") == "<think>2 + 1</think> <answer> 3 </answer>"
+    assert target_text("2 + 1", "3") == "<think>2 + 1</think>\n\n<answer> 3 </answer>"
     assert target_text(None, "145°") == "<answer> 145° </answer>"  # never "None"

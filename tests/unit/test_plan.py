@@ -6,6 +6,7 @@ from pathlib import Path
 
 from othink_mr1.study import plan
 from othink_mr1.study.load_config import load_study
+from othink_mr1.study.runs import all_runs
 
 REPOSITORY = Path(__file__).parents[2]
 PAPER = load_study([REPOSITORY / "config.yaml"])
@@ -50,3 +51,34 @@ def test_exhibits_whose_study_is_missing_are_left_out() -> None:
     fewer = PAPER.model_copy(update={"studies": {"cross_task": PAPER.studies["cross_task"]}})
     assert set(plan.drawn_exhibits(fewer)) == {"figure2", "figure7", "figure8"}
     assert plan.collected_exhibits(fewer) == ["cross_task", "runs"]
+
+
+def test_a_study_may_name_the_tasks_that_it_tests_on() -> None:
+    direct = {"variant_of": "counting", "test_prompt": "{question} Directly."}
+    grid = {
+        "tasks": ["counting", "geometry"],
+        "methods": ["base", "sft"],
+        "tested_on": ["direct", "geometry"],
+    }
+    config = load_study(
+        [REPOSITORY / "config.yaml"], {"tasks": {"direct": direct}, "studies": {"mine": grid}}
+    )
+    found = {
+        (entry.run.method, entry.run.task, entry.tested_on) for entry in plan.evaluations(config, "mine")
+    }
+    trained = {("sft", task, tested) for task in ("counting", "geometry") for tested in grid["tested_on"]}
+    assert found == trained | {("base", None, tested) for tested in grid["tested_on"]}
+    # The other studies, figure 2 and the data cards know nothing of it, and no run changes.
+    for study in PAPER.studies:
+        assert plan.study_plan(config, study) == plan.study_plan(PAPER, study)
+    assert plan.examples_plan(config) == plan.examples_plan(PAPER)
+    assert {run.name for run in all_runs(config)} == {run.name for run in all_runs(PAPER)}
+
+
+def test_a_variant_with_a_training_set_of_its_own_can_be_trained_on() -> None:
+    config = load_study([REPOSITORY / "config.yaml", REPOSITORY / "studies/clevr_70k.yaml"])
+    found = [entry for entry in plan.evaluations(config, "clevr_70k") if entry.run.task == "counting_70k"]
+    assert {(entry.run.method, entry.tested_on) for entry in found} == {
+        (method, task) for method in ("sft", "grpo", "grpo-d") for task in ("counting", "geometry")
+    }
+    assert {entry.run.settings.steps for entry in found} == {8750}

@@ -16,7 +16,7 @@ from othink_mr1.study.remade import CheapResults, code_file
 
 GEOMETRY = Stage("score", "geometry")
 FILE, OTHER = "scores/a/geometry-0/geometry-2.csv", "scores/b/geometry-0/geometry-2.csv"
-SCORE = Score("0", "geometry", True, True, True, "correct", "")
+SCORE = Score("0", "geometry", True, True, True, "correct", "", False)
 
 
 @pytest.fixture

@@ -100,3 +100,10 @@ def test_every_control_token_of_the_model_is_known():
     for token in SPECIAL_TOKENS:
         with pytest.raises(UnusableRow, match="control token in the question"):
             row_to_example(replace(GOOD, question=f"a {token} b"), 0, LIMITS)
+
+
+def test_a_reasoning_keeps_the_white_space_at_its_ends() -> None:
+    """R1-V's SFT learns it: `thinking` as it is."""
+    kept = row_to_example(replace(GOOD, thinking="<think>\nOne.\n</think>"), 0, LIMITS)
+    assert kept.reasoning == "\nOne.\n"
+    assert row_to_example(replace(GOOD, thinking="<think> \n </think>"), 0, LIMITS).reasoning is None

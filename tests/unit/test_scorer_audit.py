@@ -35,7 +35,7 @@ FINAL = {"seed": 42, "step": None, "steps": 9, "format_weight": None, "kl_weight
 
 def write_evaluation(root, task, answers, step=None):
     """Answers, really scored, and their row of a plan."""
-    rows = [Answer(name, task, "q", gold, completion) for name, gold, completion in answers]
+    rows = [Answer(name, task, "q", gold, completion, truncated=False) for name, gold, completion in answers]
     row = {"backbone": "small", "method": "sft", "trained_on": "geometry", "tested_on": task, "run": "run-1"}
     row |= FINAL | {
         "point": "p",
@@ -135,11 +135,11 @@ def test_a_backbone_and_a_step(tmp_path):
 def test_other_tasks_in_the_files_are_not_looked_at(tmp_path):
     row = write_evaluation(tmp_path, "counting", ANSWERS["counting"])
     alone = audit(tmp_path, row)
-    other = vars(Answer("words", "geometry", "q", "1", "<answer> 1 </answer>"))
+    other = vars(Answer("words", "geometry", "q", "1", "<answer> 1 </answer>", truncated=False))
     with open(tmp_path / row["answers"], "a") as stream:
         stream.write(json.dumps(other) + "\n")
     with open(tmp_path / row["scores"], "a") as stream:
-        stream.write("words,geometry,0,1,0,wrong,\n")
+        stream.write("words,geometry,0,1,0,wrong,,0\n")
     seal(tmp_path / row["scores"])
     assert audit(tmp_path, row) == alone
 

@@ -15,8 +15,8 @@ from othink_mr1.scoring.task_scorers import SCORER_VERSION
 SCRIPTS = Path(__file__).resolve().parents[2] / "workflow_scripts"
 
 
-def answer(id="a", task="counting", completion="<think>x</think> <answer> 3 </answer>", gold="3"):
-    return {"id": id, "task": task, "question": "How many?", "gold": gold, "completion": completion}
+def answer(id="a", task="counting", completion="<think>x</think> <answer> 3 </answer>", gold="3", **more):
+    return {"id": id, "task": task, "question": "How many?", "gold": gold, "completion": completion} | more
 
 
 def write(path, *answers):
@@ -47,7 +47,7 @@ def test_scores_and_totals(tmp_path):
     answers = write(
         tmp_path / "answers.jsonl",
         answer("a"),
-        answer('b, \u2028"', completion="<answer> 4 </answer>"),
+        answer('b, \u2028"', completion="<answer> 4 </answer>", truncated=True),
         answer("a", task="angles", gold="140°", completion="<think>x</think> <answer> 140 </answer>"),
         answer("b", task="angles", gold="140°", completion="It is 140"),
     )
@@ -82,11 +82,11 @@ def test_scores_and_totals(tmp_path):
     }
     with open(tmp_path / "new" / "scores.csv", encoding="utf-8", newline="") as stream:
         assert list(csv.reader(stream)) == [
-            ["id", "task", "format_ok", "r1v_correct", "exact_correct", "outcome", "reason"],
-            ["a", "counting", "1", "1", "1", "correct", ""],
-            ['b, \u2028"', "counting", "0", "0", "0", "wrong", "another number"],
-            ["a", "angles", "1", "1", "1", "correct", ""],
-            ["b", "angles", "0", "1", "0", "no_answer_tag", "no tag"],
+            ["id", "task", "format_ok", "r1v_correct", "exact_correct", "outcome", "reason", "truncated"],
+            ["a", "counting", "1", "1", "1", "correct", "", ""],  # the file does not tell
+            ['b, \u2028"', "counting", "0", "0", "0", "wrong", "another number", "1"],
+            ["a", "angles", "1", "1", "1", "correct", "", ""],
+            ["b", "angles", "0", "1", "0", "no_answer_tag", "no tag", ""],
         ]
     assert answers.read_bytes() == before
 
@@ -157,9 +157,9 @@ def test_scores_do_not_depend_on_the_workers_and_a_limit_is_a_named_outcome(tmp_
         tables.append(scores.read_text())
     assert tables[0] == tables[1]
     *_, of_tower, of_long = csv.reader(tables[0].splitlines())
-    assert of_tower[3:] == ["0", "0", "unparseable", "power of a power; r1v: time limit"]
+    assert of_tower[3:] == ["0", "0", "unparseable", "power of a power; r1v: time limit", ""]
     too_long = "longer than 4000000 characters"
-    assert of_long[3:] == ["0", "0", "timeout", f"{too_long}; r1v: {too_long}"]
+    assert of_long[3:] == ["0", "0", "timeout", f"{too_long}; r1v: {too_long}", ""]
     assert json.loads(outcome.stdout)["outcomes"]["timeout"] == 1
     assert "workers: must be at least 1, got 0" in error_of(
         run(answers, tmp_path / "s.csv", "--workers", "0")

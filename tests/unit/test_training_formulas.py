@@ -8,13 +8,14 @@ from itertools import pairwise
 import pytest
 import torch
 
-from othink_mr1.study.methods import ConstantKL, DynamicKL
+from othink_mr1.study.methods import ConstantKL, DynamicKL, PiecewiseKL
 from othink_mr1.training.advantages import group_advantages
 from othink_mr1.training.data_order import example_indices
 from othink_mr1.training.kl_schedule import kl_weight
 from othink_mr1.training.learning_rate import learning_rate_factor
 from othink_mr1.training.loss import completion_means, token_losses
 from othink_mr1.training.rewards import score_completions
+from tiny import grpo_settings
 
 
 def dynamic(exploration_steps: int) -> DynamicKL:
@@ -47,6 +48,20 @@ def test_dynamic_kl_moves_evenly_and_turns_once() -> None:
     assert all(rise == pytest.approx(0.04 / 60) for rise in falls[40:])
 
 
+@pytest.mark.parametrize(
+    ("step", "weight"), [(1, 0.02 - 0.02 / 4), (4, 0.0), (5, 0.005), (8, 0.02), (12, 0.04), (11, 0.035)]
+)
+def test_piecewise_kl_has_straight_lines_between_its_points(step: int, weight: float) -> None:
+    schedule = PiecewiseKL(kind="piecewise", points=[[0, 0.02], [4, 0.0], [12, 0.04]])
+    assert kl_weight(schedule, step, 12) == pytest.approx(weight, abs=1e-12)
+
+
+def test_eq_3_is_a_piecewise_schedule_too() -> None:
+    same = PiecewiseKL(kind="piecewise", points=[[0, 0.03], [40, 0.01], [100, 0.05]])
+    for step in range(1, 101):
+        assert kl_weight(same, step, 100) == pytest.approx(kl_weight(dynamic(40), step, 100), abs=1e-12)
+
+
 def test_constant_kl() -> None:
     schedule = ConstantKL(kind="constant", weight=0.04)
     assert {kl_weight(schedule, step, 9) for step in range(1, 10)} == {0.04}
@@ -74,7 +89,8 @@ def test_advantages_are_eq_2() -> None:
 )
 def test_rewards_of_literal_completions(completion: str, accuracy: float, format_reward: float) -> None:
     for weight in (0.0, 0.25, 1.0):
-        rewards = score_completions([completion], ["3"], "counting", "r1v", weight)
+        settings = grpo_settings(format_weight=weight)
+        rewards = score_completions([completion], ["3"], "counting", settings, 1, 1)
         assert rewards.accuracy.tolist() == [accuracy]
         assert rewards.format.tolist() == [format_reward]
         assert rewards.total.tolist() == [accuracy + weight * format_reward]
@@ -82,8 +98,26 @@ def test_rewards_of_literal_completions(completion: str, accuracy: float, format
 
 def test_geometry_reward() -> None:
     completion = "<think>A straight line: 180 - 35 = 145.</think> <answer> 145° </answer>"
-    rewards = score_completions([completion] * 2, ["145°", "35°"], "geometry", "r1v", 1.0)
+    rewards = score_completions([completion] * 2, ["145°", "35°"], "geometry", grpo_settings(), 1, 1)
     assert rewards.total.tolist() == [2, 1]
+    alone = grpo_settings(accuracy_weight=0)
+    rewards = score_completions([completion] * 2, ["145°", "35°"], "geometry", alone, 1, 1)
+    assert rewards.total.tolist() == [1, 1]  # the format's
+    assert rewards.accuracy.tolist() == [1, 0]  # and the log shows what it would have been
+
+
+def test_a_random_reward_knows_nothing_of_the_answer() -> None:
+    coin = grpo_settings(reward_scorer="random", format_weight=0.0)
+
+    def tossed(texts: list[str], seed: int = 1, rollout: int = 1) -> list[float]:
+        return score_completions(texts, ["3"] * len(texts), "counting", coin, seed, rollout).total.tolist()
+
+    right = tossed(["<think>2 + 1</think> <answer> 3 </answer>"] * 400)
+    assert right == tossed(["no"] * 400)
+    assert set(right) == {0, 1}
+    assert 160 < sum(right) < 240
+    assert len({tuple(right), tuple(tossed(["no"] * 400, 2)), tuple(tossed(["no"] * 400, 1, 2))}) == 3
+    assert tossed(["no"] * 8) == right[:8]
 
 
 def test_token_loss_is_eqs_4_and_5() -> None:

@@ -291,7 +291,7 @@ def test_pretraining_makes_a_backbone_that_trains_and_answers(examples_file: Pat
     lines = (tmp_path / "answers/geometry/answers.jsonl").read_text().splitlines()
     answers = [json.loads(line) for line in lines]
     assert [answer["id"] for answer in answers] == [example.id for example in EXAMPLES]
-    assert set(answers[0]) == {"id", "task", "question", "gold", "completion"}
+    assert set(answers[0]) == {"id", "task", "question", "gold", "completion", "truncated"}
     assert answers[1]["gold"] == "145°"
     assert {answer["task"] for answer in answers} == {"geometry"}
     assert read_manifest(tmp_path / "answers/counting")["run"] == "base"

@@ -102,7 +102,6 @@ WORDS = {
     "test": "other_test",
     "kind": "rendered",
     "trainer": "none",
-    "inherits": "sft",
 }
 OTHER_NAME = {
     "counting": "geometry",
@@ -117,6 +116,9 @@ OTHER_NAME = {
     "sft": "grpo-d",
     "grpo": "sft",
     "grpo-d": "base",
+    "answer": "reasoning",
+    "reasoning": "r1v",
+    "r1v": "answer",
 }
 
 

@@ -57,7 +57,7 @@ def row_to_example(row: RawRow, number: int, limits: RowLimits) -> Example:
     gold = _inner(_ANSWER, row.solution or "", "answer")
     if gold is None:
         raise UnusableRow("no answer")
-    reasoning = _inner(_THINK, row.thinking or "", "reasoning")
+    reasoning = _inner(_THINK, row.thinking or "", "reasoning", strip=False)
     # Before the picture is decoded, which is what takes the time.
     text_tokens = _most_tokens(row.question) + TEMPLATE_ALLOWANCE
     _check_prompt(text_tokens, limits)
@@ -95,10 +95,14 @@ def _check_prompt(tokens: int, limits: RowLimits) -> None:
         raise UnusableRow(f"prompt above {limits.max_prompt_tokens} tokens")
 
 
-def _inner(tag: re.Pattern[str], text: str, what: str) -> str | None:
-    """The text within the tag, or all of it where it has no tag; None if there is none."""
+def _inner(tag: re.Pattern[str], text: str, what: str, strip: bool = True) -> str | None:
+    """The text within the tag, or all of it where it has no tag; None if there is none.
+
+    strip: without the white space at its ends, which R1-V's SFT keeps of a reasoning.
+    """
     match = tag.fullmatch(text)
-    inner = (match[1] if match else text).strip()
+    inner = match[1] if match else text
+    inner = inner.strip() if strip or not inner.strip() else inner
     if _TAG.search(inner):
         # `<answer> 1 </answer> <answer> 2 </answer>`; or half a tag, a <think> in the answer …
         several = what == "answer" and text.count("<answer>") > 1

@@ -41,6 +41,11 @@ class StoredExamples:
     def __len__(self) -> int:
         return self._ends[-1]
 
+    def without(self, column: str) -> int:
+        """How many examples have nothing in a column."""
+        with prepared_set_errors(self._path):
+            return int(self._file.read(columns=[column])[column].null_count)
+
     def __getitem__(self, index: int) -> Example:
         if not 0 <= index < len(self):
             raise IndexError(index)

@@ -16,13 +16,14 @@ from othink_mr1.data.stored_examples import StoredExamples
 from othink_mr1.errors import Diverged, UserError
 from othink_mr1.evaluation import kept_answers
 from othink_mr1.evaluation.generation_task import GenerationTask
-from othink_mr1.evaluation.kept_answers import KeptAnswers, forget_answers
+from othink_mr1.evaluation.kept_answers import Completion, KeptAnswers, forget_answers
 from othink_mr1.modeling.backbone import load_backbone, verify_weights
-from othink_mr1.modeling.decoding import decode_as_they_end, greedy
+from othink_mr1.modeling.decoding import ChooseToken, decode_as_they_end, greedy
 from othink_mr1.modeling.device import Stopwatch, use_device
 from othink_mr1.modeling.precision import autocast
 from othink_mr1.modeling.processor import Qwen2VLProcessor, stop_tokens
 from othink_mr1.modeling.prompts import Prompt, PromptMaker, fill_template
+from othink_mr1.modeling.repetition_penalty import RepetitionPenalty
 from othink_mr1.modeling.settled_greedy import SettledGreedy
 from othink_mr1.study.artefacts import Artefact, filling
 from othink_mr1.study.atomic_files import write_text
@@ -84,7 +85,7 @@ def _fill(
         earlier = len(kept.completions)
         progress = Progress(f"{run_name} on {task.name}", len(missing))
 
-        def answered(place: int, completion: str) -> None:
+        def answered(place: int, completion: Completion) -> None:
             kept.add(missing[place], completion)
             progress.reached(len(kept.completions) - earlier)
 
@@ -103,7 +104,7 @@ def _fill(
                 "task": task.name,
                 "question": example.question,
                 "gold": example.gold,
-                "completion": completions[index],
+                **completions[index]._asdict(),
             },
             ensure_ascii=False,
         )
@@ -122,28 +123,37 @@ def answer(
     task: GenerationTask,
     batch_size: int,
     precision: str,
-    answered: Callable[[int, str], None],
+    answered: Callable[[int, Completion], None],
 ) -> None:
     """Tell `answered` each example's place and greedy completion, without special tokens, as they end.
 
-    Nothing is suppressed: these are the tokens that transformers' generate(do_sample=False) gives; in
-    bf16, whose rounding depends on how products are divided, up to that.
+    A completion is truncated where it has max_new_tokens tokens and none of them ends it.
+
+    Nothing is suppressed: these are the tokens that transformers' generate(do_sample=False) gives, with the
+    repetition penalty of the checkpoint's generation_config; in bf16, whose rounding depends on how products
+    are divided, up to that.
     """
     if not examples:
         return
     prompts = _PromptsOnDemand(PromptMaker(model, processor), examples, task.prompt)
     # In bf16 every near rival is an exact tie, and there are many: nothing would be settled.
     settled = precision == "fp32"
-    choose = SettledGreedy(model, prompts, task.max_new_tokens) if settled else greedy
+    penalty = RepetitionPenalty(model, prompts)
+    choose: ChooseToken = (
+        SettledGreedy(model, prompts, task.max_new_tokens, penalty.of) if settled else greedy
+    )
+    if penalty.acts:
+        choose = penalty.applied(choose)
     # Not inside the generator: its autocast would hold between its items, too.
+    stops = stop_tokens(processor)
     with autocast(precision, model.device):
         for number, tokens in decode_as_they_end(
-            model, prompts, 1, task.max_new_tokens, stop_tokens(processor), choose, batch_size
+            model, prompts, 1, task.max_new_tokens, stops, choose, batch_size
         ):
             text = processor.tokenizer.decode(
                 tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
             )
-            answered(number, text)
+            answered(number, Completion(text, truncated=tokens[-1] not in stops))
 
 
 class _PromptsOnDemand(Sequence[Prompt]):

@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from othink_mr1.errors import naming
 from othink_mr1.study.atomic_files import write_text
@@ -23,6 +23,13 @@ from othink_mr1.study.atomic_files import write_text
 NAME = ".answered.jsonl"
 # What a power loss may cost: what was written since the file was brought to the disk.
 SYNC_EVERY_SECONDS = 5.0
+
+
+class Completion(NamedTuple):
+    """What the model wrote, and whether it was cut at the most tokens that it may write."""
+
+    completion: str
+    truncated: bool
 
 
 class KeptAnswers:
@@ -35,7 +42,7 @@ class KeptAnswers:
         """
         self._file = folder / NAME
         self._of = _digest(made_of)
-        self.completions: dict[int, str] = {}
+        self.completions: dict[int, Completion] = {}
         self._code = _digest(code)
         self._codes = {self._code: dict(code)}
         self._code_of: dict[int, str] = {}  # item -> digest of the code that answered it
@@ -49,7 +56,7 @@ class KeptAnswers:
             )
         used = [key for key in self._codes if key == self._code or key in self._code_of.values()]
         lines = [self._code_line(self._codes[key]) for key in used]
-        lines += [self._line(item, text) for item, text in self.completions.items()]
+        lines += [self._line(item, completion) for item, completion in self.completions.items()]
         # Anew: what is appended must begin at the start of a line.
         write_text(self._file, "".join(lines))
         # Facts of what was answered before, for code_facts.
@@ -66,7 +73,7 @@ class KeptAnswers:
         with naming(self._file):
             self._stream.close()
 
-    def add(self, item: int, completion: str) -> None:
+    def add(self, item: int, completion: Completion) -> None:
         """Keep a completion."""
         self._code_of[item] = self._code
         with naming(self._file):
@@ -77,9 +84,9 @@ class KeptAnswers:
                 self._synced = time.monotonic()
         self.completions[item] = completion
 
-    def _line(self, item: int, completion: str) -> str:
+    def _line(self, item: int, completion: Completion) -> str:
         # Escaped to ASCII: one line, whatever the model wrote.
-        return self._sealed({"item": item, "completion": completion, "by": self._code_of[item]})
+        return self._sealed({"item": item, **completion._asdict(), "by": self._code_of[item]})
 
     def _code_line(self, code: Mapping[str, str]) -> str:
         return self._sealed({"code": dict(code)})
@@ -101,7 +108,7 @@ class KeptAnswers:
                 if sound and "code" in entry:
                     self._codes[_digest(entry["code"])] = entry["code"]
                 elif sound and (sound := 0 <= entry["item"] < items and entry["by"] in self._codes):
-                    self.completions[entry["item"]] = entry["completion"]
+                    self.completions[entry["item"]] = Completion(entry["completion"], entry["truncated"])
                     self._code_of[entry["item"]] = entry["by"]
             except (ValueError, KeyError, TypeError, AttributeError):
                 sound = False

@@ -34,9 +34,27 @@ def mean_accuracy(correct: np.ndarray, pictures: Sequence[str], confidence: floa
     the quantile of Spread. With one seed and one item per picture it is Wilson's own; it has a width when all
     answers are right, too, and stays within 0..1. Below three seeds it is of the items alone.
     """
+    return _wilson(correct, pictures, None, confidence)
+
+
+def accuracy_among(
+    correct: np.ndarray, chosen: np.ndarray, pictures: Sequence[str], confidence: float = 0.95
+) -> Estimate | None:
+    """The accuracy among the chosen answers of all seeds, as mean_accuracy; None if none is.
+
+    chosen: [seeds, items] of 0 or 1. `items` of the result is the number of chosen answers.
+    """
+    return _wilson(correct, pictures, chosen, confidence) if chosen.any() else None
+
+
+def _wilson(
+    correct: np.ndarray, pictures: Sequence[str], chosen: np.ndarray | None, confidence: float
+) -> Estimate:
     seeds, items = correct.shape
-    value = float(correct.mean())
-    effective, spread = effective_items(correct, pictures)
+    if chosen is not None:
+        items = int(chosen.sum())
+    value = float(correct.mean() if chosen is None else (correct * chosen).sum() / items)
+    effective, spread = effective_items(correct, pictures, chosen)
     low, high = proportion_confint(
         value * effective, effective, alpha=2 * norm.sf(spread.quantile(confidence)), method="wilson"
     )
@@ -56,22 +74,29 @@ def share_test(correct: np.ndarray, pictures: Sequence[str], share: float) -> tu
     return p, float((spread.quantile(0.95) + spread.quantile(0.60)) * standard_error)
 
 
-def effective_items(correct: np.ndarray, pictures: Sequence[str]) -> tuple[float, Spread]:
+def effective_items(
+    correct: np.ndarray, pictures: Sequence[str], chosen: np.ndarray | None = None
+) -> tuple[float, Spread]:
     """The number of independent answers that would tell as much, and the variance of the mean in its parts.
 
-    Never more than there are answers, nor, with few right or few wrong, than there are pictures.
+    Never more than there are answers, nor, with few right or few wrong, than there are pictures. chosen: as
+    in accuracy_among; the mean is theirs then, and its variance that of the linearised ratio.
     """
-    table = per_picture(correct, pictures)  # [seeds, pictures]
-    value, count = float(correct.mean()), table.shape[1]
+    if chosen is None:
+        chosen = np.ones_like(correct)
+    answers, right = int(chosen.sum()), int((correct * chosen).sum())
+    value = right / answers
+    linear = value + (correct - value) * chosen / chosen.mean()  # the answers themselves if all are chosen
+    table = per_picture(linear, pictures)  # [seeds, pictures]
+    count = table.shape[1]
     of_pictures = table.mean(axis=0) - value  # [pictures]
-    seeds = variance_of_seeds(table)
     binomial = value * (1 - value)
     spread = Spread(
-        items=max(float((of_pictures**2).sum()) / count**2, binomial / correct.size),
-        seeds=seeds,
+        items=max(float((of_pictures**2).sum()) / count**2, binomial / answers),
+        seeds=variance_of_seeds(table),
         seeds_df=max(1, len(table) - 1),
     )
-    effective = binomial / (spread.items + spread.seeds) if binomial else float(count)
-    right = int(correct.sum())
-    few = min(right, correct.size - right) < _FEW or count == 1
-    return (min(effective, count) if few else effective), spread
+    most = len(set(np.asarray(pictures)[chosen.any(axis=0)]))
+    effective = binomial / (spread.items + spread.seeds) if binomial else float(most)
+    few = min(right, answers - right) < _FEW or count == 1
+    return (min(effective, most) if few else effective), spread

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from othink_mr1.data.leaks import count_leaks, read_leaks
-from othink_mr1.exhibits.accuracy_intervals import mean_accuracy
+from othink_mr1.exhibits.accuracy_intervals import accuracy_among, mean_accuracy
 from othink_mr1.exhibits.frames import ALL_SEEDS, OUTCOME_COUNTS, STUDY_COLUMNS, WEIGHT_PATHS
 from othink_mr1.exhibits.older_code_note import all_modules
 from othink_mr1.exhibits.paper_numbers import paper_accuracy, paper_backbone, paper_format_accuracy
@@ -20,7 +20,7 @@ from othink_mr1.study.runs import varied_text
 
 _WEIGHTS = ("format_weight", "kl_weight")
 _SHARED = ("shared_items", "near_shared_items")
-_COUNTS = ("r1v_correct", "format_ok", *OUTCOME_COUNTS.values())
+_COUNTS = ("r1v_correct", "format_ok", "truncated", *OUTCOME_COUNTS.values())
 # Where α or β varies, the paper's number of one point says nothing about its neighbours.
 _SWEEPS = ("format_weight_sweep", "kl_weight_sweep")
 
@@ -63,6 +63,7 @@ def _row(entry: EvaluationEntry, point: StudyPoint, place: int, results: Path) -
         "seed": "" if entry.seed is None else str(entry.seed),
         "r1v_correct": int(table.r1v_correct.sum()),
         "format_ok": int(table.format_ok.sum()),
+        "truncated": int(table.truncated.sum()),
         **{column: int((table.outcome == outcome).sum()) for outcome, column in OUTCOME_COUNTS.items()},
         **_accuracies(scores),
         **_shared_items(entry, results),
@@ -94,6 +95,15 @@ def _accuracies(scores: PointScores) -> dict[str, Any]:
         share = mean_accuracy(correct, scores.pictures)
         found |= {f"{name}_accuracy": share.value, f"{name}_low": share.low, f"{name}_high": share.high}
         found["spread"] = "items and seeds" if share.seed_spread_known else "items"
+    cut = mean_accuracy(scores.truncated, scores.pictures)
+    found |= {"truncated_share": cut.value, "truncated_low": cut.low, "truncated_high": cut.high}
+    among = accuracy_among(scores.r1v_correct, scores.format_ok, scores.pictures)
+    found["well_formed"] = among.items if among else 0
+    found |= {
+        "well_formed_accuracy": among.value if among else None,
+        "well_formed_low": among.low if among else None,
+        "well_formed_high": among.high if among else None,
+    }
     return found | {"r1v_minimum": found["r1v_accuracy"], "r1v_maximum": found["r1v_accuracy"]}
 
 

@@ -60,6 +60,14 @@ STUDY_COLUMNS = (
     "format_accuracy",
     "format_low",
     "format_high",
+    "well_formed",  # answers that follow the format, of all the row's seeds; of these alone:
+    "well_formed_accuracy",  # by r1v
+    "well_formed_low",
+    "well_formed_high",
+    "truncated",  # answers cut at the task's max_new_tokens
+    "truncated_share",
+    "truncated_low",
+    "truncated_high",
     "paper_backbone",
     "paper_version",
     "paper_source",

@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from othink_mr1.exhibits.frames import ALL_SEEDS, WEIGHT_PATHS, by_setting, pooled, single_seeds
+from othink_mr1.exhibits.frames import ALL_SEEDS, WEIGHT_PATHS, by_setting, final, pooled, single_seeds
 from othink_mr1.exhibits.leaks_note import leaks_note
 from othink_mr1.exhibits.older_code_note import older_code_note
 from othink_mr1.exhibits.output import AnyChart
@@ -23,6 +23,8 @@ from othink_mr1.exhibits.theme import (
     task_label,
     task_letters,
 )
+
+_MOST_CUT = 4  # of whom the caption says how many answers were cut; the csv has all
 
 # The paper's values. The caption explains the mark, see paper_line().
 HOLLOW: dict[str, Any] = {
@@ -100,13 +102,33 @@ def paper_line(frame: pd.DataFrame, what: str, value: str = "paper_accuracy") ->
 
 
 def caption(frame: pd.DataFrame, *more: str) -> list[str]:
-    """The subtitle: which backbone, items and seeds; what the figure adds; what the runs were trained on, and
-    what was made by older code."""
+    """The subtitle: which backbone, items and seeds; what the figure adds; answers that were cut; what the
+    runs were trained on, and what was made by older code."""
     backbones = ", ".join(dict.fromkeys(frame.backbone))
     sizes = {str(task): int(rows["items"].min()) for task, rows in frame.groupby("tested_on", sort=False)}
     items = ", ".join(f"{number} test items of {task_label(task)}" for task, number in sizes.items())
     ours = "; ".join(part for part in (f"ours: {backbones}", items, _seeds(frame)) if part)
-    return [ours, *more, *leaks_note(frame), *older_code_note(frame[frame.seed != ALL_SEEDS])]
+    return [
+        ours,
+        *more,
+        cut_note(frame),
+        *leaks_note(frame),
+        *older_code_note(frame[frame.seed != ALL_SEEDS]),
+    ]
+
+
+def cut_note(frame: pd.DataFrame) -> str:
+    """Whose answers were cut at max_new_tokens: what is cut has no answer tag, and counts as wrong."""
+    rows = labelled(pooled(final(frame)))
+    rows = rows[rows.truncated_share > 0].sort_values("truncated_share", ascending=False, kind="stable")
+    if rows.empty:
+        return "no answer was cut at max_new_tokens"
+    shown = [
+        f"{label} {task_letters(task)} {share:.1%}"
+        for label, task, share in zip(rows.label, rows.tested_on, rows.truncated_share, strict=True)
+    ]
+    more = f", and {len(shown) - _MOST_CUT} more in the csv" if len(shown) > _MOST_CUT else ""
+    return f"answers cut at max_new_tokens: {', '.join(shown[:_MOST_CUT])}{more}"
 
 
 def titled(title: str, lines: list[str], width: float) -> alt.Title:

@@ -2,11 +2,13 @@
 
 The csv has one row per number: the paper's version, where it stands, what it measures (in percent),
 correct and items where the count is known, how it is printed, and a note where it was inferred.
-v1: arXiv 2503.16081v1. v2: a later version, known from a secondary source.
+v1: arXiv 2503.16081v1. v2: a later version, known from a secondary source. r1v: what R1-V itself reports,
+the recipe that the paper follows, on the same test sets.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -100,6 +102,17 @@ def paper_accuracy(
         correct=None if pd.isna(row.correct) else int(row.correct),
         items=int(row["items"]),
     )
+
+
+def r1v_note(tasks: Iterable[str]) -> list[str]:
+    """A line with R1-V's own accuracies on the tasks, each with its source; none if it has none there."""
+    numbers = paper_numbers()
+    rows = numbers[(numbers.version == "r1v") & numbers.tested_on.isin(list(tasks))]
+    said = [
+        f"{row['method']} on {row['tested_on']} {row['printed']} ({row['source'][5:]}: {row['note']})"
+        for row in rows.to_dict("records")
+    ]
+    return [f"R1-V's own, of {SMALL}: {'; '.join(said)}."] if said else []
 
 
 def paper_format_accuracy(backbone: str, tested_on: str, format_weight: float | None) -> float | None:

@@ -20,3 +20,4 @@ class PointScores:
     r1v_correct: np.ndarray
     exact_correct: np.ndarray
     format_ok: np.ndarray
+    truncated: np.ndarray

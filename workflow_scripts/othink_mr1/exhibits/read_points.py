@@ -18,6 +18,7 @@ from othink_mr1.scoring.scores import COLUMNS as SCORE_COLUMNS
 from othink_mr1.study.origins import has_other_weights
 from othink_mr1.study.verification import verify_sealed
 
+_VERDICTS = ("r1v_correct", "exact_correct", "format_ok", "truncated")
 _SCORE_TEXT = ("id", "task", "outcome", "reason")
 
 
@@ -32,12 +33,11 @@ class StudyPoint:
     def scores(self, seed: int | None = None) -> PointScores:
         """The verdicts of all seeds, or of the one at a place."""
         places = range(len(self.entries)) if seed is None else [seed]
-        r1v, exact, in_format = (
-            np.array([self.tables[place][column] for place in places])
-            for column in ("r1v_correct", "exact_correct", "format_ok")
-        )
+        verdicts = {
+            column: np.array([self.tables[place][column] for place in places]) for column in _VERDICTS
+        }
         seeds = tuple(self.entries[place].seed for place in places)
-        return PointScores(seeds, tuple(self.tables[0].id), self.pictures, r1v, exact, in_format)
+        return PointScores(seeds, tuple(self.tables[0].id), self.pictures, **verdicts)
 
 
 def read_points(plan: StudyPlan, results: Path) -> list[StudyPoint]:
@@ -72,7 +72,7 @@ def read_points(plan: StudyPlan, results: Path) -> list[StudyPoint]:
 
 
 def read_scores(path: Path, task: str) -> pd.DataFrame:
-    """A task's rows of a score table: scores.py's columns; format_ok, r1v_correct and exact_correct 0 or 1.
+    """A task's rows of a score table: scores.py's columns; the verdicts and `truncated` 0 or 1.
 
     UserError if the file is none, or damaged, if exact_correct and outcome contradict each other, or if an id
     is twice.
@@ -87,7 +87,7 @@ def read_scores(path: Path, task: str) -> pd.DataFrame:
             raise UserError(
                 f"{path}: has no column {column!r}; remove it and let snakemake score the answers again"
             )
-    for column in ("format_ok", "r1v_correct", "exact_correct"):
+    for column in _VERDICTS:
         if not scores[column].isin([0, 1]).all():
             raise UserError(f"{path}: {column} must be 0 or 1 in every row")
     unknown = scores.outcome[~scores.outcome.isin(OUTCOMES)]

@@ -1,7 +1,8 @@
 """Table 1: same-task accuracy, ours with 95 % intervals beside the paper's, in Markdown and LaTeX.
 
-Ours is there twice: by the published scorer (r1v), as the paper's, and by the exact one. A method that the
-study tests with several settings has a row for each.
+Ours is there by the published scorer (r1v), as the paper's, by the exact one, and by r1v among the answers
+that follow the format. Beside them is the share of answers that were cut at max_new_tokens. A method that
+the study tests with several settings has a row for each.
 
 As in the paper the best method is bold and the strongest baseline, GRPO-D apart, underlined: each among
 the values of one column. Equal values are marked alike.
@@ -16,11 +17,20 @@ import pandas as pd
 
 from othink_mr1.exhibits.frames import by_setting, final, pooled
 from othink_mr1.exhibits.marks import caption, spread_line
+from othink_mr1.exhibits.paper_numbers import r1v_note
 from othink_mr1.exhibits.theme import METHODS, method_label, method_styles, task_label, task_letters
 
 PROPOSED = "grpo-d"
 _ABSENT = "–"
-_HEADS = ("ours, r1v", "ours, exact", "paper")  # the columns of each task
+# The columns of each task, and which of the frame's shares each is.
+_COLUMNS = {
+    "ours, r1v": "r1v_accuracy",
+    "ours, exact": "exact_accuracy",
+    "well-formed": "well_formed_accuracy",
+    "cut": "truncated_share",
+    "paper": "paper_accuracy",
+}
+_HEADS = tuple(_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -54,7 +64,7 @@ def table1(frame: pd.DataFrame) -> Table:
         columns = []
         for task in tasks:
             by_method = rows[rows.tested_on == task].set_index("method")
-            columns += [_column(methods, by_method, of) for of in ("r1v", "exact", "paper")]
+            columns += [_column(methods, by_method, of) for of in _COLUMNS.values()]
         blocks.append((str(backbone), tuple(zip(methods, zip(*columns, strict=True), strict=True))))
     return Table(tasks, tuple(blocks), _notes(frame))
 
@@ -104,8 +114,10 @@ def latex(table: Table) -> str:
 
 
 def _column(methods: list[str], rows: pd.DataFrame, of: str) -> list[Cell]:
-    """of: r1v, exact or paper, which prints no intervals."""
-    values = rows[f"{of}_accuracy"].dropna().round(6)  # the csv's digits: what is equal there is equal here
+    """of: a column of the frame with a share; the paper's have no intervals."""
+    values = rows[of].dropna().round(6)  # the csv's digits: what is equal there is equal here
+    name = of.removesuffix("_accuracy").removesuffix("_share")
+    ranked = name != "truncated"
     proposed = [method for method in values.index if method.partition(",")[0] == PROPOSED]
     best, strongest = values.max(), values.drop(proposed).max()
     cells = []
@@ -114,15 +126,15 @@ def _column(methods: list[str], rows: pd.DataFrame, of: str) -> list[Cell]:
             cells.append(Cell(_ABSENT))
             continue
         interval = ""
-        if of != "paper":
-            low, high = rows[f"{of}_low"][method], rows[f"{of}_high"][method]
+        if name != "paper":
+            low, high = rows[f"{name}_low"][method], rows[f"{name}_high"][method]
             interval = f"[{100 * low:.1f}–{100 * high:.1f}]"
         cells.append(
             Cell(
                 value=f"{100 * values[method]:.2f}",
                 interval=interval,
-                best=bool(values[method] == best),
-                strongest_baseline=bool(method not in proposed and values[method] == strongest),
+                best=ranked and bool(values[method] == best),
+                strongest_baseline=ranked and bool(method not in proposed and values[method] == strongest),
             )
         )
     return cells
@@ -139,9 +151,22 @@ def _notes(frame: pd.DataFrame) -> tuple[str, ...]:
         f"The paper's values are of its own backbone, {papers}, by r1v; it prints neither seeds nor intervals"
         f"{_paper_items(frame)}.",
         "r1v: the published scorer, its faults included. exact: the answer tag alone, compared by value.",
+        f"Well-formed: of the answers that follow the format alone{_well_formed(frame)}. Cut: answers that "
+        "were cut at max_new_tokens.",
         "Bold: best of the column; underlined: strongest baseline.",
+        *r1v_note(dict.fromkeys(frame.tested_on)),
         *(f"{line[0].upper()}{line[1:]}." for line in remarks),
     )
+
+
+def _well_formed(frame: pd.DataFrame) -> str:
+    """How many these are."""
+    points = by_setting(pooled(final(frame)))
+    counts = [
+        f"{method_label(row['method'])} {task_letters(row['tested_on'])} {row['well_formed']}"
+        for row in points.to_dict("records")
+    ]
+    return f" ({', '.join(counts)})"
 
 
 def _paper_items(frame: pd.DataFrame) -> str:

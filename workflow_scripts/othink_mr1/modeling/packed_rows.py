@@ -26,6 +26,9 @@ class Group:
 
     prompt: Prompt
     completions: Sequence[Sequence[int]]  # token ids, each non-empty
+    # Places in the prompt, from 1, whose tokens are to be predicted like a completion's. None but in R1-V's
+    # SFT, where the prompt is all there is.
+    predicted: Sequence[int] = ()
 
     @property
     def tokens(self) -> int:
@@ -43,15 +46,16 @@ class PackedRow:
     pixel_values: Tensor | None  # [patches, values of a patch], all prompts' images; None with features
     image_grids: Tensor  # [prompts, 3]
     image_features: Tensor | None  # [image tokens, hidden], if the vision tower is frozen
-    predictors: Tensor  # row index of the token before each completion token; of a prompt alone, its last
-    targets: Tensor  # [completion tokens]: their token ids
-    completion_lengths: list[int]  # [completions]
+    predictors: Tensor  # row index of the token before each target; of a prompt alone, its last
+    targets: Tensor  # token ids to be predicted: of each group those in its prompt, then its completions
+    completion_lengths: list[int]  # targets of each completion; those in a prompt count as one of their own
     attention: AttentionLayout
 
 
 def pack(groups: Sequence[Group], device: torch.device) -> PackedRow:
-    """Lay out groups in one row, in their order. A group without completions is a prompt alone."""
+    """Lay out groups in one row, in their order. A group without anything to predict is a prompt alone."""
     tokens, positions, predictors = [], [], []
+    targets: list[Sequence[int]] = []
     in_prompt = []
     start = 0
     for group in groups:
@@ -59,9 +63,13 @@ def pack(groups: Sequence[Group], device: torch.device) -> PackedRow:
         in_prompt += [True] * len(group.prompt) + [False] * (group.tokens - len(group.prompt))
         positions.append(group.prompt.positions)
         end = start + len(group.prompt)
-        start = end
-        if not group.completions:
+        if group.predicted:
+            predictors += [start + place - 1 for place in group.predicted]
+            targets.append(group.prompt.token_ids[list(group.predicted)].tolist())
+        elif not group.completions:
             predictors.append(end - 1)
+        start = end
+        targets += group.completions
         for completion in group.completions:
             length = len(completion)
             first = group.prompt.next_position
@@ -69,7 +77,6 @@ def pack(groups: Sequence[Group], device: torch.device) -> PackedRow:
             positions.append(torch.arange(first, first + length).expand(3, -1))
             predictors += [end - 1, *range(start, start + length - 1)]
             start += length
-    completions = [completion for group in groups for completion in group.completions]
     layout = row_layout(
         [(len(group.prompt), [len(completion) for completion in group.completions]) for group in groups]
     )
@@ -85,10 +92,10 @@ def pack(groups: Sequence[Group], device: torch.device) -> PackedRow:
         image_grids=torch.cat([prompt.image_grid for prompt in prompts]).to(device),
         image_features=torch.cat(known).to(device) if known else None,
         predictors=torch.tensor(predictors, dtype=torch.long).to(device),
-        targets=torch.tensor(
-            [token for completion in completions for token in completion], dtype=torch.long
-        ).to(device),
-        completion_lengths=[len(completion) for completion in completions],
+        targets=torch.tensor([token for completion in targets for token in completion], dtype=torch.long).to(
+            device
+        ),
+        completion_lengths=[len(completion) for completion in targets],
         attention=attention_layout(layout, device),
     )
 

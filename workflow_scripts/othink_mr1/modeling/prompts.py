@@ -44,8 +44,11 @@ class PromptMaker:
 
     def make(self, images: Sequence[bytes], texts: Sequence[str]) -> list[Prompt]:
         """images: encoded files (PNG, JPEG); texts: the filled-in prompt templates, one per image."""
+        return self.make_of_dialogues(images, [self._dialogue(text) for text in texts])
+
+    def make_of_dialogues(self, images: Sequence[bytes], dialogues: Sequence[str]) -> list[Prompt]:
+        """The same of dialogues that the chat template has made already, one image in each."""
         decoded = [Image.open(BytesIO(image)).convert("RGB") for image in images]
-        dialogues = [self._dialogue(text) for text in texts]
         inputs = self._processor(text=dialogues, images=decoded)
         patches = [int(torch.as_tensor(grid).prod()) for grid in inputs["image_grid_thw"]]
         pixel_values = torch.as_tensor(inputs["pixel_values"]).split(patches)
@@ -82,6 +85,9 @@ def fill_template(template: str, question: str) -> str:
 
 
 def target_text(reasoning: str | None, gold: str) -> str:
-    """The text that SFT teaches: reasoning where the set has one, then the answer in its tags."""
+    """The text that SFT teaches: the reasoning if there is one, then the answer in its tags.
+
+    Two newlines between them, as in R1-V (sft.py, line 137).
+    """
     answer = f"<answer> {gold} </answer>"
-    return answer if reasoning is None else f"<think>{reasoning}</think> {answer}"
+    return answer if reasoning is None else f"<think>{reasoning}</think>\n\n{answer}"

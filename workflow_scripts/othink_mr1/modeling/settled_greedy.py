@@ -8,7 +8,7 @@ and that decides. For fp32: in bf16 rounding is a thousand times coarser.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -26,9 +26,14 @@ class SettledGreedy:
     """Chooses tokens for `decode`, with one completion per prompt."""
 
     def __init__(
-        self, model: Qwen2VLForConditionalGeneration, prompts: Sequence[Prompt], max_new_tokens: int
+        self,
+        model: Qwen2VLForConditionalGeneration,
+        prompts: Sequence[Prompt],
+        max_new_tokens: int,
+        adjust: Callable[[Tensor, Tensor], Tensor] = lambda logits, sequences: logits,
     ) -> None:
-        self._model, self._prompts = model, prompts
+        """adjust: what was done to the logits that it is called with, likewise [sequences, vocabulary]."""
+        self._model, self._prompts, self._adjust = model, prompts, adjust
         self._tokens = torch.zeros(len(prompts), max_new_tokens, dtype=torch.long, device=model.device)
 
     def __call__(self, logits: Tensor, sequences: Tensor, steps: Tensor) -> Tensor:
@@ -47,4 +52,5 @@ class SettledGreedy:
         # The last token only stands for the one that is asked for: a row's states are those before each.
         row = pack([Group(self._prompts[sequence], [[*before, 0]])], self._model.device)
         state = predictor_states(self._model, row)[-1:]
-        return self._model.lm_head(state).float().argmax(-1)[0]
+        logits = self._model.lm_head(state).float()
+        return self._adjust(logits, torch.tensor([sequence], device=logits.device)).argmax(-1)[0]

@@ -20,9 +20,10 @@ class Answer:
     question: str
     gold: str
     completion: str
+    truncated: bool | None = None  # cut at the most tokens that it may have; None: the file does not tell
 
 
-_KEYS = tuple(field.name for field in fields(Answer))
+_KEYS = tuple(field.name for field in fields(Answer) if field.name != "truncated")
 
 
 def read_answers(path: Path) -> list[Answer]:
@@ -71,4 +72,7 @@ def _read_line(line: bytes, where: str) -> Answer:
     for key in ("id", "task"):  # they are written to the scores: no line ends, no half of a surrogate pair
         if not value[key] or any(one < " " or "\ud800" <= one <= "\udfff" for one in value[key]):
             raise UserError(f"{where}: {key!r} is not a valid name, got {value[key]!r}")
-    return Answer(**{key: value[key] for key in _KEYS})
+    truncated = value.get("truncated")
+    if truncated is not None and not isinstance(truncated, bool):
+        raise UserError(f"{where}: 'truncated' must be true or false, got {type(truncated).__name__}")
+    return Answer(**{key: value[key] for key in _KEYS}, truncated=truncated)

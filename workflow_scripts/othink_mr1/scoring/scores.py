@@ -21,7 +21,7 @@ from othink_mr1.study.atomic_files import require_writable
 from othink_mr1.study.code_of_stages import Stage, stage_code
 from othink_mr1.study.manifests import seal, unreadable, write_sealed_text
 
-COLUMNS = ("id", "task", "format_ok", "r1v_correct", "exact_correct", "outcome", "reason")
+COLUMNS = ("id", "task", "format_ok", "r1v_correct", "exact_correct", "outcome", "reason", "truncated")
 _COUNTED = ("format_ok", "r1v_correct", "exact_correct")
 
 _BATCH = 500  # answers between two looks at the clock
@@ -32,6 +32,7 @@ class Score:
     """One answer's scores, as in the csv, where true is 1.
 
     outcome and reason are the exact scorer's; r1v has none, but where it ran into a limit, reason says so.
+    truncated: as the answers' file tells; empty in the csv where it does not.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Score:
     exact_correct: bool
     outcome: str
     reason: str
+    truncated: bool | None = None
 
 
 def score_answers(
@@ -87,6 +89,7 @@ def _score(answer: Answer, r1v: Any, exact: Any) -> Score:
         exact_correct=judgement.correct,
         outcome=judgement.outcome,
         reason="; ".join(reasons),
+        truncated=answer.truncated,
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from othink_mr1.study.execution import Execution
 from othink_mr1.study.methods import MethodSettings
 from othink_mr1.study.reruns import Branch, Reruns, RerunsNothing, SettingsOf, Stage
 from othink_mr1.study.sources import Backbone, Source
 from othink_mr1.study.strict import Count, Folder, Fraction, Name, PromptTemplate, Strict
+from othink_mr1.study.suggest import unknown_name
 
 # Tokens of a prompt that are neither the image's nor the question's: of the task's text, the chat template.
 TEMPLATE_ALLOWANCE = 256
@@ -59,6 +60,12 @@ class Task(Strict):
         Reruns(Stage.SCORE, Branch.ANSWERS_ON_TASK),
     ] = Field(description="module othink_mr1.scoring.<scorer>")
     max_new_tokens: Annotated[Count, _ANSWERS] = Field(description="of a test answer")
+    variant_of: Annotated[Name | None, _ANSWERS] = Field(
+        None,
+        description="another task, of which this is one with another prompt, length or set: what is not "
+        "written here is that task's. Only a study that names it is tested on it; and it can be trained on "
+        "if it has another training set",
+    )
 
 
 class Evaluation(Strict):
@@ -76,9 +83,10 @@ class StudyGrid(Strict):
 
     tasks: list[Name] = Field(min_length=1, description="tasks to train on")
     methods: list[Name] = Field(min_length=1)
-    tested_on: Annotated[Literal["own", "other", "all"], Reruns(Stage.GENERATE, Branch.TESTS)] = Field(
-        description="test on the task trained on, on the other tasks, or on all"
-    )
+    tested_on: Annotated[
+        Literal["own", "other", "all"] | Annotated[list[Name], Field(min_length=1)],
+        Reruns(Stage.GENERATE, Branch.TESTS),
+    ] = Field(description="test on the task trained on, on the other tasks, on all, or on those of a list")
     backbones: list[Name] = Field([], description="empty: the config's backbone")
     seeds: list[Annotated[int, Field(ge=0)]] = Field([], description="empty: the config's seeds")
     vary: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
@@ -108,6 +116,40 @@ class StudyConfig(Strict):
     evaluation: Evaluation
     studies: dict[Name, StudyGrid] = Field(min_length=1)
     execution: Execution
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_variants(cls, content: Any) -> Any:
+        """Give the variants of tasks what they do not say themselves."""
+        tasks = content.get("tasks") if isinstance(content, dict) else None
+        if not isinstance(tasks, dict):
+            return content
+        own = [name for name, task in tasks.items() if isinstance(task, dict) and not task.get("variant_of")]
+        filled = dict(tasks)
+        for name, task in tasks.items():
+            parent = task.get("variant_of") if isinstance(task, dict) else None
+            if parent is not None:
+                if not isinstance(parent, str):
+                    raise ValueError(f"tasks.{name}.variant_of: must be text, got {parent!r}")
+                if parent not in own:
+                    raise ValueError(f"tasks.{name}.variant_of: {unknown_name('task', parent, own)}")
+                filled[name] = {**tasks[parent], **task}
+        return {**content, "tasks": filled}
+
+    @property
+    def own_tasks(self) -> list[str]:
+        """The tasks that are no variants of others."""
+        return [name for name, task in self.tasks.items() if task.variant_of is None]
+
+    @property
+    def trained_tasks(self) -> list[str]:
+        """The tasks that can be trained on: a variant with its parent's training set would be its parent."""
+        parents = {name: task.variant_of for name, task in self.tasks.items()}
+        return [
+            name
+            for name, task in self.tasks.items()
+            if (parent := parents[name]) not in self.tasks or self.tasks[parent].train != task.train
+        ]
 
     # By identity, not by content, which holds dicts: see per_config.py.
     __hash__ = object.__hash__

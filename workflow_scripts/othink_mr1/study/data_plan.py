@@ -110,12 +110,12 @@ def leaks_plan(config: StudyConfig) -> dict[str, Any]:
         {
             "train_task": trained_on,
             "test_task": tested_on,
-            "train": trained.train,
-            "test": tested.test,
-            "leaks": leaks_file(config, trained.train, tested.test),
+            "train": (train := config.tasks[trained_on].train),
+            "test": (test := config.tasks[tested_on].test),
+            "leaks": leaks_file(config, train, test),
         }
-        for trained_on, trained in config.tasks.items()
-        for tested_on, tested in config.tasks.items()
+        for trained_on in config.own_tasks
+        for tested_on in config.own_tasks
     ]
     return {"exhibit": LEAKS, "pairs": pairs}
 

@@ -127,12 +127,12 @@ def _evaluations(study: Study) -> Iterator[Job]:
 def _exhibits(study: Study) -> Iterator[Job]:
     config, drawn = study.config, plan.drawn_exhibits(study.config)
     yield _exhibit(LEAKS, ["data/leaks.csv"], study.leak_reports())
-    for task in config.tasks:
+    for task in config.own_tasks:
         made_of = [*study.data_card_sources(task), study.data_card_leaks(task)]
         yield _exhibit(data_card(task), [f"data/{task}.md", f"data/{task}.svg"], made_of, name=task)
     for name in config.studies:
         made_of = [*study.scores(name), *study.test_sets(name), *study.leak_reports(name)]
-        yield _exhibit(name, [f"{name}.csv"], made_of, name=name)
+        yield _exhibit(name, [f"{name}.csv", f"tables/{name}.md"], made_of, name=name)
     for name in plan.collected_exhibits(config):
         if name not in config.studies:
             yield _exhibit(name, [f"{name}.csv"], study.run_manifests(name))

@@ -42,7 +42,7 @@ _ALLOWED = {
 }
 
 # Exhibits that are no study: `results/<name>.csv` is theirs.
-RESERVED_EXHIBITS = ("runs", "reward_curves", "claims", "leaks", "scorer_audit")
+RESERVED_EXHIBITS = ("runs", "reward_curves", "claims", "leaks", "scorer_audit", "table1")
 
 # What a pattern means to a user.
 _PATTERNS = {
@@ -113,13 +113,18 @@ def _references(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
         if name in RESERVED_EXHIBITS:
             yield ("studies", name), f"must not be {', '.join(RESERVED_EXHIBITS)}: these name other exhibits"
         for key, known in (
-            ("tasks", config.tasks),
+            ("tasks", config.trained_tasks),
             ("methods", config.methods),
             ("backbones", config.backbones),
+            ("tested_on", config.tasks),
         ):
-            for index, entry in enumerate(getattr(grid, key)):
+            entries = getattr(grid, key)
+            for index, entry in enumerate(entries if isinstance(entries, list) else []):
                 if entry not in known:
-                    yield ("studies", name, key, str(index)), unknown_name(key[:-1], entry, known)
+                    yield (
+                        ("studies", name, key, str(index)),
+                        unknown_name("task" if key == "tested_on" else key[:-1], entry, known),
+                    )
 
 
 def _source_reference(
@@ -144,12 +149,12 @@ def _method_problems(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
             continue
         for task, own in by_task.items():
             path = ("methods", method, "by_task", task)
-            if task not in config.tasks:
-                yield path, unknown_name("task", task, config.tasks)
+            if task not in config.trained_tasks:
+                yield path, unknown_name("task", task, config.trained_tasks)
             if not isinstance(own, dict):
                 yield path, f"must be a mapping of settings to values, got {own!r}"
     for method in config.methods:
-        for task in config.tasks:
+        for task in config.trained_tasks:
             try:
                 raw = merged_settings(config.methods, method, task)
                 validate_settings(raw)

@@ -17,8 +17,8 @@ from othink_mr1.study.strict import BelowOne, Count, Fraction, NonNegative, Posi
 # All of a method's settings determine the weights.
 TRAINS = Reruns(Stage.TRAIN, Branch.METHOD)
 
-# The published protocol, faults included, or the right one: see scoring/.
-RewardScorer = Literal["r1v", "exact"]
+# The published protocol, faults included, or the right one: see scoring/. Or a coin, as a control.
+RewardScorer = Literal["r1v", "exact", "random"]
 
 
 class ConstantKL(Strict):
@@ -47,7 +47,28 @@ class DynamicKL(Strict):
         return self
 
 
-KLSchedule = Annotated[ConstantKL | DynamicKL, Field(discriminator="kind")]
+class PiecewiseKL(Strict):
+    """The KL weight β(s) on straight lines between points: other readings of eq. 3, other schedules."""
+
+    reruns: ClassVar = TRAINS
+
+    kind: Literal["piecewise"]
+    points: list[Annotated[list[NonNegative], Field(min_length=2, max_length=2)]] = Field(
+        min_length=2,
+        description="[step, β] each, in optimiser updates: the first of step 0, the last of step `steps`",
+    )
+
+    @model_validator(mode="after")
+    def _steps_rise_from_0(self) -> PiecewiseKL:
+        steps = [step for step, _ in self.points]
+        if any(step != int(step) for step in steps):
+            raise ValueError(f"points: steps must be whole numbers, got {steps}")
+        if steps[0] != 0 or sorted(set(steps)) != steps:
+            raise ValueError(f"points: steps must rise from 0 and not repeat, got {steps}")
+        return self
+
+
+KLSchedule = Annotated[ConstantKL | DynamicKL | PiecewiseKL, Field(discriminator="kind")]
 
 
 class NoTraining(Strict):
@@ -88,9 +109,13 @@ class _GradientTraining(Strict):
 
 
 class SFT(_GradientTraining):
-    """Supervised fine-tuning on the target text."""
+    """Supervised fine-tuning on a target text."""
 
     trainer: Literal["sft"]
+    target: Literal["answer", "reasoning", "r1v"] = Field(
+        description="what is learned: the answer alone; the set's reasoning and the answer; or R1-V's "
+        "sft.py to the letter (training/r1v_sft.py)"
+    )
     batch_size: Count = Field(description="examples per optimiser update")
 
 
@@ -109,15 +134,25 @@ class GRPO(_GradientTraining):
     max_completion_tokens: Count
     kl_schedule: KLSchedule
     reward_scorer: RewardScorer = Field(
-        "r1v", description="whose accuracy is the reward: the published protocol's, or the right one's"
+        "r1v",
+        description="whose accuracy is the reward: the published protocol's, the right one's, or that of a "
+        "coin, which knows nothing of the answer",
+    )
+    accuracy_weight: NonNegative = Field(
+        1.0, description="of the accuracy reward, which eq. 1 leaves at 1; 0: format alone, as a control"
     )
 
     @model_validator(mode="after")
-    def _exploration_within_steps(self) -> GRPO:
+    def _schedule_fits_steps(self) -> GRPO:
         if isinstance(self.kl_schedule, DynamicKL) and self.kl_schedule.exploration_steps > self.steps:
             raise ValueError(
                 f"kl_schedule.exploration_steps: must be at most steps ({self.steps}), "
                 f"got {self.kl_schedule.exploration_steps}"
+            )
+        if isinstance(self.kl_schedule, PiecewiseKL) and self.kl_schedule.points[-1][0] != self.steps:
+            raise ValueError(
+                f"kl_schedule.points: the last must be of step {self.steps}, as `steps`, got "
+                f"{self.kl_schedule.points[-1][0]:g}"
             )
         return self
 

@@ -118,12 +118,14 @@ def evaluations(config: StudyConfig, study: str) -> list[Evaluation]:
     grid = config.studies[study]
     found: list[Evaluation] = []
     for run in grid_runs(config, study):
-        if grid.tested_on == "all":
-            tasks = list(config.tasks)
+        if isinstance(grid.tested_on, list):
+            tasks = grid.tested_on
+        elif grid.tested_on == "all":
+            tasks = config.own_tasks
         elif grid.tested_on == "own":
             tasks = [run.task] if run.task is not None else grid.tasks
         else:  # the backbone as it is, trained on no task, is tested on all of them
-            tasks = [task for task in config.tasks if task != run.task]
+            tasks = [task for task in config.own_tasks if task != run.task]
         steps = (*run.checkpoint_steps, None) if grid.curves else (None,)
         found.extend(Evaluation(run, step, task) for step in steps for task in tasks)
     return found
@@ -179,10 +181,10 @@ def examples_plan(config: StudyConfig) -> dict[str, Any]:
         "exhibit": "figure2",
         "tasks": {
             name: {
-                "examples": examples_file(config, task.test),
-                "artefacts": sorted(set_lineage(config, task.test)),
+                "examples": examples_file(config, config.tasks[name].test),
+                "artefacts": sorted(set_lineage(config, config.tasks[name].test)),
             }
-            for name, task in config.tasks.items()
+            for name in config.own_tasks
         },
     }
 
@@ -215,7 +217,7 @@ def all_plans(config: StudyConfig, modules: Modules) -> dict[str, dict[str, Any]
         "evaluations": _rows(config, all_evaluations(config)),
     }
     plans[LEAKS] = leaks_plan(config)
-    plans |= {data_card(task): data_card_plan(config, task) for task in config.tasks}
+    plans |= {data_card(task): data_card_plan(config, task) for task in config.own_tasks}
     return {exhibit: plan | {"code": _code(config, exhibit, modules)} for exhibit, plan in plans.items()}
 
 
@@ -247,7 +249,7 @@ def _drawn_code(config: StudyConfig, exhibit: str, modules: Modules) -> dict[str
     # The program loads a figure's module by its name.
     own = (entry_point(exhibit), *([f"exhibits.{exhibit}"] if exhibit in FIGURES else []))
     if exhibit == "figure2":
-        sets = [set_lineage(config, task.test) for task in config.tasks.values()]
+        sets = [set_lineage(config, config.tasks[task].test) for task in config.own_tasks]
         return exhibit_code(own, {stage for found in sets for stage in found.values()}, modules)
     csv = ["reward_curves"] if exhibit == "figure5" else drawn_exhibits(config)[exhibit]
     below = {name: code for file in csv for name, code in _code(config, file, modules).items()}

@@ -5,11 +5,11 @@ results (a faster loop, a log line) leaves it alone.
 """
 
 TRAINING = 1  # SFT and GRPO: losses, sampling, order of the data, optimiser
-PRETRAINING = 1  # the small backbone and its tokenizer
+PRETRAINING = 2  # the small backbone and its tokenizer
 PREPARATION = 1  # raw sets to the common schema
 LEAKS = 1  # what counts as the same picture and question in a training and a test set
 RENDERING = 2  # the sets that the workflow draws itself
-GENERATION = 1  # test answers from a checkpoint
+GENERATION = 2  # test answers from a checkpoint
 REWARD = 1  # the rewards that GRPO trains on: accuracy and format
 EXACT_REWARD = 2  # what `reward_scorer: exact` rewards; moves the runs that have it alone
-SCORER = "3"  # r1v and exact scores from answers; with the task's scorer, names the files of the scores
+SCORER = "4"  # r1v and exact scores from answers; with the task's scorer, names the files of the scores

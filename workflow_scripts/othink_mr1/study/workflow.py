@@ -293,7 +293,7 @@ class Study:
     def figure_pictures(self, figure: str) -> list[str]:
         """The test sets, answers, scores and leak reports that a figure shows items of."""
         if figure == "figure2":
-            return self.test_examples(list(self.config.tasks))
+            return self.test_examples(self.config.own_tasks)
         if figure not in ("figure3", "figure8"):
             return []
         found = [entry for study in plan.FIGURES[figure] for entry in plan.evaluations(self.config, study)]
@@ -354,7 +354,8 @@ class Study:
         drawn = plan.drawn_exhibits(self.config)
         files = [f"<results>/{name}.csv" for name in plan.collected_exhibits(self.config)]
         files += ["<results>/scorer_audit.csv", "<results>/data/leaks.csv"]
-        files += [f"<results>/data/{task}.{kind}" for task in self.config.tasks for kind in ("md", "svg")]
+        files += [f"<results>/tables/{name}.md" for name in self.config.studies]
+        files += [f"<results>/data/{task}.{kind}" for task in self.config.own_tasks for kind in ("md", "svg")]
         files += ["<results>/claims.csv"] if "claims" in drawn else []
         if "table1" in drawn:
             files += ["<results>/tables/table1.md", "<results>/tables/table1.tex"]

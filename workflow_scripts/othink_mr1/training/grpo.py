@@ -144,7 +144,7 @@ def _gather(
         prompts = [question.prompt for question in questions]
         rollout = roll_out(model, processor, prompts, settings, seed, rollout_number)
     golds = [questions[owner].gold for owner in rollout.owners]
-    rewards = score_completions(rollout.texts, golds, scorer, settings.reward_scorer, settings.format_weight)
+    rewards = score_completions(rollout.texts, golds, scorer, settings, seed, rollout_number)
     return Experience(rollout.completions, rollout.truncated, rewards, execution.row_tokens)
 
 

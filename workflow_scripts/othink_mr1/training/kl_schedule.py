@@ -1,25 +1,31 @@
 """The weight β(s) of the KL penalty over the optimiser updates s = 1..t.
 
 GRPO-D's schedule is eq. 3 of the paper, one of whose branches lost a subscript in print. With
-β_mid = (β_min + β_max) / 2, it is read here as
+β_mid = (β_min + β_max) / 2, we read it as
 
     s <= w:      β(s) = β_mid - (β_mid - β_min) · s / w
     w < s <= t:  β(s) = β_min + (β_max - β_min) · (s - w) / (t - w)
 
-because only then do the branches meet (at β_min, when s = w) and is β_mid used at all. The paper's prose
-says that β "starts from a small value and gradually increases"; by its formula β first falls, from
-β_mid to β_min over the w exploration steps. The formula is followed.
+For this speak the minus sign of the first branch, that β_mid is used and that the branches meet (at β_min,
+when s = w), and the last words of section 3.2, "reducing β(s) in the early stage … Later, increasing". The
+paper's prose also says that β "starts from a small value and gradually increases", which asks for other
+readings: `piecewise` schedules run them (studies/readings.yaml, docs/fidelity.md).
 """
 
 from __future__ import annotations
 
-from othink_mr1.study.methods import ConstantKL, DynamicKL
+import numpy as np
+
+from othink_mr1.study.methods import ConstantKL, DynamicKL, PiecewiseKL
 
 
-def kl_weight(schedule: ConstantKL | DynamicKL, step: int, steps: int) -> float:
+def kl_weight(schedule: ConstantKL | DynamicKL | PiecewiseKL, step: int, steps: int) -> float:
     """β at optimiser update `step` of `steps` (s of t), dimensionless; a new kind of schedule goes here."""
     if isinstance(schedule, ConstantKL):
         return schedule.weight
+    if isinstance(schedule, PiecewiseKL):
+        steps_there, weights = zip(*schedule.points, strict=True)
+        return float(np.interp(step, list(steps_there), list(weights)))
     return dynamic_kl_weight(schedule, step, steps)
 
 

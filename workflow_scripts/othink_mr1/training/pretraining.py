@@ -165,6 +165,7 @@ def _as_sft(settings: SmallBackbone) -> SFT:
     """The optimiser's settings that are not in the config: usual values for a model from scratch."""
     return SFT(
         trainer="sft",
+        target="reasoning",
         learning_rate=settings.learning_rate,
         learning_rate_schedule="linear",
         warmup_fraction=settings.warmup_fraction,

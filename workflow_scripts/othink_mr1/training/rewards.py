@@ -1,18 +1,20 @@
-"""Rewards (eq. 1): R = R_accuracy + α · R_format."""
+"""Rewards (eq. 1): R = R_accuracy + α · R_format. A weight of R_accuracy other than 1 is a control's."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from othink_mr1.scoring.format import format_followed
 from othink_mr1.scoring.workers import Question, Rule, TimedOut, shared_workers
-from othink_mr1.study.methods import RewardScorer
+from othink_mr1.study.methods import GRPO, RewardScorer
 
 _RULES: dict[RewardScorer, Rule] = {"r1v": "r1v_reward", "exact": "exact_reward"}
+_COIN = 1  # the fifth number of a seed: apart from the numbers that sampled the completion, which have four
 
 
 @dataclass(frozen=True)
@@ -28,20 +30,30 @@ def score_completions(
     completions: Sequence[str],
     golds: Sequence[str],
     scorer: str,
-    reward_scorer: RewardScorer,
-    format_weight: float,
+    settings: GRPO,
+    seed: int,
+    rollout: int,
 ) -> Rewards:
-    """Reward each completion against its gold answer.
+    """Reward each completion of a rollout (from 1) against its gold answer.
 
-    scorer: name of the task's. reward_scorer: r1v, the published training rule, laxer for counting than
-    its evaluation; or exact. format_weight: α. A completion that exceeds the scorer's limits earns no
-    accuracy reward.
+    scorer: name of the task's. By settings.reward_scorer r1v, the published training rule, laxer for counting
+    than its evaluation; exact; or random, 0 or 1 by a coin of (seed, rollout, place in the rollout). A
+    completion that exceeds the scorer's limits earns no accuracy reward.
     """
-    pairs = list(zip(completions, golds, strict=True))
-    replies = accuracy_rewards([Question(scorer, _RULES[reward_scorer], *pair) for pair in pairs])
-    accuracy = torch.tensor(replies, dtype=torch.float32)
+    if settings.reward_scorer == "random":
+        coins = [
+            np.random.default_rng([seed, rollout, place, 0, _COIN]).integers(2)
+            for place in range(len(completions))
+        ]
+        accuracy = torch.tensor(np.array(coins), dtype=torch.float32)
+    else:
+        rule = _RULES[settings.reward_scorer]
+        pairs = zip(completions, golds, strict=True)
+        replies = accuracy_rewards([Question(scorer, rule, *pair) for pair in pairs])
+        accuracy = torch.tensor(replies, dtype=torch.float32)
     format_reward = torch.tensor([float(format_followed(text)) for text in completions])
-    return Rewards(accuracy, format_reward, accuracy + format_weight * format_reward)
+    total = settings.accuracy_weight * accuracy + settings.format_weight * format_reward
+    return Rewards(accuracy, format_reward, total)
 
 
 def accuracy_rewards(questions: Sequence[Question]) -> list[float]:

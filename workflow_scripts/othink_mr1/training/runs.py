@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -51,14 +51,31 @@ class TrainingRun:
         )
         self.session: TrainingSession
 
-    def prompts_of(self, step: int, batch: int) -> tuple[list[Prompt], list[Example]]:
-        """A step's prompts (from 1), and their examples."""
+    @property
+    def without_reasoning(self) -> int:
+        """How many of the examples have no reasoning."""
+        return self._examples.without("reasoning")
+
+    @property
+    def examples(self) -> int:
+        """How many there are."""
+        return len(self._examples)
+
+    def prompts_of(
+        self, step: int, batch: int, dialogue_of: Callable[[Example], str] | None = None
+    ) -> tuple[list[Prompt], list[Example]]:
+        """A step's prompts (from 1), and their examples.
+
+        dialogue_of: an example's dialogue, where it is not the task's training prompt.
+        """
         indices = example_indices(step, batch, len(self._examples), self._run.seed)
         examples = [self._examples[index] for index in indices]
-        prompts = self._maker.make(
-            [example.image for example in examples],
-            [fill_template(self._run.training_prompt, example.question) for example in examples],
-        )
+        images = [example.image for example in examples]
+        if dialogue_of is None:
+            texts = [fill_template(self._run.training_prompt, example.question) for example in examples]
+            prompts = self._maker.make(images, texts)
+        else:
+            prompts = self._maker.make_of_dialogues(images, [dialogue_of(example) for example in examples])
         if self._frozen is not None:
             prompts = self._frozen.add_features(prompts, indices)
         return prompts, examples

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 from othink_mr1.errors import UserError
@@ -9,7 +11,8 @@ from othink_mr1.study.code_of_stages import Stage
 from othink_mr1.study.execution import TrainingExecution
 from othink_mr1.study.methods import SFT
 from othink_mr1.study.runs import RunDescription
-from othink_mr1.training.runs import training_run
+from othink_mr1.training.r1v_sft import r1v_dialogue, r1v_lessons
+from othink_mr1.training.runs import TrainingRun, training_run
 from othink_mr1.training.supervised import COLUMNS, Lesson, make_lessons, train_supervised
 
 
@@ -18,7 +21,8 @@ def train_sft_run(
 ) -> None:
     """Fine-tune the backbone on the examples' target texts and fill the run's folder.
 
-    An interrupted attempt is gone on with; see training/session.py.
+    An interrupted attempt is gone on with; see training/session.py. UserError if the target is the reasoning
+    and no example has one.
     """
     settings = run.settings
     if not isinstance(settings, SFT):
@@ -27,9 +31,41 @@ def train_sft_run(
     with training_run(run, stage, execution, examples_file, backbone, output, COLUMNS) as training:
         if training is None:
             return
+        if settings.target == "reasoning":
+            _require_reasoning(training, run.name, examples_file)
+        train_supervised(
+            training.model,
+            settings,
+            execution,
+            lambda step: sft_lessons(training, settings, step),
+            training.session,
+        )
 
-        def lessons_of(step: int) -> list[Lesson]:
-            prompts, examples = training.prompts_of(step, settings.batch_size)
-            return make_lessons(training.processor, prompts, examples)
 
-        train_supervised(training.model, settings, execution, lessons_of, training.session)
+def sft_lessons(training: TrainingRun, settings: SFT, step: int) -> list[Lesson]:
+    """The lessons of a step (from 1), as the settings' target says."""
+    processor = training.processor
+    if settings.target == "r1v":
+        prompts, _ = training.prompts_of(
+            step, settings.batch_size, lambda example: r1v_dialogue(processor, example)
+        )
+        return r1v_lessons(processor, prompts)
+    prompts, examples = training.prompts_of(step, settings.batch_size)
+    if settings.target == "answer":
+        examples = [replace(example, reasoning=None) for example in examples]
+    return make_lessons(processor, prompts, examples)
+
+
+def _require_reasoning(training: TrainingRun, name: str, examples_file: Path) -> None:
+    missing = training.without_reasoning
+    if missing == training.examples:
+        raise UserError(
+            f"run {name}: target: reasoning, but no example of {examples_file} has one; set target: answer"
+        )
+    if missing:
+        print(
+            f"{name}: {missing} of {training.examples} examples have no reasoning: of these the answer alone "
+            "is learned",
+            file=sys.stderr,
+            flush=True,
+        )

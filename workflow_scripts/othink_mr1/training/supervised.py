@@ -1,7 +1,7 @@
 """Supervised training on target texts: SFT's loss, and the small backbone's pretraining too.
 
-The prompt is the one of evaluation, image before text; only the target and the end of the message are
-learned. (R1-V's own SFT also learns the prompt, puts the text first and adds a system message.)
+The prompt is the one that GRPO trains with, image before text; only the target and the end of the message
+are learned. R1-V's own SFT, which does otherwise, is in r1v_sft.py.
 """
 
 from __future__ import annotations
@@ -29,10 +29,19 @@ COLUMNS = ("learning_rate", "loss", "gradient_norm", "target_tokens")
 
 @dataclass(frozen=True)
 class Lesson:
-    """A prompt and the tokens that are to follow it; the loss is on these alone."""
+    """A prompt and the tokens that are to follow it; the loss is on these.
+
+    predicted: places in the prompt, from 1, whose tokens the loss is on, too.
+    """
 
     prompt: Prompt
     target: list[int]
+    predicted: Sequence[int] = ()
+
+    @property
+    def group(self) -> Group:
+        """For packing."""
+        return Group(self.prompt, [self.target] if self.target else [], self.predicted)
 
 
 def make_lessons(
@@ -73,9 +82,9 @@ def supervised_backward(
     Whole lessons are packed into rows of at most row_tokens. Returns the loss in nats and the number of
     target tokens. Any row_tokens gives the same up to rounding.
     """
-    tokens = sum(len(lesson.target) for lesson in lessons)
+    tokens = sum(len(lesson.target) + len(lesson.predicted) for lesson in lessons)
     total = 0.0
-    for groups in fill_rows([Group(lesson.prompt, [lesson.target]) for lesson in lessons], row_tokens):
+    for groups in fill_rows([lesson.group for lesson in lessons], row_tokens):
         row = pack(groups, model.device)
         with autocast(precision, model.device):
             log_probabilities = completion_log_probabilities(model, row)
