@@ -29,8 +29,8 @@ def test_training_sets_are_parquet_as_on_the_hub(tmp_path, split, reasoning):
     assert row["solution"].startswith("<answer> ")
     assert row["solution"].endswith("° </answer>")
     if reasoning:
-        assert row["thinking"].startswith("<think>\n")
-        assert row["thinking"].endswith("\n</think>")
+        assert row["thinking"].startswith("<think>")
+        assert row["thinking"].endswith("</think>")
 
 
 def test_datasets_reads_the_image_column(tmp_path):

@@ -90,7 +90,7 @@ def _write_parquet(source: RenderedSource, items: Iterator[RenderedItem], path: 
                     "solution": f"<answer> {item.gold} </answer>",
                 }
                 if source.reasoning:
-                    row["thinking"] = f"<think>\n{item.reasoning}\n</think>"
+                    row["thinking"] = f"<think>{item.reasoning}</think>"
                 rows.append(row)
             writer.write_table(pa.Table.from_pylist(rows, schema=schema))
             first += len(chunk)
