@@ -168,7 +168,9 @@ class OursSupervised:
         self._model, self._processor = load_backbone(backbone, "sdpa", "cpu")
         self._model.train()
         self._maker = PromptMaker(self._model, self._processor)
-        self._settings = SFT.model_validate(_TRAINING | {"trainer": "sft", "batch_size": 8})
+        self._settings = SFT.model_validate(
+            _TRAINING | {"trainer": "sft", "target": "answer", "batch_size": 8}
+        )
         self._optimisation = Optimisation(self._model, self._settings)
 
     def step(self, workload: SupervisedWorkload, clock: PhaseClock) -> None:

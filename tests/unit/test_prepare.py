@@ -50,7 +50,7 @@ def test_training_rows_lose_their_tags(tmp_path):
     rows = [training_row(7), training_row(8, thinking=None), training_row(9, thinking="", solution="145°")]
     examples = prepared(write_parquet(tmp_path / "raw", rows), tmp_path / "out")
     assert examples == [
-        Example("000000", picture(colour=(7, 0, 0)), "What is 7 ?", "7", "It is so."),
+        Example("000000", picture(colour=(7, 0, 0)), "What is 7 ?", "7", "\nIt is so.\n"),
         Example("000001", picture(colour=(8, 0, 0)), "What is 8 ?", "8", None),
         Example("000002", picture(colour=(9, 0, 0)), "What is 9 ?", "145°", None),
     ]
@@ -336,8 +336,8 @@ def test_the_same_set_gives_the_same_bytes(tmp_path):
     for name, threads in (("one", 1), ("two", 1), ("three", 3)):
         prepared(raw, tmp_path / name, threads=threads)
         digests.add(sha256_of(tmp_path / name / "examples.parquet"))
-    # With the pinned pyarrow, what the first version wrote: other rows need another versions.PREPARATION.
-    assert digests == {"8293575948bbc74f767f4d301613ddc63d66332920838e3857ad344fd14fd550"}
+    # With the pinned pyarrow, what versions.PREPARATION 2 writes: other rows need another one.
+    assert digests == {"55b0f4561fe623f51a35e1916a73e7a8c7612e331cf2123f3468686f03858ac1"}
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak from Linux's /proc")

@@ -47,7 +47,7 @@ def test_nothing_is_to_be_done_and_nothing_is_written(results: Path) -> None:
     before = listing(results)
     found = supposed(results)
     assert found.planned == []
-    last = "nothing would run: every exhibit is up to date, and the results of 108 jobs are there"
+    last = "nothing would run: every exhibit is up to date, and the results of 110 jobs are there"
     assert list(what_if_lines(found)) == [last]
     supposed(results, "methods.grpo.learning_rate=2e-6")
     assert listing(results) == before
@@ -123,7 +123,7 @@ def test_what_is_gone_and_not_needed_is_told(results: Path, tmp_path: Path) -> N
 
 def test_an_empty_results_folder_lacks_everything(tmp_path: Path) -> None:
     found = supposed(tmp_path / "nowhere")
-    assert len(found.planned) == 108
+    assert len(found.planned) == 110
     assert not (tmp_path / "nowhere").exists()
     assert {entry.reason for entry in found.planned} == {"is not there"}
 
@@ -156,7 +156,7 @@ def test_a_wrong_change_ends_in_one_line(tmp_path: Path, change: str, message: s
     ("change", "path", "value"),
     [
         ("methods.grpo.learning_rate=1e-6", None, None),  # as it is
-        ("methods.sft.by_task.geometry.steps=50", "methods.sft.by_task.geometry.steps", 50),
+        ("methods.sft.by_task.counting.steps=5000", "methods.sft.by_task.counting.steps", 5000),
         ("studies.kl_weight_sweep.vary.kl_schedule.weight=[0.1]", None, [0.1]),
         ("tasks.geometry.test_prompt='{question} now'", "tasks.geometry.test_prompt", "{question} now"),
         ("methods.grpo.reward_scorer=exact", "methods.grpo.reward_scorer", "exact"),

@@ -6,7 +6,7 @@ results (a faster loop, a log line) leaves it alone.
 
 TRAINING = 1  # SFT and GRPO: losses, sampling, order of the data, optimiser
 PRETRAINING = 2  # the small backbone and its tokenizer
-PREPARATION = 1  # raw sets to the common schema
+PREPARATION = 2  # raw sets to the common schema
 LEAKS = 1  # what counts as the same picture and question in a training and a test set
 RENDERING = 2  # the sets that the workflow draws itself
 GENERATION = 2  # test answers from a checkpoint
