@@ -45,6 +45,15 @@ def test_two_seeds_train_twice(checkout: Path) -> None:
     assert training_jobs(job_counts(result.stdout)) == 30
 
 
+@pytest.mark.parametrize(
+    ("overlay", "more"), [("baselines", 3), ("readings", 3), ("controls", 10), ("clevr_70k", 3), ("seeds", 12)]
+)
+def test_a_further_study_adds_its_own_trainings(checkout: Path, overlay: str, more: int) -> None:
+    result = run_snakemake(checkout, ["-n", "all", "--configfile", f"studies/{overlay}.yaml"])
+    assert result.returncode == 0, result.stderr
+    assert training_jobs(job_counts(result.stdout)) == 15 + more
+
+
 def test_miniature_has_the_same_runs(checkout: Path) -> None:
     result = run_snakemake(checkout, ["--profile", "mini", "-n", "all"])
     assert result.returncode == 0, result.stderr
