@@ -45,11 +45,12 @@ def test_two_seeds_train_twice(checkout: Path) -> None:
     assert training_jobs(job_counts(result.stdout)) == 30
 
 
-def test_miniature_has_the_same_runs(checkout: Path) -> None:
+def test_miniature_has_three_seeds_and_smaller_sweeps(checkout: Path) -> None:
     result = run_snakemake(checkout, ["--profile", "mini", "-n", "all"])
     assert result.returncode == 0, result.stderr
     counts = job_counts(result.stdout)
-    assert training_jobs(counts) == 15
+    assert training_jobs(counts) == 18 + 1 + 4  # table 1, and of the sweeps what it does not have: α, β
+    assert counts["train_sft"] == 6
     assert "download_dataset" not in counts
     assert "results/mini/cross_task.csv" in result.stdout
 
@@ -84,7 +85,7 @@ def test_an_overlay_does_not_silently_replace_the_profiles_own(
 
 def test_an_overlay_over_the_miniature(own_checkout: Path) -> None:
     """As README has it."""
-    (own_checkout / "mine.yaml").write_text("seeds: [1, 2]\n")
+    (own_checkout / "mine.yaml").write_text("studies: {cross_task: {seeds: [1, 2]}}\n")
     target = "results/mini/cross_task.csv"
     overlays = ["--configfile", "mini/study.yaml", "mine.yaml"]
     result = run_snakemake(own_checkout, ["--profile", "mini", "-n", target, *overlays])
