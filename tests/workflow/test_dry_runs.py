@@ -55,11 +55,13 @@ def test_a_further_study_adds_its_own_trainings(checkout: Path, overlay: str, mo
     assert training_jobs(job_counts(result.stdout)) == 15 + more
 
 
-def test_miniature_has_runs_of_its_own(checkout: Path) -> None:
+def test_miniature_has_three_seeds_and_smaller_sweeps(checkout: Path) -> None:
     result = run_snakemake(checkout, ["--profile", "mini", "-n", "all"])
     assert result.returncode == 0, result.stderr
     counts = job_counts(result.stdout)
-    assert training_jobs(counts) == 29  # three seeds for table 1, and SFT with and without reasoning
+    # Table 1, SFT on the answer alone, and of the sweeps what table 1 does not have: α, β.
+    assert training_jobs(counts) == 18 + 6 + 1 + 4
+    assert counts["train_sft"] == 12
     assert "download_dataset" not in counts
     assert "results/mini/cross_task.csv" in result.stdout
 
@@ -94,7 +96,7 @@ def test_an_overlay_does_not_silently_replace_the_profiles_own(
 
 def test_an_overlay_over_the_miniature(own_checkout: Path) -> None:
     """As README has it."""
-    (own_checkout / "mine.yaml").write_text("seeds: [1, 2]\n")
+    (own_checkout / "mine.yaml").write_text("studies: {cross_task: {seeds: [1, 2]}}\n")
     target = "results/mini/cross_task.csv"
     overlays = ["--configfile", "mini/study.yaml", "mine.yaml"]
     result = run_snakemake(own_checkout, ["--profile", "mini", "-n", target, *overlays])
