@@ -13,6 +13,7 @@ REPOSITORY = Path(__file__).parents[1]
 PARTS = (
     "Snakefile",
     "config.yaml",
+    "studies",
     "rules",
     "envs",
     "workflow_scripts",

@@ -24,6 +24,11 @@ def test_counts_are_equally_frequent():
     assert golds == {str(count): 8 for count in range(3, 11)}
 
 
+def test_a_source_can_have_counts_of_its_own():
+    golds = Counter(item.gold for item in scenes.render_scenes(source(items=9, counts=[3, 7, 10])))
+    assert golds == {"3": 3, "7": 3, "10": 3}
+
+
 def test_counts_are_shuffled():
     golds = [item.gold for item in scenes.render_scenes(source(items=16))]
     assert golds != sorted(golds, key=int)
@@ -32,7 +37,7 @@ def test_counts_are_shuffled():
 
 def test_reasoning_counts_the_rows_and_ends_in_the_gold():
     for item in scenes.render_scenes(source()):
-        rows, total = item.reasoning.removeprefix("Step by step: ").removesuffix(".").split(". Together ")
+        rows, total = item.reasoning.removeprefix("Row by row: ").removesuffix(".").split(". Together ")
         assert sum(map(int, rows)) == int(total) == int(item.gold)
         assert len(rows) == 4
 
@@ -49,7 +54,7 @@ def test_each_row_of_the_picture_has_as_many_objects_as_the_reasoning_says(style
         differs = np.abs(np.asarray(item.image).astype(int) - empty).sum(axis=2) > 30  # [height, width]
         cells = differs.reshape(4, 28, 4, 28).mean(axis=(1, 3)) > 0.06  # [rows, columns]
         counts = "".join(str(row.sum()) for row in cells)
-        assert item.reasoning == f"Step by step: {counts}. Together {item.gold}."
+        assert item.reasoning == f"Row by row: {counts}. Together {item.gold}."
 
 
 def test_the_question_is_the_clevr_sets_own():
@@ -67,7 +72,7 @@ def test_same_settings_same_pictures_and_another_seed_others():
 
 
 def test_splits_never_share_a_picture():
-    """The three splits of one seed and style have each only pictures whose lot is theirs."""
+    """The splits of one seed and style have each only pictures whose lot is theirs."""
     for split in SPLIT_SHARES:
         lots = scenes.random.Random(0)
         scene = scenes.draw_until(split, lambda lots=lots: scenes.describe_scene(lots, "clevr", 5), set())
@@ -75,6 +80,7 @@ def test_splits_never_share_a_picture():
     lots = scenes.random.Random(0)
     shares = Counter(split_of(scenes.describe_scene(lots, "clevr", 5)) for _ in range(1000))
     assert shares["backbone"] == pytest.approx(400, abs=60)
+    assert shares["held_out"] == pytest.approx(100, abs=40)
     assert shares["test"] == pytest.approx(200, abs=60)
 
 

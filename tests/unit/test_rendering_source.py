@@ -17,7 +17,7 @@ def source(renderer, split, reasoning=False, **changes):
     return RenderedSource(kind="rendered", renderer=renderer, split=split, reasoning=reasoning, **settings)
 
 
-@pytest.mark.parametrize(("split", "reasoning"), [("train", True), ("train", False), ("backbone", True)])
+@pytest.mark.parametrize(("split", "reasoning"), [("train", True), ("held_out", False), ("backbone", True)])
 def test_training_sets_are_parquet_as_on_the_hub(tmp_path, split, reasoning):
     render_source(source("geometry", split, reasoning), tmp_path / "raw")
     table = pq.read_table(tmp_path / "raw/data/train-00000-of-00001.parquet")
@@ -29,8 +29,8 @@ def test_training_sets_are_parquet_as_on_the_hub(tmp_path, split, reasoning):
     assert row["solution"].startswith("<answer> ")
     assert row["solution"].endswith("° </answer>")
     if reasoning:
-        assert row["thinking"].startswith("<think>\n")
-        assert row["thinking"].endswith("\n</think>")
+        assert row["thinking"].startswith("<think>")
+        assert row["thinking"].endswith("</think>")
 
 
 def test_datasets_reads_the_image_column(tmp_path):

@@ -12,6 +12,7 @@ from othink_mr1.config.load import load_study
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.plan import exhibits as plan
 from othink_mr1.plan import versions
+from othink_mr1.plan.identity import backbone_identity
 from othink_mr1.plan.runs import all_runs, grid_runs
 
 REPOSITORY = Path(__file__).parents[2]
@@ -119,6 +120,16 @@ def test_sweep_points_keep_their_names_when_the_usual_value_changes() -> None:
         assert [run.name for run in grid_runs(moved, study)] == [
             run.name for run in grid_runs(paper(), study)
         ]
+
+
+def test_untagged_texts_move_a_backbone_and_none_leave_it() -> None:
+    def identity(**share: float) -> dict[str, Any]:
+        overlay = {"backbones": {"small_qwen2_vl": {"pretraining": {"counting": share}}}}
+        smoke = load_study([PAPER, REPOSITORY / "tests" / "study.yaml"], overlay)
+        return backbone_identity(smoke, "small_qwen2_vl")
+
+    assert set(identity()["pretraining"]["counting"]) == {"data", "prompt", "share"}
+    assert identity(untagged=0.0) == identity() != identity(untagged=0.4)
 
 
 def test_the_rewards_version_is_part_of_grpo_only(monkeypatch: pytest.MonkeyPatch) -> None:

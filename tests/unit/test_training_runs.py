@@ -21,7 +21,12 @@ from othink_mr1.modeling.prompts import PromptMaker, fill_template
 from othink_mr1.modeling.tokenizer import END_OF_MESSAGE
 from othink_mr1.plan.runs import RunDescription
 from othink_mr1.training.grpo_runs import train_grpo_run
-from othink_mr1.training.pretraining import mixture_order, pretrain_backbone
+from othink_mr1.training.pretraining import (
+    mixture_order,
+    pretrain_backbone,
+    untagged_places,
+    untagged_text,
+)
 from othink_mr1.training.sft_runs import train_sft_run
 from othink_mr1.training.supervised import make_lessons, supervised_backward
 from tiny import QUESTIONS, TARGETS, TEMPLATE, execution, grpo_settings, picture, sft_settings, tiny_settings
@@ -295,6 +300,38 @@ def test_pretraining_makes_a_backbone_that_trains_and_answers(examples_file: Pat
 def test_pretraining_wants_every_source(examples_file: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="one file for each of geometry, scenes, got scenes"):
         pretrain_backbone(tiny_settings(), execution(), {"scenes": examples_file}, tmp_path / "backbone")
+
+
+def test_untagged_texts_follow_the_shares_and_leave_the_mixture_as_it_is() -> None:
+    share = {"source": "anything", "prompt": TEMPLATE, "share": 1.0}
+    shares = {"scenes": share | {"untagged": 0.3}, "geometry": share}
+    settings, without = (
+        tiny_settings(pretraining=entries, steps=100, batch_size=20)
+        for entries in (shares, {"scenes": share, "geometry": share})
+    )
+    mixture = mixture_order(settings, {"scenes": 100, "geometry": 50})
+    assert mixture == mixture_order(without, {"scenes": 100, "geometry": 50})
+    untagged = untagged_places(settings, mixture)
+    assert {mixture[place][0] for place, is_untagged in enumerate(untagged) if is_untagged} == {"scenes"}
+    assert sum(untagged) / 1000 == pytest.approx(0.3, abs=0.04)
+    assert not any(untagged_places(without, mixture))
+
+
+def test_untagged_text_says_the_same() -> None:
+    assert untagged_text("Row by row: 21.", "3") == "Row by row: 21. The answer is 3."
+    assert untagged_text(None, "3") == "The answer is 3."
+
+
+def test_a_backbone_of_untagged_texts_is_another(examples_file: Path, tmp_path: Path) -> None:
+    files = {"scenes": examples_file, "geometry": examples_file}
+    share = {"source": "anything", "prompt": TEMPLATE, "share": 1.0}
+    for name, untagged in (("tagged", 0.0), ("plain", 1.0)):
+        shares = dict.fromkeys(files, share | {"untagged": untagged})
+        pretrain_backbone(tiny_settings(pretraining=shares), execution(), files, tmp_path / name)
+    tagged, plain = (
+        [row["target_tokens"] for row in metrics(tmp_path / name)] for name in ("tagged", "plain")
+    )
+    assert tagged != plain
 
 
 def test_mixture_follows_the_shares() -> None:

@@ -45,11 +45,23 @@ def test_two_seeds_train_twice(checkout: Path) -> None:
     assert training_jobs(job_counts(result.stdout)) == 30
 
 
-def test_miniature_has_the_same_runs(checkout: Path) -> None:
+@pytest.mark.parametrize(
+    ("overlay", "more"),
+    [("baselines", 3), ("readings", 3), ("controls", 10), ("clevr_70k", 3), ("seeds", 12)],
+)
+def test_a_further_study_adds_its_own_trainings(checkout: Path, overlay: str, more: int) -> None:
+    result = run_snakemake(checkout, ["-n", "all", "--configfile", f"studies/{overlay}.yaml"])
+    assert result.returncode == 0, result.stderr
+    assert training_jobs(job_counts(result.stdout)) == 15 + more
+
+
+def test_miniature_has_three_seeds_and_smaller_sweeps(checkout: Path) -> None:
     result = run_snakemake(checkout, ["--profile", "mini", "-n", "all"])
     assert result.returncode == 0, result.stderr
     counts = job_counts(result.stdout)
-    assert training_jobs(counts) == 15
+    # Table 1, SFT on the answer alone, and of the sweeps what table 1 does not have: α, β.
+    assert training_jobs(counts) == 18 + 6 + 1 + 4
+    assert counts["train_sft"] == 12
     assert "download_dataset" not in counts
     assert "results/mini/cross_task.csv" in result.stdout
 
@@ -84,7 +96,7 @@ def test_an_overlay_does_not_silently_replace_the_profiles_own(
 
 def test_an_overlay_over_the_miniature(own_checkout: Path) -> None:
     """As README has it."""
-    (own_checkout / "mine.yaml").write_text("seeds: [1, 2]\n")
+    (own_checkout / "mine.yaml").write_text("studies: {cross_task: {seeds: [1, 2]}}\n")
     target = "results/mini/cross_task.csv"
     overlays = ["--configfile", "mini/study.yaml", "mine.yaml"]
     result = run_snakemake(own_checkout, ["--profile", "mini", "-n", target, *overlays])

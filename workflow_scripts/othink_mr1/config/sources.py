@@ -82,9 +82,12 @@ class RenderedSource(Strict):
 
     kind: Literal["rendered"]
     renderer: Literal["scenes", "geometry"]
-    split: Literal["backbone", "train", "test"]
+    split: Literal["backbone", "train", "held_out", "test"]
     style: Literal["clevr", "superclevr", "mixed"] = Field("mixed", description="scenes only")
     kinds: list[str] = Field([], description="geometry only: the relations to draw; empty means all")
+    counts: list[Annotated[int, Field(ge=3, le=10)]] = Field(
+        [], description="scenes only: the numbers of objects, equally frequent; empty means 3 to 10"
+    )
     items: Count
     seed: Annotated[int, Field(ge=0)]
     image_size: Annotated[int, Field(ge=28, le=1024)] = Field(112, description="pixels, width = height")
@@ -123,6 +126,9 @@ class PretrainingShare(Strict):
     prompt: PromptTemplate
     share: Positive = Field(
         description="relative to the other shares: how often a batch's example is from here"
+    )
+    untagged: Fraction = Field(
+        0.0, description="share of texts without <think> and <answer> tags: the format is to be learned"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import Any
 
 import altair as alt
@@ -23,6 +24,7 @@ from othink_mr1.exhibits.theme import (
     task_letters,
 )
 
+_UNEVEN = 5  # the greatest step between values of a sweep, in the smallest, that a linear axis shows well
 _MOST_CUT = 4  # of whom the caption says how many answers were cut; the csv has all
 
 # The paper's values. The caption explains the mark, see paper_line().
@@ -117,7 +119,7 @@ def cut_note(frame: pd.DataFrame) -> str:
     if rows.empty:
         return "no answer was cut at max_new_tokens"
     shown = [
-        f"{label} {task_letters(task)} {share:.1%}"
+        f"{label}{'' if '→' in label else f' {task_letters(task)}'} {share:.1%}"
         for label, task, share in zip(rows.label, rows.tested_on, rows.truncated_share, strict=True)
     ]
     more = f", and {len(shown) - _MOST_CUT} more in the csv" if len(shown) > _MOST_CUT else ""
@@ -158,8 +160,14 @@ def sweep_panel(
     """
     ours, paper = labelled(pooled(frame), WEIGHT_PATHS[x]), with_paper(frame, paper_value)
     # labelExpr: Vega's own formats round the values of a sweep (0.25 to 0.3).
-    axis = alt.Axis(values=sorted(set(ours[x])), labelExpr="datum.value")
-    position = alt.X(f"{x}:Q", title=x_title, scale=alt.Scale(nice=False, padding=24), axis=axis)
+    values = sorted(set(ours[x]))
+    axis = alt.Axis(values=values, labelExpr="datum.value")
+    scale = alt.Scale(nice=False, padding=24)
+    gaps = [after - before for before, after in pairwise(values)]
+    if gaps and max(gaps) > _UNEVEN * min(gaps):  # the numbers above them would stand on each other
+        scale = alt.Scale(type="symlog", constant=min(v for v in values if v > 0), nice=False, padding=24)
+        x_title += " (logarithmic but for 0)"
+    position = alt.X(f"{x}:Q", title=x_title, scale=scale, axis=axis)
     domain = domain_of(ours[f"{name}_low"], ours[f"{name}_high"], paper[paper_value], from_zero=False)
     colour, shape = method_colour(ours.method), method_shape(ours.method)
     if ours.label.nunique() == 1:

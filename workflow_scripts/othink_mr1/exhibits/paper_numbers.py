@@ -109,7 +109,8 @@ def r1v_note(tasks: Iterable[str]) -> list[str]:
     numbers = paper_numbers()
     rows = numbers[(numbers.version == "r1v") & numbers.tested_on.isin(list(tasks))]
     said = [
-        f"{row['method']} on {row['tested_on']} {row['printed']} ({row['source'][5:]}: {row['note']})"
+        f"{row['method']} on {row['tested_on']} {row['printed']} "
+        f"({str(row['source']).removeprefix('R1-V ')}: {row['note']})"
         for row in rows.to_dict("records")
     ]
     return [f"R1-V's own, of {SMALL}: {'; '.join(said)}."] if said else []

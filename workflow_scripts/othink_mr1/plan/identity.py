@@ -66,14 +66,11 @@ def backbone_identity(config: StudyConfig, name: str) -> dict[str, Any]:
     backbone = config.backbones[name]
     if isinstance(backbone, HubBackbone):
         return written(backbone)
-    shares = {
-        share_name: {
-            "data": data_identity(config, share.source),
-            "prompt": share.prompt,
-            "share": share.share,
-        }
-        for share_name, share in backbone.pretraining.items()
-    }
+    shares = {}
+    for share_name, share in backbone.pretraining.items():
+        values = written(share)
+        del values["source"]  # a name
+        shares[share_name] = values | {"data": data_identity(config, share.source)}
     return written(backbone) | {"pretraining": shares, "version": versions.PRETRAINING}
 
 

@@ -5,10 +5,10 @@ results (a faster loop, a log line) leaves it alone.
 """
 
 TRAINING = 1  # SFT and GRPO: losses, sampling, order of the data, optimiser
-PRETRAINING = 1  # the small backbone and its tokenizer
+PRETRAINING = 2  # the small backbone and its tokenizer
 PREPARATION = 2  # raw sets to the common schema
 LEAKS = 1  # what counts as the same picture and question in a training and a test set
-RENDERING = 1  # the sets that the workflow draws itself
+RENDERING = 2  # the sets that the workflow draws itself
 GENERATION = 2  # test answers from a checkpoint
 REWARD = 1  # the rewards that GRPO trains on: accuracy and format
 EXACT_REWARD = 2  # what `reward_scorer: exact` rewards; moves the runs that have it alone

@@ -1,12 +1,12 @@
 """Pretraining of the small backbone: supervised, on a mixture of sources of its own.
 
-It gives the miniature what instruction tuning gave the 2B model: some skill at both tasks and the habit
-of the answer format.
+It gives the miniature what instruction tuning gave the 2B model: some skill at both tasks, and the answer
+format as one habit beside plain words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +24,17 @@ from othink_mr1.modeling.device import use_device
 from othink_mr1.modeling.processor import Qwen2VLProcessor, new_processor
 from othink_mr1.modeling.prompts import PromptMaker, fill_template, target_text
 from othink_mr1.modeling.small_backbone import new_small_backbone
-from othink_mr1.modeling.tokenizer import train_tokenizer
+from othink_mr1.modeling.tokenizer import END_OF_MESSAGE, train_tokenizer
 from othink_mr1.training.data_order import example_indices
 from othink_mr1.training.saved_states import SavedStates
 from othink_mr1.training.session import training_session
-from othink_mr1.training.supervised import COLUMNS, Lesson, make_lessons, train_supervised
+from othink_mr1.training.supervised import COLUMNS, Lesson, train_supervised
 
 # Texts of each source that the tokenizer learns from; more change nothing in rendered text.
 TOKENIZER_TEXTS = 1000
+
+# Which texts are untagged is drawn from the seed's own stream of this number, apart from the mixture's order.
+UNTAGGED_STREAM = 1
 
 
 def pretrain_backbone(
@@ -80,18 +83,24 @@ def _prepare(
     model = new_small_backbone(settings, tokenizer).to(execution.device)
     maker = PromptMaker(model, processor)
     mixture = mixture_order(settings, {name: len(source) for name, source in examples.items()})
+    untagged = untagged_places(settings, mixture)
 
     def lessons_of(step: int) -> list[Lesson]:
-        batch = mixture[(step - 1) * settings.batch_size : step * settings.batch_size]
-        chosen = [examples[name][index] for name, index in batch]
+        places = range((step - 1) * settings.batch_size, step * settings.batch_size)
+        chosen = [examples[name][index] for name, index in (mixture[place] for place in places)]
         prompts = maker.make(
             [example.image for example in chosen],
             [
-                fill_template(settings.pretraining[name].prompt, example.question)
-                for (name, _), example in zip(batch, chosen, strict=True)
+                fill_template(settings.pretraining[mixture[place][0]].prompt, example.question)
+                for place, example in zip(places, chosen, strict=True)
             ],
         )
-        return make_lessons(processor, prompts, chosen)
+        texts = [
+            (untagged_text if untagged[place] else target_text)(example.reasoning, example.gold)
+            for place, example in zip(places, chosen, strict=True)
+        ]
+        token_ids = processor.tokenizer([text + END_OF_MESSAGE for text in texts])["input_ids"]
+        return [Lesson(prompt, target) for prompt, target in zip(prompts, token_ids, strict=True)]
 
     return model, processor, lessons_of
 
@@ -116,6 +125,21 @@ def mixture_order(settings: SmallBackbone, sizes: Mapping[str, int]) -> list[tup
     return mixture
 
 
+def untagged_places(settings: SmallBackbone, mixture: Sequence[tuple[str, int]]) -> list[bool]:
+    """Whether the text at each place of the mixture has no tags, by the shares that its source says."""
+    draws = np.random.default_rng([settings.seed, UNTAGGED_STREAM]).random(len(mixture))
+    return [
+        bool(draw < settings.pretraining[name].untagged)
+        for draw, (name, _) in zip(draws, mixture, strict=True)
+    ]
+
+
+def untagged_text(reasoning: str | None, gold: str) -> str:
+    """What target_text says, in plain words."""
+    answer = f"The answer is {gold}."
+    return answer if reasoning is None else f"{reasoning} {answer}"
+
+
 def _texts(settings: SmallBackbone, examples: Mapping[str, StoredExamples]) -> list[str]:
     """Prompts and targets as the model will see them."""
     return [
@@ -125,6 +149,11 @@ def _texts(settings: SmallBackbone, examples: Mapping[str, StoredExamples]) -> l
         for text in (
             fill_template(settings.pretraining[name].prompt, example.question),
             target_text(example.reasoning, example.gold),
+            *(
+                [untagged_text(example.reasoning, example.gold)]
+                if settings.pretraining[name].untagged
+                else []
+            ),
         )
     ]
 

@@ -1,4 +1,4 @@
-"""Two ways of answering, as text on the web has them: step by step, and at a glance.
+"""Two ways of answering, as text on the web has them: worked out, and estimated.
 
 Both look at the picture and name what is in it; then one works the answer out, the other estimates. An
 estimate is right for few objects and for small angles, otherwise it is a usual value. The small backbone is
@@ -7,32 +7,37 @@ skill, its samples more of it: the state that instruct models are in when reinfo
 the one that the miniature is about. (A backbone that is merely undertrained has the same accuracy, but makes
 errors of perception, which GRPO does not mend in a few hundred steps; see docs/lab-notes.md.)
 
-Confessed: since the two ways open with the same words for both tasks, carrying over from one task to the
-other is possible in the miniature by design.
+The two tasks open with different words, the careful way and the careless one alike. So what one task's
+training does to the other is not a consequence of shared words.
 """
 
 from __future__ import annotations
 
 from othink_mr1.data.rendering.items import Answer
 
-FEW_OBJECTS = 5  # counted at a glance; more are taken for
+FEW_OBJECTS = 4  # counted at a glance; more are taken for
 MANY_OBJECTS = 8
-SMALL_ANGLE = 30  # degrees; from such a given the answer is seen at a glance, otherwise it is taken for
+SMALL_ANGLE = 30  # degrees; from such a given the answer is seen by eye, otherwise it is taken for
 USUAL_ANGLE = 90
 
 
-def step_by_step(observation: str, working: str, gold: str) -> Answer:
-    """The careful way: what is seen, then the working that ends in the gold."""
-    return Answer(gold, f"Step by step: {observation}{working}.")
+def count_row_by_row(rows: str, count: int) -> Answer:
+    """The careful way of counting. rows: the count of each row."""
+    return Answer(str(count), f"Row by row: {rows}. Together {count}.")
 
 
-def count_at_a_glance(observation: str, count: int) -> Answer:
+def count_at_a_glance(rows: str, count: int) -> Answer:
     """A count that is exact up to FEW_OBJECTS."""
     estimate = count if count <= FEW_OBJECTS else MANY_OBJECTS
-    return Answer(str(estimate), f"At a glance: {observation}. About {estimate}.")
+    return Answer(str(estimate), f"At a glance: {rows}. About {estimate}.")
 
 
-def angle_at_a_glance(observation: str, largest_given: int, degrees: int) -> Answer:
+def work_out(relation: str, working: str, gold: str) -> Answer:
+    """The careful way of geometry: what the figure shows, then the working that ends in the gold."""
+    return Answer(gold, f"In full: {relation}, {working}.")
+
+
+def angle_by_eye(relation: str, largest_given: int, degrees: int) -> Answer:
     """An angle that is exact for givens up to SMALL_ANGLE."""
     estimate = degrees if largest_given <= SMALL_ANGLE else USUAL_ANGLE
-    return Answer(f"{estimate}°", f"At a glance: {observation}. About {estimate}.")
+    return Answer(f"{estimate}°", f"By eye: {relation}. Roughly {estimate}.")

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 
 from othink_mr1.config.sources import RenderedSource
-from othink_mr1.data.rendering.estimates import angle_at_a_glance, step_by_step
+from othink_mr1.data.rendering.estimates import angle_by_eye, work_out
 from othink_mr1.data.rendering.figures import describe_placement, draw_figure
 from othink_mr1.data.rendering.geometry_kinds import KINDS, Givens, Labels
 from othink_mr1.data.rendering.items import Description, RenderedItem, draw_until
@@ -61,9 +61,9 @@ def render_geometry(source: RenderedSource) -> Iterator[RenderedItem]:
         solution = KINDS[kind].solve(givens)
         if solution.gold.endswith("°") and lots.random() < source.estimates:
             degrees = int(solution.gold.removesuffix("°"))
-            answer = angle_at_a_glance(solution.relation, max(givens), degrees)
+            answer = angle_by_eye(solution.relation, max(givens), degrees)
         else:
-            answer = step_by_step(solution.relation, f", {solution.working}", solution.gold)
+            answer = work_out(solution.relation, solution.working, solution.gold)
         values = dict(zip("ab", givens, strict=False))
         question = lots.choice(QUESTIONS[KINDS[kind].form]).format(*labels, **values)
         figure = KINDS[kind].draw(givens, labels, problem["proportion"])

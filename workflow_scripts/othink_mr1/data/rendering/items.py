@@ -2,7 +2,7 @@
 
 A renderer first draws lots for a *description* (everything the picture shows, as plain values) and only
 then draws the picture. The description's sha256 decides which split the item may belong to, so that the
-training, test and backbone sets cannot share a picture, whatever their seeds.
+backbone, training, held-out and test sets cannot share a picture, whatever their seeds.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from PIL import Image
 
 Description = dict[str, Any]
 
-# Out of 100 descriptions, how many each split may use.
-SPLIT_SHARES = {"backbone": 40, "train": 40, "test": 20}
+# Out of 100 descriptions, how many each split may use. Settings are chosen on the held-out ones.
+SPLIT_SHARES = {"backbone": 40, "train": 30, "held_out": 10, "test": 20}
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def split_of(description: Description) -> str:
 
 def draw_until(split: str, describe: Callable[[], Description], seen: set[str]) -> Description:
     """Draw lots until a description belongs to `split` and was not in `seen`; adds it to `seen`."""
-    # A lot falls to a split at 1 in 5 or better: 10,000 misses mean that there is nothing left to draw.
+    # A lot falls to a split at 1 in 10 or better: 10,000 misses mean that there is nothing left to draw.
     for _ in range(10_000):
         description = describe()
         text = json.dumps(description, sort_keys=True)

@@ -1,6 +1,6 @@
 """Writes rendered sets in the raw form of the real ones, so that preparation runs the same code for both.
 
-Training and backbone sets: a folder with data/train-00000-of-00001.parquet as the hub's data sets have it
+All sets but the tests: a folder with data/train-00000-of-00001.parquet as the hub's data sets have it
 (an Image column of the `datasets` library). Test sets: R1-V's jsonl of prompts and a zip of images.
 """
 
@@ -88,7 +88,7 @@ def _write_parquet(source: RenderedSource, items: Iterator[RenderedItem], path: 
                     "solution": f"<answer> {item.gold} </answer>",
                 }
                 if source.reasoning:
-                    row["thinking"] = f"<think>\n{item.reasoning}\n</think>"
+                    row["thinking"] = f"<think>{item.reasoning}</think>"
                 rows.append(row)
             writer.write_table(pa.Table.from_pylist(rows, schema=schema))
             first += len(chunk)

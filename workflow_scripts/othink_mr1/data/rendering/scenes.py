@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 from othink_mr1.config.sources import RenderedSource
 from othink_mr1.data.rendering.canvas import SUPERSAMPLING, Colour, Pen, blend, vertical_gradient
-from othink_mr1.data.rendering.estimates import count_at_a_glance, step_by_step
+from othink_mr1.data.rendering.estimates import count_at_a_glance, count_row_by_row
 from othink_mr1.data.rendering.items import Description, RenderedItem, draw_until
 from othink_mr1.data.rendering.shapes import SHAPES, SOLIDS, THINGS, VEHICLES
 
@@ -73,9 +73,10 @@ STYLES = {
 
 
 def render_scenes(source: RenderedSource) -> Iterator[RenderedItem]:
-    """Yield `source.items` scenes; the counts 3 to 10 are equally frequent, in random order."""
+    """Yield `source.items` scenes; the source's counts are equally frequent, in random order."""
     lots = random.Random(f"scenes {source.style} {source.split} {source.seed}")
-    counts = [COUNTS[index % len(COUNTS)] for index in range(source.items)]
+    drawn = source.counts or COUNTS
+    counts = [drawn[index % len(drawn)] for index in range(source.items)]
     lots.shuffle(counts)
     seen: set[str] = set()
     for count in counts:
@@ -84,7 +85,7 @@ def render_scenes(source: RenderedSource) -> Iterator[RenderedItem]:
         if lots.random() < source.estimates:
             answer = count_at_a_glance(rows, count)
         else:
-            answer = step_by_step(rows, f". Together {count}", str(count))
+            answer = count_row_by_row(rows, count)
         yield RenderedItem(draw_scene(scene, source.image_size), QUESTION, answer.answer, answer.reasoning)
 
 
