@@ -160,3 +160,16 @@ def test_seeds_that_choose_other_answers_widen_the_interval():
     assert found.value == (correct * chosen).sum() / chosen.sum()
     pooled_low, pooled_high = proportion_confint((correct * chosen).sum(), chosen.sum(), method="wilson")
     assert found.high - found.low > 3 * (pooled_high - pooled_low)
+
+
+def test_among_items_that_all_seeds_choose_it_is_nearly_that_of_these_items():
+    correct = seeds_of_accuracy(70, 90, 80, items=120)
+    chosen = np.zeros_like(correct)
+    chosen[:, ::2] = 1
+    found = accuracy_among(correct, chosen, range(120))
+    alone = mean_accuracy(correct[:, ::2], range(60))
+    assert found.value == pytest.approx(alone.value)
+    assert (found.low, found.high) == (
+        pytest.approx(alone.low, abs=0.01),
+        pytest.approx(alone.high, abs=0.01),
+    )

@@ -144,11 +144,10 @@ class StudyConfig(Strict):
     @property
     def trained_tasks(self) -> list[str]:
         """The tasks that can be trained on: a variant with its parent's training set would be its parent."""
-        parents = {name: task.variant_of for name, task in self.tasks.items()}
         return [
             name
             for name, task in self.tasks.items()
-            if (parent := parents[name]) not in self.tasks or self.tasks[parent].train != task.train
+            if task.variant_of is None or self.tasks[task.variant_of].train != task.train
         ]
 
     # By identity, not by content, which holds dicts: see per_config.py.

@@ -113,7 +113,7 @@ def caption(frame: pd.DataFrame, *more: str) -> list[str]:
 
 
 def cut_note(frame: pd.DataFrame) -> str:
-    """Whose answers were cut at max_new_tokens: what is cut has no answer tag, and counts as wrong."""
+    """Whose answers were cut at max_new_tokens: what is cut seldom has an answer tag yet."""
     rows = labelled(pooled(final(frame)))
     rows = rows[rows.truncated_share > 0].sort_values("truncated_share", ascending=False, kind="stable")
     if rows.empty:
