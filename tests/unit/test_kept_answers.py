@@ -42,18 +42,15 @@ class Generation:
         write_examples(EXAMPLES, root / "examples.parquet")
         self.folders = [root / "counting", root / "geometry"]
         self.tasks = [
-            GenerationTask(
-                name=folder.name,
-                examples=str(root / "examples.parquet"),
-                prompt=TEMPLATE,
-                max_new_tokens=length,
-                output=str(folder),
-            )
+            GenerationTask(name=folder.name, prompt=TEMPLATE, max_new_tokens=length)
             for folder, length in zip(self.folders, lengths, strict=True)
         ]
 
     def start(self) -> list[bytes]:
-        generate_answers(self.checkpoint, "base", HOW, "fp32", self.tasks)
+        for task, folder in zip(self.tasks, self.folders, strict=True):
+            generate_answers(
+                self.checkpoint, "base", HOW, "fp32", task, folder.with_name("examples.parquet"), folder
+            )
         return [(folder / "answers.jsonl").read_bytes() for folder in self.folders]
 
     def killed(self, patch: pytest.MonkeyPatch, after: int) -> None:
