@@ -103,12 +103,11 @@ def test_a_restart_answers_the_missing_items_alone(
     assert not list(generation.folders[0].parent.rglob(kept_answers.NAME))
 
 
-def test_what_snakemake_deletes_after_a_failure_is_not_answered_again(
+def test_a_task_that_is_complete_is_not_answered_again(
     generation: Generation, expected: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    generation.killed(monkeypatch, ITEMS - 2)
-    (generation.folders[0] / "manifest.json").unlink()  # the first task was complete
-    assert generation.answered(monkeypatch) == 2
+    generation.killed(monkeypatch, ITEMS + 2)  # two items into the second task
+    assert generation.answered(monkeypatch) == ITEMS - 2
     assert generation.start() == expected
 
 

@@ -4,33 +4,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from othink_mr1.artefacts.manifests import MANIFEST, read_manifest
 from othink_mr1.artefacts.verification import contents_digest
 
 _STEP = re.compile(r"(?P<run>.+)-step(?P<step>\d+)")
 
 
-def has_other_weights(answers: Path, runs: Path) -> bool:
-    """Whether answers were generated with other weights than their run has now.
-
-    answers: their folder, whose manifest names the run, or run-step<n>; runs: the folder of all runs. False
-    where one of them does not tell: the run may have been deleted, and a backbone is no run.
-    """
-    if not (answers / MANIFEST).exists():
-        return False
-    manifest = read_manifest(answers)
-    name, made_of = manifest.get("run"), manifest.get("made_of")
-    if not isinstance(name, str) or not isinstance(made_of, Mapping):
-        return False
+def run_of(answers: Mapping[str, Any]) -> str:
+    """The name of the run whose checkpoint answers are of, by their manifest; empty if it does not tell."""
+    name = answers.get("run")
+    if not isinstance(name, str):
+        return ""
     of_step = _STEP.fullmatch(name)
-    run = runs / (of_step["run"] if of_step else name)
-    if not (run / MANIFEST).exists():
-        return False
-    now = _digest(read_manifest(run), f"checkpoint-{of_step['step']}" if of_step else "checkpoint")
-    return now not in (None, made_of.get("checkpoint"))
+    return of_step["run"] if of_step else name
+
+
+def has_other_weights(answers: Mapping[str, Any], run: Mapping[str, Any]) -> bool:
+    """Whether answers were generated with other weights than their run has now, by the manifests of both.
+
+    False where one of them does not tell.
+    """
+    made_of = answers.get("made_of")
+    of_step = _STEP.fullmatch(str(answers.get("run")))
+    now = _digest(run, f"checkpoint-{of_step['step']}" if of_step else "checkpoint")
+    return (
+        isinstance(made_of, Mapping)
+        and "checkpoint" in made_of
+        and now is not None
+        and now != made_of["checkpoint"]
+    )
 
 
 def _digest(manifest: Mapping[str, Any], folder: str) -> str | None:

@@ -17,7 +17,7 @@ from othink_mr1.artefacts.manifests import MANIFEST, read_manifest, unreadable
 from othink_mr1.artefacts.one_writer import who, writer_of
 from othink_mr1.artefacts.results_tree import KINDS, results_tree, size_of
 from othink_mr1.artefacts.verification import faults, verify_sealed
-from othink_mr1.artefacts.weights import has_other_weights
+from othink_mr1.artefacts.weights import has_other_weights, run_of
 from othink_mr1.errors import UserError
 
 SAY_EVERY_SECONDS = 10.0
@@ -62,14 +62,15 @@ def verify_results(results: Path) -> Report:
     for kind, folder in tree.folders:
         if folder not in manifests:
             continue
-        with _noting(report, folder):
-            if kind == "answers" and has_other_weights(folder, results / "runs"):
-                report.damaged.append(
-                    f"{folder}: made of other weights than its run has now; delete {folder} and run "
-                    "snakemake again, or bring the former weights back"
-                )
-            else:
-                report.add_sound(kind, _listed_bytes(manifests[folder]))
+        manifest = manifests[folder]
+        run = manifests.get(results / "runs" / run_of(manifest), {"files": {}})
+        if kind == "answers" and has_other_weights(manifest, run):
+            report.damaged.append(
+                f"{folder}: made of other weights than its run has now; delete {folder} and run snakemake "
+                "again, or bring the former weights back"
+            )
+        else:
+            report.add_sound(kind, _listed_bytes(manifest))
     for kind, file in tree.files:
         if not file.exists():
             report.unfinished.append(
