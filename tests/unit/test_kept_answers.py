@@ -106,8 +106,8 @@ def test_a_restart_answers_the_missing_items_alone(
 def test_a_task_that_is_complete_is_not_answered_again(
     generation: Generation, expected: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    generation.killed(monkeypatch, ITEMS + 2)  # two items into the second task
-    assert generation.answered(monkeypatch) == ITEMS - 2
+    generation.killed(monkeypatch, ITEMS - 2)  # within the second task
+    assert generation.answered(monkeypatch) == 2
     assert generation.start() == expected
 
 
