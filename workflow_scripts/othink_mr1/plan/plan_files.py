@@ -44,6 +44,7 @@ def keep_plans(config: StudyConfig, plans: Table[str]) -> None:
                 if former.stem.rpartition("-")[0] == exhibit:
                     former.unlink()
             write_text(folder / Path(path).name, Path(path).read_text(encoding="utf-8"))
+            os.utime(path)  # after a job Snakemake refuses inputs that are newer than the outputs
 
 
 def _holds(path: Path, text: str) -> bool:
