@@ -61,6 +61,21 @@ def test_offline_from_the_users_own_cache(place, hub, revision):
     assert read_manifest(place.folder)["revision"] == hub.commit(SET)
 
 
+def test_what_was_in_the_folder_gives_way_to_the_cache(place, hub):
+    hub.fail("*/notes.json", status=404)
+    place.fails(hub_source(files=["README.md", "notes.json"]))
+    assert "README.md" in place.believed()
+    hub.heal()
+    huggingface_hub.snapshot_download("owner/set", repo_type="dataset", cache_dir=place.cache)
+    elsewhere = place.root / "elsewhere"
+    elsewhere.write_bytes(b"mine")
+    (place.folder / "notes.json").symlink_to(elsewhere)
+    place.offline()
+    place.download()
+    place.assert_complete()
+    assert elsewhere.read_bytes() == b"mine"
+
+
 def test_the_cache_may_keep_contents_in_its_shared_store(place, hub):
     """Files that come by Xet stand there under Xet's hash, which looks like a sha256."""
     cached = huggingface_hub.hf_hub_download("owner/set", FIRST, repo_type="dataset", cache_dir=place.cache)
@@ -102,15 +117,16 @@ def test_an_incomplete_cache_is_not_enough(place, hub):
     assert "is not known to have all of *.parquet, notes.json" in place.fails()
 
 
-def test_a_damaged_cache_is_named_and_not_believed(place, hub):
+@pytest.mark.parametrize("name", [FIRST, "notes.json"])
+def test_a_damaged_cache_is_named_and_not_believed(place, hub, name):
     huggingface_hub.snapshot_download("owner/set", repo_type="dataset", cache_dir=place.cache)
     cached = huggingface_hub.try_to_load_from_cache(
-        "owner/set", "notes.json", repo_type="dataset", cache_dir=place.cache
+        "owner/set", name, repo_type="dataset", cache_dir=place.cache
     )
-    Path(cached).write_bytes(FILES["notes.json"][:-1] + b"?")
+    Path(cached).write_bytes(FILES[name][:-1] + b"?")
     place.offline()
     assert place.fails().startswith(f"owner/set at main: {cached}: is damaged; run `snakemake download` on")
-    assert "notes.json" not in place.believed()
+    assert name not in place.believed()
 
 
 @pytest.mark.parametrize("damaged", [False, True])

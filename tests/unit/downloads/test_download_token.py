@@ -30,6 +30,15 @@ def test_the_token_goes_to_the_hub_and_nowhere_else(tmp_path):
     assert not [path for path in written if TOKEN.encode() in path.read_bytes()]
 
 
+def test_signatures_of_addresses_are_not_logged(tmp_path):
+    with FakeHub({SET: FILES}, cdn=True).start() as hub:
+        hub.fail("*.parquet", truncate=0.5)
+        done = dataset_program(hub, tmp_path)
+    assert done.returncode == 1
+    assert "the connection broke" in done.stderr
+    assert "signature" not in done.stderr
+
+
 def test_a_listing_that_goes_on_elsewhere_does_not_take_the_token_along(place, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     with FakeHub({SET: FILES}, page=2).start() as hub, FakeHub({SET: FILES}, page=2).start() as other:

@@ -36,8 +36,6 @@ def bring_repository(
 
     lock: the lock file, see plan/download_lock.py.
     """
-    # What an interrupted process noted does not tell whether a file can stay: its content does.
-    shutil.rmtree(folder / NOTES, ignore_errors=True)
     key = lock_key(wanted.repository_type, wanted.repository, wanted.revision)
     pinned = COMMIT.fullmatch(wanted.revision) is not None
     expected = wanted.revision if pinned else locked_commit(lock, key)
@@ -161,9 +159,10 @@ def _has_size(path: Path, size: int) -> bool:
 
 
 def _remove_others(folder: Path, files: Collection[str]) -> None:
-    """Files of an interrupted download of another commit or of other patterns are none of this one's.
+    """What an interrupted download left: of another commit, of other patterns, and the library's own notes.
 
-    Nor are links: what they lead to could change after it was verified.
+    Whether a file can stay is told by its content, not by notes. Nor can links stay: what they lead to could
+    change after it was verified.
     """
     for path in folder.rglob("*"):
         if path.is_symlink() or (path.is_file() and path.relative_to(folder).as_posix() not in files):
