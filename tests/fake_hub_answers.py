@@ -122,6 +122,9 @@ class Handler(BaseHTTPRequestHandler):
         headers = {"X-Repo-Commit": sha, "ETag": f'"{file.etag}"', "Accept-Ranges": "bytes"}
         if file.lfs_sha256:
             headers |= {"X-Linked-Size": str(file.size), "X-Linked-Etag": f'"{file.lfs_sha256}"'}
+            # Whoever wants to may fetch it by Xet, which the fake does not speak.
+            token = f"/api/{repository}/xet-read-token/{commit.sha}"
+            headers |= {"X-Xet-Hash": file.xet_hash, "X-Xet-Refresh-Route": token}
             if self.hub.cdn_endpoint:
                 where = (
                     f"{self.hub.cdn_endpoint}/{repository}/{file.lfs_sha256}/{quote(path)}?signature=s3cret"

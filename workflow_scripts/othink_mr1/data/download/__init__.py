@@ -9,4 +9,4 @@ import os
 # packages are installed nor ask it how this program may be recognised. No Xet: its transfers would not go
 # through our client, which decides what is retried and where the token goes.
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
+os.environ["HF_HUB_DISABLE_XET"] = "1"

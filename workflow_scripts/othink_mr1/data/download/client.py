@@ -46,8 +46,8 @@ class DownloadClient(httpx2.Client):
         # The library fetches each file in one thread: first it asks the hub, then perhaps another host, whose
         # addresses do not name the file.
         if match := _FILE.search(request.url.path):
-            self._thread.file = match[1]
-        names = [self._what, *filter(None, [getattr(self._thread, "file", None)])]
+            self._thread.names = [self._what, match[1]]
+        names = getattr(self._thread, "names", [self._what])
         what = ": ".join(names)
         if offline():
             raise UserError(f"{what}: not asked for, as HF_HUB_OFFLINE is set; {OFFLINE_REMEDY}")
