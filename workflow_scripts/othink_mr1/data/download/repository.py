@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import glob
-import shutil
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,13 @@ from huggingface_hub import HfApi, RepoFile, snapshot_download
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]
 
-from othink_mr1.data.download.client import OFFLINE_REMEDY, TIMEOUT, offline, use_download_client
+from othink_mr1.data.download.client import TIMEOUT, offline, use_download_client
 from othink_mr1.data.download.disk_space import require_space
-from othink_mr1.data.download.hub_cache import cached_files, is_as_cached
+from othink_mr1.data.download.hub_cache import copy_cached
 from othink_mr1.data.download.progress import ByteProgress, bar_of
 from othink_mr1.data.download.retries import Patience
 from othink_mr1.data.download.secrets import say
-from othink_mr1.data.download.selection import Wanted, select_paths, some_names
+from othink_mr1.data.download.selection import Wanted, remove_others, select_paths, some_names
 from othink_mr1.errors import UserError
 from othink_mr1.plan.download_lock import COMMIT, agree, lock_key, locked_commit
 
@@ -40,7 +39,7 @@ def bring_repository(
     pinned = COMMIT.fullmatch(wanted.revision) is not None
     expected = wanted.revision if pinned else locked_commit(lock, key)
     if offline():
-        commit, licence = _copy_cached(wanted, expected or wanted.revision, folder), None
+        commit, licence = copy_cached(wanted, expected or wanted.revision, folder), None
     else:
         use_download_client(str(wanted), patience)
         commit, licence = _ask_commit(wanted)
@@ -49,25 +48,6 @@ def bring_repository(
         agree(lock, key, commit)
     digests = {} if offline() else _fetch(wanted, commit, folder)
     return digests, {"revision": commit, "licence": licence, "repository": wanted.repository}
-
-
-def _copy_cached(wanted: Wanted, revision: str, folder: Path) -> str:
-    """Fill the folder from the hub's cache; returns the commit. UserError if the cache has not all."""
-    files = cached_files(wanted, revision)
-    if files is None:
-        raise UserError(
-            f"{wanted}: HF_HUB_OFFLINE is set, and the hub's cache here is not known to have all of "
-            f"{', '.join(wanted.patterns)}; {OFFLINE_REMEDY}"
-        )
-    _remove_others(folder, files)
-    require_space(folder, sum(cached.stat().st_size for cached in files.values()), str(wanted))
-    for path, cached in files.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(cached, folder / path)
-        if not is_as_cached(folder / path, cached):
-            (folder / path).unlink()
-            raise UserError(f"{wanted}: {cached}: is damaged; {OFFLINE_REMEDY}")
-    return cached.parts[-len(Path(path).parts) - 1]
 
 
 def _ask_commit(wanted: Wanted) -> tuple[str, str | None]:
@@ -106,7 +86,7 @@ def _fetch(wanted: Wanted, commit: str, folder: Path) -> dict[str, str]:
         listed = {entry.path: entry for entry in entries if isinstance(entry, RepoFile)}
     files = {path: listed[path] for path in select_paths(wanted, list(listed))}
     left_out = set(filter_repo_objects(listed, allow_patterns=list(wanted.patterns))) - set(files)
-    _remove_others(folder, files)
+    remove_others(folder, files)
     missing = sum(file.size for path, file in files.items() if not _has_size(folder / path, file.size))
     require_space(folder, missing, str(wanted))
     say(f"download {wanted}: commit {commit}, {len(files)} files, {missing / 1e6:,.1f} MB are not there yet")
@@ -156,17 +136,6 @@ def _snapshot(wanted: Wanted, **options: Any) -> str:
 
 def _has_size(path: Path, size: int) -> bool:
     return path.is_file() and path.stat().st_size == size
-
-
-def _remove_others(folder: Path, files: Collection[str]) -> None:
-    """What an interrupted download left: of another commit, of other patterns, and the library's own notes.
-
-    Whether a file can stay is told by its content, not by notes. Nor can links stay: what they lead to could
-    change after it was verified.
-    """
-    for path in folder.rglob("*"):
-        if path.is_symlink() or (path.is_file() and path.relative_to(folder).as_posix() not in files):
-            path.unlink()
 
 
 @contextmanager

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]
 
@@ -69,6 +69,17 @@ def select_paths(wanted: Wanted, paths: Sequence[str]) -> list[str]:
                 f"{wanted}: has no {pattern} (only {some_names(harmless)}); is it the right repository?"
             )
     return harmless
+
+
+def remove_others(folder: Path, paths: Collection[str]) -> None:
+    """Remove what an interrupted download left of another commit or other patterns, and the library's notes.
+
+    Whether a file can stay is told by its content, not by notes. Nor can links stay: what they lead to could
+    change after it was verified.
+    """
+    for path in folder.rglob("*"):
+        if path.is_symlink() or (path.is_file() and path.relative_to(folder).as_posix() not in paths):
+            path.unlink()
 
 
 def is_safe(path: str) -> bool:

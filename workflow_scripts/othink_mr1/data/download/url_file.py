@@ -14,7 +14,7 @@ from othink_mr1.data.download.client import OFFLINE_REMEDY, offline, use_downloa
 from othink_mr1.data.download.disk_space import require_space
 from othink_mr1.data.download.retries import Interrupted, Patience
 from othink_mr1.data.download.secrets import say, without_secrets
-from othink_mr1.data.download.selection import is_safe
+from othink_mr1.data.download.selection import is_safe, remove_others
 from othink_mr1.errors import UserError
 
 # Prompt files have some hundred kilobytes; how many is not known beforehand.
@@ -28,10 +28,8 @@ def bring_url(source: UrlSource, folder: Path, patience: Patience) -> dict[str, 
     if not is_safe(name) or name.startswith("."):
         raise UserError(f"{url}: its last part is no file name that can be used; correct `path`")
     target = folder / name
-    for path in folder.iterdir():
-        if path.is_symlink() or (path.is_file() and (path != target or sha256_of(path) != source.sha256)):
-            path.unlink()
-    if target.exists():
+    remove_others(folder, [name])
+    if target.is_file() and sha256_of(target) == source.sha256:
         return {name: source.sha256}
     if offline():
         raise UserError(f"{url}: HF_HUB_OFFLINE is set, and {target} is missing or damaged; {OFFLINE_REMEDY}")
