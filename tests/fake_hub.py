@@ -45,6 +45,7 @@ class Fault:
     corrupt: bool = False  # change a byte in the middle of the body, the length stays
     commit: str | None = None  # claim to be of this commit
     bytes_per_second: float | None = None
+    silent_seconds: float = 0.0  # before any answer
     reset: bool = False  # break the connection before any answer
     body: bytes | None = None  # answer 200 with this
     redirect: str | None = None  # send the client there

@@ -45,6 +45,7 @@ class Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def _answer(self) -> None:
+        time.sleep(self.fault.silent_seconds if self.fault else 0.0)
         if self.fault and self.fault.reset:
             self._reset()
         elif self.fault and self.fault.body is not None:

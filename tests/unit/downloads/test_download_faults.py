@@ -4,10 +4,12 @@ import json
 import re
 import time
 
+import httpx2
 import pytest
 from download_runs import FILES, FIRST, SECOND, SET, hub_source
 
 from fake_hub import FakeHub
+from othink_mr1.data.download import client
 
 PASSING_FAULTS = {
     "503": {"status": 503},
@@ -46,6 +48,18 @@ def test_questions_about_a_file_are_repeated_too(place, hub, fault):
     hub.fail(f"*/resolve/*{SECOND}", method="HEAD", **PASSING_FAULTS[fault], times=2)
     place.download()
     place.assert_complete()
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "*/revision/*"), ("GET", "*/tree/*"), ("HEAD", f"*{SECOND}"), ("GET", f"*{SECOND}")],
+)
+def test_a_server_that_is_silent_is_asked_again(place, hub, capfd, monkeypatch, method, path):
+    monkeypatch.setattr(client, "TIMEOUT", httpx2.Timeout(0.5))
+    hub.fail(path, method=method, silent_seconds=1.5, times=1)
+    place.download()
+    place.assert_complete()
+    assert capfd.readouterr().err.count("the server does not answer in time; next try in") == 1
 
 
 SAYS = {
