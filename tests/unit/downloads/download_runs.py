@@ -14,7 +14,7 @@ import pytest
 from fake_hub import FakeHub
 from othink_mr1.artefacts import provenance
 from othink_mr1.artefacts.atomic_files import sha256_of
-from othink_mr1.artefacts.manifests import MANIFEST, MANIFEST_COPY, read_manifest
+from othink_mr1.artefacts.manifests import MANIFEST, read_manifest
 from othink_mr1.config.sources import HubSource
 from othink_mr1.data.download.retries import Patience
 from othink_mr1.data.download.sources import download
@@ -87,7 +87,7 @@ class Place:
         return {
             path.relative_to(self.folder).as_posix(): path.read_bytes()
             for path in self.folder.rglob("*")
-            if path.is_file() and ".cache" not in path.parts and path.name not in (MANIFEST, MANIFEST_COPY)
+            if path.is_file() and ".cache" not in path.parts and path.name != MANIFEST
         }
 
     def assert_complete(self, names=WANTED, files=FILES) -> None:
