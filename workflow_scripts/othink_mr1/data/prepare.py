@@ -29,9 +29,6 @@ from othink_mr1.errors import UserError, first_line
 
 Form = Literal["parquet", "prompts"]
 
-# Bytes of images that are read ahead of their turn.
-READ_AHEAD = 64 * 2**20
-
 
 def prepare_dataset(
     form: Form,
@@ -93,13 +90,12 @@ def _write(
     check_gold: Callable[[str], None],
 ) -> tuple[int, Counter[str]]:
     """Write the examples and the report; returns the rows, and how many are unusable by reason."""
-    # Memory: the pictures in the threads' hands, READ_AHEAD, and a row group on its way out.
+    # Memory: the pictures in the threads' hands, those read ahead, and a row group on its way out.
     attempts = in_order(
         lambda numbered: _attempt(*numbered, limits, check_gold),
         numbered,
         threads,
-        weight=lambda numbered: len(numbered[1].image or b""),
-        most_weight=READ_AHEAD,
+        size=lambda numbered: len(numbered[1].image or b""),
     )
     report = UnusableRows(out / UNUSABLE_FILE)
     # Closed at once after an error: the report is open, and threads may be at work.
