@@ -133,3 +133,14 @@ def test_no_room_for_the_copy_is_one_line(path, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
     with pytest.raises(UserError, match=r"/none: cannot keep images there \(.*\); make room, or set TMPDIR"):
         StoredExamples(path)
+
+
+def test_what_needs_no_pictures_does_not_load_datasets():
+    """It takes half a second, which scoring and Snakemake's own reading have no use for."""
+    code = (
+        "import sys, othink_mr1.data.examples, othink_mr1.plan.runs, othink_mr1.scoring.scores;"
+        "assert not {'datasets', 'torch'} & set(sys.modules)"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[2] / "workflow_scripts", check=True
+    )

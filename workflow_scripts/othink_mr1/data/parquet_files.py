@@ -72,7 +72,7 @@ def image_column_fits(kind: pa.DataType) -> bool:
     """Whether a column can be of images: their bytes, or a struct that holds them, as `datasets` writes."""
     if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
         kind = kind.field("bytes").type
-    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    return kind in (pa.binary(), pa.large_binary(), pa.binary_view())
 
 
 def _check(metadata: pq.FileMetaData, path: Path) -> None:
