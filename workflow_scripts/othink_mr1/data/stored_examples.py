@@ -29,13 +29,13 @@ class StoredExamples:
 
     def __init__(self, path: Path) -> None:
         batches = read_batches(path)
-        # The file's name goes at the end of the block; its content stays while it is mapped.
-        with temporary_file_errors(), tempfile.NamedTemporaryFile(suffix=".arrow") as copy:
+        # A file without a name: nothing of it is left, however the process ends.
+        with temporary_file_errors(), tempfile.TemporaryFile() as copy:
             with pa.ipc.new_stream(copy, ARROW_SCHEMA) as rows:
                 for batch in batches:
                     rows.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=ARROW_SCHEMA))
             copy.flush()
-            self._rows = Dataset.from_file(copy.name)
+            self._rows = Dataset.from_file(f"/dev/fd/{copy.fileno()}")
         if not len(self._rows):
             raise UserError(f"{path}: holds no examples; prepare the set again")
 
