@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from othink_mr1.artefacts.verification import visible_files
@@ -111,9 +112,5 @@ def _file_name(path: str) -> str:
 
 def _shared_end(one: tuple[str, ...], other: tuple[str, ...]) -> int:
     """How many path parts agree, counted from the end."""
-    shared = 0
-    for left, right in zip(reversed(one), reversed(other), strict=False):
-        if left != right:
-            break
-        shared += 1
-    return shared
+    pairs = zip(reversed(one), reversed(other), strict=False)
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
