@@ -25,7 +25,7 @@ import yaml
 from othink_mr1.artefacts import artefact as artefacts
 from othink_mr1.artefacts import atomic_files
 from othink_mr1.config.load import load_study
-from othink_mr1.data import stored_examples
+from othink_mr1.data import examples as prepared_sets
 from othink_mr1.modeling import backbone
 from othink_mr1.plan.folders import backbone_folder, examples_file
 from othink_mr1.plan.runs import RunDescription
@@ -43,7 +43,7 @@ COSTS: list[tuple[Any, str, Any]] = [
     (runs, "verify_weights", "0" * 64),
     (runs, "verify_file", "0" * 64),
     (backbone, "verify_weights", "0" * 64),
-    (stored_examples, "verify_file", "0" * 64),
+    (prepared_sets, "verify_file", "0" * 64),
     (artefacts, "entry_of", {}),
     (artefacts, "sync", None),
     (atomic_files, "sync", None),

@@ -12,9 +12,9 @@ def tar_named(name):
     return lambda path: write_tar(path, {"a.png": b"x", name: b"x"})
 
 
-def tar_kind(kind, name="images/1.png", target="/etc/passwd"):
+def tar_kind(kind, target="/etc/passwd"):
     def make(path):
-        member = tarfile.TarInfo(name)
+        member = tarfile.TarInfo("images/1.png")
         member.type, member.linkname = kind, target
         write_tar(path, {"a.png": b"x", member: b""})
 
@@ -59,12 +59,6 @@ def tar_header_chain(path):
     path.write_bytes(gzip.compress(header.tobuf() * 20_000))
 
 
-def tar_attributes(path):
-    member = tarfile.TarInfo("b.png").tobuf()
-    pax = tarfile.TarInfo.create_pax_global_header({f"key{number}": "v" for number in range(101)})
-    path.write_bytes(pax + member + bytes(1024))
-
-
 def tar_sparse(path):
     """Sixty gigabytes of holes in a member of no bytes."""
     member = tarfile.TarInfo("a.png")
@@ -81,16 +75,18 @@ HOSTILE_TARS = {
     "tar: parent folder": (tar_named("../0.png"), "leads out of the archive"),
     "tar: absolute": (tar_named("/images/0.png"), "leads out of the archive"),
     "tar: backslash": (tar_named("..\\0.png"), "leads out of the archive"),
-    "tar: symbolic link": (tar_kind(tarfile.SYMTYPE), "is a link or device"),
-    "tar: hard link": (tar_kind(tarfile.LNKTYPE, target="a.png"), "is a link or device"),
-    "tar: device": (tar_kind(tarfile.CHRTYPE), "is a link or device"),
-    "tar: pipe": (tar_kind(tarfile.FIFOTYPE), "is a link or device"),
-    "tar: member too large": (tar_huge_member, "declares 68157440 bytes"),
-    "tar: negative size": (tar_negative_size, "(declares -1024 bytes|is no readable tar)"),
-    "tar: ratio": (tar_ratio, "unpacks to more than"),
-    "tar: long attribute": (tar_long_attribute, "has a header above 1048576 bytes"),
-    "tar: long name": (tar_long_name, "has a header above 1048576 bytes"),
-    "tar: chain of headers": (tar_header_chain, "(has a header above|is no readable tar archive)"),
-    "tar: attributes": (tar_attributes, "has more than 100 attributes"),
-    "tar: holes": (tar_sparse, "has holes"),
+    "tar: member too large": (tar_huge_member, "unpacks to more than .* has 68157440"),
+    "tar: negative size": (tar_negative_size, "( has -1024|is no readable tar)"),
+    "tar: ratio": (tar_ratio, "unpacks to more than .* has 31457280"),
+    "tar: long attribute": (tar_long_attribute, "a header above 1048576 bytes"),
+    "tar: long name": (tar_long_name, "a header above 1048576 bytes"),
+    "tar: chain of headers": (tar_header_chain, "is no readable tar archive"),
+    "tar: holes": (tar_sparse, "unpacks to more than "),
+}
+# Members that are no plain files are not there.
+TAR_LINKS = {
+    "tar: symbolic link": tar_kind(tarfile.SYMTYPE),
+    "tar: hard link": tar_kind(tarfile.LNKTYPE, "a.png"),
+    "tar: device": tar_kind(tarfile.CHRTYPE),
+    "tar: pipe": tar_kind(tarfile.FIFOTYPE),
 }

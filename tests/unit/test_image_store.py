@@ -2,13 +2,14 @@
 
 import io
 import tarfile
+import tempfile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from raw_sets import picture, write_tar, write_zip
 
-from othink_mr1.data.raw_images import image_store, spool
+from othink_mr1.data.raw_images import archives, image_store
 from othink_mr1.data.raw_images.image_store import ImageStore
 from othink_mr1.errors import UserError
 
@@ -65,8 +66,8 @@ def test_loose_files_serve_as_well_but_links_and_hidden_files_do_not(tmp_path):
 
 def test_a_loose_file_beyond_all_images_is_refused(tmp_path, monkeypatch):
     (tmp_path / "1.png").write_bytes(b"12345")
-    monkeypatch.setattr(image_store, "LARGEST_MEMBER", 4)
-    with pytest.raises(UserError, match=r"1\.png: is above 0 MiB"):
+    monkeypatch.setattr(archives, "LARGEST_IMAGE_FILE", 4)
+    with pytest.raises(UserError, match=r"1\.png has 5 bytes, at most 4 are allowed"):
         read(tmp_path, "1.png")
 
 
@@ -143,7 +144,14 @@ def test_nested_archives_are_left_alone(tmp_path):
 
 def test_what_is_kept_aside_is_bounded(tmp_path, monkeypatch):
     write_tar(tmp_path / "a.tgz", {"a.png": b"123", "b.png": b"456"})
-    monkeypatch.setattr(spool, "LARGEST_SPOOL", 5)
+    monkeypatch.setattr(image_store, "MOST_BYTES", 5)
     assert read(tmp_path, "a.png") == [b"123"]
     with pytest.raises(UserError, match="take more than 5 bytes"):
         read(tmp_path, "a.png", "b.png")
+
+
+def test_no_room_for_the_images_is_one_line(tmp_path, monkeypatch):
+    (tmp_path / "a.png").write_bytes(b"x")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(UserError, match=r"/none: cannot keep images there \(.*\); make room, or set TMPDIR"):
+        read(tmp_path, "a.png")

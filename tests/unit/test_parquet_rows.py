@@ -89,6 +89,21 @@ def test_a_row_that_is_no_utf8_does_not_stop_the_others(tmp_path):
     assert [row.question for row in rows] == ["caf\udce9", "café", None]
 
 
+@pytest.mark.parametrize(
+    ("text", "binary"), [(pa.large_string(), pa.large_binary()), (pa.string_view(), pa.binary_view())]
+)
+def test_other_kinds_of_text_and_bytes_are_read(tmp_path, text, binary):
+    """As polars writes them."""
+    for image in (
+        pa.array([picture()], binary),
+        pa.array([{"bytes": picture()}], pa.struct([("bytes", binary)])),
+    ):
+        columns = {"image": image, "problem": pa.array(["café"], text), "solution": pa.array(["1"], text)}
+        pq.write_table(pa.table(columns), tmp_path / "train.parquet")
+        (row,) = read_parquet_rows([tmp_path / "train.parquet"])
+        assert (row.image, row.question, row.solution) == (picture(), "café", "1")
+
+
 def test_rows_of_all_files_are_counted(tmp_path):
     for name, rows in (("train-0.parquet", 250), ("train-1.parquet", 3)):
         write_parquet(tmp_path, [training_row(n) for n in range(rows)], name)

@@ -3,6 +3,7 @@
 import json
 import zipfile
 
+import datasets
 import pyarrow.parquet as pq
 import pytest
 
@@ -34,7 +35,6 @@ def test_training_sets_are_parquet_as_on_the_hub(tmp_path, split, reasoning):
 
 
 def test_datasets_reads_the_image_column(tmp_path):
-    datasets = pytest.importorskip("datasets")
     render_source(source("scenes", "train", True), tmp_path / "raw")
     files = str(tmp_path / "raw/data/*.parquet")
     rows = datasets.load_dataset(

@@ -308,7 +308,7 @@ def test_a_state_that_cannot_be_read_now_is_not_given_up(stopped: tuple[Run, Pat
         context.setattr(runs, "verify_weights", lambda folder: read_manifest_of_state(run)["backbone"])
         context.setattr(runs, "verify_file", lambda path: read_manifest_of_state(run)["examples"])
         context.setattr("othink_mr1.modeling.backbone.verify_weights", lambda folder: "")
-        context.setattr("othink_mr1.data.stored_examples.verify_file", lambda path: "")
+        context.setattr("othink_mr1.data.examples.verify_file", lambda path: "")
         with pytest.raises(UserError, match=r"step-5/.*: cannot be read \(Input/output error\)"):
             run.start()
     assert sorted(path.name for path in run.states.iterdir()) == ["step-4", "step-5"]

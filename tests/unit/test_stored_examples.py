@@ -1,5 +1,11 @@
 """Prepared sets as training and evaluation read them: by index, and never damaged."""
 
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -68,3 +74,69 @@ def test_other_files_are_no_prepared_sets(tmp_path):
     write_examples([], tmp_path / "empty.parquet")
     with pytest.raises(UserError, match="holds no examples"):
         StoredExamples(tmp_path / "empty.parquet")
+
+
+# Prints its own memory (MiB) before and after all examples were read in no order.
+READ_ALL = r"""
+import re, sys
+from pathlib import Path
+from othink_mr1.data.stored_examples import StoredExamples
+
+def own_memory():
+    return int(re.search(r"RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) // 1024
+
+print(own_memory())
+examples = StoredExamples(Path(sys.argv[1]))
+for number in range(len(examples)):
+    assert examples[number * 7 % len(examples)].id == str(number * 7 % len(examples))
+print(own_memory())
+"""
+
+
+def test_the_images_are_not_held_in_memory_and_nothing_is_left_on_the_disk(tmp_path):
+    """400 MB of images, read by a process that has a home of its own."""
+    lots = (Example(str(n), os.urandom(200_000), "q", "1", None) for n in range(2000))
+    write_examples(lots, tmp_path / "set/examples.parquet")
+    write_manifest(tmp_path / "set")
+    for name in ("home", "temporary"):
+        (tmp_path / name).mkdir()
+    files = sorted(tmp_path.rglob("*"))
+    done = subprocess.run(
+        [sys.executable, "-c", READ_ALL, tmp_path / "set/examples.parquet"],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2] / "workflow_scripts",
+        env={"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "temporary")},
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    before, after = map(int, done.stdout.split())
+    assert after < before + 200
+    assert sorted(tmp_path.rglob("*")) == files
+
+
+def test_other_content_of_the_same_times_is_read_anew(path):
+    """No copy of what the file was before is kept anywhere."""
+    assert StoredExamples(path)[0].question == "q0"
+    before = path.stat()
+    write_examples([Example("0", b"x", "another", "0", None)], path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    examples = StoredExamples(path)
+    assert (len(examples), examples[0].question) == (1, "another")
+
+
+def test_no_room_for_the_copy_is_one_line(path, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(UserError, match=r"/none: cannot keep images there \(.*\); make room, or set TMPDIR"):
+        StoredExamples(path)
+
+
+def test_what_needs_no_pictures_does_not_load_datasets():
+    """It takes half a second, which scoring and Snakemake's own reading have no use for."""
+    code = (
+        "import sys, othink_mr1.data.examples, othink_mr1.plan.runs, othink_mr1.scoring.scores;"
+        "assert not {'datasets', 'torch'} & set(sys.modules)"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[2] / "workflow_scripts", check=True
+    )

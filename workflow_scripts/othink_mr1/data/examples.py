@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +11,7 @@ import pyarrow.parquet as pq
 
 from othink_mr1.artefacts.atomic_files import written_aside
 from othink_mr1.artefacts.verification import is_artefact, verify_file
+from othink_mr1.data.parquet_files import write_rows
 from othink_mr1.errors import UserError, first_line
 
 EXAMPLES_FILE = "examples.parquet"
@@ -46,40 +45,37 @@ class Example:
 
 def write_examples(examples: Iterable[Example], path: Path) -> int:
     """Write examples as parquet, atomically; the same examples give the same bytes. Returns their number."""
-    stream = iter(examples)
-    rows = 0
-    with written_aside(path) as aside, pq.ParquetWriter(aside, SCHEMA, compression="zstd") as writer:
-        while chunk := list(islice(stream, CHUNK)):
-            writer.write_table(pa.Table.from_pylist([asdict(example) for example in chunk], schema=SCHEMA))
-            rows += len(chunk)
-    return rows
+    with written_aside(path) as aside:
+        return write_rows(aside, map(asdict, examples), SCHEMA, CHUNK)
 
 
 def read_examples(path: Path) -> Iterator[Example]:
-    """Yield the examples of a prepared set in order, a few in memory at a time.
+    """Yield the examples of a prepared set in order, a few in memory at a time. UserError as read_batches."""
+    for batch in read_batches(path):
+        for row in batch.to_pylist():
+            yield Example(**row)
 
-    UserError if it is none, or not what its manifest says; a set made by hand has none.
+
+def read_batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """The rows of a prepared set in order, CHUNK at a time.
+
+    UserError if it is missing, damaged, no prepared set, or not what its manifest says; a set made by hand
+    has no manifest.
     """
+    # A flipped byte in a picture is seen by nothing else before hours of training are spent on it.
     if is_artefact(path.parent):
         verify_file(path)
-    with prepared_set_errors(path), pq.ParquetFile(path) as file:
-        check_schema(file, path)
-        for batch in file.iter_batches(batch_size=CHUNK):
-            for row in batch.to_pylist():
-                yield Example(**row)
+    return _batches(path)
 
 
-def check_schema(file: pq.ParquetFile, path: Path) -> None:
-    """UserError if the columns are not those of a prepared set."""
-    if not file.schema_arrow.equals(SCHEMA):
-        raise UserError(f"{path}: is no prepared set; its columns are {', '.join(file.schema_arrow.names)}")
-
-
-@contextmanager
-def prepared_set_errors(path: Path) -> Iterator[None]:
-    """Turn what pyarrow raises on a missing or damaged file into a UserError that says how to mend it."""
+def _batches(path: Path) -> Iterator[pa.RecordBatch]:
     try:
-        yield
+        # By default the file's pages would stay in memory as they are read.
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            if not file.schema_arrow.equals(SCHEMA):
+                names = ", ".join(file.schema_arrow.names)
+                raise UserError(f"{path}: is no prepared set; its columns are {names}")
+            yield from file.iter_batches(batch_size=CHUNK)
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file; prepare the set first") from None
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:

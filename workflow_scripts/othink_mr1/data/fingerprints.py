@@ -10,9 +10,8 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,8 @@ from othink_mr1.artefacts.manifests import written_sealed
 from othink_mr1.artefacts.verification import verify_sealed
 from othink_mr1.data.examples import Example, read_examples
 from othink_mr1.data.images import UNREADABLE, decoded
+from othink_mr1.data.in_order import in_order
+from othink_mr1.data.parquet_files import write_rows
 from othink_mr1.data.progress import Progress
 from othink_mr1.errors import UserError, first_line
 
@@ -42,7 +43,7 @@ SCHEMA = pa.schema(
         pa.field("question_sha256", pa.binary(32), nullable=False),
     ]
 )
-CHUNK = 64  # examples in memory at a time
+CHUNK = 64  # rows in memory and in a row group
 
 _HEIGHTS = {"<super>": "^", "<sub>": "_"}  # Unicode's tags of decompositions
 _BLANK = re.compile(r"\(\s*\)")  # the gap to be filled in: `the angle is ( )`
@@ -72,18 +73,15 @@ def fingerprint_set(examples: Path, output: Path, threads: int = 1) -> int:
     its pictures cannot be read.
     """
     progress = Progress(f"fingerprints of {examples.parent.name}", None)
-    stream = progress.over(read_examples(examples))
-    rows = 0
-    with (
-        written_sealed(output) as aside,
-        ThreadPoolExecutor(threads) as pool,  # Pillow and hashlib let other threads run
-        pq.ParquetWriter(aside, SCHEMA, compression="zstd") as writer,
-    ):
-        while chunk := list(islice(stream, CHUNK)):
-            found = list(pool.map(lambda example: _fingerprint(example, examples), chunk))
-            writer.write_table(pa.Table.from_pylist(found, schema=SCHEMA))
-            rows += len(found)
-    return rows
+    # Pillow and hashlib let other threads run.
+    rows = in_order(
+        lambda example: _fingerprint(example, examples),
+        progress.over(read_examples(examples)),
+        threads,
+        size=lambda example: len(example.image),
+    )
+    with written_sealed(output) as aside:
+        return write_rows(aside, rows, SCHEMA, CHUNK)
 
 
 def read_fingerprints(path: Path) -> Fingerprints:

@@ -2,45 +2,36 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 Thing = TypeVar("Thing")
 Result = TypeVar("Result")
 
-AHEAD = 8  # things per thread that are read before their turn
+AT_ONCE = 8  # things per thread that are read before the first result is given
+MOST_BYTES = 64 * 2**20  # of them together; one thing always goes
 
 
 def in_order(
-    work: Callable[[Thing], Result],
-    things: Iterable[Thing],
-    threads: int,
-    weight: Callable[[Thing], int],
-    most_weight: int,
+    work: Callable[[Thing], Result], things: Iterable[Thing], threads: int, size: Callable[[Thing], int]
 ) -> Generator[Result, None, None]:
     """Yield work(thing) for each thing, in order; an error comes when its thing's turn has come.
 
-    weight, most_weight: things ahead of their turn weigh so much together at most (bytes, say), one
-    always goes. The things are read in the calling thread.
+    size: a thing's bytes. The things are read in the calling thread, a few before their turn.
     """
-    if threads == 1:
-        yield from map(work, things)
-        return
-    waiting: deque[tuple[Future[Result], int]] = deque()
-    ahead = 0
     with ThreadPoolExecutor(threads) as pool:
-        try:
-            for thing in things:
-                waiting.append((pool.submit(work, thing), weight(thing)))
-                ahead += waiting[-1][1]
-                while len(waiting) > AHEAD * threads or ahead > most_weight:
-                    future, its_weight = waiting.popleft()
-                    ahead -= its_weight
-                    yield future.result()
-            while waiting:
-                yield waiting.popleft()[0].result()
-        finally:
-            for future, _ in waiting:
-                future.cancel()
+        for chunk in _chunks(things, AT_ONCE * threads, size):
+            yield from pool.map(work, chunk)
+
+
+def _chunks(things: Iterable[Thing], most: int, size: Callable[[Thing], int]) -> Iterator[list[Thing]]:
+    chunk: list[Thing] = []
+    filled = 0
+    for thing in things:
+        chunk.append(thing)
+        filled += size(thing)
+        if len(chunk) == most or filled >= MOST_BYTES:
+            yield chunk
+            chunk, filled = [], 0
+    yield chunk

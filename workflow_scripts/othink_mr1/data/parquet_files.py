@@ -1,10 +1,12 @@
-"""Parquet files from the network: opened within bounds, read a few rows at a time."""
+"""Parquet files, a few rows at a time: ours are written, those from the network are read within bounds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,6 +25,19 @@ RATIO_FREE = 256 * 2**20
 MOST_ROWS_AT_ONCE = 32
 # A column's dictionary may repeat one long value in every row; with it, so many bytes at once are allowed.
 BYTES_AT_ONCE = 256 * 2**20
+
+
+def write_rows(
+    file: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema, at_once: int, compression: str = "zstd"
+) -> int:
+    """Write rows as parquet, `at_once` of them in memory and in a row group. Returns their number."""
+    stream = iter(rows)
+    count = 0
+    with pq.ParquetWriter(file, schema, compression=compression) as writer:
+        while chunk := list(islice(stream, at_once)):
+            writer.write_table(pa.Table.from_pylist(chunk, schema=schema))
+            count += len(chunk)
+    return count
 
 
 @contextmanager
@@ -57,7 +72,7 @@ def image_column_fits(kind: pa.DataType) -> bool:
     """Whether a column can be of images: their bytes, or a struct that holds them, as `datasets` writes."""
     if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
         kind = kind.field("bytes").type
-    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    return kind in (pa.binary(), pa.large_binary(), pa.binary_view())
 
 
 def _check(metadata: pq.FileMetaData, path: Path) -> None:

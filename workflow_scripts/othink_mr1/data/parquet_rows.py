@@ -80,7 +80,7 @@ def _columns(schema: pa.Schema, path: Path) -> list[str]:
         if name == "image":
             fits, expected = image_column_fits(kind), "an image"
         else:
-            fits, expected = pa.types.is_string(kind) or pa.types.is_large_string(kind), "text"
+            fits, expected = kind in (pa.string(), pa.large_string(), pa.string_view()), "text"
         if not fits:
             raise UserError(f"{path}: column {name!r} is {kind}, not {expected}; is it the right set?")
     return columns
@@ -92,8 +92,7 @@ def _images(column: pa.Array) -> pa.Array:
 
 def _texts(column: pa.Array) -> list[str | None]:
     # Not column.to_pylist(), which stops at the first row that is no UTF-8.
-    kind = pa.large_binary() if pa.types.is_large_string(column.type) else pa.binary()
     return [
         None if value is None else value.decode("utf-8", "surrogateescape")
-        for value in column.cast(kind).to_pylist()
+        for value in column.cast(pa.large_binary()).to_pylist()
     ]

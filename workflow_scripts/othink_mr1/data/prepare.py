@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -28,9 +27,6 @@ from othink_mr1.data.unusable_rows import UNUSABLE_FILE, UnusableRows
 from othink_mr1.errors import UserError, first_line
 
 Form = Literal["parquet", "prompts"]
-
-# Bytes of images that are read ahead of their turn.
-READ_AHEAD = 64 * 2**20
 
 
 def prepare_dataset(
@@ -69,45 +65,28 @@ def prepare_dataset(
             return int(read_manifest(out)["rows"])
         progress = Progress(f"prepare {out.name}", expected)
         where = ", ".join(map(str, raw))
-        numbered = enumerate(progress.over(_readable(rows, where)))
-        count, unusable = _write(numbered, out, limits, most, expect_rows, where, threads, check_gold)
+        # Memory: the pictures in the threads' hands, those read ahead, and a row group on its way out.
+        attempts = in_order(
+            lambda numbered: _attempt(*numbered, limits, check_gold),
+            enumerate(progress.over(_readable(rows, where))),
+            threads,
+            size=lambda numbered: len(numbered[1].image or b""),
+        )
+        report = UnusableRows(out / UNUSABLE_FILE)
+        # Closed at once after an error: the report is open, and threads may be at work.
+        with closing(attempts), closing(_judged(attempts, report, most, expect_rows, where)) as examples:
+            count = write_examples(examples, out / EXAMPLES_FILE)
+        if report.counts:
+            print(f"{where}: {report.counts.total()} rows left out: {report.summary()}", file=sys.stderr)
         artefact.finish(
             largest_unusable_share=largest_unusable_share,
-            raw_rows=count + unusable.total(),
+            raw_rows=count + report.counts.total(),
             rows=count,
-            unusable=dict(sorted(unusable.items())),
+            unusable=dict(sorted(report.counts.items())),
             threads=threads,
             wall_seconds=round(time.perf_counter() - started, 3),
         )
     return count
-
-
-def _write(
-    numbered: Iterator[tuple[int, RawRow]],
-    out: Path,
-    limits: RowLimits,
-    most: float,
-    expect_rows: int | None,
-    where: str,
-    threads: int,
-    check_gold: Callable[[str], None],
-) -> tuple[int, Counter[str]]:
-    """Write the examples and the report; returns the rows, and how many are unusable by reason."""
-    # Memory: the pictures in the threads' hands, READ_AHEAD, and a row group on its way out.
-    attempts = in_order(
-        lambda numbered: _attempt(*numbered, limits, check_gold),
-        numbered,
-        threads,
-        weight=lambda numbered: len(numbered[1].image or b""),
-        most_weight=READ_AHEAD,
-    )
-    report = UnusableRows(out / UNUSABLE_FILE)
-    # Closed at once after an error: the report is open, and threads may be at work.
-    with closing(attempts), closing(_judged(attempts, report, most, expect_rows, where)) as examples:
-        count = write_examples(examples, out / EXAMPLES_FILE)
-    if report.counts:
-        print(f"{where}: {report.counts.total()} rows left out: {report.summary()}", file=sys.stderr)
-    return count, report.counts
 
 
 @contextmanager

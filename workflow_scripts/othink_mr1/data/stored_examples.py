@@ -1,64 +1,52 @@
-"""Reading prepared examples: any example at any time, with only a bounded part of the images in memory."""
+"""Reading prepared examples: any example at any time, with none of the images held in memory.
+
+The set's parquet file is compressed. Its rows are copied to a temporary Arrow file, which `datasets` maps
+into memory: the system reads what is asked for and drops it when memory is short. The copy is made anew by
+each process from the verified set, so there is no cache that may be of another set.
+"""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import OrderedDict
-from itertools import accumulate
+import tempfile
 from pathlib import Path
 
-import pyarrow.parquet as pq
+import pyarrow as pa
+from datasets import Dataset, Features
 
-from othink_mr1.artefacts.verification import is_artefact, verify_file
-from othink_mr1.data.examples import SCHEMA, Example, check_schema, prepared_set_errors
+from othink_mr1.data.examples import SCHEMA, Example, read_batches
+from othink_mr1.data.temporary_files import temporary_file_errors
 from othink_mr1.errors import UserError
 
-# Of 64 rows each. Rendered sets fit whole; of the real ones this is two gigabytes at most.
-ROW_GROUPS_KEPT = 64
+# SCHEMA as `datasets` has it, so that it takes the file as it is. Columns may be empty there.
+ARROW_SCHEMA = Features.from_arrow_schema(SCHEMA).arrow_schema
 
 
 class StoredExamples:
     """The examples of a prepared set's file, by index.
 
-    UserError if the file is missing, damaged, empty, no prepared set, or not what its manifest says; a set
-    made by hand has none.
+    UserError if the file is empty, or as read_batches says, or if there is no room for the copy in TMPDIR.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        # A flipped byte in a picture is seen by nothing else before hours of training are spent on it.
-        if is_artefact(path.parent):
-            verify_file(path)
-        with prepared_set_errors(path):
-            self._file = pq.ParquetFile(path)
-            check_schema(self._file, path)
-            sizes = [self._file.metadata.row_group(i).num_rows for i in range(self._file.num_row_groups)]
-        self._ends = list(accumulate(sizes))
-        self._kept: OrderedDict[int, list[Example]] = OrderedDict()
-        if not self._ends or self._ends[-1] == 0:
+        batches = read_batches(path)
+        # A file without a name: nothing of it is left, however the process ends.
+        with temporary_file_errors(), tempfile.TemporaryFile() as copy:
+            with pa.ipc.new_stream(copy, ARROW_SCHEMA) as rows:
+                for batch in batches:
+                    rows.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=ARROW_SCHEMA))
+            copy.flush()
+            self._rows = Dataset.from_file(f"/dev/fd/{copy.fileno()}")
+        if not len(self._rows):
             raise UserError(f"{path}: holds no examples; prepare the set again")
 
     def __len__(self) -> int:
-        return self._ends[-1]
+        return len(self._rows)
 
     def without(self, column: str) -> int:
         """How many examples have nothing in a column."""
-        with prepared_set_errors(self._path):
-            return int(self._file.read(columns=[column])[column].null_count)
+        return int(self._rows.data[column].null_count)
 
     def __getitem__(self, index: int) -> Example:
         if not 0 <= index < len(self):
             raise IndexError(index)
-        group = bisect_right(self._ends, index)
-        start = self._ends[group - 1] if group else 0
-        return self._group(group)[index - start]
-
-    def _group(self, group: int) -> list[Example]:
-        if group not in self._kept:
-            with prepared_set_errors(self._path):
-                rows = self._file.read_row_group(group, columns=SCHEMA.names).to_pylist()
-            self._kept[group] = [Example(**row) for row in rows]
-            if len(self._kept) > ROW_GROUPS_KEPT:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(group)
-        return self._kept[group]
+        return Example(**self._rows[index])

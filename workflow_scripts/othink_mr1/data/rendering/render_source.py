@@ -11,17 +11,19 @@ import json
 import time
 import zipfile
 from collections.abc import Iterator
-from itertools import islice
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+from datasets import Features, Value
+from datasets import Image as ImageFeature
 from PIL import Image
 
 from othink_mr1.artefacts.artefact import filling
 from othink_mr1.artefacts.atomic_files import written_aside
 from othink_mr1.config.sources import RenderedSource
+from othink_mr1.data.parquet_files import write_rows
 from othink_mr1.data.progress import Progress
 from othink_mr1.data.rendering.geometry import render_geometry
 from othink_mr1.data.rendering.items import RenderedItem
@@ -62,36 +64,24 @@ def render_source(source: RenderedSource, folder: Path) -> None:
 
 
 def parquet_schema(reasoning: bool) -> pa.Schema:
-    """The training sets' columns, with the features that the `datasets` library reads from the metadata."""
+    """The training sets' columns, as the `datasets` library writes and reads them."""
     texts = ["thinking", "problem", "solution"] if reasoning else ["problem", "solution"]
-    features: dict[str, Any] = {"image": {"_type": "Image"}}
-    features |= {name: {"dtype": "string", "_type": "Value"} for name in texts}
-    return pa.schema(
-        [
-            pa.field("image", pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])),
-            *(pa.field(name, pa.string()) for name in texts),
-        ],
-        metadata={"huggingface": json.dumps({"info": {"features": features}})},
-    )
+    return Features({"image": ImageFeature()} | {name: Value("string") for name in texts}).arrow_schema
 
 
 def _write_parquet(source: RenderedSource, items: Iterator[RenderedItem], path: Path) -> None:
     schema = parquet_schema(source.reasoning)
-    with written_aside(path) as aside, pq.ParquetWriter(aside, schema, compression="snappy") as writer:
-        first = 0
-        while chunk := list(islice(items, ROW_GROUP)):
-            rows = []
-            for number, item in enumerate(chunk, start=first):
-                row: dict[str, Any] = {
-                    "image": {"bytes": png_bytes(item.image), "path": f"{number}.png"},
-                    "problem": item.question,
-                    "solution": f"<answer> {item.gold} </answer>",
-                }
-                if source.reasoning:
-                    row["thinking"] = f"<think>{item.reasoning}</think>"
-                rows.append(row)
-            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
-            first += len(chunk)
+    with written_aside(path) as aside:
+        write_rows(aside, map(_row, count(), items), schema, ROW_GROUP, compression="snappy")
+
+
+def _row(number: int, item: RenderedItem) -> dict[str, Any]:
+    return {
+        "image": {"bytes": png_bytes(item.image), "path": f"{number}.png"},
+        "thinking": f"<think>{item.reasoning}</think>",  # not written where the schema has none
+        "problem": item.question,
+        "solution": f"<answer> {item.gold} </answer>",
+    }
 
 
 def _write_prompts(source: RenderedSource, items: Iterator[RenderedItem], folder: Path) -> None:
