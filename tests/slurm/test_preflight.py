@@ -16,8 +16,9 @@ import pytest
 
 from othink_mr1.cluster import preflight
 from othink_mr1.cluster.facts import ClusterFacts
-from othink_mr1.cluster.preflight import Request, check_cluster, warn_of_forgotten_jobs
-from othink_mr1.cluster.slurm import forgets_after_seconds, node_groups
+from othink_mr1.cluster.preflight import Request, check_slurm, warn_of_forgotten_jobs
+from othink_mr1.cluster.slurm import forgets_after_seconds
+from othink_mr1.cluster.time_limits import partition_limits
 from othink_mr1.errors import UserError
 from slurm_cluster import SlurmCluster
 from snakemake_runs import copy_repository, run_snakemake
@@ -90,34 +91,32 @@ def asked(cluster: SlurmCluster, question: Callable[[], T]) -> T:
 
 def test_unknown_partition(cluster: SlurmCluster, checkout: Path) -> None:
     facts(checkout, "slurm_partition: \"'cpu'\"", "slurm_partition: \"'cpus'\"")
-    assert refused(checkout, cluster, [*SMOKE, TARGET]) == (
-        "error: slurm/config.yaml: unknown partition with nodes 'cpus'; did you mean cpu? known: cpu, far, "
-        "gpu, gpuhi"
-    )
-
-
-def test_an_account_where_none_are_kept(cluster: SlurmCluster, checkout: Path) -> None:
-    facts(checkout, "# slurm_account", "slurm_account")
     line = refused(checkout, cluster, [*SMOKE, TARGET])
-    assert "slurm_account is 'project', but this cluster keeps no accounts" in line
+    assert line.startswith("error: Slurm would refuse jobs of rule ")
+    assert "invalid partition specified: cpus" in line
+    assert "--partition=cpus" in line
+    assert line.endswith("; change execution in config.yaml, or slurm/config.yaml")
 
 
 def test_a_partition_without_gpus(cluster: SlurmCluster, checkout: Path) -> None:
     facts(checkout, "gpu_partition: \"'gpu'\"", "gpu_partition: \"'cpu'\"")
     line = refused(checkout, cluster, [*SMOKE, TARGET, "--config", GPUS])
-    assert "no node of partition cpu has GPUs, which jobs of rule train_" in line
+    assert "Slurm would refuse jobs of rule train_" in line
+    assert "--partition=cpu --gpus=1" in line
 
 
 def test_a_type_of_gpu_that_is_not_there(cluster: SlurmCluster, checkout: Path) -> None:
     facts(checkout, "# gpu_type", "gpu_type")
     line = refused(checkout, cluster, [*SMOKE, TARGET, "--config", GPUS])
-    assert "no node of partition gpu has GPUs of type 'a100'" in line
+    assert "Slurm would refuse jobs of rule train_" in line
+    assert "--gpus=a100:1" in line
 
 
 def test_more_gpus_than_a_node_has(cluster: SlurmCluster, checkout: Path) -> None:
     many = ["--set-resources", "train_sft:gpu=9"]
     line = refused(checkout, cluster, [*SMOKE, TARGET, "--config", GPUS, *many])
-    assert "jobs of rule train_sft ask for 9 GPUs, but a node of partition gpu has 8" in line
+    assert "Slurm would refuse jobs of rule train_sft" in line
+    assert "--gpus=9" in line
 
 
 def test_more_time_than_the_partition_allows(cluster: SlurmCluster, checkout: Path) -> None:
@@ -140,23 +139,26 @@ def test_an_unbalanced_quote(cluster: SlurmCluster, checkout: Path) -> None:
 def test_nodes_that_are_drained_are_waited_for(cluster: SlurmCluster, checkout: Path) -> None:
     cluster.run("scontrol", "update", "NodeName=cpu1", "State=DRAIN", "Reason=test")
     try:
-        groups = [group for group in asked(cluster, node_groups) if group.partition == "cpu"]
-        assert [group.can_run for group in groups] == [False]
         cpu = Request("score_answers", partition="cpu", cpus=1, memory_mb=1000, minutes=60)
         said = io.StringIO()
         with contextlib.redirect_stderr(said):
-            asked(cluster, lambda: check_cluster([cpu], checkout / "results", ClusterFacts()))
-        assert "jobs of rule score_answers will wait: the nodes of partition cpu" in said.getvalue()
-        # It is not the nodes' state alone that is looked at.
-        big = replace(cpu, cpus=9)
-        with pytest.raises(UserError, match="ask for 9 CPUs, but a node of partition cpu has 8"):
-            asked(cluster, lambda: check_cluster([big], checkout / "results", ClusterFacts()))
+            asked(cluster, lambda: check_slurm([cpu], checkout / "results", ClusterFacts(), {}))
+        assert "jobs of rule score_answers may wait for nodes of partition cpu" in said.getvalue()
     finally:
         cluster.run("scontrol", "update", "NodeName=cpu1", "State=UNDRAIN")
         deadline = time.monotonic() + 30
         while cluster.node_states()["cpu1"] != "idle":
             assert time.monotonic() < deadline
             time.sleep(0.2)
+    # Where all nodes take jobs, what they cannot run is refused.
+    big = replace(cpu, cpus=9)
+    with pytest.raises(UserError, match="Slurm would refuse jobs of rule score_answers"):
+        asked(cluster, lambda: check_slurm([big], checkout / "results", ClusterFacts(), {}))
+
+
+def test_the_partitions_limits(cluster: SlurmCluster) -> None:
+    limits = asked(cluster, partition_limits)
+    assert limits["cpu"] == 24 * 60
 
 
 def test_a_cluster_that_soon_forgets(cluster: SlurmCluster, monkeypatch: pytest.MonkeyPatch) -> None:

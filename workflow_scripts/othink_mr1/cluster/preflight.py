@@ -18,7 +18,7 @@ from pathlib import Path
 from othink_mr1.cluster.connection import hub, unreachable
 from othink_mr1.cluster.facts import ClusterFacts
 from othink_mr1.cluster.shared_files import sharing_of
-from othink_mr1.cluster.slurm import forgets_after_seconds, hosts, refusal, would_wait
+from othink_mr1.cluster.slurm import forgets_after_seconds, nodes, refusal
 from othink_mr1.config.sources import HubBackbone, HubSource, UrlSource
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.errors import UserError
@@ -66,6 +66,7 @@ class Request:
             "--mem": self.memory_mb,
             "--time": self.minutes,
             "--cpus-per-task": self.cpus,
+            "--nodes": 1,
         }
         return [*(f"{option}={value}" for option, value in found.items() if value), *extra]
 
@@ -89,14 +90,20 @@ def check_slurm(
         reason = refusal(arguments)
         if reason is None:
             continue
-        if not would_wait(reason):
+        # Of nodes that are drained or down --test-only says the same as of nodes that cannot suffice, but
+        # sbatch itself lets their jobs wait.
+        if all(takes_jobs for _, takes_jobs in nodes(request.partition)):
             raise UserError(
                 f"Slurm would refuse jobs of rule {request.rule} ({reason}): {' '.join(arguments)}; change "
                 f"execution in config.yaml, or {_PROFILE}"
             )
-        print(f"jobs of rule {request.rule} will wait ({reason})", file=sys.stderr)
+        print(
+            f"jobs of rule {request.rule} may wait for nodes of partition {request.partition} that are "
+            f"drained or down ({reason})",
+            file=sys.stderr,
+        )
     for partitions in dict.fromkeys(request.partition for request in distinct.values()):
-        _check_shared(hosts(partitions), results, facts)
+        _check_shared({host for host, _ in nodes(partitions)}, results, facts)
 
 
 def warn_of_forgotten_jobs() -> None:

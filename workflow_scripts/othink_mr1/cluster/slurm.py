@@ -12,8 +12,6 @@ from othink_mr1.errors import UserError
 # What snakemake's plugin calls on the machine that snakemake runs on; srun is called in the jobs.
 _PROGRAMS = ("sbatch", "squeue", "scancel", "sinfo", "scontrol", "srun")
 _SECONDS = 10.0  # a busy controller answers late
-# --test-only refuses with these what sbatch itself queues: nodes that suffice are drained, down or reserved.
-_WOULD_WAIT = ("Required node not available", "Requested nodes are busy")
 
 
 def require_programs() -> None:
@@ -39,15 +37,20 @@ def refusal(arguments: Sequence[str]) -> str | None:
     return next((line.removeprefix("allocation failure: ") for line in said if line), "it says nothing")
 
 
-def would_wait(reason: str) -> bool:
-    """Whether a job that is refused for this reason is queued all the same, until nodes are there again."""
-    return reason.startswith(_WOULD_WAIT)
+def nodes(partitions: str) -> list[tuple[str, bool]]:
+    """The nodes of partitions, with commas; of all if none is named.
 
-
-def hosts(partitions: str) -> set[str]:
-    """The machines of partitions, with commas, by their own short names; of all if none is named."""
+    Of each its machine's own short name, and whether it takes jobs, now or when others are done.
+    """
     chosen = [f"--partition={partitions}"] if partitions else ["--all"]
-    return {host.partition(".")[0] for host in ask("sinfo", "--noheader", *chosen, "--format=%n").split()}
+    lines = ask("sinfo", "--noheader", *chosen, "--Node", "--format=%n %T").splitlines()
+    found = (line.split() for line in lines)
+    return [(host.partition(".")[0], _takes_jobs(state)) for host, state in found]
+
+
+def _takes_jobs(state: str) -> bool:
+    # A mark at the end says more: * does not answer, ~ asleep, # waking up.
+    return not state.startswith(("down", "drain", "fail", "maint", "unknown", "inval")) and "*" not in state
 
 
 def forgets_after_seconds() -> int | None:
