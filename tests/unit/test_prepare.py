@@ -289,22 +289,17 @@ def test_a_complete_set_is_left_as_it_is(tmp_path, capsys, monkeypatch):
     assert (out / "manifest.json").read_bytes() == before
 
 
-def test_a_set_that_lost_its_manifest_is_completed_and_a_damaged_one_made_again(
-    tmp_path, capsys, monkeypatch
-):
+def test_a_set_that_lost_its_manifest_or_a_file_is_made_again(tmp_path, capsys):
     raw = finished(write_parquet(tmp_path / "raw", [training_row(0), training_row(1)]))
     out = tmp_path / "out"
     examples = prepared(raw, out)
+    before = (out / "examples.parquet").read_bytes()
     (out / "manifest.json").unlink()
-    with monkeypatch.context() as patch:
-        patch.setattr(prepare, "write_examples", None)
-        assert prepared(raw, out) == examples
-    assert capsys.readouterr().err.endswith(f"{out}: is complete already\n")
-    # As the message of a damaged file says: it and the manifest are deleted.
-    for name in ("manifest.json", "examples.parquet"):
-        (out / name).unlink()
+    assert prepared(raw, out) == examples
+    (out / "examples.parquet").unlink()
     assert prepared(raw, out) == examples
     assert "is made again, since it is not what it was: " in capsys.readouterr().err
+    assert (out / "examples.parquet").read_bytes() == before
 
 
 def test_a_stray_file_in_a_raw_folder_is_not_prepared(tmp_path):
