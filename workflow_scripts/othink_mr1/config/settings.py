@@ -13,12 +13,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from othink_mr1.config.methods import MethodSettings
+from othink_mr1.config.methods import BESIDE_SETTINGS, MethodSettings
 from othink_mr1.config.suggest import unknown_name
 from othink_mr1.errors import UserError
 
 _ADAPTER: TypeAdapter[Any] = TypeAdapter(MethodSettings)
-_NOT_SETTINGS = ("inherits", "by_task")
 
 
 def merged_settings(methods: Mapping[str, dict[str, Any]], method: str, task: str | None) -> dict[str, Any]:
@@ -35,7 +34,7 @@ def merged_settings(methods: Mapping[str, dict[str, Any]], method: str, task: st
         chain.insert(0, parent)
     merged: dict[str, Any] = {}
     for name in chain:
-        own = {key: value for key, value in methods[name].items() if key not in _NOT_SETTINGS}
+        own = {key: value for key, value in methods[name].items() if key not in BESIDE_SETTINGS}
         _overlay(merged, own)
         if task is not None:
             _overlay(merged, methods[name].get("by_task", {}).get(task, {}))

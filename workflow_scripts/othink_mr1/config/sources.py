@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from othink_mr1.config.reruns import Branch, Reruns, RerunsNothing, Stage
 from othink_mr1.config.strict import (
+    NO_EFFECT,
     Count,
     Fraction,
     Name,
@@ -20,15 +20,9 @@ from othink_mr1.config.strict import (
     Strict,
 )
 
-_THE_SOURCE = Reruns(Stage.RAW, Branch.SOURCE)
-_THE_BACKBONE = Reruns(Stage.PRETRAIN, Branch.BACKBONE)
-_SAME_FILE = RerunsNothing("the file is known by its sha256, wherever it comes from")
-
 
 class HubSource(Strict):
     """A repository of data on the Hugging Face hub, or files of one."""
-
-    reruns: ClassVar = _THE_SOURCE
 
     kind: Literal["hub"]
     repository: Repository
@@ -42,14 +36,12 @@ class HubSource(Strict):
 class UrlSource(Strict):
     """One file on the web, pinned by its sha256. From where it comes is no part of what it is."""
 
-    reruns: ClassVar = _THE_SOURCE
-
     kind: Literal["url"]
-    base_url: Annotated[str, _SAME_FILE] = Field(
+    base_url: Annotated[str, NO_EFFECT] = Field(
         pattern=r"^https?://[^\s/@]+(/[^\s@]*)?$",
         description="a mirror's can stand in its place; no password",
     )
-    path: Annotated[str, _SAME_FILE] = Field(
+    path: Annotated[str, NO_EFFECT] = Field(
         pattern=r"^[^\s/?#][^\s?#]*[^\s/?#]$", description="below base_url"
     )
     sha256: Sha256
@@ -63,22 +55,18 @@ class UrlSource(Strict):
 class PromptsSource(Strict):
     """A test set in R1-V's form: a jsonl of prompts and, apart from it, the images."""
 
-    reruns: ClassVar = Reruns(Stage.PREPARE, Branch.SETS_OF_SOURCE)
-
     kind: Literal["prompts"]
     prompts: Name = Field(description="the source that holds the jsonl")
     images: Name = Field(
         description="the source that holds the images, as files, in zip or tar archives, or in parquet"
     )
-    expect_rows: Annotated[
-        Count, RerunsNothing("it lets the set be made or not, and changes no row of it")
-    ] = Field(description="rows of the test set; another number is an error")
+    expect_rows: Annotated[Count, NO_EFFECT] = Field(
+        description="rows of the test set; another number is an error"
+    )
 
 
 class RenderedSource(Strict):
     """A set that the workflow draws itself, in the raw form of the real ones."""
-
-    reruns: ClassVar = _THE_SOURCE
 
     kind: Literal["rendered"]
     renderer: Literal["scenes", "geometry"]
@@ -110,8 +98,6 @@ Source = Annotated[HubSource | UrlSource | PromptsSource | RenderedSource, Field
 class HubBackbone(Strict):
     """A Qwen2-VL checkpoint on the Hugging Face hub."""
 
-    reruns: ClassVar = _THE_BACKBONE
-
     kind: Literal["hub"]
     repository: Repository
     revision: Revision
@@ -119,8 +105,6 @@ class HubBackbone(Strict):
 
 class PretrainingShare(Strict):
     """One of the small backbone's own sources, with the prompt around its questions."""
-
-    reruns: ClassVar = _THE_BACKBONE
 
     source: Name
     prompt: PromptTemplate
@@ -137,8 +121,6 @@ class SmallBackbone(Strict):
 
     Its tokenizer and weights are made from sources and seeds of its own, apart from the tasks' sets.
     """
-
-    reruns: ClassVar = _THE_BACKBONE
 
     kind: Literal["pretrained"]
     pretraining: dict[Name, PretrainingShare] = Field(min_length=1)

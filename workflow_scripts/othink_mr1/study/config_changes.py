@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
+from ruamel.yaml.error import YAMLError
 
 from othink_mr1.config.load import checked_study
-from othink_mr1.config.read_yaml import Document, KeyPath
+from othink_mr1.config.read_yaml import Document, KeyPath, yaml_value
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.config.suggest import unknown_name
 from othink_mr1.errors import UserError
@@ -34,8 +35,8 @@ def parse_change(text: str) -> Change:
             f"{_PLACE} {text}: must be a path, =, and a value, as methods.grpo.learning_rate=2e-6"
         )
     try:
-        return Change(path.strip(), yaml.safe_load(value))
-    except yaml.YAMLError:
+        return Change(path.strip(), yaml_value(value))
+    except YAMLError:
         raise UserError(
             f"{_PLACE} {path.strip()}: the value is no YAML; text with braces or colons needs quotes"
         ) from None
@@ -65,13 +66,10 @@ def differences(before: StudyConfig, after: StudyConfig) -> dict[str, tuple[Any,
 
 
 def shown(value: Any) -> str:
-    """A value for a message, as YAML writes it in one line."""
+    """A value for a message, in one line."""
     if value is None:
         return "nothing"
-    if isinstance(value, str):
-        return value
-    text = yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True)
-    return text.removesuffix("...\n").strip()
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _apply(document: Document, change: Change) -> list[str]:
