@@ -209,6 +209,7 @@ def test_exponent_without_point_is_a_number() -> None:
         ("train: clevr_37k", "train: clevr_39k", "tasks.counting.train: unknown source 'clevr_39k'"),
         ("train: clevr_37k", "train: superclevr_test", "tasks.counting.train: must be a source of kind"),
         ("inherits: grpo", "inherits: grop", "methods.grpo-d.inherits: unknown method 'grop'"),
+        ("inherits: grpo", "inherits: [grpo]", "methods.grpo-d.inherits: unknown method ['grpo']"),
         ("inherits: grpo", "inherits: grpo-d", "methods.grpo-d.inherits: circular: grpo-d -> grpo-d"),
         (
             "    by_task:",
@@ -358,6 +359,14 @@ def test_a_variant_of_a_task_is_that_task_but_for_what_it_says() -> None:
                 }
             },
             "kl_schedule.points.1: List should have at least 2",
+        ),
+        (
+            {"methods": {"sft": {"by_task": {1: {}}}}},
+            "methods.sft.by_task.1: unknown task 1; known: counting",
+        ),
+        (
+            {"methods": {"grpo-d": {"kl_schedule": {"kind": "constant"}}}},
+            "--config: methods.grpo-d.kl_schedule.kind: an overlay cannot change the kind",
         ),
         (
             {"methods": {"sft": {"target": "answers"}}},

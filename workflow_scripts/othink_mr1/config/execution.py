@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from othink_mr1.config.strict import Count, Positive, Strict
+from othink_mr1.config.strict import ConfigModel, Count, Positive
 
 
-class Resources(Strict):
+class Resources(ConfigModel):
     """What one job asks for; Slurm limits are made from it."""
 
     cpus: Count
@@ -50,7 +50,7 @@ class GenerationExecution(DeviceResources):
     attention: Literal["sdpa", "eager", "flash_attention_2"]
 
 
-class Execution(Strict):
+class Execution(ConfigModel):
     """The presets of all stages."""
 
     data: Resources

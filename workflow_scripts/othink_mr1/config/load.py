@@ -116,7 +116,7 @@ def _method_problems(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
             yield ("methods", method, "by_task"), f"must be a mapping of tasks to settings, got {by_task!r}"
             continue
         for task, own in by_task.items():
-            path = ("methods", method, "by_task", task)
+            path = ("methods", method, "by_task", str(task))
             if task not in config.trained_tasks:
                 yield path, unknown_name("task", task, config.trained_tasks)
             if not isinstance(own, dict):

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from othink_mr1.config.strict import BelowOne, Count, Fraction, NonNegative, Positive, Strict
+from othink_mr1.config.strict import BelowOne, ConfigModel, Count, Fraction, NonNegative, Positive
 
 # What a method has in config.yaml beside its settings: see settings.py.
 BESIDE_SETTINGS = ("inherits", "by_task")
@@ -20,14 +20,14 @@ BESIDE_SETTINGS = ("inherits", "by_task")
 RewardScorer = Literal["r1v", "exact", "random"]
 
 
-class ConstantKL(Strict):
+class ConstantKL(ConfigModel):
     """The KL weight β of GRPO, the same at every step."""
 
     kind: Literal["constant"]
     weight: NonNegative = Field(description="β")
 
 
-class DynamicKL(Strict):
+class DynamicKL(ConfigModel):
     """The KL weight β(s) of GRPO-D (eq. 3): from the middle down to minimum, then up to maximum."""
 
     kind: Literal["dynamic"]
@@ -42,7 +42,7 @@ class DynamicKL(Strict):
         return self
 
 
-class PiecewiseKL(Strict):
+class PiecewiseKL(ConfigModel):
     """The KL weight β(s) on straight lines between points: other readings of eq. 3, other schedules."""
 
     kind: Literal["piecewise"]
@@ -64,14 +64,14 @@ class PiecewiseKL(Strict):
 KLSchedule = Annotated[ConstantKL | DynamicKL | PiecewiseKL, Field(discriminator="kind")]
 
 
-class NoTraining(Strict):
+class NoTraining(ConfigModel):
     """The backbone as it is."""
 
     beside: ClassVar = BESIDE_SETTINGS
     trainer: Literal["none"]
 
 
-class _GradientTraining(Strict):
+class _GradientTraining(ConfigModel):
     """What SFT and GRPO share."""
 
     beside: ClassVar = BESIDE_SETTINGS

@@ -7,7 +7,7 @@ differently is refused; but for `1e-6`, a number here and a text there, as nothi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,22 +53,20 @@ def read_documents(files: list[Path], overrides: Mapping[str, Any] | None = None
     merged = Document({}, {})
     for file in files:
         document = _read(file)
-        _refuse_changed_kinds(merged, document)
-        _merge(merged.content, document.content)
         merged.places.update(document.places)
+        _merge(merged, merged.content, document.content, ())
     if overrides:
-        content = _typed(overrides)
-        _merge(merged.content, content)
-        merged.places.update(dict.fromkeys(_paths(content, ()), COMMAND_LINE))
+        _merge(merged, merged.content, _typed(overrides, (), merged.places), ())
     return merged
 
 
-def _typed(value: Any) -> Any:
+def _typed(value: Any, path: KeyPath, places: dict[KeyPath, str]) -> Any:
     """Snakemake leaves what is inside the lists and dicts of --config as text: read it as YAML would."""
+    places[path] = COMMAND_LINE
     if isinstance(value, Mapping):
-        return {key: _typed(item) for key, item in value.items()}
+        return {key: _typed(item, (*path, str(key)), places) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_typed(item) for item in value]
+        return [_typed(item, (*path, str(index)), places) for index, item in enumerate(value)]
     if not isinstance(value, str):
         return value
     try:
@@ -81,17 +79,6 @@ def _typed(value: Any) -> Any:
 def yaml_value(text: str) -> Any:
     """The value that a YAML text stands for. Raises YAMLError, ValueError or RecursionError."""
     return YAML(typ="safe", pure=True).load(text)
-
-
-def _paths(content: Any, path: KeyPath) -> Iterator[KeyPath]:
-    entries: Iterable[tuple[Any, Any]] = ()
-    if isinstance(content, Mapping):
-        entries = content.items()
-    elif isinstance(content, list):
-        entries = enumerate(content)
-    for key, value in entries:
-        yield (*path, str(key))
-        yield from _paths(value, (*path, str(key)))
 
 
 def _read(file: Path) -> Document:
@@ -146,27 +133,15 @@ def _collect_places(node: Node | None, path: KeyPath, file: str, places: dict[Ke
         )
 
 
-def _merge(base: dict[str, Any], overlay: dict[str, Any]) -> None:
+def _merge(document: Document, base: dict[str, Any], overlay: dict[str, Any], path: KeyPath) -> None:
     for key, value in overlay.items():
-        if isinstance(value, dict) and isinstance(base.get(key), dict):
-            _merge(base[key], value)
+        below, former = (*path, str(key)), base.get(key)
+        if isinstance(value, dict) and isinstance(former, dict):
+            _merge(document, former, value, below)
+        elif key == "kind" and former not in (None, value):
+            raise UserError(
+                f"{document.place_of(below)}: {'.'.join(below)}: an overlay cannot change the kind of an "
+                f"entry ({former!r} to {value!r}); add an entry under a new name and refer to it"
+            )
         else:
             base[key] = value
-
-
-def _refuse_changed_kinds(base: Document, overlay: Document) -> None:
-    for path, place in overlay.places.items():
-        if path[-1] != "kind" or path not in base.places:
-            continue
-        before, after = _value_at(base.content, path), _value_at(overlay.content, path)
-        if before != after:
-            raise UserError(
-                f"{place}: {'.'.join(path)}: an overlay cannot change the kind of an entry "
-                f"({before!r} to {after!r}); add an entry under a new name and refer to it"
-            )
-
-
-def _value_at(content: Any, path: KeyPath) -> Any:
-    for key in path:
-        content = content[int(key)] if isinstance(content, list) else content[key]
-    return content

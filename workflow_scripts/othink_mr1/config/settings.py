@@ -27,7 +27,7 @@ def merged_settings(methods: Mapping[str, dict[str, Any]], method: str, task: st
     """
     chain = [method]
     while (parent := methods[chain[0]].get("inherits")) is not None:
-        if parent not in methods:
+        if not isinstance(parent, str) or parent not in methods:
             raise UserError(f"methods.{chain[0]}.inherits: {unknown_name('method', parent, methods)}")
         if parent in chain:
             raise UserError(f"methods.{chain[0]}.inherits: circular: {' -> '.join([parent, *chain])}")

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from othink_mr1.config.strict import (
     NO_EFFECT,
+    ConfigModel,
     Count,
     Fraction,
     Name,
@@ -17,11 +18,10 @@ from othink_mr1.config.strict import (
     Repository,
     Revision,
     Sha256,
-    Strict,
 )
 
 
-class HubSource(Strict):
+class HubSource(ConfigModel):
     """A repository of data on the Hugging Face hub, or files of one."""
 
     kind: Literal["hub"]
@@ -33,7 +33,7 @@ class HubSource(Strict):
     files: list[str] = Field(min_length=1, description="patterns of the files to fetch; nothing else is")
 
 
-class UrlSource(Strict):
+class UrlSource(ConfigModel):
     """One file on the web, pinned by its sha256. From where it comes is no part of what it is."""
 
     kind: Literal["url"]
@@ -52,7 +52,7 @@ class UrlSource(Strict):
         return f"{self.base_url.rstrip('/')}/{self.path}"
 
 
-class PromptsSource(Strict):
+class PromptsSource(ConfigModel):
     """A test set in R1-V's form: a jsonl of prompts and, apart from it, the images."""
 
     kind: Literal["prompts"]
@@ -65,7 +65,7 @@ class PromptsSource(Strict):
     )
 
 
-class RenderedSource(Strict):
+class RenderedSource(ConfigModel):
     """A set that the workflow draws itself, in the raw form of the real ones."""
 
     kind: Literal["rendered"]
@@ -95,7 +95,7 @@ class RenderedSource(Strict):
 Source = Annotated[HubSource | UrlSource | PromptsSource | RenderedSource, Field(discriminator="kind")]
 
 
-class HubBackbone(Strict):
+class HubBackbone(ConfigModel):
     """A Qwen2-VL checkpoint on the Hugging Face hub."""
 
     kind: Literal["hub"]
@@ -103,7 +103,7 @@ class HubBackbone(Strict):
     revision: Revision
 
 
-class PretrainingShare(Strict):
+class PretrainingShare(ConfigModel):
     """One of the small backbone's own sources, with the prompt around its questions."""
 
     source: Name
@@ -116,7 +116,7 @@ class PretrainingShare(Strict):
     )
 
 
-class SmallBackbone(Strict):
+class SmallBackbone(ConfigModel):
     """A small Qwen2-VL that the workflow pretrains: to the miniature what the instruct model is to the paper.
 
     Its tokenizer and weights are made from sources and seeds of its own, apart from the tasks' sets.

@@ -1,4 +1,4 @@
-"""The base of every config model: strict types, unknown keys refused, immutable."""
+"""The bases of models: strict types, unknown keys refused, immutable."""
 
 from __future__ import annotations
 
@@ -34,13 +34,20 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
+
+class ConfigModel(Strict):
+    """A part of config.yaml: of an unknown key it names the nearest known one.
+
+    Its fields are no tuples: YAML has lists, and strict types take no list for a tuple.
+    """
+
     # Keys that stand beside a model's own in the config, and are taken out before.
     beside: ClassVar[tuple[str, ...]] = ()
 
     @model_validator(mode="before")
     @classmethod
     def _known_keys_alone(cls, content: Any) -> Any:
-        """Refuse an unknown key before one is missed that it was meant to be, and name the nearest."""
+        """Refuse an unknown key before one is missed that it was meant to be."""
         for key in content if isinstance(content, dict) else ():
             if key not in cls.model_fields:
                 raise ValueError(f"{key}: {unknown_name('key', key, [*cls.model_fields, *cls.beside])}")

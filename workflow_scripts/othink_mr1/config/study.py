@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from othink_mr1.config.execution import Execution
 from othink_mr1.config.sources import Backbone, Source
-from othink_mr1.config.strict import NO_EFFECT, Count, Folder, Fraction, Name, PromptTemplate, Strict
+from othink_mr1.config.strict import NO_EFFECT, ConfigModel, Count, Folder, Fraction, Name, PromptTemplate
 from othink_mr1.config.suggest import unknown_name
 
 # Tokens of a prompt that are neither the image's nor the question's: of the task's text, the chat template.
@@ -17,7 +17,7 @@ TEMPLATE_ALLOWANCE = 256
 CHAT_TEMPLATE_TOKENS = 64
 
 
-class Preparation(Strict):
+class Preparation(ConfigModel):
     """What every source goes through on its way to the common schema."""
 
     max_pixels: Count = Field(description="larger images are shrunk to this many pixels")
@@ -33,7 +33,7 @@ class Preparation(Strict):
     )
 
 
-class Task(Strict):
+class Task(ConfigModel):
     """One task: where its examples come from, how they are asked and how answers are scored."""
 
     train: Name = Field(description="source of the training set")
@@ -50,13 +50,13 @@ class Task(Strict):
     )
 
 
-class Evaluation(Strict):
+class Evaluation(ConfigModel):
     """How the test answers are generated: greedily, by every method alike."""
 
     precision: Literal["fp32", "bf16"]
 
 
-class StudyGrid(Strict):
+class StudyGrid(ConfigModel):
     """A named grid of runs; every exhibit is a view of one or more grids."""
 
     tasks: list[Name] = Field(min_length=1, description="tasks to train on")
@@ -73,7 +73,7 @@ class StudyGrid(Strict):
     curves: bool = Field(False, description="test the checkpoints along the way too")
 
 
-class StudyConfig(Strict):
+class StudyConfig(ConfigModel):
     """config.yaml. `methods` is resolved per task by settings.py, because methods inherit."""
 
     results: Folder = Field(description="results root; may be a link to scratch space")
