@@ -4,7 +4,7 @@
 # make status says how far each training is, from the files alone, also while jobs run; OVERLAY as for verify
 # make what-if says what would run now, and why; SET="methods.grpo.learning_rate=2e-6 seeds=[1,2]" what would after
 #             that change; OVERLAY as for verify. Runs nothing
-# make prune  lists what no exhibit uses any more; DELETE=1 deletes it; OVERLAY as for verify
+# make prune  lists what no exhibit uses any more, with sizes; OVERLAY as for verify. Deletes nothing
 # make test   all tests
 # make test-crash  the crash tests with 50 kills each and every write of a full disk, over an hour
 # make check  style and types
@@ -39,7 +39,7 @@ what-if: .venv/runtime-installed
 	.venv/bin/python workflow_scripts/what_if.py --config config.yaml $(addprefix --overlay ,$(OVERLAY)) $(foreach change,$(SET),--set '$(change)')
 
 prune: .venv/runtime-installed
-	.venv/bin/python workflow_scripts/prune.py --config config.yaml $(addprefix --overlay ,$(OVERLAY)) $(if $(DELETE),--delete)
+	.venv/bin/python workflow_scripts/prune.py --config config.yaml $(addprefix --overlay ,$(OVERLAY))
 
 test: .venv/development-installed
 	.venv/bin/pytest

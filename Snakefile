@@ -1,5 +1,6 @@
 # The study of OThink-MR1 as one DAG. Config: config.yaml and the overlays given with --configfile or
 # a profile. Rules, by stage: rules/. What they run: workflow_scripts/.
+import os
 import sys
 from pathlib import Path
 
@@ -8,13 +9,14 @@ from snakemake.utils import min_version
 
 min_version("9.27")
 
-scripts = Path(workflow.basedir) / "workflow_scripts"
-sys.path.insert(0, str(scripts))
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 
-from othink_mr1.study.plan_files import write_plans
-from othink_mr1.cluster.preflight import Request
+from othink_mr1.artefacts.one_writer import hold_results
+from othink_mr1.config.load import load_study
 from othink_mr1.config.profiles import refuse_dropped_overlays
-from othink_mr1.study.workflow import put_own_python_on_path, read_study
+from othink_mr1.errors import errors_in_one_line
+from othink_mr1.plan.downloaded import check_downloads
+from othink_mr1.plan.plan_files import keep_plans, plan_inputs
 
 if workflow.is_main_process:
     refuse_dropped_overlays(
@@ -23,16 +25,18 @@ if workflow.is_main_process:
 
 # Read and checked by the package before Snakemake reads them: Snakemake's messages know neither lines
 # nor duplicate keys.
-study = read_study(
-    ["config.yaml", *workflow.overwrite_configfiles], workflow.config_settings.config
-)
+with errors_in_one_line():
+    study = load_study(
+        [Path("config.yaml"), *map(Path, workflow.overwrite_configfiles)],
+        workflow.config_settings.config,
+    )
 
 
 configfile: "config.yaml"
 
 
 pathvars:
-    results=study.config.results,
+    results=study.results,
 
 
 include: "rules/common.smk"
@@ -43,19 +47,23 @@ include: "rules/evaluate.smk"
 include: "rules/report.smk"
 
 
+# Jobs elsewhere make no exhibit, and so need no plan.
 if workflow.is_main_process:
-    study.check_downloads()
-    write_plans(study)
+    with errors_in_one_line():
+        check_downloads(study, Path(study.results), LOCK_FILE)
+        plans = plan_inputs(study)
 
 
 # Neither under -n, nor in jobs, nor when nothing is to be done: Snakemake runs this before its first job.
 onstart:
     if workflow.is_main_process:
-        study.hold_results()
-        check_cluster()
+        with errors_in_one_line():
+            hold_results(Path(study.results))
+            keep_plans(study, plans)
+            check_cluster()
 
 
 rule all:
     default_target: True
     input:
-        study.exhibit_files(),
+        expand("<results>/{file}", file=exhibit_files(study)),

@@ -115,10 +115,8 @@ def measured(config: StudyConfig, task: str, loaded: Backbone, examples: list[Ex
     scorer = load_scorer(declared.scorer)
     asked = GenerationTask(
         name=task,
-        examples="",
         prompt=declared.test_prompt,
         max_new_tokens=declared.max_new_tokens,
-        output="",
     )
     answers: dict[int, Completion] = {}
     answer(*loaded, examples, asked, config.execution.generate.batch_size, "fp32", answers.__setitem__)

@@ -1,18 +1,49 @@
-# What only a Slurm cluster needs (--profile slurm): its facts, and checks before anything is submitted.
+# What a job asks for, and what only a Slurm cluster needs (--profile slurm): its facts, and checks before
+# anything is submitted.
 
 from collections import Counter
 from math import ceil
 
-# `raw` is the profile's text; Snakemake's own default resources may have none.
-study.read_cluster(
-    {
-        name: str(resource.raw)
-        for name, resource in (
-            workflow.resource_settings.default_resources or {}
-        ).items()
-        if resource.raw is not None
-    }
+from othink_mr1.cluster.facts import cluster_facts
+from othink_mr1.cluster.job_resources import asked_resources
+from othink_mr1.cluster.preflight import (
+    Request,
+    check_connections,
+    check_slurm,
+    warn_of_forgotten_jobs,
 )
+from othink_mr1.cluster.slurm import require_programs
+from othink_mr1.cluster.time_limits import partition_limits
+from othink_mr1.plan.identity import canonical
+
+# `raw` is the profile's text; Snakemake's own default resources may have none.
+with errors_in_one_line():
+    facts = cluster_facts(
+        {
+            name: str(resource.raw)
+            for name, resource in (
+                workflow.resource_settings.default_resources or {}
+            ).items()
+            if resource.raw is not None
+        }
+    )
+limits = {}  # partition -> minutes, once Slurm was asked
+
+
+def threads_of(stage):
+    """Threads of a local job. A job with a GPU takes all cores, so that two do not run at once."""
+    asked = getattr(study.execution, stage)
+    return workflow.cores if getattr(asked, "gpus", 0) else asked.cpus
+
+
+def asked_of(stage):
+    """What a Slurm job asks for."""
+    return asked_resources(getattr(study.execution, stage), facts, limits)
+
+
+def execution_of(stage):
+    """How a job computes, as its program takes it."""
+    return canonical(getattr(study.execution, stage).model_dump(mode="json"))
 
 
 def slurm_request(job, together):
@@ -43,16 +74,22 @@ def check_cluster():
         jobs = list(workflow.dag.needrun_jobs())
         groups = Counter(job.group for job in jobs)
         size = workflow.group_settings.group_components
-        study.preflight(
-            [
-                slurm_request(job, min(size.get(job.group, 1), groups[job.group]))
-                for job in jobs
-                if not job.is_local
-            ],
+        check_connections(
+            study,
             [
                 job.output[0]
                 for job in jobs
                 if job.name in ("download_dataset", "download_backbone")
             ],
-            workflow.executor_settings.status_command == "squeue",
         )
+        requests = [
+            slurm_request(job, min(size.get(job.group, 1), groups[job.group]))
+            for job in jobs
+            if not job.is_local
+        ]
+        if requests:
+            require_programs()
+            limits.update(partition_limits())
+            check_slurm(requests, Path(study.results), facts, limits)
+        if workflow.executor_settings.status_command == "squeue":
+            warn_of_forgotten_jobs()

@@ -1,29 +1,35 @@
-# What all rules share: which python runs, and how wildcards are bounded.
+# What all rules share: the study as tables, which python runs, and how wildcards are bounded.
 
-from othink_mr1.plan import versions
-from othink_mr1.study.workflow import DOWNLOAD_LOCK
+from othink_mr1.plan import tables, versions
+from othink_mr1.plan.download_lock import LOCK_FILE
+from othink_mr1.plan.exhibits import exhibit_files
+from othink_mr1.plan.tables import any_of
 
-put_own_python_on_path()
+raw_sets = tables.raw_sets(study)
+data_sets = tables.data_sets(study)
+backbones = tables.backbones(study)
+runs = tables.runs(study)
+answers_of_study = tables.answers(study)
+answers = tables.answers_by_folder(answers_of_study)
+leak_pairs = tables.leak_pairs(study)
+
+# Let `python` in the rules be the one that runs Snakemake; `.venv/bin/snakemake` alone does not. In the
+# environment, so that the environment of --sdm conda or apptainer, activated later, comes first.
+os.environ["PATH"] = os.pathsep.join(
+    [str(Path(sys.executable).parent), *filter(None, [os.environ.get("PATH")])]
+)
 
 
 # Only names that the config yields: a digest of an older config cannot be asked for and filled with
-# something else. Of runs and checkpoints, which can be thousands, the rules' input functions see to that.
+# something else. Of runs and checkpoints, which can be thousands, the rules' lookups see to that.
 wildcard_constraints:
-    raw="|".join(study.raw_sources),
-    data_set="|".join(study.data_sets),
-    backbone="|".join(study.backbones),
-    tested_task="|".join(study.tested_tasks),
-    pair="|".join(study.leak_pairs),
+    raw=any_of(raw_sets),
+    data_set=any_of(data_sets),
+    backbone=any_of(backbones),
+    tested_task=any_of({entry.tested_task for entry in answers.values()}),
+    scores=any_of({entry.scores for entry in answers.values()}),
+    pair=any_of(leak_pairs),
     leaks_version=str(versions.LEAKS),
-    task="|".join(study.config.tasks),
-    study="|".join(study.config.studies),
+    task=any_of(study.tasks),
+    study=any_of(study.studies),
     figure=r"figure\d+",
-
-
-def named_examples(wildcards, input):
-    """`name=file` for every set that a small backbone is pretrained on."""
-    shares = study.config.backbones[study.backbones[wildcards.backbone]].pretraining
-    return " ".join(
-        f"{name}={Path(manifest).with_name('examples.parquet')}"
-        for name, manifest in zip(shares, input.examples)
-    )

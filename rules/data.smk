@@ -1,5 +1,7 @@
 # Raw sets, downloaded or rendered, their preparation to one schema, and what is told about them: which
-# test items stand in a training set, and a card per task.
+# test items are also in a training set, and a card per task.
+
+from othink_mr1.plan.data import downloads
 
 
 localrules:
@@ -11,25 +13,25 @@ localrules:
 # All that needs the internet: `snakemake download` on a login node, then `snakemake all` can do without.
 rule download:
     input:
-        study.downloads(),
+        expand("<results>/{folder}/manifest.json", folder=downloads(study)),
 
 
 rule download_dataset:
     output:
-        "<results>/raw/{raw}/manifest.json",
+        update("<results>/raw/{raw}/manifest.json"),
     log:
         "<results>/logs/download_dataset/{raw}.log",
     benchmark:
         "<results>/benchmarks/download_dataset/{raw}.tsv"
     wildcard_constraints:
-        raw=study.downloaded(),
+        raw=any_of(name for name, row in raw_sets.items() if row.kind != "rendered"),
     conda:
         "../envs/analysis.yaml"
     # One download at a time: two would count the same free space.
     threads: workflow.cores
     params:
-        source=lambda wildcards: study.source_json(study.raw_sources[wildcards.raw]),
-        lock=DOWNLOAD_LOCK,
+        source=lambda wildcards: raw_sets[wildcards.raw].settings,
+        lock=LOCK_FILE,
     shell:
         "python workflow_scripts/download_dataset.py --source {params.source:q} --lock {params.lock}"
         " --output $(dirname {output}) > {log} 2>&1"
@@ -37,44 +39,47 @@ rule download_dataset:
 
 rule render_source:
     output:
-        "<results>/raw/{raw}/manifest.json",
+        update("<results>/raw/{raw}/manifest.json"),
     log:
         "<results>/logs/render_source/{raw}.log",
     benchmark:
         "<results>/benchmarks/render_source/{raw}.tsv"
     wildcard_constraints:
-        raw=study.rendered(),
+        raw=any_of(name for name, row in raw_sets.items() if row.kind == "rendered"),
     conda:
         "../envs/analysis.yaml"
-    threads: study.threads("data", workflow.cores)
+    threads: threads_of("data")
     resources:
-        **study.resources("data"),
+        **asked_of("data"),
     params:
-        source=lambda wildcards: study.source_json(study.raw_sources[wildcards.raw]),
+        source=lambda wildcards: raw_sets[wildcards.raw].settings,
     shell:
         "python workflow_scripts/render_source.py --source {params.source:q} --output $(dirname {output}) > {log} 2>&1"
 
 
 rule prepare_dataset:
     input:
-        lambda wildcards: ancient(
-            list(study.raw_manifests(wildcards.data_set).values())
+        raw=ancient(
+            collect(
+                "<results>/raw/{raw}/manifest.json",
+                raw=lambda wildcards: data_sets[wildcards.data_set].raw,
+            )
         ),
     output:
-        "<results>/data/{data_set}/manifest.json",
+        update("<results>/data/{data_set}/manifest.json"),
     log:
         "<results>/logs/prepare_dataset/{data_set}.log",
     benchmark:
         "<results>/benchmarks/prepare_dataset/{data_set}.tsv"
     conda:
         "../envs/analysis.yaml"
-    threads: study.threads("data", workflow.cores)
+    threads: threads_of("data")
     resources:
-        **study.resources("data"),
+        **asked_of("data"),
     params:
-        arguments=lambda wildcards: study.preparation_arguments(wildcards.data_set),
+        arguments=lambda wildcards: data_sets[wildcards.data_set].arguments,
     shell:
-        "python workflow_scripts/prepare_dataset.py {params.arguments} --raw {input} --threads {threads}"
+        "python workflow_scripts/prepare_dataset.py {params.arguments} --raw {input.raw} --threads {threads}"
         " --output $(dirname {output}) > {log} 2>&1"
 
 
@@ -89,9 +94,9 @@ rule fingerprint_dataset:
         "<results>/benchmarks/fingerprint_dataset/{data_set}-{leaks_version}.tsv"
     conda:
         "../envs/analysis.yaml"
-    threads: study.threads("data", workflow.cores)
+    threads: threads_of("data")
     resources:
-        **study.resources("data"),
+        **asked_of("data"),
     shell:
         "python workflow_scripts/fingerprint_dataset.py --examples $(dirname {input.examples})/examples.parquet --threads {threads} --output {output}"
         " > {log} 2>&1"
@@ -99,11 +104,19 @@ rule fingerprint_dataset:
 
 rule find_leaks:
     input:
-        train=lambda wildcards: ancient(
-            [study.fingerprints(study.leak_pairs[wildcards.pair][0])]
+        train=ancient(
+            collect(
+                "<results>/data/fingerprints/{of.train}-{version}.parquet",
+                of=lambda wildcards: leak_pairs[wildcards.pair],
+                version=versions.LEAKS,
+            )
         ),
-        test=lambda wildcards: ancient(
-            [study.fingerprints(study.leak_pairs[wildcards.pair][1])]
+        test=ancient(
+            collect(
+                "<results>/data/fingerprints/{of.test}-{version}.parquet",
+                of=lambda wildcards: leak_pairs[wildcards.pair],
+                version=versions.LEAKS,
+            )
         ),
     output:
         "<results>/data/leaks/{pair}.csv",
@@ -113,11 +126,11 @@ rule find_leaks:
         "<results>/benchmarks/find_leaks/{pair}.tsv"
     conda:
         "../envs/analysis.yaml"
-    threads: study.threads("analyse", workflow.cores)
+    threads: threads_of("analyse")
     resources:
-        **study.resources("analyse"),
+        **asked_of("analyse"),
     params:
-        sets=lambda wildcards: study.leak_arguments(wildcards.pair),
+        sets=lambda wildcards: leak_pairs[wildcards.pair].arguments,
     shell:
         "python workflow_scripts/find_leaks.py --train {input.train} --test {input.test} {params.sets}"
         " --output {output} > {log} 2>&1"
@@ -125,11 +138,10 @@ rule find_leaks:
 
 rule collect_leaks:
     input:
-        plan="<results>/plans/leaks.json",
-        leaks=ancient(study.leak_reports()),
+        plan=lambda wildcards: plans["leaks"],
+        leaks=ancient(expand("<results>/data/leaks/{pair}.csv", pair=leak_pairs)),
     output:
-        csv="<results>/data/leaks.csv",
-        made_of="<results>/made_of/leaks.json",
+        "<results>/data/leaks.csv",
     log:
         "<results>/logs/collect_leaks.log",
     benchmark:
@@ -137,33 +149,51 @@ rule collect_leaks:
     conda:
         "../envs/analysis.yaml"
     params:
-        results=lambda wildcards, output: str(Path(output.csv).parents[1]),
+        results=study.results,
     shell:
         "python workflow_scripts/collect_leaks.py --plan {input.plan} --results {params.results}"
-        " --output {output.csv} > {log} 2>&1 && cp {input.plan} {output.made_of}"
+        " --output {output} > {log} 2>&1"
 
 
 rule write_data_card:
     input:
-        plan="<results>/plans/data.{task}.json",
-        sources=lambda wildcards: ancient(study.data_card_sources(wildcards.task)),
-        leaks=lambda wildcards: ancient([study.data_card_leaks(wildcards.task)]),
+        plan=lambda wildcards: plans[f"data.{wildcards.task}"],
+        sets=ancient(
+            collect(
+                "<results>/data/{data_set}/manifest.json",
+                data_set=lambda wildcards: tables.sets_of_task(study, wildcards.task),
+            )
+        ),
+        raw=ancient(
+            collect(
+                "<results>/raw/{raw}/manifest.json",
+                raw=lambda wildcards: [
+                    raw
+                    for data_set in tables.sets_of_task(study, wildcards.task)
+                    for raw in data_sets[data_set].raw
+                ],
+            )
+        ),
+        leaks=ancient(
+            collect(
+                "<results>/data/leaks/{pair}.csv",
+                pair=lambda wildcards: tables.leak_pair_of_task(study, wildcards.task),
+            )
+        ),
     output:
         card="<results>/data/{task}.md",
         chart="<results>/data/{task}.svg",
-        made_of="<results>/made_of/data.{task}.json",
     log:
         "<results>/logs/write_data_card/{task}.log",
     benchmark:
         "<results>/benchmarks/write_data_card/{task}.tsv"
     conda:
         "../envs/analysis.yaml"
-    threads: study.threads("analyse", workflow.cores)
+    threads: threads_of("analyse")
     resources:
-        **study.resources("analyse"),
+        **asked_of("analyse"),
     params:
-        results=lambda wildcards, output: str(Path(output.card).parents[1]),
+        results=study.results,
     shell:
         "python workflow_scripts/write_data_card.py --plan {input.plan} --results {params.results}"
         " --task {wildcards.task} --output {output.card} --chart {output.chart} > {log} 2>&1"
-        " && cp {input.plan} {output.made_of}"

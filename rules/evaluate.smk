@@ -1,64 +1,58 @@
 # Answers of each checkpoint on the test sets (GPU), and their scores (CPU).
 
-# One job per checkpoint answers all its tasks, so that the model is loaded once. Snakemake wants a
-# rule's outputs fixed, hence one rule per set of tasks that occurs.
-for tasks, checkpoints in study.task_sets().items():
 
-    rule:
-        name:
-            f"generate_answers_{'_'.join(tasks)}"
-        input:
-            checkpoint=lambda wildcards: ancient(
-                study.checkpoint_manifest(wildcards.checkpoint)
-            ),
-            examples=ancient(study.test_examples(tasks)),
-        output:
-            # Not the answers: Snakemake deletes declared outputs when an attempt fails.
-            study.answers(tasks),
-        log:
-            f"<results>/logs/generate_answers/{{checkpoint}}-{'-'.join(tasks)}.log",
-        benchmark:
-            f"<results>/benchmarks/generate_answers/{{checkpoint}}-{'-'.join(tasks)}.tsv"
-        wildcard_constraints:
-            checkpoint=checkpoints,
-        conda:
-            "../envs/training.yaml"
-        threads: study.threads("generate", workflow.cores)
-        resources:
-            **study.resources("generate"),
-        params:
-            folder=lambda wildcards, input: study.checkpoint_folder(
-                wildcards.checkpoint, input.checkpoint
-            ),
-            tasks=lambda wildcards, input, output, tasks=tasks: study.generation_arguments(
-                tasks, input.examples, output
-            ),
-            execution=study.execution_json("generate"),
-            precision=study.config.evaluation.precision,
-        shell:
-            "python workflow_scripts/generate_answers.py --checkpoint {params.folder} --run-name {wildcards.checkpoint}"
-            " --execution {params.execution:q} --precision {params.precision} {params.tasks} > {log} 2>&1"
+def answers_asked_for(wildcards):
+    """The row of the answers that a rule's wildcards name."""
+    return answers[f"{wildcards.checkpoint}/{wildcards.tested_task}"]
+
+
+rule generate_answers:
+    input:
+        checkpoint=ancient(
+            collect("<results>/{of.made_of}/manifest.json", of=answers_asked_for)
+        ),
+        examples=ancient(
+            collect("<results>/data/{of.examples}/manifest.json", of=answers_asked_for)
+        ),
+    output:
+        update("<results>/answers/{checkpoint}/{tested_task}/manifest.json"),
+    log:
+        "<results>/logs/generate_answers/{checkpoint}-{tested_task}.log",
+    benchmark:
+        "<results>/benchmarks/generate_answers/{checkpoint}-{tested_task}.tsv"
+    conda:
+        "../envs/training.yaml"
+    threads: threads_of("generate")
+    resources:
+        **asked_of("generate"),
+    params:
+        weights=lambda wildcards: answers_asked_for(wildcards).weights,
+        task=lambda wildcards: answers_asked_for(wildcards).task,
+        execution=execution_of("generate"),
+        precision=study.evaluation.precision,
+    shell:
+        "python workflow_scripts/generate_answers.py --checkpoint $(dirname {input.checkpoint})/{params.weights}"
+        " --run-name {wildcards.checkpoint} --examples $(dirname {input.examples})/examples.parquet"
+        " --task {params.task:q} --precision {params.precision} --execution {params.execution:q}"
+        " --output $(dirname {output}) > {log} 2>&1"
 
 
 rule score_answers:
     input:
         answers=ancient("<results>/answers/{checkpoint}/{tested_task}/manifest.json"),
     output:
-        "<results>/scores/{checkpoint}/{tested_task}/{scorer_version}.csv",
+        "<results>/scores/{checkpoint}/{tested_task}/{scores}.csv",
     log:
-        "<results>/logs/score_answers/{checkpoint}-{tested_task}-{scorer_version}.log",
+        "<results>/logs/score_answers/{checkpoint}-{tested_task}-{scores}.log",
     benchmark:
-        "<results>/benchmarks/score_answers/{checkpoint}-{tested_task}-{scorer_version}.tsv"
-    wildcard_constraints:
-        checkpoint=study.checkpoint_names(),
-        scorer_version=study.scorer_version(),
+        "<results>/benchmarks/score_answers/{checkpoint}-{tested_task}-{scores}.tsv"
     conda:
         "../envs/analysis.yaml"
-    threads: study.threads("analyse", workflow.cores)
+    threads: threads_of("analyse")
     resources:
-        **study.resources("analyse"),
+        **asked_of("analyse"),
     params:
-        scorer=lambda wildcards: study.scorer(wildcards.tested_task),
+        scorer=lambda wildcards: answers_asked_for(wildcards).scorer,
     shell:
         "python workflow_scripts/score_answers.py --answers $(dirname {input.answers})/answers.jsonl --scores {output}"
         " --scorer {params.scorer} --workers {threads} > {log} 2>&1"

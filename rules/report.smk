@@ -1,7 +1,42 @@
 # Exhibits: the scores collected into tidy csv files, and from these the tables, figures and claims.
 #
-# Each exhibit has its plan file as input: it changes when what the exhibit is made of changes. The
-# exhibit's copy of it (made_of/) lets the Snakefile notice an exhibit that was made of something else.
+# Each exhibit has its plan file as an input (othink_mr1/plan/plan_files.py): it is another one, and newer, when
+# what the exhibit is made of changes.
+
+from othink_mr1.plan.exhibits import (
+    CLAIMS_NEED,
+    FIGURES,
+    drawn_from,
+    listed_runs,
+    shows_items,
+)
+
+
+def answers_of_studies(names):
+    """The answers of several studies."""
+    return [entry for name in names for entry in answers_of_study[name]]
+
+
+def answers_shown(figure):
+    """The answers of which a figure shows some."""
+    return answers_of_studies(FIGURES[figure]) if shows_items(figure) else []
+
+
+def test_sets(found):
+    """The test sets of answers."""
+    return {entry.examples for entry in found}
+
+
+def leak_reports(found):
+    """What of the test sets the checkpoints were trained on; the backbone as it is has no such report."""
+    return {entry.leaks for entry in found if entry.leaks is not None}
+
+
+def sets_shown(figure):
+    """The test sets of which a figure shows items."""
+    if figure == "figure2":
+        return [tables.sets_of_task(study, task)[1] for task in study.own_tasks]
+    return test_sets(answers_shown(figure))
 
 
 localrules:
@@ -16,14 +51,31 @@ localrules:
 
 rule collect_study:
     input:
-        plan="<results>/plans/{study}.json",
-        scores=lambda wildcards: ancient(study.scores(wildcards.study)),
-        sets=lambda wildcards: ancient(study.test_sets(wildcards.study)),
-        leaks=lambda wildcards: ancient(study.leak_reports(wildcards.study)),
+        plan=lambda wildcards: plans[wildcards.study],
+        scores=ancient(
+            collect(
+                "<results>/scores/{of.checkpoint}/{of.tested_task}/{of.scores}.csv",
+                of=lambda wildcards: answers_of_study[wildcards.study],
+            )
+        ),
+        # Whose pictures tell which of its items are dependent.
+        sets=ancient(
+            collect(
+                "<results>/data/{data_set}/manifest.json",
+                data_set=lambda wildcards: test_sets(
+                    answers_of_study[wildcards.study]
+                ),
+            )
+        ),
+        leaks=ancient(
+            collect(
+                "<results>/data/leaks/{pair}.csv",
+                pair=lambda wildcards: leak_reports(answers_of_study[wildcards.study]),
+            )
+        ),
     output:
         csv="<results>/{study}.csv",
         table="<results>/tables/{study}.md",
-        made_of="<results>/made_of/{study}.json",
     log:
         "<results>/logs/collect_study/{study}.log",
     benchmark:
@@ -31,19 +83,18 @@ rule collect_study:
     conda:
         "../envs/analysis.yaml"
     params:
-        results=lambda wildcards, output: str(Path(output.csv).parent),
+        results=study.results,
     shell:
         "python workflow_scripts/collect_study.py --plan {input.plan} --results {params.results}"
-        " --output {output.csv} --table {output.table} > {log} 2>&1 && cp {input.plan} {output.made_of}"
+        " --output {output.csv} --table {output.table} > {log} 2>&1"
 
 
 rule collect_runs:
     input:
-        plan="<results>/plans/runs.json",
-        runs=lambda wildcards: ancient(study.run_manifests("runs")),
+        plan=lambda wildcards: plans["runs"],
+        runs=ancient(expand("<results>/runs/{run}/manifest.json", run=runs)),
     output:
         csv="<results>/runs.csv",
-        made_of="<results>/made_of/runs.json",
     log:
         "<results>/logs/collect_runs.log",
     benchmark:
@@ -51,19 +102,23 @@ rule collect_runs:
     conda:
         "../envs/analysis.yaml"
     params:
-        results=lambda wildcards, output: str(Path(output.csv).parent),
+        results=study.results,
     shell:
         "python workflow_scripts/collect_runs.py --plan {input.plan} --results {params.results}"
-        " --output {output.csv} > {log} 2>&1 && cp {input.plan} {output.made_of}"
+        " --output {output.csv} > {log} 2>&1"
 
 
 rule collect_reward_curves:
     input:
-        plan="<results>/plans/reward_curves.json",
-        runs=lambda wildcards: ancient(study.run_manifests("reward_curves")),
+        plan=lambda wildcards: plans["reward_curves"],
+        runs=ancient(
+            collect(
+                "<results>/runs/{of.name}/manifest.json",
+                of=lambda wildcards: listed_runs(study, "reward_curves"),
+            )
+        ),
     output:
         csv="<results>/reward_curves.csv",
-        made_of="<results>/made_of/reward_curves.json",
     log:
         "<results>/logs/collect_reward_curves.log",
     benchmark:
@@ -71,19 +126,29 @@ rule collect_reward_curves:
     conda:
         "../envs/analysis.yaml"
     params:
-        results=lambda wildcards, output: str(Path(output.csv).parent),
+        results=study.results,
     shell:
         "python workflow_scripts/collect_reward_curves.py --plan {input.plan} --results {params.results}"
-        " --output {output.csv} > {log} 2>&1 && cp {input.plan} {output.made_of}"
+        " --output {output.csv} > {log} 2>&1"
 
 
 rule audit_scores:
     input:
-        plan="<results>/plans/scorer_audit.json",
-        files=ancient(study.audited_files()),
+        plan=lambda wildcards: plans["scorer_audit"],
+        answers=ancient(
+            expand(
+                "<results>/answers/{of.checkpoint}/{of.tested_task}/manifest.json",
+                of=answers.values(),
+            )
+        ),
+        scores=ancient(
+            expand(
+                "<results>/scores/{of.checkpoint}/{of.tested_task}/{of.scores}.csv",
+                of=answers.values(),
+            )
+        ),
     output:
         csv="<results>/scorer_audit.csv",
-        made_of="<results>/made_of/scorer_audit.json",
     log:
         "<results>/logs/audit_scores.log",
     benchmark:
@@ -91,20 +156,31 @@ rule audit_scores:
     conda:
         "../envs/analysis.yaml"
     params:
-        results=lambda wildcards, output: str(Path(output.csv).parent),
+        results=study.results,
     shell:
         "python workflow_scripts/audit_scores.py --plan {input.plan} --results {params.results}"
-        " --output {output.csv} > {log} 2>&1 && cp {input.plan} {output.made_of}"
+        " --output {output.csv} > {log} 2>&1"
 
 
 rule check_claims:
     input:
-        plan="<results>/plans/claims.json",
-        studies=lambda wildcards: study.claims_studies(),
-        files=lambda wildcards: ancient(study.claims_files()),
+        plan=lambda wildcards: plans["claims"],
+        # Made first, and made of the same.
+        studies=expand("<results>/{name}.csv", name=CLAIMS_NEED),
+        scores=ancient(
+            collect(
+                "<results>/scores/{of.checkpoint}/{of.tested_task}/{of.scores}.csv",
+                of=lambda wildcards: answers_of_studies(CLAIMS_NEED),
+            )
+        ),
+        sets=ancient(
+            collect(
+                "<results>/data/{data_set}/manifest.json",
+                data_set=lambda wildcards: test_sets(answers_of_studies(CLAIMS_NEED)),
+            )
+        ),
     output:
         csv="<results>/claims.csv",
-        made_of="<results>/made_of/claims.json",
     log:
         "<results>/logs/check_claims.log",
     benchmark:
@@ -112,20 +188,19 @@ rule check_claims:
     conda:
         "../envs/analysis.yaml"
     params:
-        results=lambda wildcards, output: str(Path(output.csv).parent),
+        results=study.results,
     shell:
         "python workflow_scripts/check_claims.py --plan {input.plan} --results {params.results}"
-        " --output {output.csv} > {log} 2>&1 && cp {input.plan} {output.made_of}"
+        " --output {output.csv} > {log} 2>&1"
 
 
 rule make_table:
     input:
-        plan="<results>/plans/table1.json",
+        plan=lambda wildcards: plans["table1"],
         same_task="<results>/same_task.csv",
     output:
         markdown="<results>/tables/table1.md",
         latex="<results>/tables/table1.tex",
-        made_of="<results>/made_of/table1.json",
     log:
         "<results>/logs/make_table.log",
     benchmark:
@@ -134,17 +209,42 @@ rule make_table:
         "../envs/analysis.yaml"
     shell:
         "python workflow_scripts/make_table.py --same-task {input.same_task} --output-markdown {output.markdown}"
-        " --output-latex {output.latex} > {log} 2>&1 && cp {input.plan} {output.made_of}"
+        " --output-latex {output.latex} > {log} 2>&1"
 
 
 rule draw_figure:
     input:
-        plan="<results>/plans/{figure}.json",
-        data=lambda wildcards: study.figure_data(wildcards.figure),
-        pictures=lambda wildcards: ancient(study.figure_pictures(wildcards.figure)),
+        plan=lambda wildcards: plans[wildcards.figure],
+        data=collect(
+            "<results>/{name}.csv", name=lambda wildcards: drawn_from(wildcards.figure)
+        ),
+        # What a figure shows items of.
+        sets=ancient(
+            collect(
+                "<results>/data/{data_set}/manifest.json",
+                data_set=lambda wildcards: sets_shown(wildcards.figure),
+            )
+        ),
+        answers=ancient(
+            collect(
+                "<results>/answers/{of.checkpoint}/{of.tested_task}/manifest.json",
+                of=lambda wildcards: answers_shown(wildcards.figure),
+            )
+        ),
+        scores=ancient(
+            collect(
+                "<results>/scores/{of.checkpoint}/{of.tested_task}/{of.scores}.csv",
+                of=lambda wildcards: answers_shown(wildcards.figure),
+            )
+        ),
+        leaks=ancient(
+            collect(
+                "<results>/data/leaks/{pair}.csv",
+                pair=lambda wildcards: leak_reports(answers_shown(wildcards.figure)),
+            )
+        ),
     output:
-        pictures=multiext("<results>/figures/{figure}", ".svg", ".png", ".html", ".csv"),
-        made_of="<results>/made_of/{figure}.json",
+        multiext("<results>/figures/{figure}", ".svg", ".png", ".html", ".csv"),
     log:
         "<results>/logs/draw_figure/{figure}.log",
     benchmark:
@@ -152,8 +252,8 @@ rule draw_figure:
     conda:
         "../envs/analysis.yaml"
     params:
-        results=lambda wildcards, output: str(Path(output.pictures[0]).parents[1]),
-        stem=lambda wildcards, output: str(Path(output.pictures[0]).with_suffix("")),
+        results=study.results,
+        stem=lambda wildcards, output: str(Path(output[0]).with_suffix("")),
         number=lambda wildcards: wildcards.figure.removeprefix("figure"),
         data=lambda wildcards, input: " ".join(
             f"{Path(file).stem}={file}" for file in input.data
@@ -161,4 +261,4 @@ rule draw_figure:
     shell:
         "python workflow_scripts/draw_figure.py --figure {params.number} --data {params.data} --plan {input.plan}"
         " --results {params.results} --output-stem {params.stem}"
-        " > {log} 2>&1 && cp {input.plan} {output.made_of}"
+        " > {log} 2>&1"

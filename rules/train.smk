@@ -1,6 +1,6 @@
 # Backbones, and the study's training runs. Inputs are ancient(): their identity is in the output's path,
-# so their time of writing must never retrain anything. A manifest is the only declared output: Snakemake
-# deletes declared outputs when an attempt fails, and what the trainer left must survive that.
+# so their time of writing must never retrain anything. Outputs are update(): Snakemake would delete a
+# manifest before it repeats a job, and with it the weeks that its folder took.
 
 
 localrules:
@@ -9,20 +9,20 @@ localrules:
 
 rule download_backbone:
     output:
-        "<results>/backbones/{backbone}/manifest.json",
+        update("<results>/backbones/{backbone}/manifest.json"),
     log:
         "<results>/logs/download_backbone/{backbone}.log",
     benchmark:
         "<results>/benchmarks/download_backbone/{backbone}.tsv"
     wildcard_constraints:
-        backbone=study.downloaded_backbones(),
+        backbone=any_of(name for name, row in backbones.items() if row.kind == "hub"),
     conda:
         "../envs/analysis.yaml"
     # One download at a time: two would count the same free space.
     threads: workflow.cores
     params:
-        backbone=lambda wildcards: study.backbone_json(wildcards.backbone),
-        lock=DOWNLOAD_LOCK,
+        backbone=lambda wildcards: backbones[wildcards.backbone].settings,
+        lock=LOCK_FILE,
     shell:
         "python workflow_scripts/download_backbone.py --backbone {params.backbone:q} --lock {params.lock}"
         " --output $(dirname {output}) > {log} 2>&1"
@@ -30,26 +30,38 @@ rule download_backbone:
 
 rule pretrain_backbone:
     input:
-        examples=lambda wildcards: ancient(
-            study.pretraining_examples(wildcards.backbone)
+        examples=ancient(
+            collect(
+                "<results>/data/{data_set}/manifest.json",
+                data_set=lambda wildcards: backbones[
+                    wildcards.backbone
+                ].examples.values(),
+            )
         ),
     output:
-        "<results>/backbones/{backbone}/manifest.json",
+        update("<results>/backbones/{backbone}/manifest.json"),
     log:
         "<results>/logs/pretrain_backbone/{backbone}.log",
     benchmark:
         "<results>/benchmarks/pretrain_backbone/{backbone}.tsv"
     wildcard_constraints:
-        backbone=study.pretrained_backbones(),
+        backbone=any_of(
+            name for name, row in backbones.items() if row.kind == "pretrained"
+        ),
     conda:
         "../envs/training.yaml"
-    threads: study.threads("pretrain", workflow.cores)
+    threads: threads_of("pretrain")
     resources:
-        **study.resources("pretrain"),
+        **asked_of("pretrain"),
     params:
-        backbone=lambda wildcards: study.backbone_json(wildcards.backbone),
-        examples=named_examples,
-        execution=study.execution_json("pretrain"),
+        backbone=lambda wildcards: backbones[wildcards.backbone].settings,
+        examples=lambda wildcards, input: [
+            f"{share}={Path(manifest).with_name('examples.parquet')}"
+            for share, manifest in zip(
+                backbones[wildcards.backbone].examples, input.examples
+            )
+        ],
+        execution=execution_of("pretrain"),
     shell:
         "python workflow_scripts/pretrain_backbone.py --backbone {params.backbone:q} --execution {params.execution:q}"
         " --examples {params.examples} --output $(dirname {output}) > {log} 2>&1"
@@ -57,24 +69,36 @@ rule pretrain_backbone:
 
 rule train_sft:
     input:
-        examples=lambda wildcards: ancient(study.train_examples(wildcards.run)),
-        backbone=lambda wildcards: ancient(study.run_backbone(wildcards.run)),
+        examples=ancient(
+            collect(
+                "<results>/data/{of.examples}/manifest.json",
+                of=lambda wildcards: runs[wildcards.run],
+            )
+        ),
+        backbone=ancient(
+            collect(
+                "<results>/backbones/{of.backbone}/manifest.json",
+                of=lambda wildcards: runs[wildcards.run],
+            )
+        ),
     output:
-        "<results>/runs/{run}/manifest.json",
+        update("<results>/runs/{run}/manifest.json"),
     log:
         "<results>/logs/train_sft/{run}.log",
     benchmark:
         "<results>/benchmarks/train_sft/{run}.tsv"
     wildcard_constraints:
-        run=study.sft_runs(),
+        run=tables.any_digest_of(
+            name for name, row in runs.items() if row.trainer == "sft"
+        ),
     conda:
         "../envs/training.yaml"
-    threads: study.threads("train", workflow.cores)
+    threads: threads_of("train")
     resources:
-        **study.resources("train"),
+        **asked_of("train"),
     params:
-        run=lambda wildcards: study.run_json(wildcards.run),
-        execution=study.execution_json("train"),
+        run=lambda wildcards: runs[wildcards.run].settings,
+        execution=execution_of("train"),
     shell:
         "python workflow_scripts/train_sft.py --run {params.run:q} --execution {params.execution:q}"
         " --examples $(dirname {input.examples})/examples.parquet --backbone $(dirname {input.backbone})"
@@ -83,24 +107,36 @@ rule train_sft:
 
 rule train_grpo:
     input:
-        examples=lambda wildcards: ancient(study.train_examples(wildcards.run)),
-        backbone=lambda wildcards: ancient(study.run_backbone(wildcards.run)),
+        examples=ancient(
+            collect(
+                "<results>/data/{of.examples}/manifest.json",
+                of=lambda wildcards: runs[wildcards.run],
+            )
+        ),
+        backbone=ancient(
+            collect(
+                "<results>/backbones/{of.backbone}/manifest.json",
+                of=lambda wildcards: runs[wildcards.run],
+            )
+        ),
     output:
-        "<results>/runs/{run}/manifest.json",
+        update("<results>/runs/{run}/manifest.json"),
     log:
         "<results>/logs/train_grpo/{run}.log",
     benchmark:
         "<results>/benchmarks/train_grpo/{run}.tsv"
     wildcard_constraints:
-        run=study.grpo_runs(),
+        run=tables.any_digest_of(
+            name for name, row in runs.items() if row.trainer == "grpo"
+        ),
     conda:
         "../envs/training.yaml"
-    threads: study.threads("train", workflow.cores)
+    threads: threads_of("train")
     resources:
-        **study.resources("train"),
+        **asked_of("train"),
     params:
-        run=lambda wildcards: study.run_json(wildcards.run),
-        execution=study.execution_json("train"),
+        run=lambda wildcards: runs[wildcards.run].settings,
+        execution=execution_of("train"),
     shell:
         "python workflow_scripts/train_grpo.py --run {params.run:q} --execution {params.execution:q}"
         " --examples $(dirname {input.examples})/examples.parquet --backbone $(dirname {input.backbone})"

@@ -47,7 +47,7 @@ def parse_dry_run(text: str) -> list[DryJob]:
         if head.startswith(("rule ", "localrule ")) and not rest:
             rule, files = head.split()[1], {"input": (), "output": ()}
         elif rule and head in files and line.startswith("    "):
-            files[head] = tuple(rest.strip().split(", "))
+            files[head] = tuple(rest.strip().replace(" (update)", "").split(", "))
         elif rule and not line.startswith("    "):
             if rule != "all":
                 jobs.append(DryJob(rule, files["input"], files["output"]))

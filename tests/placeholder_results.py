@@ -2,51 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from forked_snakemake import DryJob
 from othink_mr1.artefacts.artefact import filling
-from othink_mr1.artefacts.atomic_files import write_json, write_text
+from othink_mr1.artefacts.atomic_files import write_text
 from othink_mr1.artefacts.manifests import write_sealed_text
 from othink_mr1.config.study import StudyConfig
-from othink_mr1.plan.identity import digest
-from othink_mr1.plan.runs import description
-from othink_mr1.study.jobs import Job
-from othink_mr1.study.needs import needs_of
-from othink_mr1.study.workflow import Study
+from othink_mr1.plan import tables
+from othink_mr1.plan.plan_files import keep_plans, plan_inputs
 
 HOURS_PER_STEP = 0.001  # of GPUs, of every run
 
 
-def write_placeholders(config: StudyConfig, root: Path) -> list[Job]:
-    """Write what Snakemake would make now, exhibits last; returns the jobs.
+def write_placeholders(config: StudyConfig, checkout: Path, jobs: Iterable[DryJob]) -> None:
+    """Do what Snakemake would: write the plans, then each job's outputs, exhibits last.
 
-    root: the config's results root.
+    checkout: the folder that the config's `results` is relative to.
     """
-    study = Study(config.model_copy(update={"results": str(root)}))
-    needs = needs_of(study)
-    jobs = sorted(needs.to_run, key=lambda job: (bool(job.exhibit), bool(job.drawn_from)))
-    for job in jobs:
-        for file in job.outputs:
-            path = root / file
+    root = checkout / config.results
+    study = config.model_copy(update={"results": str(root)})
+    with contextlib.chdir(checkout):
+        keep_plans(study, plan_inputs(study))
+    for job in sorted(jobs, key=_is_exhibit):
+        for output in job.outputs:
+            path = checkout / output
             if path.name == "manifest.json":
                 if not path.exists():
                     with filling(path.parent, {}) as artefact:
-                        write_text(path.parent / "content", job.name)
-                        artefact.finish(**_facts(study, job))
-            elif job.exhibit is None:
-                write_sealed_text(path, f"{job.name}\n")
-            elif path.parent.name == "made_of":
-                write_json(path, needs.plans[job.exhibit])
+                        write_text(path.parent / "content", output)
+                        artefact.finish(**_facts(config, job, path.parent.name))
             else:
-                write_sealed_text(path, exhibit_text(needs.plans[job.exhibit]))
-    return jobs
-
-
-def exhibit_text(plan: Any) -> str:
-    """The content of an exhibit's files: of which plan it was made."""
-    return f"made of {digest(plan)}\n"
+                plan = next(filter(None, map(_plan, job.inputs)), "")
+                write_sealed_text(path, f"{output} of {plan}\n")
 
 
 def copy_without_times(source: Path, target: Path) -> None:
@@ -54,14 +47,25 @@ def copy_without_times(source: Path, target: Path) -> None:
     shutil.copytree(source, target, copy_function=shutil.copyfile)
 
 
-def _facts(study: Study, job: Job) -> dict[str, Any]:
+def _is_exhibit(job: DryJob) -> tuple[bool, bool]:
+    """Exhibits after all else, those that are drawn from others last."""
+    planned = any(map(_plan, job.inputs))
+    return planned, planned and job.rule in ("draw_figure", "make_table", "check_claims")
+
+
+def _plan(file: str) -> str:
+    """The name of a plan file, kept or not; empty for other files."""
+    path = Path(file)
+    return path.name if path.parent.name.startswith("plans") else ""
+
+
+def _facts(config: StudyConfig, job: DryJob, name: str) -> dict[str, Any]:
     """What a job's manifest says of it, as far as anything reads it."""
     if job.rule.startswith("download_"):
         return {"revision": "0" * 40}
     if not job.rule.startswith("train_"):
         return {}
-    run = study.runs[job.name.split("/")[1]]
-    hours = run.settings.steps * HOURS_PER_STEP
-    execution = study.config.execution.train.model_dump(mode="json")
-    told = description(study.config, run).model_dump(mode="json")
+    told = json.loads(tables.runs(config)[name].settings)
+    hours = told["settings"]["steps"] * HOURS_PER_STEP
+    execution = config.execution.train.model_dump(mode="json")
     return {"run": told, "execution": execution, "gpu_hours": hours, "wall_seconds": 3600 * hours}

@@ -1,10 +1,9 @@
-"""Rule generate_answers: a checkpoint's greedy answers to the test questions of one or more tasks."""
+"""Rule generate_answers: a checkpoint's greedy answers to a task's test questions."""
 
 from __future__ import annotations
 
 import argparse
 
-from othink_mr1.artefacts.artefact import put_manifest_back
 from othink_mr1.config.execution import GenerationExecution
 from othink_mr1.errors import run_entry_point
 from othink_mr1.evaluation.generation_task import GenerationTask
@@ -18,25 +17,27 @@ def main() -> None:
         "--checkpoint", required=True, type=path_argument, help="folder of a backbone or checkpoint"
     )
     parser.add_argument("--run-name", required=True, help="for the manifest: run, or run-step<n>")
-    parser.add_argument("--execution", required=True, help="how to compute, as JSON")
+    parser.add_argument("--examples", required=True, type=path_argument, help="the test set's examples")
+    parser.add_argument("--task", required=True, help="JSON with name, prompt, max_new_tokens")
     parser.add_argument("--precision", required=True, choices=("fp32", "bf16"))
-    parser.add_argument(
-        "--task",
-        required=True,
-        action="append",
-        help="JSON with name, examples, prompt, max_new_tokens, output; may be given several times",
-    )
+    parser.add_argument("--execution", required=True, help="how to compute, as JSON")
+    parser.add_argument("--output", required=True, type=path_argument, help="the answers' folder, to fill")
     arguments = parser.parse_args()
     execution = parse_json(GenerationExecution, arguments.execution, "--execution")
-    tasks = [parse_json(GenerationTask, text, "--task") for text in arguments.task]
-
-    for task in tasks:
-        put_manifest_back(path_argument(task.output))
+    task = parse_json(GenerationTask, arguments.task, "--task")
 
     # Imported late: torch and transformers take seconds, mistakes above should not.
     from othink_mr1.evaluation.generate import generate_answers
 
-    generate_answers(arguments.checkpoint, arguments.run_name, execution, arguments.precision, tasks)
+    generate_answers(
+        arguments.checkpoint,
+        arguments.run_name,
+        execution,
+        arguments.precision,
+        task,
+        arguments.examples,
+        arguments.output,
+    )
 
 
 if __name__ == "__main__":

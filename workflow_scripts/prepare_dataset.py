@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from functools import partial
 
-from othink_mr1.artefacts.artefact import put_manifest_back
 from othink_mr1.artefacts.manifests import MANIFEST
 from othink_mr1.data.prepare import prepare_dataset
 from othink_mr1.data.row_to_example import RowLimits
@@ -37,7 +36,6 @@ def main() -> None:
     for name in arguments.scorers:
         load_scorer(name)  # or it is no scorer
     # The raw set is read first, which takes minutes.
-    put_manifest_back(arguments.output)
     prepare_dataset(
         arguments.form,
         [path.parent if path.name == MANIFEST else path for path in arguments.raw],

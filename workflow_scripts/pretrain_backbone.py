@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from othink_mr1.artefacts.artefact import put_manifest_back
 from othink_mr1.config.execution import TrainingExecution
 from othink_mr1.config.sources import SmallBackbone
 from othink_mr1.errors import UserError, run_entry_point
@@ -29,8 +28,6 @@ def main() -> None:
     backbone = parse_json(SmallBackbone, arguments.backbone, "--backbone")
     execution = parse_json(TrainingExecution, arguments.execution, "--execution")
     files = dict(_named_file(text) for text in arguments.examples)
-
-    put_manifest_back(arguments.output)
 
     # Imported late: torch and transformers take seconds, mistakes above should not.
     from othink_mr1.training.pretraining import pretrain_backbone

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from othink_mr1.artefacts.artefact import put_manifest_back
 from othink_mr1.config.execution import TrainingExecution
 from othink_mr1.errors import run_entry_point
 from othink_mr1.json_argument import parse_json
@@ -22,8 +21,6 @@ def main() -> None:
     arguments = parser.parse_args()
     run = parse_json(RunDescription, arguments.run, "--run")
     execution = parse_json(TrainingExecution, arguments.execution, "--execution")
-
-    put_manifest_back(arguments.output)
 
     # Imported late: torch and transformers take seconds, mistakes above should not.
     from othink_mr1.training.grpo_runs import train_grpo_run

@@ -216,10 +216,8 @@ class OursEvaluation:
         ]
         task = GenerationTask(
             name="benchmark",
-            examples="none",
             prompt="{question}",
             max_new_tokens=workload.shape.longest_answer,
-            output="none",
         )
         stop = stop_tokens(self._processor)[0]
         special = list(self._processor.tokenizer.added_tokens_decoder)

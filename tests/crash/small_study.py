@@ -95,7 +95,7 @@ class SmallStudy:
         return Job(arguments, [f"runs/{run.name}"], settings.steps)
 
     def generation(self, results: Path) -> Job:
-        """Answers of the backbone to two tasks, in one job."""
+        """Answers of the backbone to a task."""
         how = GenerationExecution.model_validate(
             {
                 "cpus": 1,
@@ -117,20 +117,13 @@ class SmallStudy:
             canonical(how.model_dump(mode="json")),
             "--precision",
             "fp32",
+            "--examples",
+            str(self.root / "set" / "examples.parquet"),
         ]
-        folders = []
-        for name, length in (("counting", 6), ("geometry", 9)):
-            folder = f"answers/base/{name}-0123456789"
-            folders.append(folder)
-            task = {
-                "name": name,
-                "prompt": TEMPLATE,
-                "max_new_tokens": length,
-                "examples": str(self.root / "set" / "examples.parquet"),
-                "output": str(results / folder),
-            }
-            arguments += ["--task", canonical(task)]
-        return Job(arguments, folders, None)
+        folder = "answers/base/geometry-0123456789"
+        task = {"name": "geometry", "prompt": TEMPLATE, "max_new_tokens": 9}
+        arguments += ["--task", canonical(task), "--output", str(results / folder)]
+        return Job(arguments, [folder], None)
 
     def job(self, kind: str, results: Path) -> Job:
         """kind: sft, grpo or answers."""

@@ -21,7 +21,6 @@ from othink_mr1.data.fingerprints import fingerprint_set
 from othink_mr1.data.leaks import Leak, write_leaks
 from othink_mr1.data.rendering.render_source import render_source
 from othink_mr1.exhibits.frames import STUDY_COLUMNS, write_frame
-from othink_mr1.plan.origins import Origins
 from othink_mr1.scoring.scores import Score, write_scores
 
 RAW, DATA = "raw/scenes-0123456789", "data/scenes-123456789a"
@@ -42,11 +41,6 @@ EXHIBITS = (
     "data/counting.svg",
 )
 PLANS = ("same_task", "table1", "figure6", "leaks", "data.counting")
-ORIGINS = Origins(
-    backbones={RUN: BACKBONE},
-    untrained={BASE: BACKBONE},
-    examples={TASK: EXAMPLES, RUN: EXAMPLES},
-)
 
 
 def answers(checkpoint: str) -> str:
@@ -76,7 +70,7 @@ def write_small_results(root: Path) -> Path:
     for name in EXHIBITS[1:]:
         write_sealed_text(root / name, f"an exhibit, {name}\n")
     for plan in PLANS:
-        write_json(root / "plans" / f"{plan}.json", {"exhibit": plan})
+        write_json(root / "plans" / f"{plan}-0123456789.json", {"exhibit": plan})
     return root
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from othink_mr1.cluster import connection as internet
 from othink_mr1.cluster.connection import unreachable
-from othink_mr1.cluster.facts import ClusterFacts, asked_resources, cluster_facts
-from othink_mr1.cluster.preflight import Request, check_accounts
+from othink_mr1.cluster.facts import ClusterFacts, cluster_facts
+from othink_mr1.cluster.job_resources import asked_resources
 from othink_mr1.cluster.shared_files import sharing_of
-from othink_mr1.cluster.slurm import gpus_of, minutes_of
+from othink_mr1.cluster.time_limits import minutes_of
 from othink_mr1.config.execution import GenerationExecution, Resources
 from othink_mr1.errors import UserError
 
@@ -120,21 +120,6 @@ def test_time_limits_as_slurm_writes_them(limit: str, minutes: float | None) -> 
     assert minutes_of(limit) == minutes
 
 
-@pytest.mark.parametrize(
-    ("gres", "gpus"),
-    [
-        ("(null)", {}),
-        ("gpu:8", {"": 8}),
-        ("gpu:8(S:0-1)", {"": 8}),
-        ("gpu:a100:4(S:0-1),gpu:h100:2,shard:8", {"a100": 4, "h100": 2}),
-        ("gpu:a100_1g.5gb:7", {"a100_1g.5gb": 7}),
-        ("craynetwork:4,gpu:2", {"": 2}),
-    ],
-)
-def test_gpus_as_slurm_writes_them(gres: str, gpus: dict[str, int]) -> None:
-    assert gpus_of(gres) == gpus
-
-
 MOUNTS = """\
 overlay / overlay rw 0 0
 /dev/sda1 /home ext4 rw 0 0
@@ -160,21 +145,6 @@ def test_what_kind_of_disk_a_folder_is_on(folder: str, sharing: tuple[str, str])
 def test_a_link_to_scratch_space_is_followed(tmp_path: Path) -> None:
     (tmp_path / "results").symlink_to("/home/me/my scratch")
     assert sharing_of(tmp_path / "results" / "mini", MOUNTS) == ("perhaps", "nfs4")
-
-
-def test_accounts_are_compared_with_those_that_the_user_has(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The test cluster keeps no accounts, for want of a database: these are sacctmgr's words.
-    sacctmgr = tmp_path / "sacctmgr"
-    sacctmgr.write_text("#!/bin/sh\nprintf 'Vision\\nspeech\\nvision\\n'\n")
-    sacctmgr.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    check_accounts([Request("train_sft", account="vision"), Request("score_answers")])
-    with pytest.raises(
-        UserError, match=r"unknown account 'visions'; did you mean vision\? known: Vision, speech"
-    ):
-        check_accounts([Request("train_sft", account="visions")])
 
 
 def test_hosts_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:

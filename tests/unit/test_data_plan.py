@@ -11,10 +11,11 @@ from othink_mr1.artefacts.artefact import filling
 from othink_mr1.config.load import load_study
 from othink_mr1.config.strict import NO_EFFECT, Strict
 from othink_mr1.errors import UserError
-from othink_mr1.plan import data as data_plan
-from othink_mr1.plan import exhibits as plan
-from othink_mr1.plan.data import downloads, hub_downloads, leak_pairs, leaks_plan
+from othink_mr1.plan import evaluations as plan
+from othink_mr1.plan import tables
+from othink_mr1.plan.data import downloads, hub_downloads, leaks_plan
 from othink_mr1.plan.downloaded import check_downloads
+from othink_mr1.plan.tables import leak_pairs
 
 REPOSITORY = Path(__file__).parents[2]
 PAPER = load_study([REPOSITORY / "config.yaml"])
@@ -86,22 +87,26 @@ def test_each_training_set_is_compared_with_each_test_set() -> None:
     assert pairs == {
         (train, test) for train in ("clevr_37k", "geoqa_8k") for test in ("superclevr_test", "geoqa_test")
     }
-    assert {pair["leaks"] for pair in leaks_plan(PAPER)["pairs"]} == set(leak_pairs(PAPER))
+    files = {f"data/leaks/{pair}.csv" for pair in leak_pairs(PAPER)}
+    assert {pair["leaks"] for pair in leaks_plan(PAPER)["pairs"]} == files
 
 
-def test_an_evaluation_knows_the_leaks_of_its_own_training_set() -> None:
-    for entry in plan.evaluations(PAPER, "cross_task"):
-        leaks = plan.leaks_of(PAPER, entry)
-        if entry.run.task is None:
-            assert leaks is None
+def test_answers_know_the_leaks_of_their_own_training_set() -> None:
+    trained = 0
+    for entry in tables.answers(PAPER)["cross_task"]:
+        if entry.made_of.startswith("backbones/"):
+            assert entry.leaks is None
         else:
-            train, test = leak_pairs(PAPER)[leaks]
-            assert (train, test) == (PAPER.tasks[entry.run.task].train, PAPER.tasks[entry.tested_on].test)
+            pair = leak_pairs(PAPER)[str(entry.leaks)]
+            run = tables.runs(PAPER)[entry.made_of.removeprefix("runs/")]
+            assert (pair.train, pair.test) == (run.examples, entry.examples)
+            trained += 1
+    assert trained == sum(entry.run.trained for entry in plan.evaluations(PAPER, "cross_task")) > 0
 
 
 def test_only_rendered_sets_must_be_disjoint() -> None:
-    assert data_plan.must_be_disjoint(MINIATURE, "rendered_scenes", "rendered_scenes_test")
-    assert not data_plan.must_be_disjoint(PAPER, "clevr_37k", "superclevr_test")
+    assert {pair.arguments.endswith(" --refuse") for pair in leak_pairs(MINIATURE).values()} == {True}
+    assert {pair.arguments.endswith(" --refuse") for pair in leak_pairs(PAPER).values()} == {False}
 
 
 OLD, NEW = "a" * 40, "b" * 40

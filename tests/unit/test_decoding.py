@@ -93,9 +93,7 @@ def test_evaluation_equals_generate(lively, penalty: float, settled: bool, monke
         Example(str(n), picture(n % 5, *SIZES[n % 4]), f"{n} and {QUESTIONS[n % 2]}", "1", None)
         for n in range(9)
     ]
-    task = GenerationTask(
-        name="counting", examples="", prompt="{question} Answer.", max_new_tokens=50, output=""
-    )
+    task = GenerationTask(name="counting", prompt="{question} Answer.", max_new_tokens=50)
     mine = [""] * len(examples)
 
     def answered(place: int, completion: Completion) -> None:

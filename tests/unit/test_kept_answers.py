@@ -42,18 +42,15 @@ class Generation:
         write_examples(EXAMPLES, root / "examples.parquet")
         self.folders = [root / "counting", root / "geometry"]
         self.tasks = [
-            GenerationTask(
-                name=folder.name,
-                examples=str(root / "examples.parquet"),
-                prompt=TEMPLATE,
-                max_new_tokens=length,
-                output=str(folder),
-            )
+            GenerationTask(name=folder.name, prompt=TEMPLATE, max_new_tokens=length)
             for folder, length in zip(self.folders, lengths, strict=True)
         ]
 
     def start(self) -> list[bytes]:
-        generate_answers(self.checkpoint, "base", HOW, "fp32", self.tasks)
+        for task, folder in zip(self.tasks, self.folders, strict=True):
+            generate_answers(
+                self.checkpoint, "base", HOW, "fp32", task, folder.with_name("examples.parquet"), folder
+            )
         return [(folder / "answers.jsonl").read_bytes() for folder in self.folders]
 
     def killed(self, patch: pytest.MonkeyPatch, after: int) -> None:
@@ -106,11 +103,10 @@ def test_a_restart_answers_the_missing_items_alone(
     assert not list(generation.folders[0].parent.rglob(kept_answers.NAME))
 
 
-def test_what_snakemake_deletes_after_a_failure_is_not_answered_again(
+def test_a_task_that_is_complete_is_not_answered_again(
     generation: Generation, expected: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    generation.killed(monkeypatch, ITEMS - 2)
-    (generation.folders[0] / "manifest.json").unlink()  # the first task was complete
+    generation.killed(monkeypatch, ITEMS - 2)  # within the second task
     assert generation.answered(monkeypatch) == 2
     assert generation.start() == expected
 

@@ -26,8 +26,8 @@ from othink_mr1.data.prepare import prepare_dataset
 from othink_mr1.data.rendering.render_source import render_source
 from othink_mr1.data.row_to_example import RowLimits
 from othink_mr1.errors import UserError
+from othink_mr1.plan.tables import data_sets
 from othink_mr1.scoring.task_scorers import check_gold
-from othink_mr1.study.workflow import Study
 
 REPOSITORY = Path(__file__).parents[2]
 SCRIPTS = REPOSITORY / "workflow_scripts"
@@ -187,12 +187,10 @@ def test_training_rows_whose_gold_no_answer_can_meet_are_left_out_and_listed(tmp
 
 def test_a_set_is_checked_by_the_scorers_of_all_tasks_that_use_it():
     tasks = {"counting": {"train": "rendered_geometry"}}  # beside geometry's own use of it
-    study = Study(
-        load_study([REPOSITORY / "config.yaml", REPOSITORY / "mini" / "study.yaml"], {"tasks": tasks})
-    )
+    study = load_study([REPOSITORY / "config.yaml", REPOSITORY / "mini" / "study.yaml"], {"tasks": tasks})
     scorers = {
-        source: study.preparation_arguments(folder).partition(" --scorers ")[2].split(" --")[0]
-        for folder, source in study.data_sets.items()
+        name.rpartition("-")[0]: row.arguments.partition(" --scorers ")[2].split(" --")[0]
+        for name, row in data_sets(study).items()
     }
     assert {source: names for source, names in scorers.items() if names} == {
         "rendered_geometry": "counting geometry",

@@ -10,8 +10,7 @@ import pytest
 
 from othink_mr1.config.load import load_study
 from othink_mr1.config.study import StudyConfig
-from othink_mr1.plan import exhibits as plan
-from othink_mr1.plan import versions
+from othink_mr1.plan import folders, versions
 from othink_mr1.plan.identity import backbone_identity
 from othink_mr1.plan.runs import all_runs, grid_runs
 
@@ -158,8 +157,8 @@ def test_changing_back_finds_the_old_runs() -> None:
 
 def test_generation_length_moves_answers_but_no_run() -> None:
     longer = paper(tasks={"geometry": {"max_new_tokens": "2048"}})
-    assert plan.tested_task(longer, "geometry") != plan.tested_task(paper(), "geometry")
-    assert plan.tested_task(longer, "counting") == plan.tested_task(paper(), "counting")
+    assert folders.tested_task(longer, "geometry") != folders.tested_task(paper(), "geometry")
+    assert folders.tested_task(longer, "counting") == folders.tested_task(paper(), "counting")
 
 
 def test_key_order_and_number_spelling_do_not_matter(tmp_path: Path) -> None:

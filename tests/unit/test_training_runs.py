@@ -265,16 +265,7 @@ def test_pretraining_makes_a_backbone_that_trains_and_answers(examples_file: Pat
     assert (again / "model.safetensors").read_bytes() == (backbone / "model.safetensors").read_bytes()
     assert (again / "tokenizer.json").read_bytes() == (backbone / "tokenizer.json").read_bytes()
 
-    tasks = [
-        GenerationTask(
-            name=name,
-            examples=str(examples_file),
-            prompt=TEMPLATE,
-            max_new_tokens=5,
-            output=str(tmp_path / "answers" / name),
-        )
-        for name in ("counting", "geometry")
-    ]
+    task = GenerationTask(name="geometry", prompt=TEMPLATE, max_new_tokens=5)
     how = GenerationExecution.model_validate(
         {
             "cpus": 1,
@@ -286,14 +277,14 @@ def test_pretraining_makes_a_backbone_that_trains_and_answers(examples_file: Pat
             "attention": "sdpa",
         }
     )
-    generate_answers(backbone, "base", how, "fp32", tasks)
-    lines = (tmp_path / "answers/geometry/answers.jsonl").read_text().splitlines()
+    generate_answers(backbone, "base", how, "fp32", task, examples_file, tmp_path / "answers")
+    lines = (tmp_path / "answers/answers.jsonl").read_text().splitlines()
     answers = [json.loads(line) for line in lines]
     assert [answer["id"] for answer in answers] == [example.id for example in EXAMPLES]
     assert set(answers[0]) == {"id", "task", "question", "gold", "completion", "truncated"}
     assert answers[1]["gold"] == "145°"
     assert {answer["task"] for answer in answers} == {"geometry"}
-    assert read_manifest(tmp_path / "answers/counting")["run"] == "base"
+    assert read_manifest(tmp_path / "answers")["run"] == "base"
 
 
 def test_pretraining_wants_every_source(examples_file: Path, tmp_path: Path) -> None:

@@ -1,9 +1,8 @@
-"""Comparing artefacts with their manifests: all damage is seen, and nothing large is read twice for it."""
+"""Comparing artefacts with their manifests: all damage is seen."""
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -177,15 +176,6 @@ def test_a_file_of_somebodys_own_is_merely_read(tmp_path: Path) -> None:
         verify_file(tmp_path)
 
 
-def test_a_folder_that_lost_its_manifest_is_read_by_the_copy(finished: Path) -> None:
-    """Snakemake deletes a manifest before it repeats a job, while others may read the folder."""
-    (finished / "manifest.json").unlink()
-    verify_folder(finished)
-    flip(finished / "notes.csv")
-    with pytest.raises(UserError, match=r"notes\.csv: its sha256"):
-        verify_file(finished / "notes.csv")
-
-
 def test_the_digest_of_contents_depends_on_names_and_contents_alone() -> None:
     files = {"a": "1", "b": "2"}
     assert contents_digest(files) == contents_digest(dict(reversed(files.items())))
@@ -228,113 +218,3 @@ class TestSealedFiles:
         manifest_beside(table.with_name("u.csv")).rename(manifest_beside(table))
         with pytest.raises(UserError, match="is of another file"):
             verify_sealed(table)
-
-
-class TestMemory:
-    """What was read before and did not change since is not read again."""
-
-    @pytest.fixture
-    def reads(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-        """The names of the files that were read, in order."""
-        found: list[str] = []
-
-        def noted(path: Path) -> str:
-            found.append(path.name)
-            return sha256_of(path)
-
-        monkeypatch.setattr(verification, "sha256_of", noted)
-        # Files count as settled at once.
-        monkeypatch.setattr(verification, "SETTLED_AFTER_SECONDS", -60.0)
-        return found
-
-    @pytest.fixture
-    def weights(self, tmp_path: Path) -> Path:
-        folder = tmp_path / "backbone"
-        folder.mkdir()
-        (folder / "model.safetensors").write_bytes(bytes(range(256)) * 5000)
-        (folder / "config.json").write_text("{}")
-        write_manifest(folder)
-        return folder / "model.safetensors"
-
-    def test_a_large_file_is_read_once_and_a_small_one_each_time(
-        self, weights: Path, reads: list[str]
-    ) -> None:
-        for _ in range(3):
-            verify_folder(weights.parent)
-        assert reads.count("model.safetensors") == 1
-        assert reads.count("config.json") == 3
-        verify_file(weights)
-        assert reads.count("model.safetensors") == 1
-
-    def test_without_memory_it_is_read(self, weights: Path, reads: list[str]) -> None:
-        verify_folder(weights.parent)
-        verify_folder(weights.parent, remember=False)
-        list(faults(weights.parent, verify_folder(weights.parent)))
-        assert reads.count("model.safetensors") == 3
-
-    def test_changed_content_with_the_former_time_is_seen(self, weights: Path, reads: list[str]) -> None:
-        verify_folder(weights.parent)
-        before = weights.stat()
-        with open(weights, "r+b") as stream:
-            stream.seek(10**6)
-            stream.write(b"?")
-        os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns))
-        after = weights.stat()
-        assert (after.st_mtime_ns, after.st_size, after.st_ino) == (
-            before.st_mtime_ns,
-            before.st_size,
-            before.st_ino,
-        )
-        with pytest.raises(UserError, match=r"model\.safetensors: its sha256 is not"):
-            verify_folder(weights.parent)
-
-    def test_another_file_of_that_name_is_read(self, weights: Path, reads: list[str]) -> None:
-        verify_folder(weights.parent)
-        other = weights.with_name(".other")
-        other.write_bytes(weights.read_bytes())
-        os.utime(other, ns=(weights.stat().st_atime_ns, weights.stat().st_mtime_ns))
-        other.replace(weights)
-        verify_folder(weights.parent)
-        assert reads.count("model.safetensors") == 2
-
-    def test_a_new_manifest_is_not_met_by_what_was_read_for_the_former(
-        self, weights: Path, reads: list[str]
-    ) -> None:
-        verify_folder(weights.parent)
-        write_manifest(weights.parent, {"model.safetensors": "0" * 64})
-        with pytest.raises(UserError, match=r"model\.safetensors: its sha256 is not"):
-            verify_folder(weights.parent)
-
-    def test_what_changed_just_now_is_not_remembered(
-        self, weights: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """A second change within the clock's grain would not show."""
-        monkeypatch.setattr(verification, "SETTLED_AFTER_SECONDS", 3.0)
-        for _ in range(2):
-            verify_folder(weights.parent)
-        assert reads.count("model.safetensors") == 2
-        later = time.time() + 60
-        monkeypatch.setattr(time, "time", lambda: later)
-        for _ in range(2):
-            verify_folder(weights.parent)
-        assert reads.count("model.safetensors") == 3
-
-    @pytest.mark.parametrize("content", [b"{", b"[]", b"\xff", b'{"model.safetensors": 1}'])
-    def test_a_damaged_memory_is_no_memory(self, weights: Path, reads: list[str], content: bytes) -> None:
-        verify_folder(weights.parent)
-        memory = weights.parent.with_name(".backbone.verified.json")
-        assert memory.exists()
-        memory.write_bytes(content)
-        verify_folder(weights.parent)
-        assert reads.count("model.safetensors") == 2
-
-    def test_who_may_not_write_there_reads_each_time(
-        self, weights: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def forbidden(path: Path, value: object) -> None:
-            raise PermissionError(13, "Permission denied", str(path))
-
-        monkeypatch.setattr(verification, "write_json", forbidden)
-        for _ in range(2):
-            verify_folder(weights.parent)
-        assert reads.count("model.safetensors") == 2

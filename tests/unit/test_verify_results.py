@@ -12,18 +12,13 @@ from pathlib import Path
 import pytest
 from small_results import (
     BACKBONE,
-    BASE,
-    DATA,
-    EXAMPLES,
     EXHIBITS,
     FINGERPRINTS,
     LEAKS,
-    ORIGINS,
     RUN,
     SCORES,
     answers,
     write_answers,
-    write_backbone,
     write_run,
     write_small_results,
 )
@@ -33,11 +28,7 @@ from othink_mr1.artefacts.artefact import filling, write_manifest
 from othink_mr1.artefacts.atomic_files import sha256_of, write_text
 from othink_mr1.artefacts.manifests import MANIFEST, manifest_beside
 from othink_mr1.artefacts.verification import verify_folder
-from othink_mr1.config.load import load_study
 from othink_mr1.errors import UserError
-from othink_mr1.plan.exhibits import all_evaluations, answers_file
-from othink_mr1.plan.origins import Origins, has_other_weights, origins_of
-from othink_mr1.plan.runs import all_runs
 from othink_mr1.tools import verify as verify_results
 from othink_mr1.tools.verify import Report, report_lines
 
@@ -55,8 +46,8 @@ def root(whole: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(whole, tmp_path / "results"))
 
 
-def verify(root: Path, origins: Origins | None = ORIGINS) -> Report:
-    return verify_results.verify_results(root, origins)
+def verify(root: Path) -> Report:
+    return verify_results.verify_results(root)
 
 
 def counts(report: Report) -> dict[str, int]:
@@ -110,7 +101,7 @@ def test_every_file_counts(root: Path) -> None:
 
 
 def test_every_manifest_counts(root: Path) -> None:
-    manifests = [path for path in root.rglob(f"*{MANIFEST}") if path.name != f".{MANIFEST}"]
+    manifests = list(root.rglob(f"*{MANIFEST}"))
     assert len(manifests) == 7 + 11
     for path in manifests:
         data = path.read_bytes()
@@ -141,23 +132,6 @@ def test_it_goes_on_after_damage_and_says_what_is_sound(root: Path) -> None:
     lines = list(report_lines(root, report))
     assert "damaged: 4" in lines
     assert lines[-1] == f"{root}: 16 are sound, 4 faults were found"
-
-
-def test_what_was_verified_before_is_read_anew(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verification, "REMEMBERED_FROM_BYTES", 0)
-    monkeypatch.setattr(verification, "SETTLED_AFTER_SECONDS", -60.0)
-    verify_folder(root / BACKBONE)
-    read = []
-
-    def noted(path: Path) -> str:
-        read.append(path)
-        return sha256_of(path)
-
-    monkeypatch.setattr(verification, "sha256_of", noted)
-    verify_folder(root / BACKBONE)
-    assert read == []
-    verify(root)
-    assert set(read) == set(listed_files(root))
 
 
 def test_a_disk_that_fails_does_not_end_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,18 +170,6 @@ class TestUnfinished:
         (message,) = report.unfinished
         assert message.startswith(f"{root / answers('new')}: is being filled by process {os.getpid()} on ")
 
-    def test_a_folder_that_lost_its_manifest(self, root: Path) -> None:
-        (root / "runs" / RUN / MANIFEST).unlink()
-        report = verify(root)
-        assert report.damaged == []
-        assert report.unfinished == [
-            f"{root}/runs/{RUN}: has lost its manifest.json; snakemake writes it again, from the hidden copy"
-        ]
-        assert counts(report) == COUNTS
-        flip(root / "runs" / RUN / "metrics.csv")
-        (message,) = verify(root).damaged
-        assert message.startswith(f"{root}/runs/{RUN}/metrics.csv: ")
-
     @pytest.mark.parametrize("name", [SCORES, FINGERPRINTS, LEAKS, *EXHIBITS])
     def test_a_deleted_file(self, root: Path, name: str) -> None:
         (root / name).unlink()
@@ -222,14 +184,6 @@ class TestUnfinished:
         manifest_beside(root / name).unlink()
         (message,) = verify(root).damaged
         assert message.startswith(f"{root / name}: has no {manifest_beside(root / name).name} beside it")
-
-
-def test_the_hidden_copy_of_a_manifest_counts(root: Path) -> None:
-    copy = root / "runs" / RUN / f".{MANIFEST}"
-    flip(copy)
-    assert verify(root).damaged == [
-        f"{copy}: differs from {root}/runs/{RUN}/manifest.json, which is sound; replace it by that"
-    ]
 
 
 def test_leftovers_of_interrupted_writes(root: Path) -> None:
@@ -272,41 +226,20 @@ class TestOtherOrigins:
     """Sound answers of weights that are not there any more."""
 
     def remake(self, root: Path, folder: str) -> None:
-        for path in (root / folder, (root / folder).with_name(f".{Path(folder).name}.verified.json")):
-            shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(root / folder)
 
     def test_a_run_that_was_trained_again(self, root: Path) -> None:
         self.remake(root, f"runs/{RUN}")
         write_run(root, "other")
-        report = verify(root, None)  # needs no config
+        report = verify(root)
         assert report.damaged == [
-            f"{root / answers(name)}: made of other weights than {root}/runs/{RUN}/{part} has now; delete "
+            f"{root / answers(name)}: made of other weights than its run has now; delete "
             f"{root / answers(name)} and run snakemake again, or bring the former weights back"
-            for name, part in ((RUN, "checkpoint"), (f"{RUN}-step5", "checkpoint-5"))
+            for name in (RUN, f"{RUN}-step5")
         ]
         assert counts(report) == COUNTS | {"answers": 1}
         write_answers_again(root, RUN)
         assert len(verify(root).damaged) == 1
-
-    def test_a_backbone_that_was_made_again(self, root: Path) -> None:
-        self.remake(root, BACKBONE)
-        write_backbone(root, "other")
-        assert verify(root, None).damaged == []  # which backbone it is, only the config tells
-        said = f": made of other weights than {root / BACKBONE} has now; delete "
-        assert [said in message for message in verify(root).damaged] == [True, True]
-        assert [message.split(": ")[0] for message in verify(root).damaged] == [
-            f"{root}/runs/{RUN}",
-            f"{root / answers(BASE)}",
-        ]
-
-    def test_another_set(self, root: Path) -> None:
-        self.remake(root, DATA)
-        with filling(root / DATA, {}) as artefact:
-            write_text(root / EXAMPLES, "others")
-            artefact.finish()
-        assert verify(root, None).damaged == []
-        said = [message for message in verify(root).damaged if "made of other examples than" in message]
-        assert len(said) == 4
 
     @pytest.mark.parametrize("fault", ["deleted", "damaged", "unfinished"])
     def test_weights_that_are_not_there_are_unknown(self, root: Path, fault: str) -> None:
@@ -317,7 +250,6 @@ class TestOtherOrigins:
             flip(run / "checkpoint" / "model.safetensors")
         else:
             (run / MANIFEST).unlink()
-            (run / f".{MANIFEST}").unlink()
         report = verify(root)
         assert not [message for message in report.damaged if "made of other" in message]
         assert counts(report)["answers"] == 3
@@ -331,24 +263,6 @@ class TestOtherOrigins:
 def write_answers_again(root: Path, checkpoint: str) -> None:
     shutil.rmtree(root / answers(checkpoint))
     write_answers(root, checkpoint)
-
-
-@pytest.mark.parametrize("overlay", [None, "mini/study.yaml"])
-def test_the_config_tells_where_what_answers_are_made_of_lies(overlay: str | None) -> None:
-    files = [REPOSITORY / name for name in ("config.yaml", overlay) if name]
-    config = load_study(files)
-    origins = origins_of(config)
-    for run in all_runs(config):
-        backbones, others = (origins.backbones, origins.untrained)[:: 1 if run.trained else -1]
-        assert backbones[run.name].startswith(f"backbones/{run.backbone}-")
-        assert run.name not in others
-        if run.task is not None:
-            train = config.tasks[run.task].train
-            assert re.fullmatch(rf"data/{train}-[0-9a-f]{{10}}/examples\.parquet", origins.examples[run.name])
-    for entry in all_evaluations(config):
-        folder = Path(answers_file(config, entry)).parent.name
-        test = config.tasks[entry.tested_on].test
-        assert re.fullmatch(rf"data/{test}-[0-9a-f]{{10}}/examples\.parquet", origins.examples[folder])
 
 
 def test_progress_is_said_now_and_then(
@@ -432,20 +346,7 @@ def test_the_states_of_a_training_that_goes_on_are_no_leftover(root: Path) -> No
     write_text(states / "step-5" / "weights.safetensors", "x" * 11)
     write_text(states / ".step-6.0a1b2c3d.partial" / "weights.safetensors", "x")
     assert [path for path, _ in verify(root).leftovers] == [states]  # the run is complete
-    for name in (MANIFEST, f".{MANIFEST}"):
-        (root / "runs" / RUN / name).unlink()
+    (root / "runs" / RUN / MANIFEST).unlink()
     assert verify(root).leftovers == []
     shutil.rmtree(root / "runs" / RUN)
     assert [path for path, _ in verify(root).leftovers] == [states]
-
-
-def test_answers_of_other_weights_are_told_from_the_runs(root: Path) -> None:
-    """What collecting asks for each evaluation."""
-    run = root / "runs" / RUN
-    assert not has_other_weights(root / answers(RUN), run, None)
-    assert not has_other_weights(root / answers(f"{RUN}-step5"), run, 5)
-    assert has_other_weights(root / answers(RUN), run, 5)
-    shutil.rmtree(run)
-    assert not has_other_weights(root / answers(RUN), run, None)  # unknown: the run is gone
-    write_run(root, weights="others")
-    assert has_other_weights(root / answers(RUN), run, None)

@@ -82,23 +82,11 @@ class Graph:
         """The jobs that make the files and all that is made of them."""
         made = set(files)
         while True:
-            more = {
-                output
-                for job in self.jobs
-                for number, output in enumerate(job.outputs)
-                if made.intersection(_made_of(job, number))
-            }
+            more = {output for job in self.jobs if made.intersection(job.inputs) for output in job.outputs}
             if more <= made:
                 break
             made |= more
         return {(job.rule, job.outputs) for job in self.jobs if made.intersection(job.outputs)}
-
-
-def _made_of(job: DryJob, number: int) -> Files:
-    """The inputs that an output is made of: answers on a task of the checkpoint and that task's set."""
-    if job.rule.startswith("generate_answers"):
-        return (job.inputs[0], job.inputs[1 + number])
-    return job.inputs
 
 
 class Point(NamedTuple):
@@ -211,15 +199,10 @@ def after_changed_grids(graph: Graph, before: Grids, after: Grids) -> set[JobKey
         if point not in points:
             rule = "train_sft" if point.method == "sft" else "train_grpo"
             found.add((rule, (f"runs/{point.name()}/manifest.json",)))
-    by_checkpoint: dict[str, list[str]] = {}
-    for point, step, task in after.all_evaluations():
-        by_checkpoint.setdefault(_checkpoint(point, step), []).append(task)
     for point, step, task in after.all_evaluations():
         if (point, step, task) not in tests:
             name = _checkpoint(point, step)
-            tested = [one for one in after.config["tasks"] if one in by_checkpoint[name]]
-            outputs = tuple(f"answers/{name}/{one}-*/manifest.json" for one in tested)
-            found.add((f"generate_answers_{'_'.join(tested)}", outputs))
+            found.add(("generate_answers", (f"answers/{name}/{task}-*/manifest.json",)))
             found.add(("score_answers", (f"scores/{name}/{task}-*/*",)))
     redrawn = {
         f"{study}.csv"

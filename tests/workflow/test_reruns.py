@@ -1,15 +1,15 @@
 """Every value of config.yaml is changed, one at a time: Snakemake then plans what depends on it, and no more.
 
 The paper's study is complete, by placeholders. Expected is what expected_reruns.py says; planned is what
-`snakemake -n all` prints. `what_if` must say the same, file by file.
+`snakemake -n all` prints.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import os
-import random
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -25,9 +25,8 @@ from forked_snakemake import DryJob, dry_run
 from othink_mr1.config.load import load_study
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.errors import UserError
-from othink_mr1.study.needs import needs_of
-from othink_mr1.study.workflow import Study
-from placeholder_results import copy_without_times, exhibit_text, write_placeholders
+from othink_mr1.plan.plan_files import plan_inputs
+from placeholder_results import copy_without_times, write_placeholders
 from snakemake_runs import REPOSITORY, copy_repository
 
 pytestmark = pytest.mark.workflow
@@ -188,13 +187,11 @@ class Site:
     def planned(self, *arguments: str) -> list[DryJob]:
         return dry_run(self.checkout, "all", *arguments)
 
-    def what_if(
-        self, config: StudyConfig, monkeypatch: pytest.MonkeyPatch
-    ) -> set[tuple[str, tuple[str, ...]]]:
-        """Rule and outputs of each job that what_if lists."""
-        monkeypatch.chdir(self.checkout)
-        needs = needs_of(Study(config))
-        return {(job.rule, tuple(f"{config.results}/{file}" for file in job.outputs)) for job in needs.to_run}
+    def fill(self, *arguments: str) -> None:
+        """Do all that is planned."""
+        overlays = [self.checkout / argument for argument in arguments if argument.endswith(".yaml")]
+        config = load_study([self.checkout / "config.yaml", *overlays])
+        write_placeholders(config, self.checkout, self.planned(*arguments))
 
 
 @pytest.fixture(scope="module")
@@ -203,14 +200,8 @@ def complete(tmp_path_factory: pytest.TempPathFactory) -> Site:
     shutil.copy(REPOSITORY / "config.yaml", checkout)
     graph = Graph(dry_run(checkout, "all"))
     site = Site(checkout, graph)
-    fill(checkout)
+    site.fill()
     return site
-
-
-def fill(checkout: Path) -> None:
-    """Make the checkout's study complete."""
-    config = load_study([checkout / "config.yaml"])
-    write_placeholders(config, checkout / config.results)
 
 
 @pytest.fixture
@@ -220,17 +211,13 @@ def site(complete: Site) -> Iterator[Site]:
 
 
 @pytest.mark.parametrize("path", ALONE, ids=name_of)
-def test_a_changed_value_reruns_what_depends_on_it(
-    site: Site, path: Keys, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_changed_value_reruns_what_depends_on_it(site: Site, path: Keys) -> None:
     content = changed_config(path)
     config = site.write(content)
-    jobs = site.planned()
-    planned = keys(jobs, f"{config.results}/", renamed(path))
+    planned = keys(site.planned(), f"{config.results}/", renamed(path))
     wanted = expected(site.graph, path, Grids(PAPER), Grids(content))
     assert planned - wanted == set(), "superfluous"
     assert wanted - planned == set(), "missed"
-    assert {(job.rule, job.outputs) for job in jobs} == site.what_if(config, monkeypatch)
 
 
 @pytest.mark.parametrize("path", [path for path in ALL if path[-1] in TELLING], ids=name_of)
@@ -245,9 +232,18 @@ def test_what_tells_kinds_apart_cannot_change_alone(tmp_path: Path, path: Keys) 
 # What every one of the tests above relies on, and what no change may do.
 
 
+def is_plan(file: str) -> bool:
+    return Path(file).parent.name.startswith("plans")
+
+
+def drawn(jobs: Iterable[DryJob]) -> list[DryJob]:
+    """Jobs that make exhibits, in seconds."""
+    return [job for job in jobs if any(map(is_plan, job.inputs))]
+
+
 def trained(jobs: Iterable[DryJob]) -> list[DryJob]:
-    """Jobs that take more than seconds: all but those that draw."""
-    return [job for job in jobs if not any("made_of" in file for file in job.outputs)]
+    """All other jobs."""
+    return [job for job in jobs if not any(map(is_plan, job.inputs))]
 
 
 @pytest.fixture
@@ -314,62 +310,64 @@ def test_there_and_back_reruns_nothing(own: Site) -> None:
     own.write(PAPER)
     assert own.planned() == []
     own.write(changed_config(B))
-    fill(own.checkout)
+    own.fill()
     assert own.planned() == []
     own.write(PAPER)
     back = own.planned()
     assert back
     assert trained(back) == []
-    fill(own.checkout)
+    own.fill()
     assert own.planned() == []
     assert_exhibits_are_of_plan(own)
 
 
 def test_there_and_back_without_snakemakes_records(own: Site) -> None:
     own.write(changed_config(B))
-    fill(own.checkout)
+    own.fill()
     shutil.rmtree(own.checkout / ".snakemake", ignore_errors=True)
     own.write(PAPER)
     assert trained(own.planned()) == []
-    fill(own.checkout)
+    own.fill()
     assert own.planned() == []
     assert_exhibits_are_of_plan(own)
 
 
 def assert_exhibits_are_of_plan(site: Site) -> None:
-    results = site.checkout / "results"
-    needs = needs_of(Study(load_study([site.checkout / "config.yaml"])))
-    exhibits = [job for job in needs.jobs if job.exhibit]
-    assert len(exhibits) == 21
+    """Every exhibit was made with the one plan file that it has now."""
+    with contextlib.chdir(site.checkout):
+        plans = plan_inputs(load_study([Path("config.yaml")]))
+    names = {exhibit: Path(path).name for exhibit, path in plans.items()}
+    assert {path.name for path in (site.checkout / "results" / "plans").iterdir()} == set(names.values())
+    exhibits = drawn(site.graph.jobs)
+    assert len(exhibits) == len(plans) == 21
     for job in exhibits:
-        plan = needs.plans[str(job.exhibit)]
+        exhibit = next(Path(file).name for file in job.inputs if is_plan(file)).rpartition("-")[0]
         for file in job.outputs:
-            if not file.startswith("made_of/"):
-                assert (results / file).read_text() == exhibit_text(plan), file
-        assert json.loads((results / "made_of" / f"{job.exhibit}.json").read_text()) == plan
+            text = (site.checkout / "results" / file).read_text()
+            assert text == f"results/{file} of {names[exhibit]}\n"
 
 
 def test_two_checkouts_with_other_configs_share_one_results_folder(own: Site, tmp_path: Path) -> None:
     other = copy_repository(tmp_path / "other")
     (other / "results").symlink_to(own.checkout / "results")
     Site(other, own.graph).write(changed_config(B))
-    fill(other)
+    Site(other, own.graph).fill()
     assert own.planned()
     assert trained(own.planned()) == []
 
 
 def test_copied_moved_touched_with_another_clock(own: Site, tmp_path: Path) -> None:
-    """Only exhibits that are drawn from a csv may be drawn again: Snakemake knows but their times."""
+    """Only exhibits may be drawn again: of them Snakemake knows but their times."""
     copied = Site(copy_repository(tmp_path / "copied"), own.graph)
     copy_without_times(own.checkout / "results", copied.checkout / "results")
-    assert_only_redrawn(copied.planned())
+    assert trained(copied.planned()) == []
     shutil.rmtree(copied.checkout / "results")
     shutil.move(own.checkout / "results", copied.checkout / "results")
     assert copied.planned() == []
     now = time.time()
     for seconds, path in enumerate(sorted(copied.checkout.rglob("*"), reverse=True)):
         os.utime(path, (now + seconds, now + seconds), follow_symlinks=False)  # sources after what they made
-    assert_only_redrawn(copied.planned())
+    assert trained(copied.planned()) == []
     for path in copied.checkout.rglob("*"):
         os.utime(path, (1, 1), follow_symlinks=False)  # all of it as old as Unix
     assert copied.planned() == []
@@ -379,27 +377,17 @@ def test_copied_moved_touched_with_another_clock(own: Site, tmp_path: Path) -> N
     for path in copied.checkout.rglob("*.csv"):
         os.utime(path, (4e9, 4e9))  # made by a clock that is decades ahead
     wanted = expected(copied.graph, maximum, Grids(PAPER), Grids(changed))
-    planned = keys(copied.planned())
-    assert wanted <= planned
-    assert_only_redrawn(planned - wanted)
-
-
-def assert_only_redrawn(jobs: Iterable[DryJob | tuple[str, Any]]) -> None:
-    rules = {job.rule if isinstance(job, DryJob) else job[0] for job in jobs}
-    assert rules <= {"draw_figure", "make_table", "check_claims"}
+    planned = copied.planned()
+    assert wanted <= keys(planned)
+    assert keys(trained(planned)) <= wanted
 
 
 def test_a_flag_and_an_input_more_retrain_nothing(own: Site) -> None:
     rules = own.checkout / "rules" / "train.smk"
-    text = rules.read_text()
-    assert text.count("python workflow_scripts/train_grpo.py --run") == 1
-    text = text.replace("train_grpo.py --run", "train_grpo.py --new-flag --run")
-    text = text.replace(
-        "        backbone=lambda wildcards: ancient(study.run_backbone(wildcards.run)),",
-        "        backbone=lambda wildcards: ancient(study.run_backbone(wildcards.run)),\n"
-        '        more=ancient("config.yaml"),',
-    )
-    rules.write_text(text)
+    before, rule, after = rules.read_text().partition("rule train_grpo:\n    input:\n")
+    assert after.count("python workflow_scripts/train_grpo.py --run") == 1
+    after = after.replace("train_grpo.py --run", "train_grpo.py --new-flag --run")
+    rules.write_text(f'{before}{rule}        more=ancient("config.yaml"),\n{after}')
     assert own.planned() == []
 
 
@@ -434,46 +422,19 @@ def merged(value: Any, change: Any) -> Any:
     return {**value, **change} if isinstance(value, dict) else change
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_what_if_agrees_with_any_files_present(own: Site, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some files are gone, some are younger, some exhibits lost their records."""
-    draw = random.Random(seed)
-    config = own.write(PAPER if seed % 2 else changed_config(B))
-    own.planned()
-    files = sorted(
-        path
-        for path in (own.checkout / "results").rglob("*")
-        if path.is_file() and "plans" not in path.parts and path.name[0] != "." and path.name != "content"
-    )
-    for path in draw.sample(files, 30):
-        path.unlink()
-    for path in draw.sample([path for path in files if path.exists()], 40):
-        path.touch()
-    planned = {(job.rule, job.outputs) for job in own.planned()}
-    assert planned
-    assert planned == own.what_if(config, monkeypatch)
-
-
 @pytest.mark.parametrize("overlay", ["mini/study.yaml", "tests/study.yaml"])
-def test_what_if_agrees_about_the_smaller_studies(
-    complete: Site, tmp_path: Path, overlay: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """They render, and pretrain a backbone; with nothing there, and after some of it was lost."""
+def test_the_smaller_studies(complete: Site, tmp_path: Path, overlay: str) -> None:
+    """They render, and pretrain a backbone; a lost file is made again, and nothing that is complete."""
     site = Site(copy_repository(tmp_path), complete.graph)
-    config = load_study([site.checkout / "config.yaml", site.checkout / overlay])
-    root = site.checkout / config.results
-
-    def planned() -> list[str]:
-        jobs = site.planned("--configfile", overlay)
-        assert {(job.rule, job.outputs) for job in jobs} == site.what_if(config, monkeypatch)
-        return [job.rule for job in jobs]
-
-    assert {"render_source", "pretrain_backbone", "train_sft", "draw_figure"} <= set(planned())
-    write_placeholders(config, root)
-    assert planned() == []
-    shutil.rmtree(next(root.glob("data/rendered_geometry-*")))
-    shutil.rmtree(next(root.glob("backbones/small_qwen2_vl-*")))
+    arguments = ("--configfile", overlay)
+    rules = {job.rule for job in site.planned(*arguments)}
+    assert {"render_source", "pretrain_backbone", "train_sft", "draw_figure"} <= rules
+    site.fill(*arguments)
+    assert site.planned(*arguments) == []
+    root = site.checkout / load_study([site.checkout / "config.yaml", site.checkout / overlay]).results
     (root / "same_task.csv").unlink()
     for scores in root.glob("scores/geometry-sft-*/*/*.csv"):
         scores.unlink()
-    assert "score_answers" in planned()
+    planned = {job.rule for job in site.planned(*arguments)}
+    assert {"score_answers", "collect_study"} <= planned
+    assert not {rule for rule in planned if rule.startswith(("train", "generate", "prepare"))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -78,6 +79,18 @@ def test_every_artefact_has_a_true_manifest(smoke: Finished) -> None:
             assert (path.parent / name).stat().st_size == file["bytes"]
 
 
+def test_rewards_spread_and_weights_move(smoke: Finished) -> None:
+    (backbone,) = smoke.results.glob("backbones/*/model.safetensors")
+    runs = list(smoke.results.glob("runs/geometry-grpo*"))
+    assert len(runs) == 2
+    for run in runs:
+        metrics = pd.read_csv(run / "metrics.csv")
+        assert (metrics.reward_std > 0).all()
+        assert (metrics.gradient_norm > 0).all()
+        weights = [run / part / "model.safetensors" for part in ("checkpoint-1", "checkpoint")]
+        assert len({path.read_bytes() for path in (backbone, *weights)}) == 3
+
+
 def test_all_of_it_is_verified_and_sound(smoke: Finished) -> None:
     """Also that runs and answers were made of the weights and examples that are there."""
     command = [sys.executable, "workflow_scripts/verify_results.py", "--overlay", "tests/study.yaml"]
@@ -131,8 +144,7 @@ def test_two_runs_that_ask_for_a_gpu_do_not_run_together(smoke: Finished) -> Non
     listed = run_snakemake(smoke.checkout, [*SMOKE, "-n", "same_task", *asked])
     plan = run_snakemake(smoke.checkout, [*SMOKE, "-n", "results/smoke/same_task.csv", *asked])
     assert listed.returncode != 0  # no such target: the exhibit is named by its file
-    outputs = [line.split("output: ")[1] for line in plan.stdout.splitlines() if "output: " in line]
-    runs = [file for file in outputs if "/runs/geometry-sft-" in file]
+    runs = re.findall(r"output: (\S+/runs/geometry-sft-\S+)", plan.stdout)
     assert len(runs) == 2
     done = run_snakemake(smoke.checkout, [*SMOKE, *runs, *asked], timeout=300)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]

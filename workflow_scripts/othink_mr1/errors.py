@@ -80,13 +80,14 @@ def rust_disk_errors(kind: type[Exception], path: Path) -> Iterator[None]:
         raise OSError(number, first_line(error), str(path)) from None
 
 
-def run_entry_point(main: Callable[[], None]) -> None:
-    """Run a command line program; an error that the user can mend ends it with one line and exit code 1.
+@contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """End the process with one line and exit code 1 for an error that the user can mend.
 
     An interrupted one ends with 128 + the signal's number, as shells expect.
     """
     try:
-        main()
+        yield
     except UserError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
@@ -104,6 +105,12 @@ def run_entry_point(main: Callable[[], None]) -> None:
     except Interrupted as error:
         print(f"ended by {signal.Signals(error.number).name}: {error}", file=sys.stderr, flush=True)
         sys.exit(128 + error.number)
+
+
+def run_entry_point(main: Callable[[], None]) -> None:
+    """Run a command line program; see errors_in_one_line."""
+    with errors_in_one_line():
+        main()
 
 
 def run_tool(main: Callable[[], None]) -> None:

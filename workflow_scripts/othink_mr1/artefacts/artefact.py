@@ -1,9 +1,8 @@
 """Artefact folders: complete or absent, filled by one process at a time.
 
-A folder is complete when its manifest.json exists; that is written last. A hidden copy of it is written
-just before: Snakemake deletes declared outputs when an attempt fails, or before it repeats one, and a
-manifest that was declared must not cost the weeks that its folder took. Whoever wants an artefact made again
-deletes its folder.
+A folder is complete when its manifest.json exists; that is written last. The rules declare it as update(), so
+that Snakemake deletes it neither before it repeats a job nor, with keep-incomplete, when an attempt fails.
+Whoever wants an artefact made again deletes its folder.
 """
 
 from __future__ import annotations
@@ -16,13 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from othink_mr1.artefacts.atomic_files import sync, write_text
-from othink_mr1.artefacts.manifests import (
-    MANIFEST,
-    MANIFEST_COPY,
-    entry_of,
-    manifest_text,
-    parse_manifest,
-)
+from othink_mr1.artefacts.manifests import MANIFEST, entry_of, manifest_text
 from othink_mr1.artefacts.one_writer import WriterLock, one_writer
 from othink_mr1.artefacts.provenance import provenance
 from othink_mr1.artefacts.verification import mark_of, verify_folder, visible_files
@@ -80,50 +73,27 @@ def filling(
 
 
 def write_manifest(folder: Path, digests: Mapping[str, str] | None = None, **facts: Any) -> None:
-    """Write a folder's manifest of all its files but hidden ones, after a hidden copy of it."""
+    """Write a folder's manifest of all its files but hidden ones."""
     files = [path for path in visible_files(folder) if path.is_file() and path != folder / MANIFEST]
     names = {path.relative_to(folder).as_posix(): path for path in files}
     entries = {name: entry_of(path, (digests or {}).get(name)) for name, path in names.items()}
     # On the disk before the manifest that vouches for them: a power loss must not leave it alone.
     for path in [*files, *{path.parent for path in files}]:
         sync(path)
-    text = manifest_text({**facts, **provenance()}, entries)
-    write_text(folder / MANIFEST_COPY, text)
-    write_text(folder / MANIFEST, text)
-
-
-def put_manifest_back(folder: Path) -> None:
-    """Write manifest.json from its hidden copy, if only that is there.
-
-    Entry points call it before what takes them seconds: another Snakemake may have made the folder, and be
-    about to use it, when this one deleted the manifest to make it, too. Nothing is verified here.
-    """
-    if (folder / MANIFEST_COPY).exists() and not (folder / MANIFEST).exists():
-        write_text(folder / MANIFEST, (folder / MANIFEST_COPY).read_text(encoding="utf-8", errors="replace"))
+    write_text(folder / MANIFEST, manifest_text({**facts, **provenance()}, entries))
 
 
 def _finished(folder: Path, precious: bool) -> dict[str, Any] | None:
     """The manifest of a folder that is complete and sound."""
-    put_manifest_back(folder)
     if not (folder / MANIFEST).exists():
         return None
     try:
-        if _is_damaged(folder / MANIFEST) and not _is_damaged(folder / MANIFEST_COPY):
-            write_text(folder / MANIFEST, (folder / MANIFEST_COPY).read_text(encoding="utf-8"))
         return verify_folder(folder)
     except Damaged as error:
         if precious:
             raise
         print(f"{folder}: is made again, since it is not what it was: {error}", file=sys.stderr, flush=True)
         return None
-
-
-def _is_damaged(manifest: Path) -> bool:
-    try:
-        parse_manifest(manifest, "")
-    except UserError:
-        return True
-    return False
 
 
 def _start(folder: Path, keep: bool) -> None:
@@ -134,7 +104,6 @@ def _start(folder: Path, keep: bool) -> None:
                 f"{folder}: holds files that are no artefact of this workflow; move them, or choose another "
                 "folder"
             )
-        (folder / MANIFEST_COPY).unlink(missing_ok=True)
         (folder / MANIFEST).unlink(missing_ok=True)
         if not keep:
             shutil.rmtree(folder)

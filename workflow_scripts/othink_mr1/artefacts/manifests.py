@@ -20,9 +20,6 @@ from othink_mr1.artefacts.provenance import provenance
 from othink_mr1.errors import Damaged, UserError
 
 MANIFEST = "manifest.json"
-# Hidden beside it in an artefact folder: Snakemake deletes declared outputs, as manifest.json is, before it
-# repeats a job, perhaps one that another Snakemake has just done, and when an attempt fails.
-MANIFEST_COPY = f".{MANIFEST}"
 # Over the rest of the manifest: a flipped byte in a run's settings or cost must be seen, too.
 _OWN_DIGEST = "manifest_sha256"
 NO_FACTS: Mapping[str, Any] = MappingProxyType({})
@@ -73,8 +70,6 @@ def write_sealed_text(file: Path, text: str, facts: Mapping[str, Any] = NO_FACTS
 def read_manifest(folder: Path) -> dict[str, Any]:
     """A folder's manifest. UserError if the folder is incomplete, or the manifest damaged."""
     path = folder / MANIFEST
-    if not path.exists():
-        path = folder / MANIFEST_COPY
     if not path.exists():
         raise UserError(f"{folder}: incomplete, it has no {MANIFEST}; run snakemake to make it")
     return parse_manifest(path, "delete it and run snakemake again")

@@ -36,7 +36,7 @@ _EXHIBITS = (
 )
 # Exhibits whose files are in folders: a csv of that name at the root is somebody's own.
 _NOT_AT_ROOT = re.compile(r"figure\d+|table\d+|leaks")
-_WRITTEN_TO = ("plans", "made_of", "tables", "figures", "scores", *_LEVELS)
+_WRITTEN_TO = ("plans", "tables", "figures", "scores", *_LEVELS)
 _LEFTOVERS = ".*.partial"
 _STATES = ".states"  # of a training; see training/saved_states.py
 
@@ -77,10 +77,11 @@ def _sealed(results: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _exhibits(results: Path) -> Iterator[tuple[str, Path]]:
+    plans = {path.stem.rpartition("-")[0] for path in (results / "plans").glob("*.json")}
     for place, suffixes, prefix in _EXHIBITS:
         for file in _files(results / place):
             at_root = place == "." and _NOT_AT_ROOT.fullmatch(file.stem)
-            planned = (results / "plans" / f"{prefix}{file.stem}.json").exists() and not at_root
+            planned = f"{prefix}{file.stem}" in plans and not at_root
             if file.suffix in suffixes and (planned or manifest_beside(file).exists()):
                 yield "exhibits", file
 

@@ -1,34 +1,21 @@
-"""Comparing artefacts with their manifests when they are read.
-
-A large file's digest is remembered with the file's inode and times, so that the same backbone is not read
-twice by each of a study's jobs: what did not change since is not read again.
-"""
+"""Comparing artefacts with their manifests when they are read."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from othink_mr1.artefacts.atomic_files import json_text, sha256_of, write_json
+from othink_mr1.artefacts.atomic_files import json_text, sha256_of
 from othink_mr1.artefacts.manifests import (
     MANIFEST,
-    MANIFEST_COPY,
     manifest_beside,
     parse_manifest,
     read_manifest,
     unreadable,
 )
 from othink_mr1.errors import Damaged, UserError
-
-# Smaller files are always read: that costs less than remembering them.
-REMEMBERED_FROM_BYTES = 2**20
-# A file that changed so shortly before it was read may change again without its times showing it.
-SETTLED_AFTER_SECONDS = 3.0
 
 _TRAINING_RECORDS = ("metrics.csv", "tensorboard/")
 
@@ -40,35 +27,29 @@ def mark_of(folder: Path) -> Path:
 
 def is_artefact(folder: Path) -> bool:
     """Whether a folder is an artefact's, complete or not; any other is somebody's own."""
-    traces = (folder / MANIFEST, folder / MANIFEST_COPY, mark_of(folder))
-    return any(trace.exists() for trace in traces)
+    return (folder / MANIFEST).exists() or mark_of(folder).exists()
 
 
-def verify_folder(folder: Path, remember: bool = True) -> dict[str, Any]:
+def verify_folder(folder: Path) -> dict[str, Any]:
     """Compare every file of a finished folder with the manifest, which is returned.
 
-    remember: what was read before and did not change since need not be read again.
     UserError, naming the file and what to do, if one is missing, has another size or sha256, cannot be
     read, or is not listed. Hidden ones need not be: network drives and file browsers leave theirs anywhere.
     """
     manifest = read_manifest(folder)
-    verify_listed(folder, manifest, remember)
+    for fault in faults(folder, manifest):
+        raise fault
     return manifest
-
-
-def verify_listed(folder: Path, manifest: Mapping[str, Any], remember: bool = True) -> None:
-    """Like verify_folder, with a manifest that was read already."""
-    _verify(folder, manifest, manifest["files"], visible_files(folder), remember)
 
 
 def faults(
     folder: Path, manifest: Mapping[str, Any], read: Callable[[int], None] = lambda size: None
 ) -> Iterator[UserError]:
-    """All that verify_folder would refuse a folder for, with every file read anew.
+    """All that verify_folder would refuse a folder for.
 
     read: is told the size in bytes, as listed, of each file that was compared.
     """
-    return _faults(folder, manifest, manifest["files"], visible_files(folder), {}, read)
+    return _faults(folder, manifest, manifest["files"], visible_files(folder), read)
 
 
 def verify_part(folder: Path, part: str) -> dict[str, str]:
@@ -80,7 +61,8 @@ def verify_part(folder: Path, part: str) -> dict[str, str]:
     listed = {name: entry for name, entry in manifest["files"].items() if name.startswith(f"{part}/")}
     if not listed:
         raise UserError(f"{folder}: its {MANIFEST} lists nothing in {part}/; is it of another run?")
-    _verify(folder, manifest, listed, visible_files(folder / part, folder), remember=True)
+    for fault in _faults(folder, manifest, listed, visible_files(folder / part, folder)):
+        raise fault
     return {name.removeprefix(f"{part}/"): entry["sha256"] for name, entry in listed.items()}
 
 
@@ -95,7 +77,8 @@ def verify_file(path: Path) -> str:
         files = manifest["files"]
         if path.name not in files:
             raise UserError(f"{path}: is not listed in {folder / MANIFEST}; is it of another study?")
-        _verify(folder, manifest, {path.name: files[path.name]}, [], remember=True)
+        for fault in _faults(folder, manifest, {path.name: files[path.name]}, []):
+            raise fault
         return str(files[path.name]["sha256"])
     try:
         return sha256_of(path)
@@ -123,7 +106,7 @@ def verify_sealed(path: Path, make: str = "run snakemake to make it") -> None:
     files = parse_manifest(manifest, again)["files"]
     if list(files) != [path.name]:
         raise UserError(f"{manifest}: is of another file; {again}")
-    _compare(path, files[path.name], {}, again)
+    _compare(path, files[path.name], again)
 
 
 def contents_digest(files: Mapping[str, str]) -> str:
@@ -146,30 +129,11 @@ def visible_files(folder: Path, root: Path | None = None) -> list[Path]:
     ]
 
 
-def _verify(
-    folder: Path,
-    manifest: Mapping[str, Any],
-    listed: Mapping[str, Mapping[str, Any]],
-    present: Iterable[Path],
-    remember: bool,
-) -> None:
-    memory_file = folder.with_name(f".{folder.name}.verified.json")
-    memory = _read_memory(memory_file) if remember else {}
-    known = dict(memory)
-    for fault in _faults(folder, manifest, listed, present, known):
-        raise fault
-    if remember and known != memory:
-        # Somebody who may only read the results reads them again each time.
-        with suppress(OSError):
-            write_json(memory_file, known)
-
-
 def _faults(
     folder: Path,
     manifest: Mapping[str, Any],
     listed: Mapping[str, Mapping[str, Any]],
     present: Iterable[Path],
-    known: dict[str, Any],
     read: Callable[[int], None] = lambda size: None,
 ) -> Iterator[UserError]:
     """What is wrong with the listed files, and which of those that are present are not listed."""
@@ -182,7 +146,7 @@ def _faults(
     for name, expected in listed.items():
         again = _remedy(folder, manifest)
         try:
-            _compare(folder / name, expected, known, again, name)
+            _compare(folder / name, expected, again)
         except UserError as error:
             yield error
         read(expected["bytes"])
@@ -199,34 +163,16 @@ def _remedy(folder: Path, manifest: Mapping[str, Any]) -> str:
     )
 
 
-def _compare(
-    path: Path, expected: Mapping[str, Any], known: dict[str, Any], again: str, name: str = ""
-) -> None:
-    """Raise if the file is not as expected. known: what was read before, by name; brought up to date here."""
+def _compare(path: Path, expected: Mapping[str, Any], again: str) -> None:
+    """Raise if the file is not as expected. again: what to do then."""
     if not path.is_file():
         raise Damaged(f"{path}: missing, though the manifest lists it; {again}")
-    before = path.stat()
-    if before.st_size != expected["bytes"]:
-        raise Damaged(f"{path}: has {before.st_size} bytes, the manifest says {expected['bytes']}; {again}")
-    identity = [before.st_size, before.st_ino, before.st_mtime_ns, before.st_ctime_ns]
-    if known.get(name) == [*identity, expected["sha256"]]:
-        return
-    read_at = time.time()
+    size = path.stat().st_size
+    if size != expected["bytes"]:
+        raise Damaged(f"{path}: has {size} bytes, the manifest says {expected['bytes']}; {again}")
     try:
         digest = sha256_of(path)
     except OSError as error:
         raise unreadable(path, error) from None
     if digest != expected["sha256"]:
         raise Damaged(f"{path}: its sha256 is not the manifest's, the file was damaged; {again}")
-    settled = max(before.st_mtime, before.st_ctime) < read_at - SETTLED_AFTER_SECONDS
-    if before.st_size >= REMEMBERED_FROM_BYTES and settled:
-        known[name] = [*identity, digest]
-
-
-def _read_memory(path: Path) -> dict[str, Any]:
-    """What was verified before; nothing if that is unknown: it can always be found again."""
-    try:
-        memory = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return memory if isinstance(memory, dict) else {}

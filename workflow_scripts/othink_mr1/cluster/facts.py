@@ -6,18 +6,12 @@ read. Without such a profile there are none, and jobs ask for nothing of it.
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
-from typing import Any
 
-from othink_mr1.config.execution import DeviceResources, Resources
 from othink_mr1.errors import UserError
-
-# A resource of a rule: its value, or a function of the wildcards and of how often the job was tried.
-Asked = int | str | Callable[..., int]
 
 
 @dataclass(frozen=True)
@@ -62,35 +56,3 @@ def cluster_facts(resources: Mapping[str, str]) -> ClusterFacts:
         longest_hours=None if hours is None else float(hours),
         local_disk_is_shared=shared.lower() == "true",
     )
-
-
-def asked_resources(
-    resources: Resources, facts: ClusterFacts, limits: Mapping[str, float]
-) -> dict[str, Asked]:
-    """What a job asks the cluster for. Its time grows with every attempt, up to its partition's limit.
-
-    limits: partition -> minutes, `` for the cluster's own choice. Read when a job is submitted, as Slurm is
-    asked after the rules are read.
-    """
-    minutes = round(resources.hours * 60)
-    has_gpu = isinstance(resources, DeviceResources) and resources.gpus > 0
-    partition = (facts.gpu_partition if has_gpu else None) or facts.slurm_partition or ""
-    longest = math.inf if facts.longest_hours is None else facts.longest_hours * 60
-
-    def runtime(wildcards: Any, attempt: int) -> int:
-        # Never less than configured: what is too long shall be said, not changed.
-        limit = min(longest, *(limits.get(name, math.inf) for name in partition.split(",")))
-        return max(minutes, math.floor(min(minutes * attempt, limit)))
-
-    asked: dict[str, Asked] = {
-        "cpus_per_task": resources.cpus,
-        "mem_mb": round(resources.memory_gb * 1000),
-        "runtime": runtime,
-    }
-    if isinstance(resources, DeviceResources) and resources.gpus > 0:
-        asked["gpu"] = resources.gpus
-        if facts.gpu_partition:
-            asked["slurm_partition"] = facts.gpu_partition
-        if facts.gpu_type:
-            asked["gpu_model"] = facts.gpu_type
-    return asked

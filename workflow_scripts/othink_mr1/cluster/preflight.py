@@ -1,38 +1,30 @@
 """What can be known to fail on a Slurm cluster, said in one line before anything is submitted.
 
-Checked are the jobs that are about to run, as they would be submitted. The last word has Slurm itself: each
-kind of job is shown to `sbatch --test-only`, which queues nothing.
+Checked are the jobs that are about to run, as they would be submitted: each kind of job is shown to
+`sbatch --test-only`, which queues nothing.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import socket
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from othink_mr1.cluster.connection import hub, unreachable
 from othink_mr1.cluster.facts import ClusterFacts
 from othink_mr1.cluster.shared_files import sharing_of
-from othink_mr1.cluster.slurm import (
-    NodeGroup,
-    accounts,
-    forgets_after_seconds,
-    node_groups,
-    refusal,
-    require_programs,
-)
+from othink_mr1.cluster.slurm import forgets_after_seconds, hosts, refusal, would_wait
 from othink_mr1.config.sources import HubBackbone, HubSource, UrlSource
 from othink_mr1.config.study import StudyConfig
-from othink_mr1.config.suggest import unknown_name
 from othink_mr1.errors import UserError
 from othink_mr1.plan.folders import backbone_folder, raw_folder
 
 _PROFILE = "slurm/config.yaml"
-_NEEDED_BY = "jobs of rule"
 _LONGEST_PAUSE_SECONDS = 180  # of snakemake's plugin between two questions to squeue
 
 
@@ -78,45 +70,33 @@ class Request:
         return [*(f"{option}={value}" for option, value in found.items() if value), *extra]
 
 
-def check_cluster(requests: Iterable[Request], results: Path, facts: ClusterFacts) -> dict[str, float]:
-    """UserError if the cluster cannot run the jobs, or its nodes cannot see their files.
+def check_slurm(
+    requests: Iterable[Request], results: Path, facts: ClusterFacts, limits: Mapping[str, float]
+) -> None:
+    """UserError if the cluster would refuse a job, or its nodes cannot see the job's files.
 
-    Returns the partitions' time limits in minutes, of those that have one.
+    limits: partition -> minutes, as Slurm may queue for ever what asks for more.
     """
-    require_programs()
-    groups = node_groups()
-    distinct = list(dict.fromkeys(requests))
-    for request in distinct:
-        _check_request(request, groups)
-    check_accounts(distinct)
-    used = [group for request in distinct for group in _groups_of(request, groups)]
-    _check_shared(used, results, facts)
-    shown: set[tuple[str, ...]] = set()
-    for request in distinct:
-        arguments = tuple(request.arguments())
-        if arguments in shown:
+    distinct = {tuple(request.arguments()): request for request in requests}
+    for arguments, request in distinct.items():
+        for partition in request.partition.split(","):
+            if request.minutes > limits.get(partition, math.inf):
+                raise UserError(
+                    f"jobs of rule {request.rule} ask for {request.minutes / 60:g} hours, but partition "
+                    f"{partition} allows {limits[partition] / 60:g}; lower execution.*.hours in config.yaml: "
+                    "a training goes on where it was"
+                )
+        reason = refusal(arguments)
+        if reason is None:
             continue
-        enough = [group for group in _groups_of(request, groups) if _suffices(group, request)]
-        if enough and not any(group.can_run for group in enough):
-            # sbatch --test-only would refuse what sbatch itself queues.
-            print(
-                f"{_NEEDED_BY} {request.rule} will wait: the nodes of partition {enough[0].partition} that "
-                "suffice are drained or down",
-                file=sys.stderr,
-            )
-        elif reason := refusal(arguments):
+        if not would_wait(reason):
             raise UserError(
-                f"Slurm would refuse {_NEEDED_BY} {request.rule} ({reason}): {' '.join(arguments)}; change "
+                f"Slurm would refuse jobs of rule {request.rule} ({reason}): {' '.join(arguments)}; change "
                 f"execution in config.yaml, or {_PROFILE}"
             )
-        shown.add(arguments)
-    limits = {}
-    for group in groups:
-        if group.minutes is not None:
-            limits[group.partition] = group.minutes
-            if group.is_default:
-                limits[""] = group.minutes
-    return limits
+        print(f"jobs of rule {request.rule} will wait ({reason})", file=sys.stderr)
+    for partitions in dict.fromkeys(request.partition for request in distinct.values()):
+        _check_shared(hosts(partitions), results, facts)
 
 
 def warn_of_forgotten_jobs() -> None:
@@ -131,11 +111,12 @@ def warn_of_forgotten_jobs() -> None:
         )
 
 
-def check_internet(config: StudyConfig, missing: Sequence[str]) -> None:
+def check_connections(config: StudyConfig, downloads: Sequence[str]) -> None:
     """UserError if what is not downloaded yet cannot be: no connection to where it comes from.
 
-    missing: folders below the results. With HF_HUB_OFFLINE the hub is not asked: its cache may have it.
+    downloads: manifests to be downloaded. With HF_HUB_OFFLINE the hub is not asked: its cache may have it.
     """
+    missing = [str(Path(manifest).parent.relative_to(config.results)) for manifest in downloads]
     offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
     addresses = {}
     for folder, address in _addresses(config).items():
@@ -166,86 +147,8 @@ def _addresses(config: StudyConfig) -> dict[str, str]:
     return found
 
 
-def _check_request(request: Request, groups: Sequence[NodeGroup]) -> None:
-    known = sorted({group.partition for group in groups})
-    for name in filter(None, request.partition.split(",")):
-        if name not in known:
-            raise UserError(f"{_PROFILE}: {unknown_name('partition with nodes', name, known)}")
-    mine = _groups_of(request, groups)
-    if not mine:
-        return  # the cluster's own choice, and it names no default: sbatch will say
-    if not any(group.is_up for group in mine):
-        raise UserError(
-            f"partition {request.partition}: is not up, {_NEEDED_BY} {request.rule} would wait; choose "
-            f"another in {_PROFILE}, or try again later"
-        )
-    gpus = max(_gpus(group, request.gpu_type) for group in mine)
-    if request.gpus and not gpus:
-        types = sorted({kind for group in mine for kind in group.gpus if kind})
-        kind = f" of type {request.gpu_type!r}" if request.gpu_type else ""
-        has = f"; it has {', '.join(types)}" if types else ""
-        raise UserError(
-            f"{_PROFILE}: no node of partition {request.partition} has GPUs{kind}, which {_NEEDED_BY} "
-            f"{request.rule} ask for{has}"
-        )
-    for asked, most, what in (
-        (request.gpus, gpus, "GPUs"),
-        (request.cpus, max(group.cpus for group in mine), "CPUs"),
-        (request.memory_mb, max(group.memory_mb for group in mine), "MB of memory"),
-    ):
-        if asked > most:
-            raise UserError(
-                f"{_NEEDED_BY} {request.rule} ask for {asked} {what}, but a node of partition "
-                f"{request.partition} has {most}; change execution in config.yaml, or the partition"
-            )
-    limit = min((group.minutes for group in mine if group.minutes is not None), default=None)
-    if limit is not None and request.minutes > limit:
-        raise UserError(
-            f"{_NEEDED_BY} {request.rule} ask for {request.minutes / 60:g} hours, but partition "
-            f"{request.partition} allows {limit / 60:g}; lower execution.*.hours in config.yaml: a training "
-            "goes on where it was"
-        )
-
-
-def _groups_of(request: Request, groups: Sequence[NodeGroup]) -> list[NodeGroup]:
-    names = request.partition.split(",")
-    return [
-        group for group in groups if group.partition in names or (not request.partition and group.is_default)
-    ]
-
-
-def _suffices(group: NodeGroup, request: Request) -> bool:
-    return (
-        _gpus(group, request.gpu_type) >= request.gpus
-        and group.cpus >= request.cpus
-        and group.memory_mb >= request.memory_mb
-    )
-
-
-def _gpus(group: NodeGroup, kind: str) -> int:
-    return group.gpus.get(kind, 0) if kind else sum(group.gpus.values())
-
-
-def check_accounts(requests: Sequence[Request]) -> None:
-    """UserError if the user may not charge an account that a job asks for."""
-    asked = {request.account for request in requests if request.account}
-    if not asked:
-        return
-    known = accounts()
-    if known is None:
-        raise UserError(
-            f"{_PROFILE}: slurm_account is {sorted(asked)[0]!r}, but this cluster keeps no accounts that can "
-            "be asked for; leave slurm_account out"
-        )
-    for account in sorted(asked) if known else ():  # none: a database that tells this user nothing
-        # Slurm itself tells no capitals from small letters here.
-        if account.lower() not in {name.lower() for name in known}:
-            raise UserError(f"{_PROFILE}: {unknown_name('account', account, known)}")
-
-
-def _check_shared(groups: Sequence[NodeGroup], results: Path, facts: ClusterFacts) -> None:
-    here = socket.gethostname().partition(".")[0]
-    elsewhere = sorted({host for group in groups for host in group.hosts} - {here})
+def _check_shared(nodes: set[str], results: Path, facts: ClusterFacts) -> None:
+    elsewhere = sorted(nodes - {socket.gethostname().partition(".")[0]})
     if not elsewhere:
         return
     for place, remedy in (

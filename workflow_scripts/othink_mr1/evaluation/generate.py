@@ -29,7 +29,6 @@ from othink_mr1.modeling.processor import Qwen2VLProcessor, stop_tokens
 from othink_mr1.modeling.prompts import Prompt, PromptMaker, fill_template
 from othink_mr1.modeling.repetition_penalty import RepetitionPenalty
 from othink_mr1.modeling.settled_greedy import SettledGreedy
-from othink_mr1.path_argument import path_argument
 
 Backbone = tuple[Qwen2VLForConditionalGeneration, Qwen2VLProcessor]
 
@@ -39,48 +38,47 @@ def generate_answers(
     run_name: str,
     execution: GenerationExecution,
     precision: str,
-    tasks: list[GenerationTask],
+    task: GenerationTask,
+    examples: Path,
+    output: Path,
 ) -> None:
-    """Answer every task's questions with one load of the checkpoint; fill each task's output folder.
+    """Answer a task's questions. examples: file of the test set; output: folder to fill.
 
     Items that an interrupted attempt has answered are not answered again.
     """
     use_device(execution)
-    weights = verify_weights(checkpoint)
-    loaded: Backbone | None = None
-    for task in tasks:
-        identity = {
-            "run": run_name,
-            "task": task.model_dump(mode="json", exclude={"examples", "output"}),
-            "precision": precision,
-            "made_of": {"checkpoint": weights, "examples": verify_file(path_argument(task.examples))},
-        }
-        with filling(path_argument(task.output), identity, keep=True, precious=True) as artefact:
-            if artefact.complete:
-                forget_answers(artefact.folder)
-                continue
-            loaded = loaded or load_backbone(checkpoint, execution.attention, execution.device)
-            _fill(artefact, identity, loaded, run_name, execution, precision, task)
+    identity = {
+        "run": run_name,
+        "task": task.model_dump(mode="json"),
+        "precision": precision,
+        "made_of": {"checkpoint": verify_weights(checkpoint), "examples": verify_file(examples)},
+    }
+    with filling(output, identity, keep=True, precious=True) as artefact:
+        if artefact.complete:
+            forget_answers(artefact.folder)
+            return
+        loaded = load_backbone(checkpoint, execution.attention, execution.device)
+        _fill(artefact, identity, loaded, execution, precision, task, StoredExamples(examples))
 
 
 def _fill(
     artefact: Artefact,
     identity: dict[str, Any],
     loaded: Backbone,
-    run_name: str,
     execution: GenerationExecution,
     precision: str,
     task: GenerationTask,
+    examples: StoredExamples,
 ) -> None:
     stopwatch = Stopwatch(execution)
-    examples = StoredExamples(path_argument(task.examples))
+    name = f"{identity['run']} on {task.name}"
     for path in artefact.folder.iterdir():
         if path.name != kept_answers.NAME:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     with KeptAnswers(artefact.folder, identity, len(examples)) as kept:
         missing = [index for index in range(len(examples)) if index not in kept.completions]
         earlier = len(kept.completions)
-        progress = Progress(f"{run_name} on {task.name}", len(missing))
+        progress = Progress(name, len(missing))
 
         def answered(place: int, completion: Completion) -> None:
             kept.add(missing[place], completion)
@@ -90,9 +88,7 @@ def _fill(
         try:
             answer(*loaded, chosen, task, execution.batch_size, precision, answered)
         except Diverged as error:
-            raise UserError(
-                f"{run_name} on {task.name}: {error}; train it with a lower learning_rate"
-            ) from None
+            raise UserError(f"{name}: {error}; train it with a lower learning_rate") from None
         completions = kept.completions
     lines = [
         json.dumps(

@@ -6,10 +6,8 @@ from othink_mr1.config.strict import Count, PromptTemplate, Strict
 
 
 class GenerationTask(Strict):
-    """A task to answer. examples: file of the test set; output: folder to fill."""
+    """A task to answer."""
 
     name: str
-    examples: str
     prompt: PromptTemplate
     max_new_tokens: Count
-    output: str

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from othink_mr1.artefacts.manifests import MANIFEST, read_manifest
 from othink_mr1.artefacts.verification import verify_sealed
+from othink_mr1.artefacts.weights import has_other_weights
 from othink_mr1.data.examples import read_examples
 from othink_mr1.errors import UserError
 from othink_mr1.exhibits.plan_files import EvaluationEntry, StudyPlan
 from othink_mr1.exhibits.point_scores import PointScores
-from othink_mr1.plan.origins import has_other_weights
 from othink_mr1.scoring.outcomes import OUTCOMES
 from othink_mr1.scoring.scores import COLUMNS as SCORE_COLUMNS
 
@@ -108,9 +109,12 @@ def read_scores(path: Path, task: str) -> pd.DataFrame:
 def _refuse_others(entry: EvaluationEntry, results: Path) -> None:
     """UserError if the run was trained again since its answers were generated, and has other weights."""
     answers = (results / entry.answers).parent
-    if entry.trained_on and has_other_weights(answers, results / "runs" / entry.run, entry.step):
+    run = results / "runs" / entry.run
+    if not all((folder / MANIFEST).exists() for folder in (answers, run)):
+        return  # either may have been deleted since
+    if has_other_weights(read_manifest(answers), read_manifest(run)):
         raise UserError(
-            f"{answers}: made of other weights than {results / 'runs' / entry.run} has now; delete it and "
+            f"{answers}: made of other weights than {run} has now; delete it and "
             f"{results / entry.scores}, then run snakemake again"
         )
 

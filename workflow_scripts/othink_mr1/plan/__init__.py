@@ -1,1 +1,1 @@
-"""What the config means: runs with their identities and folders, evaluations, what exhibits are made of."""
+"""What the config means: identities and folders, runs, evaluations, what exhibits are made of, the tables."""

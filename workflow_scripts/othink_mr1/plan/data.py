@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from othink_mr1.config.sources import HubBackbone, HubSource, PromptsSource, RenderedSource, UrlSource
+from othink_mr1.config.sources import HubBackbone, HubSource, PromptsSource, UrlSource
 from othink_mr1.config.study import StudyConfig, Task
 from othink_mr1.plan.folders import backbone_folder, data_folder, leaks_file, raw_folder
 from othink_mr1.plan.runs import all_runs
@@ -71,21 +71,6 @@ def hub_downloads(config: StudyConfig) -> dict[str, tuple[str, str, str]]:
         if isinstance(backbone, HubBackbone):
             found[backbone_folder(config, name)] = ("model", backbone.repository, backbone.revision)
     return found
-
-
-def leak_pairs(config: StudyConfig) -> dict[str, tuple[str, str]]:
-    """Leak report -> its training source and its test source, for each training with each test set."""
-    tasks = config.tasks.values()
-    return {
-        leaks_file(config, trained.train, tested.test): (trained.train, tested.test)
-        for trained in tasks
-        for tested in tasks
-    }
-
-
-def must_be_disjoint(config: StudyConfig, train: str, test: str) -> bool:
-    """Whether a shared picture is a mistake: both sets are drawn here. Real sets are what they are."""
-    return all(isinstance(config.sources[name], RenderedSource) for name in (train, test))
 
 
 def leaks_plan(config: StudyConfig) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from pathlib import Path
 from othink_mr1.artefacts.atomic_files import write_json
 from othink_mr1.errors import UserError
 
+# Beside config.yaml and meant to be committed, like it.
+LOCK_FILE = Path("downloads.lock.json")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 GUARD_SECONDS = 60.0
 

@@ -7,17 +7,22 @@ exhibit gets a plan file (plan_files.py) that lists the identities of all it nee
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from othink_mr1.artefacts.manifests import MANIFEST
 from othink_mr1.config.methods import GRPO, ConstantKL
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.plan import versions
 from othink_mr1.plan.data import LEAKS, data_card, data_card_plan, leaks_plan
-from othink_mr1.plan.folders import examples_file, leaks_file, tested_task
-from othink_mr1.plan.identity import digest
+from othink_mr1.plan.evaluations import (
+    Evaluation,
+    all_evaluations,
+    answers_file,
+    evaluations,
+    leaks_of,
+    point,
+    scores_file,
+)
+from othink_mr1.plan.folders import examples_file
 from othink_mr1.plan.per_config import per_config
 from othink_mr1.plan.runs import Run, all_runs, grid_runs, varied_settings
 
@@ -38,97 +43,7 @@ FIGURES: dict[str, tuple[str, ...]] = {
 }
 AUDIT = "scorer_audit"  # r1v against exact, of all evaluations
 CLAIMS_NEED = (SAME_TASK, CROSS_TASK, FORMAT_SWEEP, KL_SWEEP)
-_ENTRY_POINTS = {
-    **dict.fromkeys(FIGURES, "draw_figure"),
-    "table1": "make_table",
-    "claims": "check_claims",
-    "runs": "collect_runs",
-    "reward_curves": "collect_reward_curves",
-    AUDIT: "audit_scores",
-    LEAKS: "collect_leaks",
-}
 REWARD_CURVES_OF = SAME_TASK  # figure 5: the reward curves of table 1's GRPO runs
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """A checkpoint and the task it is tested on. step: None for the final checkpoint."""
-
-    run: Run
-    step: int | None
-    tested_on: str
-
-    @property
-    def checkpoint(self) -> str:
-        """The checkpoint's name: the run's, with the step unless it is the final one."""
-        return self.run.name if self.step is None else f"{self.run.name}-step{self.step}"
-
-
-def answers_file(config: StudyConfig, evaluation: Evaluation) -> str:
-    """The evaluation's answers."""
-    folder = tested_task(config, evaluation.tested_on)
-    return f"answers/{evaluation.checkpoint}/{folder}/answers.jsonl"
-
-
-def answers_manifest(config: StudyConfig, evaluation: Evaluation) -> str:
-    """The manifest of the evaluation's answers."""
-    return str(Path(answers_file(config, evaluation)).with_name(MANIFEST))
-
-
-def scores_file(config: StudyConfig, evaluation: Evaluation) -> str:
-    """The evaluation's scores."""
-    folder = tested_task(config, evaluation.tested_on)
-    scorer = config.tasks[evaluation.tested_on].scorer
-    return f"scores/{evaluation.checkpoint}/{folder}/{scorer}-{versions.SCORER}.csv"
-
-
-def leaks_of(config: StudyConfig, evaluation: Evaluation) -> str | None:
-    """The report of the test items that the evaluated run was trained on; None for the backbone as it is."""
-    if evaluation.run.task is None:
-        return None
-    trained_on = config.tasks[evaluation.run.task].train
-    return leaks_file(config, trained_on, config.tasks[evaluation.tested_on].test)
-
-
-@per_config
-def evaluations(config: StudyConfig, study: str) -> list[Evaluation]:
-    """All evaluations of a study, in the order of its runs."""
-    grid = config.studies[study]
-    found: list[Evaluation] = []
-    for run in grid_runs(config, study):
-        if isinstance(grid.tested_on, list):
-            tasks = grid.tested_on
-        elif grid.tested_on == "all":
-            tasks = config.own_tasks
-        elif grid.tested_on == "own":
-            tasks = [run.task] if run.task is not None else grid.tasks
-        else:  # the backbone as it is, trained on no task, is tested on all of them
-            tasks = [task for task in config.own_tasks if task != run.task]
-        steps = (*run.checkpoint_steps, None) if grid.curves else (None,)
-        found.extend(Evaluation(run, step, task) for step in steps for task in tasks)
-    return found
-
-
-@per_config
-def all_evaluations(config: StudyConfig) -> list[Evaluation]:
-    """Every evaluation of every study, each once."""
-    found = {
-        (evaluation.checkpoint, evaluation.tested_on): evaluation
-        for study in config.studies
-        for evaluation in evaluations(config, study)
-    }
-    return list(found.values())
-
-
-@per_config
-def tested_tasks_by_checkpoint(config: StudyConfig) -> dict[str, tuple[Run, int | None, tuple[str, ...]]]:
-    """Checkpoint name -> its run, its step and all tasks that one generation job tests it on."""
-    found: dict[str, tuple[Run, int | None, tuple[str, ...]]] = {}
-    for evaluation in all_evaluations(config):
-        tasks = found.get(evaluation.checkpoint, (evaluation.run, None, ()))[2]
-        together = tuple(task for task in config.tasks if task in (*tasks, evaluation.tested_on))
-        found[evaluation.checkpoint] = (evaluation.run, evaluation.step, together)
-    return found
 
 
 def study_plan(config: StudyConfig, study: str) -> dict[str, Any]:
@@ -169,6 +84,29 @@ def drawn_exhibits(config: StudyConfig) -> dict[str, tuple[str, ...]]:
     return {name: needed for name, needed in all_drawn.items() if set(needed) <= set(config.studies)}
 
 
+def drawn_from(figure: str) -> tuple[str, ...]:
+    """The csv files, without their ending, that a figure is drawn from."""
+    return ("reward_curves",) if figure == "figure5" else FIGURES[figure]
+
+
+def shows_items(figure: str) -> bool:
+    """Whether a figure shows answers to single items."""
+    return figure in ("figure3", "figure8")
+
+
+def exhibit_files(config: StudyConfig) -> list[str]:
+    """Every exhibit that the config's studies suffice for, relative to the results root."""
+    drawn = drawn_exhibits(config)
+    files = [f"{name}.csv" for name in collected_exhibits(config)]
+    files += ["scorer_audit.csv", "data/leaks.csv"]
+    files += [f"tables/{name}.md" for name in config.studies]
+    files += [f"data/{task}.{kind}" for task in config.own_tasks for kind in ("md", "svg")]
+    files += ["claims.csv"] if "claims" in drawn else []
+    files += ["tables/table1.md", "tables/table1.tex"] if "table1" in drawn else []
+    figures = [name for name in drawn if name in FIGURES]
+    return files + [f"figures/{name}.{kind}" for name in figures for kind in ("svg", "png", "html")]
+
+
 def collected_exhibits(config: StudyConfig) -> list[str]:
     """The csv files: one per study, the runs, and the reward curves where their study exists."""
     return [*config.studies, "runs", *(["reward_curves"] if REWARD_CURVES_OF in config.studies else [])]
@@ -196,22 +134,9 @@ def all_plans(config: StudyConfig) -> dict[str, dict[str, Any]]:
     return {exhibit: plan | {"version": versions.EXHIBITS} for exhibit, plan in plans.items()}
 
 
-def entry_point(exhibit: str) -> str:
-    """The rule and the program that make an exhibit; a name that is no other's is a study's."""
-    if exhibit.startswith(data_card("")):
-        return "write_data_card"
-    return _ENTRY_POINTS.get(exhibit, "collect_study")
-
-
 def _rows(config: StudyConfig, found: Sequence[Evaluation]) -> list[dict[str, Any]]:
     varied = varied_settings(evaluation.run for evaluation in found)
     return [_row(config, evaluation, varied[evaluation.run.name]) for evaluation in found]
-
-
-def point(config: StudyConfig, evaluation: Evaluation) -> str:
-    """Digest of all that the evaluation's identity has but the seed: what is tested, and on what."""
-    tested = tested_task(config, evaluation.tested_on)
-    return digest({"run": evaluation.run.point, "step": evaluation.step, "tested_on": tested})
 
 
 def _row(config: StudyConfig, evaluation: Evaluation, varied: dict[str, str]) -> dict[str, Any]:

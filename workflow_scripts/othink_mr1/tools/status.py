@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from othink_mr1.artefacts.manifests import MANIFEST, MANIFEST_COPY, read_manifest
+from othink_mr1.artefacts.manifests import MANIFEST, read_manifest
 from othink_mr1.artefacts.one_writer import writer_of
 from othink_mr1.artefacts.verification import mark_of
 from othink_mr1.config.sources import SmallBackbone
@@ -68,7 +68,7 @@ def training_status(folder: Path, steps: int) -> RunStatus:
     rows = _metrics(folder)
     last = rows[-1] if rows else {}
     facts: dict[str, Any] = {"reward": _number(last.get("reward")), "loss": _number(last.get("loss"))}
-    if (folder / MANIFEST).exists() or (folder / MANIFEST_COPY).exists():
+    if (folder / MANIFEST).exists():
         state: State = "complete" if _is_whole(folder) else "damaged"
         return RunStatus(folder.name, state, steps, steps, **facts)
     writer = writer_of(folder)
@@ -136,7 +136,6 @@ def _number(text: str | None) -> float | None:
 def _is_whole(folder: Path) -> bool:
     """Whether a manifest can be read, and every file in it has the size that it says."""
     try:
-        # Without a manifest its hidden copy stands in, as when snakemake starts.
         files = read_manifest(folder)["files"]
         return all((folder / name).stat().st_size == entry["bytes"] for name, entry in files.items())
     except (UserError, OSError):

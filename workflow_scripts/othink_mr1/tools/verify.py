@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from othink_mr1.artefacts.manifests import MANIFEST, MANIFEST_COPY, read_manifest, unreadable
+from othink_mr1.artefacts.manifests import MANIFEST, read_manifest, unreadable
 from othink_mr1.artefacts.one_writer import who, writer_of
 from othink_mr1.artefacts.results_tree import KINDS, results_tree, size_of
 from othink_mr1.artefacts.verification import faults, verify_sealed
+from othink_mr1.artefacts.weights import has_other_weights, run_of
 from othink_mr1.errors import UserError
-from othink_mr1.plan.origins import Origins, made_of_others
 
 SAY_EVERY_SECONDS = 10.0
 
@@ -39,11 +39,8 @@ class Report:
         self.sound[kind] = (count + 1, before + size)
 
 
-def verify_results(results: Path, origins: Origins | None = None) -> Report:
-    """Read everything below a results root. origins: what of them only the study's config tells.
-
-    UserError if there is no such folder.
-    """
+def verify_results(results: Path) -> Report:
+    """Read everything below a results root. UserError if there is no such folder."""
     if not results.is_dir():
         raise UserError(f"{results}: there is no such folder; check `results`, or run snakemake first")
     tree = results_tree(results)
@@ -52,7 +49,7 @@ def verify_results(results: Path, origins: Origins | None = None) -> Report:
     for _, folder in tree.folders:
         if not (folder / MANIFEST).exists():
             report.unfinished.append(_unfinished(folder))
-        if (folder / MANIFEST).exists() or (folder / MANIFEST_COPY).exists():
+        else:
             with _noting(report, folder):
                 manifests[folder] = read_manifest(folder)
     progress = _Progress(sum(map(_listed_bytes, manifests.values())) + sum(map(_bytes, tree.files)))
@@ -60,15 +57,20 @@ def verify_results(results: Path, origins: Origins | None = None) -> Report:
         before = len(report.damaged)
         with _noting(report, folder):
             report.damaged += map(str, faults(folder, manifests[folder], progress.add))
-            report.damaged += _copy_faults(folder)
         if len(report.damaged) > before:
             del manifests[folder]
     for kind, folder in tree.folders:
-        if folder in manifests:
-            others = list(made_of_others(folder, manifests, results, origins or Origins()))
-            report.damaged += others
-            if not others:
-                report.add_sound(kind, _listed_bytes(manifests[folder]))
+        if folder not in manifests:
+            continue
+        manifest = manifests[folder]
+        run = manifests.get(results / "runs" / run_of(manifest), {"files": {}})
+        if kind == "answers" and has_other_weights(manifest, run):
+            report.damaged.append(
+                f"{folder}: made of other weights than its run has now; delete {folder} and run snakemake "
+                "again, or bring the former weights back"
+            )
+        else:
+            report.add_sound(kind, _listed_bytes(manifest))
     for kind, file in tree.files:
         if not file.exists():
             report.unfinished.append(
@@ -141,20 +143,7 @@ def _noting(report: Report, path: Path) -> Iterator[None]:
 def _unfinished(folder: Path) -> str:
     if holder := writer_of(folder):
         return f"{folder}: is being filled by {who(holder)}, seen {holder['silent_seconds']:.0f} s ago"
-    if (folder / MANIFEST_COPY).exists():
-        return f"{folder}: has lost its {MANIFEST}; snakemake writes it again, from the hidden copy"
     return f"{folder}: was left unfinished, nobody fills it now; snakemake goes on with it if it needs it"
-
-
-def _copy_faults(folder: Path) -> Iterator[str]:
-    """By the hidden copy the folder is completed again if it loses its manifest."""
-    copy = folder / MANIFEST_COPY
-    if (
-        copy.exists()
-        and (folder / MANIFEST).exists()
-        and copy.read_bytes() != (folder / MANIFEST).read_bytes()
-    ):
-        yield f"{copy}: differs from {folder / MANIFEST}, which is sound; replace it by that"
 
 
 def _listed_bytes(manifest: Mapping[str, Any]) -> int:

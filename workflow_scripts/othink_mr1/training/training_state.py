@@ -19,7 +19,7 @@ from torch import Tensor
 
 from othink_mr1.artefacts.artefact import write_manifest
 from othink_mr1.artefacts.atomic_files import give_usual_mode
-from othink_mr1.artefacts.manifests import MANIFEST, MANIFEST_COPY
+from othink_mr1.artefacts.manifests import MANIFEST
 from othink_mr1.artefacts.verification import verify_folder
 from othink_mr1.errors import Damaged, UserError, rust_disk_errors
 from othink_mr1.modeling.finite import first_not_finite
@@ -69,9 +69,9 @@ def verify_state(folder: Path) -> dict[str, Any]:
 
     Damaged if one is not, UserError if one cannot be read.
     """
-    if not (folder / MANIFEST).exists() and not (folder / MANIFEST_COPY).exists():
+    if not (folder / MANIFEST).exists():
         raise Damaged(f"{folder / MANIFEST}: missing")
-    return verify_folder(folder, remember=False)
+    return verify_folder(folder)
 
 
 def restore_state(folder: Path, optimisation: Optimisation) -> Carried:

@@ -1,0 +1,255 @@
+"""The study as tables, which the rules look up by the names in their paths.
+
+Every name here is a part of a path below the results root, digest included.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from othink_mr1.config.sources import PromptsSource, RenderedSource, SmallBackbone
+from othink_mr1.config.study import StudyConfig
+from othink_mr1.errors import UserError
+from othink_mr1.plan import versions
+from othink_mr1.plan.data import raw_parts
+from othink_mr1.plan.evaluations import Evaluation, evaluations
+from othink_mr1.plan.folders import backbone_folder, data_folder, leaks_file, raw_folder, tested_task
+from othink_mr1.plan.identity import canonical
+from othink_mr1.plan.runs import all_runs, description
+
+Row = TypeVar("Row")
+
+
+class Table(dict[str, Row], Generic[Row]):
+    """Rows by their names. UserError for a name that the config does not yield."""
+
+    def __missing__(self, name: str) -> Row:
+        raise UserError(f"{name}: not of this config; `snakemake -n all` lists what is")
+
+
+@dataclass(frozen=True)
+class RawSet:
+    """raw/<name>. kind: of its source; settings: of the source, as JSON."""
+
+    kind: str
+    settings: str
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """data/<name>. raw: names of the raw sets that it is made of, prompts before images.
+
+    arguments: of the preparation, for the shell.
+    """
+
+    raw: tuple[str, ...]
+    arguments: str
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """backbones/<name>. kind: hub or pretrained; settings: as JSON.
+
+    examples: share of the pretraining -> data set.
+    """
+
+    kind: str
+    settings: str
+    examples: dict[str, str]
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """runs/<name>. trainer: sft or grpo; settings: all that the training is told of the run, as JSON."""
+
+    trainer: str
+    examples: str
+    backbone: str
+    settings: str
+
+
+@dataclass(frozen=True)
+class Answers:
+    """answers/<checkpoint>/<tested_task>: of a checkpoint, on the task that it is tested on.
+
+    made_of: the folder of its run or backbone; weights: where in it they are (`.`: the folder itself).
+    examples: the test set. task: what the generation is told of the task, as JSON. scores: the name of the
+    file of scores. leaks: the leak report of the two sets; none for the backbone as it is.
+    """
+
+    checkpoint: str
+    tested_task: str
+    made_of: str
+    weights: str
+    examples: str
+    task: str
+    scorer: str
+    scores: str
+    leaks: str | None
+
+
+@dataclass(frozen=True)
+class LeakPair:
+    """data/leaks/<name>.csv. train, test: data sets. arguments: names of the sources, for the shell."""
+
+    train: str
+    test: str
+    arguments: str
+
+
+def raw_sets(config: StudyConfig) -> Table[RawSet]:
+    """What is downloaded or rendered."""
+    return Table(
+        (Path(raw_folder(config, name)).name, RawSet(source.kind, canonical(source.model_dump(mode="json"))))
+        for name, source in config.sources.items()
+        if not isinstance(source, PromptsSource)
+    )
+
+
+def data_sets(config: StudyConfig) -> Table[DataSet]:
+    """What is prepared."""
+    return Table(
+        (
+            Path(data_folder(config, name)).name,
+            DataSet(
+                tuple(Path(raw_folder(config, part)).name for part in raw_parts(config, name).values()),
+                _preparation(config, name),
+            ),
+        )
+        for name in config.sources
+    )
+
+
+def backbones(config: StudyConfig) -> Table[Backbone]:
+    """What runs start from."""
+    return Table(
+        (
+            Path(backbone_folder(config, name)).name,
+            Backbone(
+                backbone.kind,
+                canonical(backbone.model_dump(mode="json")),
+                {
+                    share: Path(data_folder(config, declared.source)).name
+                    for share, declared in (
+                        backbone.pretraining.items() if isinstance(backbone, SmallBackbone) else ()
+                    )
+                },
+            ),
+        )
+        for name, backbone in config.backbones.items()
+    )
+
+
+def runs(config: StudyConfig) -> Table[TrainedRun]:
+    """What is trained."""
+    return Table(
+        (
+            run.name,
+            TrainedRun(
+                run.settings.trainer,
+                Path(data_folder(config, config.tasks[run.task].train)).name,
+                Path(backbone_folder(config, run.backbone)).name,
+                canonical(description(config, run).model_dump(mode="json")),
+            ),
+        )
+        for run in all_runs(config)
+        if run.task is not None
+    )
+
+
+def answers(config: StudyConfig) -> Table[list[Answers]]:
+    """Study -> the answers that its exhibits are made of."""
+    return Table(
+        (study, [_answers(config, evaluation) for evaluation in evaluations(config, study)])
+        for study in config.studies
+    )
+
+
+def answers_by_folder(studies: Mapping[str, list[Answers]]) -> Table[Answers]:
+    """`<checkpoint>/<tested task>` -> the answers; those of several studies once."""
+    return Table((f"{one.checkpoint}/{one.tested_task}", one) for found in studies.values() for one in found)
+
+
+def leak_pairs(config: StudyConfig) -> Table[LeakPair]:
+    """Every training set with every test set."""
+    found: Table[LeakPair] = Table()
+    for train in dict.fromkeys(task.train for task in config.tasks.values()):
+        for test in dict.fromkeys(task.test for task in config.tasks.values()):
+            # Both drawn here: then a shared picture is a mistake. Real sets are what they are.
+            drawn = all(isinstance(config.sources[name], RenderedSource) for name in (train, test))
+            found[Path(leaks_file(config, train, test)).stem] = LeakPair(
+                Path(data_folder(config, train)).name,
+                Path(data_folder(config, test)).name,
+                f"--train-name {train} --test-name {test}{' --refuse' if drawn else ''}",
+            )
+    return found
+
+
+def sets_of_task(config: StudyConfig, task: str) -> list[str]:
+    """The training set and the test set of a task."""
+    declared = config.tasks[task]
+    return [Path(data_folder(config, name)).name for name in (declared.train, declared.test)]
+
+
+def leak_pair_of_task(config: StudyConfig, task: str) -> str:
+    """The leak report of a task's two sets."""
+    declared = config.tasks[task]
+    return Path(leaks_file(config, declared.train, declared.test)).stem
+
+
+def any_of(names: Iterable[str]) -> str:
+    """A regular expression that matches exactly these names; nothing if there are none."""
+    return "|".join(re.escape(name) for name in sorted(names)) or "(?!)"
+
+
+def any_digest_of(names: Iterable[str]) -> str:
+    """Like any_of for names of runs, but with any seed and digest.
+
+    Snakemake puts the expression into each path that it fills in: with a list of all names the time to plan
+    would grow with the square of their number.
+    """
+    beginnings = {re.escape(name.rsplit("-", 2)[0]) for name in names}
+    return "|".join(rf"{beginning}-s\d+-[0-9a-f]+" for beginning in sorted(beginnings)) or "(?!)"
+
+
+def _answers(config: StudyConfig, evaluation: Evaluation) -> Answers:
+    run, name = evaluation.run, evaluation.tested_on
+    task = config.tasks[name]
+    told = {"name": name, "prompt": task.test_prompt, "max_new_tokens": task.max_new_tokens}
+    step = "checkpoint" if evaluation.step is None else f"checkpoint-{evaluation.step}"
+    leaks = leaks_file(config, config.tasks[run.task].train, task.test) if run.task is not None else None
+    return Answers(
+        checkpoint=evaluation.checkpoint,
+        tested_task=tested_task(config, name),
+        made_of=f"runs/{run.name}" if run.trained else backbone_folder(config, run.backbone),
+        weights=step if run.trained else ".",
+        examples=Path(data_folder(config, task.test)).name,
+        task=canonical(told),
+        scorer=f"{name}={task.scorer}",
+        scores=f"{task.scorer}-{versions.SCORER}",
+        leaks=Path(leaks).stem if leaks is not None else None,
+    )
+
+
+def _preparation(config: StudyConfig, name: str) -> str:
+    source, limits = config.sources[name], config.preparation
+    is_test = isinstance(source, PromptsSource) or (
+        isinstance(source, RenderedSource) and source.split == "test"
+    )
+    parts = [
+        f"--form {'prompts' if is_test else 'parquet'} --max-pixels {limits.max_pixels}",
+        f"--max-prompt-tokens {limits.max_prompt_tokens}",
+        f"--largest-unusable-share {limits.largest_unusable_share}",
+    ]
+    scorers = {task.scorer for task in config.tasks.values() if name in (task.train, task.test)}
+    if scorers:
+        parts.append(f"--scorers {' '.join(sorted(scorers))}")
+    if isinstance(source, PromptsSource):
+        parts.append(f"--expect-rows {source.expect_rows}")
+    if isinstance(source, RenderedSource):
+        parts.append(f"--expect-rows {source.items}")
+    return " ".join(parts)

@@ -1,0 +1,63 @@
+"""What lies in a results root and is used by none of the given studies: a list, with sizes.
+
+Nothing is deleted here: whether another study, in another checkout, needs it is the reader's to know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from othink_mr1.artefacts.one_writer import writer_of
+from othink_mr1.artefacts.results_tree import results_tree, size_of
+from othink_mr1.config.study import StudyConfig
+from othink_mr1.errors import UserError
+from othink_mr1.plan import tables, versions
+
+
+@dataclass(frozen=True)
+class Unused:
+    """path: a folder or a file. bytes: of it."""
+
+    kind: str
+    path: Path
+    bytes: int
+
+
+def find_unused(results: Path, studies: Iterable[StudyConfig]) -> list[Unused]:
+    """Artefact folders and sealed files that no table of the studies names. UserError without the folder."""
+    if not results.is_dir():
+        raise UserError(f"{results}: there is no such folder; check `results`, or run snakemake first")
+    used = {results / path for config in studies for path in _named(config)}
+    tree = results_tree(results)
+    found = [*tree.folders, *((kind, file) for kind, file in tree.files if kind != "exhibits")]
+    return [
+        Unused(kind, path, size_of(path))
+        for kind, path in found
+        # What is being written may be of a study that is not given.
+        if path not in used and writer_of(path) is None
+    ]
+
+
+def unused_lines(unused: Iterable[Unused]) -> Iterator[str]:
+    """The list for a reader."""
+    total = count = 0
+    for entry in unused:
+        total, count = total + entry.bytes, count + 1
+        yield f"{entry.kind:<10} {entry.bytes / 1e6:>14,.1f} MB  {entry.path}"
+    yield f"unused by the studies given: {count}, {total / 1e6:,.1f} MB; nothing was deleted"
+
+
+def _named(config: StudyConfig) -> Iterator[str]:
+    """Every path below the results root that the study's rules make, but its exhibits."""
+    yield from (f"raw/{name}" for name in tables.raw_sets(config))
+    for name in tables.data_sets(config):
+        yield f"data/{name}"
+        yield f"data/fingerprints/{name}-{versions.LEAKS}.parquet"
+    yield from (f"data/leaks/{name}.csv" for name in tables.leak_pairs(config))
+    yield from (f"backbones/{name}" for name in tables.backbones(config))
+    yield from (f"runs/{name}" for name in tables.runs(config))
+    for folder, entry in tables.answers_by_folder(tables.answers(config)).items():
+        yield f"answers/{folder}"
+        yield f"scores/{folder}/{entry.scores}.csv"

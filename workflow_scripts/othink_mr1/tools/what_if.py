@@ -1,0 +1,94 @@
+"""What a change of the config would run: Snakemake is asked before and after it, and the difference told."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml.error import YAMLError
+
+from othink_mr1.config.load import load_study
+from othink_mr1.config.read_yaml import yaml_value
+from othink_mr1.config.study import StudyConfig
+from othink_mr1.errors import UserError
+
+# Rule -> its part of `execution`. The rules whose jobs may have a GPU.
+_STAGES = {
+    "pretrain_backbone": "pretrain",
+    "train_sft": "train",
+    "train_grpo": "train",
+    "generate_answers": "generate",
+}
+_NAMED = ("pretrain_backbone", "train_sft", "train_grpo")
+
+File = tuple[str, str]  # the rule that makes it, and its path
+
+
+def change_as_overlay(changes: Sequence[str]) -> dict[str, Any]:
+    """Changes `path.of.the.key=value`, the value in YAML, as the content of an overlay."""
+    overlay: dict[str, Any] = {}
+    for change in changes:
+        path, equals, text = change.partition("=")
+        if not equals or not all(path.split(".")):
+            raise UserError(f"--set {change}: must be PATH=VALUE, as in methods.grpo.learning_rate=2e-6")
+        try:
+            value = yaml_value(text)
+        except (YAMLError, ValueError, RecursionError):
+            raise UserError(f"--set {change}: {text} is not valid YAML") from None
+        inner = overlay
+        *above, last = path.split(".")
+        for key in above:
+            inner = inner.setdefault(key, {})
+        inner[last] = value
+    return overlay
+
+
+def what_if(config: Path, overlays: Sequence[Path], changes: Sequence[str]) -> Iterator[str]:
+    """What `snakemake all` would make now, and what after the changes; lines for a reader."""
+    now = _pending(overlays)
+    if not changes:
+        yield from _told("now", now, load_study([config, *overlays]))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        overlay = Path(folder) / "set.yaml"
+        overlay.write_text(json.dumps(change_as_overlay(changes)), encoding="utf-8")
+        study = load_study([config, *overlays, overlay])
+        after = _pending([*overlays, overlay])
+    yield from _told(f"only after {' '.join(changes)}", after - now, study)
+    yield from _told("no longer", now - after, study)
+
+
+def _pending(overlays: Sequence[Path]) -> set[File]:
+    """What Snakemake would make. UserError with its own words if it cannot say."""
+    command = [sys.executable, "-m", "snakemake", "all", "--summary"]
+    if overlays:
+        command += ["--configfile", *map(str, overlays)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = [line for line in done.stderr.splitlines() if line.strip()]
+        raise UserError(f"snakemake cannot tell: {said[-1].removeprefix('error: ') if said else 'no reason'}")
+    rows = csv.DictReader(done.stdout.splitlines(), delimiter="\t")
+    return {(row["rule"], row["output_file"]) for row in rows if row["plan"] == "update pending"}
+
+
+def _told(when: str, files: set[File], study: StudyConfig) -> Iterator[str]:
+    """How many files each rule would make, the trainings by name, and the most GPU-hours they may take."""
+    counts = Counter(rule for rule, _ in files)
+    yield f"{when}: {f'{len(files)} files' if files else 'nothing'}"
+    hours = 0.0
+    for rule, count in sorted(counts.items()):
+        yield f"  {rule:<22} {count:>5}"
+        if rule in _NAMED:
+            yield from (f"    {Path(path).parent.name}" for name, path in sorted(files) if name == rule)
+        if rule in _STAGES:
+            asked = getattr(study.execution, _STAGES[rule])
+            hours += count * asked.gpus * asked.hours
+    if hours:
+        yield f"  at most {hours:,.0f} GPU-hours, as execution.*.hours allows them"
