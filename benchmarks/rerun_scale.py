@@ -5,15 +5,15 @@
 Each study is one sweep over the KL weight with many seeds. Measured are `snakemake -n all` before anything is
 there, a no-op with everything there, and a dry run for one run's manifest: seconds of CPU time, which other
 programs disturb less than the clock's, and peak memory of the process; ours and plain in turns, the best
-round of each. "Everything there" is empty files with the right names and records, scores with the code that
-made them.
+round of each. "Everything there" is empty files with the right names, and the plans.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,9 +25,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from othink_mr1.config.load import load_study
-from othink_mr1.plan.exhibits import all_plans
-from othink_mr1.study.jobs import study_jobs
-from othink_mr1.study.workflow import Study
+from othink_mr1.plan.plan_files import keep_plans, plan_inputs
 
 REPOSITORY = Path(__file__).parents[1]
 POINTS = 50
@@ -77,17 +75,17 @@ def rows(folder: Path, runs: int, rounds: int) -> Iterator[str]:
     """The table's rows for a number of runs."""
     ours, plain = folder / "ours", folder / "plain"
     config = write_study(ours, runs)
-    jobs = study_jobs(Study(config))
+    jobs = planned(ours)
     write_plain(plain, len(jobs))
-    one = next(job.outputs[0] for job in jobs if job.rule == "train_grpo")
+    one = next(outputs[0] for rule, outputs in jobs if rule == "train_grpo")
     cases = (
         ("`-n all`, nothing there", ["-n", "--quiet", "all"], ["-n", "--quiet", "all"], False),
         ("no-op", ["all"], ["all"], True),
-        ("one target", ["-n", f"results/{one}"], ["-n", "results/b/0/manifest.json"], True),
+        ("one target", ["-n", one], ["-n", "results/b/0/manifest.json"], True),
     )
     for name, our_arguments, plain_arguments, filled in cases:
         if filled:
-            fill(ours, plain, config, len(jobs))
+            fill(ours, plain, config, jobs)
         measured: dict[Path, list[tuple[float, float]]] = {ours: [], plain: []}
         for _ in range(rounds):
             measured[ours].append(timed(ours, our_arguments))
@@ -124,16 +122,24 @@ def write_plain(folder: Path, jobs: int) -> None:
     shutil.copytree(REPOSITORY / "profiles", folder / "profiles")
 
 
-def fill(ours: Path, plain: Path, config: Any, jobs: int) -> None:
-    """Write every output, as an empty file; of the exhibits also the records."""
-    study = Study(config)
-    plans = all_plans(config)
-    for job in sorted(study_jobs(study), key=lambda job: bool(job.drawn_from)):
-        for file in job.outputs:
-            text = json.dumps(plans[str(job.exhibit)]) if file.startswith("made_of/") else ""
-            write(ours / "results" / file, text)
+def planned(ours: Path) -> list[tuple[str, list[str]]]:
+    """Rule and outputs of each job of an empty study, as a dry run prints them."""
+    command = [str(Path(sys.executable).parent / "snakemake"), "-n", "all"]
+    said = subprocess.run(command, cwd=ours, capture_output=True, text=True, check=True).stdout
+    found = re.findall(r"^(?:local)?rule (\w+):\n(?:    input: .*\n)?    output: (.*)$", said, re.MULTILINE)
+    return [(rule, outputs.replace(" (update)", "").split(", ")) for rule, outputs in found]
+
+
+def fill(ours: Path, plain: Path, config: Any, jobs: list[tuple[str, list[str]]]) -> None:
+    """Write every output, as an empty file; and the plans, before the exhibits."""
+    with contextlib.chdir(ours):
+        keep_plans(config, plan_inputs(config))
+    last = ("draw_figure", "make_table", "check_claims")
+    for _, outputs in sorted(jobs, key=lambda job: job[0] in last):
+        for file in outputs:
+            write(ours / file, "")
     for rule in "abcd":
-        for number in range(jobs // 4):
+        for number in range(len(jobs) // 4):
             write(plain / "results" / rule / str(number) / "manifest.json", "")
 
 

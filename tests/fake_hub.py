@@ -41,9 +41,11 @@ class Fault:
     code: str | None = None  # the hub's X-Error-Code, sent with the status
     retry_after: int | None = None  # seconds, sent with the status
     truncate: float | None = None  # break the connection after this share of the body
+    cut: bool = False  # break it as a router does that forgot it, not as a server that ends
     corrupt: bool = False  # change a byte in the middle of the body, the length stays
     commit: str | None = None  # claim to be of this commit
     bytes_per_second: float | None = None
+    silent_seconds: float = 0.0  # before any answer
     reset: bool = False  # break the connection before any answer
     body: bytes | None = None  # answer 200 with this
     redirect: str | None = None  # send the client there

@@ -45,6 +45,7 @@ class Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def _answer(self) -> None:
+        time.sleep(self.fault.silent_seconds if self.fault else 0.0)
         if self.fault and self.fault.reset:
             self._reset()
         elif self.fault and self.fault.body is not None:
@@ -122,6 +123,9 @@ class Handler(BaseHTTPRequestHandler):
         headers = {"X-Repo-Commit": sha, "ETag": f'"{file.etag}"', "Accept-Ranges": "bytes"}
         if file.lfs_sha256:
             headers |= {"X-Linked-Size": str(file.size), "X-Linked-Etag": f'"{file.lfs_sha256}"'}
+            # Whoever wants to may fetch it by Xet, which the fake does not speak.
+            token = f"/api/{repository}/xet-read-token/{commit.sha}"
+            headers |= {"X-Xet-Hash": file.xet_hash, "X-Xet-Refresh-Route": token}
             if self.hub.cdn_endpoint:
                 where = (
                     f"{self.hub.cdn_endpoint}/{repository}/{file.lfs_sha256}/{quote(path)}?signature=s3cret"
@@ -195,7 +199,11 @@ class Handler(BaseHTTPRequestHandler):
         if fault and fault.truncate is not None:
             self._write(body[: int(len(body) * fault.truncate)], None)
             self.close_connection = True
-            self.connection.shutdown(socket.SHUT_WR)
+            if fault.cut:
+                time.sleep(0.2)  # what is not read yet is lost
+                self._reset()
+            else:
+                self.connection.shutdown(socket.SHUT_WR)
         else:
             self._write(body, fault.bytes_per_second if fault else None)
 

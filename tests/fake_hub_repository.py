@@ -33,11 +33,17 @@ class File:
     def etag(self) -> str:
         return self.lfs_sha256 or self.git_sha1
 
+    @property
+    def xet_hash(self) -> str:
+        """Any other digest of the content."""
+        return hashlib.sha256(self.etag.encode()).hexdigest()
+
     def listed(self) -> dict[str, Any]:
         """The file's entry in a tree listing."""
         entry: dict[str, Any] = {"type": "file", "oid": self.git_sha1, "size": self.size, "path": self.path}
         if self.lfs_sha256:
             pointer = len(pointer_text(self.lfs_sha256, self.size))
+            entry["xetHash"] = self.xet_hash
             entry["lfs"] = {"oid": self.lfs_sha256, "size": self.size, "pointerSize": pointer}
         return entry
 

@@ -20,7 +20,7 @@ def contents(folder: Path) -> dict[str, object]:
 
     The folder must be complete and sound.
     """
-    manifest = verify_folder(folder, remember=False)
+    manifest = verify_folder(folder)
     found: dict[str, object] = {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in visible_files(folder)

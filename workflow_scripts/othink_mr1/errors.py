@@ -13,6 +13,7 @@ from pathlib import Path
 # What a disk says that is full, forbids something, or fails; and what to do about it.
 _DISK_REMEDIES = {
     errno.ENOSPC: "make room on that disk and run snakemake again; what was done so far is used",
+    errno.EFBIG: "let `results` be on a disk that takes files of this size",
     errno.EDQUOT: "make room in your quota and run snakemake again; what was done so far is used",
     errno.EROFS: "let `results` be on a disk that can be written",
     errno.EACCES: "change who may read and write there",

@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
@@ -13,10 +14,10 @@ import pytest
 from fake_hub import FakeHub
 from othink_mr1.artefacts import provenance
 from othink_mr1.artefacts.atomic_files import sha256_of
-from othink_mr1.artefacts.manifests import MANIFEST, MANIFEST_COPY, read_manifest
+from othink_mr1.artefacts.manifests import MANIFEST, read_manifest
 from othink_mr1.config.sources import HubSource
 from othink_mr1.data.download.retries import Patience
-from othink_mr1.data.download.sources import download_dataset
+from othink_mr1.data.download.sources import download
 from othink_mr1.errors import UserError
 
 SCRIPTS = Path(__file__).parents[3] / "workflow_scripts"
@@ -50,7 +51,14 @@ class Place:
         self.cache = root / "home" / "hub"
         # Each manifest asks git for the commit, which is slow and no matter here.
         monkeypatch.setattr(provenance, "_commit", lambda: None)
+        # The library waits for a second before it asks for the rest of a file.
+        monkeypatch.setattr(
+            huggingface_hub.file_download, "time", SimpleNamespace(sleep=lambda seconds: None)
+        )
         constants = huggingface_hub.constants
+        monkeypatch.setattr(
+            constants, "HF_HUB_DISABLE_XET", True
+        )  # other tests may have imported it before us
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(self.cache))
         monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(root / "home" / "token"))
 
@@ -64,7 +72,7 @@ class Place:
         self.monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", whether)
 
     def download(self, source=None, patience: Patience = QUICK) -> None:
-        download_dataset(source or hub_source(), self.folder, self.lock, patience)
+        download(source or hub_source(), self.folder, self.lock, patience)
 
     def fails(self, source=None, patience: Patience = QUICK) -> str:
         """The one line that the download fails with; nothing that could be believed is left."""
@@ -79,7 +87,7 @@ class Place:
         return {
             path.relative_to(self.folder).as_posix(): path.read_bytes()
             for path in self.folder.rglob("*")
-            if path.is_file() and ".download" not in path.parts and path.name not in (MANIFEST, MANIFEST_COPY)
+            if path.is_file() and ".cache" not in path.parts and path.name != MANIFEST
         }
 
     def assert_complete(self, names=WANTED, files=FILES) -> None:
@@ -88,7 +96,7 @@ class Place:
         manifest = read_manifest(self.folder)["files"]
         assert set(manifest) == set(names)
         assert all(manifest[name]["sha256"] == sha256_of(self.folder / name) for name in names)
-        assert not (self.folder / ".download").exists()
+        assert not (self.folder / ".cache").exists()
 
 
 def entry_point(script, hub, root, *arguments, popen=False, largest_file=None, **environment):

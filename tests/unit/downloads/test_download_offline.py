@@ -4,59 +4,47 @@ from pathlib import Path
 
 import huggingface_hub
 import pytest
-from download_runs import FILES, FIRST, SECOND, SET, hub_source
+from download_runs import FILES, FIRST, QUICK, SET, hub_source
 
 from othink_mr1.artefacts.manifests import read_manifest
 from othink_mr1.data.download.client import use_download_client
-from othink_mr1.data.download.retries import Refused
+from othink_mr1.errors import UserError
 from othink_mr1.plan.download_lock import agree
 
 
 def test_offline_with_nothing_says_what_to_do_and_asks_nobody(place, hub):
     place.offline()
-    message = place.fails()
-    assert message.startswith("owner/set at main: HF_HUB_OFFLINE is set, and neither ")
-    assert message.endswith("run `snakemake download` on a machine with internet and the same results folder")
-    assert hub.asked() == 0
-
-
-def test_offline_with_some_files_names_the_missing(place, hub):
-    hub.fail(f"*/resolve/*{SECOND}", status=404)
-    place.fails()
-    hub.requests.clear()
-    place.offline()
     assert place.fails() == (
-        f"owner/set at main: HF_HUB_OFFLINE is set, and 2 of 3 files are missing ({SECOND}, notes.json); run "
-        "`snakemake download` on a machine with internet and the same results folder"
+        "owner/set at main: HF_HUB_OFFLINE is set, and the hub's cache here is not known to have all of "
+        "*.parquet, notes.json; run `snakemake download` on a machine with internet and the same results "
+        "folder"
     )
     assert hub.asked() == 0
-    assert place.believed() == {FIRST: FILES[FIRST]}
-    (place.folder / FIRST).write_bytes(FILES[FIRST][:-1] + b"?")
-    assert "3 of 3 files are missing" in place.fails()
-    assert place.believed() == {}, "a damaged file does not stay"
 
 
-def test_of_many_missing_files_the_first_are_named(place, hub):
-    hub.put(SET, {f"{number}.json": b"{}" for number in range(10)})
-    hub.fail("*/resolve/*", status=404)
-    place.fails(hub_source(files=["*.json"]))
-    place.offline()
-    assert "(0.json, 1.json, 2.json, 3.json, 4.json, 5.json, 6.json, 7.json and 2 more); run" in place.fails(
-        hub_source(files=["*.json"])
-    )
-
-
-def test_offline_with_all_files_completes_the_folder(place, hub):
-    """As when the process was killed between the last file and the manifest."""
+def test_offline_with_some_files_keeps_them(place, hub):
     hub.fail("*/notes.json", status=404)
     place.fails()
-    (place.folder / "notes.json").write_bytes(FILES["notes.json"])
-    hub.requests.clear()
+    there = place.believed()
+    hub.heal()
+    asked = hub.asked()
+    place.offline()
+    assert "HF_HUB_OFFLINE is set" in place.fails()
+    assert hub.asked() == asked
+    assert place.believed() == there
+    place.offline(False)
+    place.download()
+    place.assert_complete()
+    assert hub.asked("GET", f"*/resolve/*{FIRST}") == 1
+
+
+def test_a_complete_folder_needs_no_network(place, hub):
+    place.download()
+    asked = hub.asked()
     place.offline()
     place.download()
     place.assert_complete()
-    assert read_manifest(place.folder)["licence"] == "apache-2.0"
-    assert hub.asked() == 0
+    assert hub.asked() == asked
 
 
 @pytest.mark.parametrize("revision", ["main", "pinned"])
@@ -71,6 +59,21 @@ def test_offline_from_the_users_own_cache(place, hub, revision):
     place.assert_complete()
     assert hub.asked() == 0
     assert read_manifest(place.folder)["revision"] == hub.commit(SET)
+
+
+def test_what_was_in_the_folder_gives_way_to_the_cache(place, hub):
+    hub.fail("*/notes.json", status=404)
+    place.fails(hub_source(files=["README.md", "notes.json"]))
+    assert "README.md" in place.believed()
+    hub.heal()
+    huggingface_hub.snapshot_download("owner/set", repo_type="dataset", cache_dir=place.cache)
+    elsewhere = place.root / "elsewhere"
+    elsewhere.write_bytes(b"mine")
+    (place.folder / "notes.json").symlink_to(elsewhere)
+    place.offline()
+    place.download()
+    place.assert_complete()
+    assert elsewhere.read_bytes() == b"mine"
 
 
 def test_the_cache_may_keep_contents_in_its_shared_store(place, hub):
@@ -89,8 +92,8 @@ def test_the_cache_may_keep_contents_in_its_shared_store(place, hub):
 
 def test_the_client_itself_refuses_when_offline(place, hub):
     place.offline()
-    client = use_download_client()
-    with pytest.raises(Refused, match="HF_HUB_OFFLINE is set"):
+    client = use_download_client("a set", QUICK)
+    with pytest.raises(UserError, match=r"^a set: not asked for, as HF_HUB_OFFLINE is set"):
         client.get(f"{hub.endpoint}/raw/a")
     assert hub.asked() == 0
 
@@ -111,7 +114,19 @@ def test_an_incomplete_cache_is_not_enough(place, hub):
         "owner/set", repo_type="dataset", cache_dir=place.cache, allow_patterns=[FIRST]
     )
     place.offline()
-    assert "HF_HUB_OFFLINE is set, and neither" in place.fails()
+    assert "is not known to have all of *.parquet, notes.json" in place.fails()
+
+
+@pytest.mark.parametrize("name", [FIRST, "notes.json"])
+def test_a_damaged_cache_is_named_and_not_believed(place, hub, name):
+    huggingface_hub.snapshot_download("owner/set", repo_type="dataset", cache_dir=place.cache)
+    cached = huggingface_hub.try_to_load_from_cache(
+        "owner/set", name, repo_type="dataset", cache_dir=place.cache
+    )
+    Path(cached).write_bytes(FILES[name][:-1] + b"?")
+    place.offline()
+    assert place.fails().startswith(f"owner/set at main: {cached}: is damaged; run `snakemake download` on")
+    assert name not in place.believed()
 
 
 @pytest.mark.parametrize("damaged", [False, True])

@@ -18,16 +18,3 @@ def test_patience_ends_within_minutes(monkeypatch):
     assert len(waits) == 5
     assert waits == sorted(waits)
     assert 31 <= sum(waits) <= 31 + 5
-
-
-def test_attempts_that_bring_something_do_not_count(monkeypatch):
-    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
-    attempts = iter([*["gained"] * 20, "no", "no", "gained", "no", "no", "done"])
-
-    def attempt():
-        found = next(attempts)
-        if found != "done":
-            raise Interrupted(found, gained=found == "gained")
-        return found
-
-    assert Patience(attempts=3).retry("x", attempt) == "done"

@@ -30,13 +30,22 @@ def test_the_token_goes_to_the_hub_and_nowhere_else(tmp_path):
     assert not [path for path in written if TOKEN.encode() in path.read_bytes()]
 
 
+def test_signatures_of_addresses_are_not_logged(tmp_path):
+    with FakeHub({SET: FILES}, cdn=True).start() as hub:
+        hub.fail("*.parquet", truncate=0.5)
+        done = dataset_program(hub, tmp_path)
+    assert done.returncode == 1
+    assert "the connection broke" in done.stderr
+    assert "signature" not in done.stderr
+
+
 def test_a_listing_that_goes_on_elsewhere_does_not_take_the_token_along(place, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     with FakeHub({SET: FILES}, page=2).start() as hub, FakeHub({SET: FILES}, page=2).start() as other:
         place.use(hub)
         hub.next_page_at = other.endpoint
         place.download()
-        assert other.asked("GET", "*/tree/*") == 2
+        assert other.asked("GET", "*/tree/*") >= 2
         assert not [each for each in other.requests if "authorization" in each.headers]
         assert all(TOKEN in each.headers["authorization"] for each in hub.requests)
 
@@ -54,11 +63,11 @@ def test_names_that_hold_the_token_are_not_logged(place, monkeypatch, capfd):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     with FakeHub({SET: {f"{TOKEN}.json": b"{}", f"{TOKEN}.py": b""}}).start() as hub:
         place.use(hub)
-        hub.fail("*/resolve/*", status=503, times=1)
+        hub.fail("*.json", status=503, times=1)
         place.download(hub_source(files=["*"]))
     lines = capfd.readouterr().err
     assert TOKEN not in lines
-    for part in ("***.py left out", "1 of 1, ***.json: ", "***.json: the server answers 503"):
+    for part in ("***.py left out", "***.json: the server answers 503"):
         assert part in lines
 
 

@@ -7,8 +7,6 @@ import time
 from collections.abc import Iterator
 from typing import TypeVar
 
-from othink_mr1.data.download.secrets import say
-
 Thing = TypeVar("Thing")
 
 # Seconds between two lines.
@@ -48,43 +46,3 @@ class Progress:
             if 0 < done < self.total:
                 line += f", {taken * (self.total - done) / done:.0f} s left"
         print(f"{line} ({taken:.1f} s so far)", file=sys.stderr, flush=True)
-
-
-class ByteProgress:
-    """The same for files that come over the network, one after the other.
-
-    total: bytes of all files that are still to come, or None where that is not known beforehand.
-    """
-
-    def __init__(self, total: int | None) -> None:
-        self.left, self.came = total, 0
-        self.started = self.said = time.monotonic()
-
-    def start(self, what: str, size: int | None, have: int) -> None:
-        """Begin a file. have: bytes of it that an earlier attempt left."""
-        self.what, self.size, self.have = what, size, have
-        self._say()
-
-    def reached(self, have: int) -> None:
-        """So many bytes of the file are there now; fewer than before if it had to be begun anew."""
-        self.came += max(0, have - self.have)
-        if self.left is not None:
-            self.left -= have - self.have
-        self.have = have
-        if time.monotonic() - self.said >= EVERY:
-            self._say()
-
-    def end(self) -> None:
-        """The file is there."""
-        self._say()
-
-    def _say(self) -> None:
-        self.said = time.monotonic()
-        rate = self.came / max(self.said - self.started, 1e-3)
-        line = f"download {self.what}: {self.have / 1e6:.1f}"
-        line += f" of {self.size / 1e6:.1f} MB" if self.size is not None else " MB"
-        if self.came:
-            line += f", {rate / 1e6:.1f} MB/s"
-            if self.left:
-                line += f", {self.left / rate:.0f} s left for all files"
-        say(line)

@@ -1,60 +1,116 @@
 """The HTTP client of all downloads. The hub's library uses it too, so that one place decides what is retried,
 where the token goes and that offline means offline.
 
-The library's own retries (up to 5 within each request, and a Retry-After of a day is slept through) do not
-come into play: what may pass is raised as Interrupted, which it lets through.
+Each request is repeated here until patience ends. So the library's own retries do not come into play: they
+give up sooner, and sleep through a Retry-After of a day. One thing is left to it: when a connection breaks
+in the middle of a file, it asks for the rest.
 """
 
 from __future__ import annotations
 
-import time
+import re
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx2
 import huggingface_hub
 from huggingface_hub import constants
-from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
+from huggingface_hub.utils import logging, parse_ratelimit_headers  # type: ignore[attr-defined]
 
-from othink_mr1.data.download.retries import LONGEST_ASKED_SECONDS, Interrupted, Refused
+from othink_mr1.data.download.retries import Interrupted, Patience
+from othink_mr1.data.download.secrets import say
+from othink_mr1.errors import UserError
 
 TIMEOUT = httpx2.Timeout(30.0, connect=15.0)
 PASSING = frozenset({408, 425, 429})  # and 5xx
+# The hub counts requests in windows of five minutes; a server that wants longer than that is given up.
+LONGEST_ASKED_SECONDS = 300.0
+OFFLINE_REMEDY = "run `snakemake download` on a machine with internet and the same results folder"
+_CHECK = "check its entry in config.yaml, and HF_ENDPOINT if that is set"
+_FILE = re.compile(r"/resolve/[^/]+/(.+)")
 
 
 class DownloadClient(httpx2.Client):
-    """Follows redirects; proxies come from the environment."""
+    """Follows redirects; proxies come from the environment. Every failure that lasts is a UserError.
 
-    def __init__(self) -> None:
+    what: names the download in messages.
+    """
+
+    def __init__(self, what: str, patience: Patience) -> None:
         super().__init__(follow_redirects=True, timeout=TIMEOUT)
+        self._what, self._patience = what, patience
+        self._thread = threading.local()
 
     def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        # The library fetches each file in one thread: first it asks the hub, then perhaps another host, whose
+        # addresses do not name the file.
+        if match := _FILE.search(request.url.path):
+            self._thread.names = [self._what, match[1]]
+        names = getattr(self._thread, "names", [self._what])
+        what = ": ".join(names)
         if offline():
-            raise Refused("not asked for, as HF_HUB_OFFLINE is set")
+            raise UserError(f"{what}: not asked for, as HF_HUB_OFFLINE is set; {OFFLINE_REMEDY}")
         # The library sends the token wherever a listing's next page is said to be. On redirects to other
         # hosts httpx removes it.
-        if _origin(request.url) != _origin(httpx2.URL(constants.ENDPOINT)):
+        if not _is_hub(request.url):
             request.headers.pop("Authorization", None)
+        # Compressed on the way, neither sizes nor parts would be the file's.
+        request.headers["Accept-Encoding"] = "identity"
         # The library asks for no timeout in some calls: a dead connection would hang forever.
         request.extensions = {**request.extensions, "timeout": TIMEOUT.as_dict()}
-        with interruptions():
-            response = super().send(request, **options)
-        if response.status_code in PASSING or response.status_code >= 500:
-            response.close()
-            asked = _asked_wait(response)
-            answer = f"the server answers {response.status_code} {response.reason_phrase}"
-            if asked > LONGEST_ASKED_SECONDS:
-                raise Refused(f"{answer} and wants no request for {asked:.0f} s; start it again later")
-            raise Interrupted(answer, asked)
-        return response
+
+        def attempt() -> httpx2.Response:
+            try:
+                response = super(DownloadClient, self).send(request, **options)
+            except httpx2.TimeoutException:
+                raise Interrupted("the server does not answer in time") from None
+            except httpx2.UnsupportedProtocol as error:
+                raise UserError(f"{what}: leads elsewhere than http or https ({error})") from None
+            except httpx2.TransportError as error:
+                raise Interrupted(f"the connection failed ({error or type(error).__name__})") from None
+            except (httpx2.TooManyRedirects, httpx2.DecodingError, httpx2.InvalidURL) as error:
+                raise UserError(f"{what}: the answer makes no sense ({error}); {_CHECK}") from None
+            if response.status_code >= 400:
+                response.close()
+                _refuse(what, response)
+            if isinstance(response.stream, httpx2.SyncByteStream):
+                response.stream = _Body(response.stream, names)
+            return response
+
+        return self._patience.retry(what, attempt)
 
 
-def use_download_client() -> httpx2.Client:
+class _Body(httpx2.SyncByteStream):
+    """A body that breaks off in the one way after which the library asks for the rest."""
+
+    def __init__(self, stream: httpx2.SyncByteStream, names: list[str]) -> None:
+        self._stream, self._names = stream, names
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._stream
+        except httpx2.TransportError as error:
+            reason = f"the connection broke ({error or type(error).__name__})"
+            say(f"download {': '.join([*self._names, reason])}; asks again")
+            raise httpx2.RemoteProtocolError(": ".join([*self._names[1:], reason])) from None
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def use_download_client(what: str, patience: Patience) -> httpx2.Client:
     """Make the hub's library use our client; returns it."""
-    huggingface_hub.set_client_factory(DownloadClient)
-    return huggingface_hub.get_session()
+    # How much must come before another break counts as the first one again.
+    constants.DOWNLOAD_CHUNK_SIZE = 2**20
+    logging.set_verbosity_error()  # its warnings quote addresses with their signatures; we say the same
+    huggingface_hub.set_client_factory(lambda: DownloadClient(what, patience))
+    try:
+        return huggingface_hub.get_session()
+    except (ValueError, httpx2.InvalidURL):  # not quoted: it may be a piece of a password
+        raise UserError(
+            f"{what}: a proxy's address is none; check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY"
+        ) from None
 
 
 def offline() -> bool:
@@ -62,23 +118,30 @@ def offline() -> bool:
     return constants.is_offline_mode()
 
 
-@contextmanager
-def interruptions() -> Iterator[None]:
-    """Sort what can go wrong on the way to a server: Interrupted or Refused."""
-    try:
-        yield
-    except httpx2.UnsupportedProtocol as error:
-        raise Refused(f"the address leads elsewhere than http or https ({error}); check it") from None
-    except httpx2.TimeoutException:
-        raise Interrupted("the server does not answer in time") from None
-    except httpx2.TransportError as error:
-        raise Interrupted(f"the connection failed ({error or type(error).__name__})") from None
-    except (httpx2.TooManyRedirects, httpx2.DecodingError, httpx2.InvalidURL) as error:
-        raise Refused(f"the server's answer makes no sense ({error}); check the address") from None
+def _is_hub(url: httpx2.URL) -> bool:
+    hub = httpx2.URL(constants.ENDPOINT)
+    return (url.scheme, url.host, url.port) == (hub.scheme, hub.host, hub.port)
 
 
-def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port
+def _refuse(what: str, response: httpx2.Response) -> None:
+    """Raise Interrupted if the server may answer better later; otherwise a UserError that says what to do."""
+    status = response.status_code
+    answer = f"the server answers {status} {response.reason_phrase}"
+    if status in PASSING or status >= 500:
+        asked = _asked_wait(response)
+        if asked > LONGEST_ASKED_SECONDS:
+            raise UserError(f"{what}: {answer} and wants no request for {asked:.0f} s; start it again later")
+        raise Interrupted(answer, asked)
+    code, hub = response.headers.get("X-Error-Code", ""), _is_hub(response.url)
+    if hub and (code == "GatedRepo" or status == 403):
+        remedy = "accept the conditions on the repository's page, and set HF_TOKEN to your token"
+    elif hub and status == 401:
+        remedy = "no such repository, or a private one: check its name, or set HF_TOKEN to your token"
+    elif code == "RevisionNotFound":
+        remedy = "it has no such revision; check `revision`"
+    else:
+        remedy = _CHECK
+    raise UserError(f"{what}: {answer}; {remedy}")
 
 
 def _asked_wait(response: httpx2.Response) -> float:
@@ -86,10 +149,5 @@ def _asked_wait(response: httpx2.Response) -> float:
     value = response.headers.get("Retry-After", "").strip()
     if value.isdigit():
         return float(value)
-    if value:
-        try:
-            return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-        except ValueError:
-            return 0.0
     limit = parse_ratelimit_headers(response.headers)
     return float(limit.reset_in_seconds) if limit and limit.remaining == 0 else 0.0

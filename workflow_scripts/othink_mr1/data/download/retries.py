@@ -14,28 +14,19 @@ from othink_mr1.errors import UserError
 Thing = TypeVar("Thing")
 
 LONGEST_WAIT_SECONDS = 60.0
-# The hub counts requests in windows of five minutes; a server that wants longer than that is given up.
-LONGEST_ASKED_SECONDS = 300.0
 
 
 class Interrupted(Exception):
-    """An attempt failed for a reason that may pass.
+    """An attempt failed for a reason that may pass. asked: seconds that the server wants us to wait."""
 
-    asked: seconds that the server wants us to wait. gained: the attempt brought a good piece of the file.
-    """
-
-    def __init__(self, reason: str, asked: float = 0.0, gained: bool = False) -> None:
+    def __init__(self, reason: str, asked: float = 0.0) -> None:
         super().__init__(reason)
-        self.asked, self.gained = asked, gained
-
-
-class Refused(Exception):
-    """An attempt failed for a reason that will not pass: what, and what to do."""
+        self.asked = asked
 
 
 @dataclass(frozen=True)
 class Patience:
-    """attempts: in a row without a gain.
+    """How often one request is made, and how long the first pause is; later pauses are longer.
 
     By default a server that fails at once is given up after 31 to 36 seconds, one that lets each attempt
     time out (client.TIMEOUT) after 2 to 4 minutes; longer only if it asks for longer waits itself.
@@ -50,24 +41,19 @@ class Patience:
             multiplier=self.first_wait_seconds, max=LONGEST_WAIT_SECONDS, jitter=self.first_wait_seconds
         )
 
-        def wait(state: tenacity.RetryCallState) -> float:
-            return max(growing(state), _interruption(state).asked)
-
         def say_when(state: tenacity.RetryCallState) -> None:
             seconds = state.next_action.sleep if state.next_action else 0.0
             say(f"download {what}: {_interruption(state)}; next try in {seconds:.1f} s")
 
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Interrupted),
-            stop=_fruitless(self.attempts),
-            wait=wait,
+            stop=tenacity.stop_after_attempt(self.attempts),
+            wait=lambda state: max(growing(state), _interruption(state).asked),
             before_sleep=say_when,
             reraise=True,
         )
         try:
             return retrying(attempt)
-        except Refused as error:
-            raise UserError(f"{what}: {error}") from None
         except Interrupted as error:
             raise UserError(
                 f"{what}: {error} ({self.attempts} attempts); start it again later, what is complete is kept"
@@ -78,15 +64,3 @@ def _interruption(state: tenacity.RetryCallState) -> Interrupted:
     error = state.outcome.exception() if state.outcome else None
     assert isinstance(error, Interrupted)
     return error
-
-
-def _fruitless(attempts: int) -> Callable[[tenacity.RetryCallState], bool]:
-    """Stop after so many attempts in a row without a gain: 12 GB over a poor line break off more often."""
-    failures = 0
-
-    def stop(state: tenacity.RetryCallState) -> bool:
-        nonlocal failures
-        failures = 0 if _interruption(state).gained else failures + 1
-        return failures >= attempts
-
-    return stop

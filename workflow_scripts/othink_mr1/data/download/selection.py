@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]
 
-from othink_mr1.data.download.listing import Wanted, is_safe
+from othink_mr1.artefacts.manifests import MANIFEST
 from othink_mr1.data.download.secrets import say
 from othink_mr1.errors import UserError
 
@@ -22,6 +24,20 @@ _KINDS = {
     "model": (".safetensors", ".jinja", ".parquet", *_TEXTS, *_IMAGES, *_ARCHIVES),
 }
 NAMED = 8
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which files of which repository, as the config has it. needed: patterns that must match something."""
+
+    repository: str
+    repository_type: str
+    revision: str
+    patterns: tuple[str, ...]
+    needed: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.repository} at {self.revision}"
 
 
 def names_one_file(pattern: str) -> bool:
@@ -53,6 +69,29 @@ def select_paths(wanted: Wanted, paths: Sequence[str]) -> list[str]:
                 f"{wanted}: has no {pattern} (only {some_names(harmless)}); is it the right repository?"
             )
     return harmless
+
+
+def remove_others(folder: Path, paths: Collection[str]) -> None:
+    """Remove what an interrupted download left of another commit or other patterns, and the library's notes.
+
+    Whether a file can stay is told by its content, not by notes. Nor can links stay: what they lead to could
+    change after it was verified.
+    """
+    for path in folder.rglob("*"):
+        if path.is_symlink() or (path.is_file() and path.relative_to(folder).as_posix() not in paths):
+            path.unlink()
+
+
+def is_safe(path: str) -> bool:
+    """Whether a name from outside stays below the folder, under its own name, on every system."""
+    return (
+        path.isprintable()
+        and "\\" not in path
+        and not PurePosixPath(path).is_absolute()
+        and not PureWindowsPath(path).drive
+        and not any(part in ("", ".", "..") for part in path.split("/"))
+        and path != MANIFEST
+    )
 
 
 def some_names(paths: Sequence[str]) -> str:

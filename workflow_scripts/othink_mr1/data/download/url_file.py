@@ -2,54 +2,56 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 import httpx2
 
+from othink_mr1.artefacts.atomic_files import sha256_of, written_aside
 from othink_mr1.config.sources import UrlSource
-from othink_mr1.data.download.client import offline, use_download_client
-from othink_mr1.data.download.digests import Expected, verified
-from othink_mr1.data.download.disk_space import require_some_space
-from othink_mr1.data.download.listing import NOTES, is_safe
-from othink_mr1.data.download.retries import Patience, Refused
-from othink_mr1.data.download.secrets import without_secrets
-from othink_mr1.data.download.transfer import OFFLINE_REMEDY, Order, transfer
-from othink_mr1.data.progress import ByteProgress
+from othink_mr1.data.download.client import OFFLINE_REMEDY, offline, use_download_client
+from othink_mr1.data.download.disk_space import require_space
+from othink_mr1.data.download.retries import Interrupted, Patience
+from othink_mr1.data.download.secrets import say, without_secrets
+from othink_mr1.data.download.selection import is_safe, remove_others
 from othink_mr1.errors import UserError
 
-# Prompt files have some hundred kilobytes.
-LARGEST_BYTES = 64 * 2**20
+# Prompt files have some hundred kilobytes; how many is not known beforehand.
+SMALL_BYTES, LARGEST_BYTES = 4 * 2**20, 64 * 2**20
 
 
 def bring_url(source: UrlSource, folder: Path, patience: Patience) -> dict[str, str]:
     """Complete `folder` with the file, named as in the address; returns its sha256 by name."""
-    client = use_download_client()
-    name = PurePosixPath(unquote(source.path)).name
     url = without_secrets(source.url)
+    name = PurePosixPath(unquote(source.path)).name
     if not is_safe(name) or name.startswith("."):
         raise UserError(f"{url}: its last part is no file name that can be used; correct `path`")
-    expected = Expected(sha256=source.sha256)
     target = folder / name
-    for path in folder.iterdir():
-        if path.is_file() and path != target:
-            path.unlink()
-    if sha256 := verified(target, expected):
-        return {name: sha256}
-    target.unlink(missing_ok=True)
+    remove_others(folder, [name])
+    if target.is_file() and sha256_of(target) == source.sha256:
+        return {name: source.sha256}
     if offline():
         raise UserError(f"{url}: HF_HUB_OFFLINE is set, and {target} is missing or damaged; {OFFLINE_REMEDY}")
-    require_some_space(folder, url)
-    part = folder / NOTES / f"{source.sha256}.part"
-    progress = ByteProgress(None)
-    progress.start(name, None, part.stat().st_size if part.exists() else 0)
+    require_space(folder, SMALL_BYTES, url, margin=0)
+    client = use_download_client(url, patience)
 
-    def check(answer: httpx2.Response) -> None:
-        if not answer.is_success:
-            status = f"{answer.status_code} {answer.reason_phrase}"
-            raise Refused(f"the server answers {status}; check base_url and path")
+    def attempt() -> bytes:
+        content = b""
+        try:
+            with client.stream("GET", source.url) as answer:
+                for chunk in answer.iter_bytes():
+                    content += chunk
+                    if len(content) > LARGEST_BYTES:
+                        raise UserError(f"{url}: is longer than {LARGEST_BYTES} bytes; check its address")
+        except httpx2.HTTPError as error:
+            raise Interrupted(str(error)) from None
+        if (found := hashlib.sha256(content).hexdigest()) != source.sha256:
+            raise Interrupted(f"wrong content, its sha256 is {found}, not {source.sha256} as in config.yaml")
+        return content
 
-    order = Order(url, source.url, {}, expected, LARGEST_BYTES, check, progress.reached)
-    sha256 = transfer(client, order, target, part, patience)
-    progress.end()
-    return {name: sha256}
+    content = patience.retry(url, attempt)
+    with written_aside(target) as aside:
+        aside.write_bytes(content)
+    say(f"download {url}: complete and verified")
+    return {name: source.sha256}
