@@ -8,7 +8,6 @@
 # make test   all tests
 # make test-crash  the crash tests with 50 kills each and every write of a full disk, over an hour
 # make check  style and types
-# make reruns-page  docs/reruns.md anew, from what the config's fields declare
 # make gpu-check  whether and how fast this machine's GPU does what the study needs: minutes, no network;
 #             ONLY="correctness attention": some sections. docs/gpu.md
 # make gpu-wheels what gpu-check needs on a machine without .venv, into tests/gpu/wheels
@@ -21,7 +20,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 .SHELLFLAGS := -eu -o pipefail -c
 SHELL := bash
 
-.PHONY: environment mini verify status what-if prune reruns-page test test-crash check bench gpu-check gpu-wheels gpu-page \
+.PHONY: environment mini verify status what-if prune test test-crash check bench gpu-check gpu-wheels gpu-page \
 	clean-environment
 
 environment: .venv/runtime-installed
@@ -41,9 +40,6 @@ what-if: .venv/runtime-installed
 
 prune: .venv/runtime-installed
 	.venv/bin/python workflow_scripts/prune.py --config config.yaml $(addprefix --overlay ,$(OVERLAY))
-
-reruns-page: .venv/runtime-installed
-	.venv/bin/python workflow_scripts/document_reruns.py
 
 test: .venv/development-installed
 	.venv/bin/pytest

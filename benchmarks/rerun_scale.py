@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -22,7 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
 
 from othink_mr1.config.load import load_study
 from othink_mr1.plan.plan_files import keep_plans, plan_inputs
@@ -104,14 +105,14 @@ def write_study(checkout: Path, runs: int) -> Any:
         copy = shutil.copytree if source.is_dir() else shutil.copy
         checkout.mkdir(parents=True, exist_ok=True)
         copy(source, checkout / part)
-    content = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    content = YAML(typ="safe").load(REPOSITORY / "config.yaml")
     sweep = content["studies"]["kl_weight_sweep"]
     sweep["vary"] = {"kl_schedule.weight": [number / 1000 for number in range(POINTS)]}
     content |= {"studies": {"kl_weight_sweep": sweep}, "seeds": list(range(runs // POINTS))}
     for entry in (*content["sources"].values(), *content["backbones"].values()):
         if "revision" in entry:
             entry["revision"] = "f" * 40  # of a branch Snakemake would read the manifest
-    (checkout / "config.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    (checkout / "config.yaml").write_text(json.dumps(content))
     return load_study([checkout / "config.yaml"])
 
 

@@ -11,6 +11,7 @@ is measured inside the first; the two totals, interleaved, stand beside it. No o
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import tempfile
 import time
@@ -19,8 +20,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
-
-import yaml
 
 from othink_mr1.artefacts import artefact as artefacts
 from othink_mr1.artefacts import atomic_files
@@ -87,12 +86,12 @@ def main() -> None:
     results = Path(config.results)
     base = results / backbone_folder(config, config.backbone)
     chosen: dict[str, Path] = {}
-    for path in sorted(results.glob("runs/*/run.yaml")):
-        run = yaml.safe_load(path.read_text())
+    for path in sorted(results.glob("runs/*/manifest.json")):
+        run = json.loads(path.read_text())["run"]
         chosen.setdefault(f"{run['task']} {run['method']}", path)
     print("run                  steps  whole, s  saving and verifying, s  share  without, s  ratio")
     for name, path in chosen.items():
-        run = RunDescription.model_validate(yaml.safe_load(path.read_text()))
+        run = RunDescription.model_validate(json.loads(path.read_text())["run"])
         examples = results / examples_file(config, config.tasks[run.task].train)
         train = train_sft_run if run.settings.trainer == "sft" else train_grpo_run
         wholes, insides, withouts = [], [], []

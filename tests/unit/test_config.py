@@ -9,6 +9,7 @@ import pytest
 
 from othink_mr1.config.load import load_study
 from othink_mr1.config.methods import DynamicKL
+from othink_mr1.config.read_yaml import read_documents
 from othink_mr1.config.settings import merged_settings, validate_settings
 from othink_mr1.errors import UserError
 
@@ -39,6 +40,57 @@ def test_overlays_are_sound(overlay: Path) -> None:
     assert set(config.studies) == set(load_study([PAPER]).studies) | own
 
 
+@pytest.mark.parametrize("value", ["010", "-01", "0o17", "48:00", "1:30.5", "yes", "No", "on", "OFF"])
+def test_what_versions_of_yaml_read_differently_is_refused_unless_quoted(tmp_path: Path, value: str) -> None:
+    """Snakemake, which reads YAML 1.1, would take 010 for 8, 48:00 for 2880 and no for false."""
+    document = "sources:\n  mine:\n    {}\n"
+    file = tmp_path / "own.yaml"
+    for entry, place in (
+        (f"seed: {value}", "3: sources.mine.seed"),
+        (f"{value}: 1", f"3: sources.mine.{value}"),
+        (f"files: [a, {value}]", "3: sources.mine.files.1"),
+    ):
+        file.write_text(document.format(entry))
+        with pytest.raises(UserError) as caught:
+            read_documents([file])
+        assert str(caught.value).startswith(
+            f"{file}:{place}: versions of YAML differ in what {value} is; quote"
+        )
+    file.write_text(document.format(f"seed: '{value}'"))
+    assert read_documents([file]).content == {"sources": {"mine": {"seed": value}}}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("results: &a {b: *a}", ": nested too deeply; an anchor must not stand within itself"),
+        ("results: " + "[" * 500 + "]" * 500, ": nested too deeply"),
+        ("a: 1\nb:\n  c: 1\n  c: 2\n", ':4: not valid YAML: found duplicate key "c"'),
+        ("a: 1\nb: !mine 1\n", ":2: not valid YAML: could not determine a constructor for the tag '!mine'"),
+        ("a: 2026-99-99", ": not valid YAML: month must be in 1..12"),
+        ("a: \x07", ": not valid YAML: unacceptable character"),
+        ("- a", ":1: must be a mapping of keys to values, got a list"),
+    ],
+    ids=["recursion", "nesting", "duplicate", "tag", "date", "control", "list"],
+)
+def test_a_broken_file_ends_in_one_line(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError) as caught:
+        read_documents([file])
+    assert str(caught.value).startswith(f"{file}{said}")
+    assert "\n" not in str(caught.value)
+
+
+def test_anchors_and_merged_keys_are_read_and_located(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text("a: &a\n  b: 1\n  c: 2\nd:\n  <<: *a\n  c: 3\n")
+    document = read_documents([file])
+    assert document.content == {"a": {"b": 1, "c": 2}, "d": {"b": 1, "c": 3}}
+    assert document.place_of(("d", "b")) == f"{file}:2"
+    assert document.place_of(("d", "c")) == f"{file}:6"
+
+
 def test_exponent_without_point_is_a_number() -> None:
     settings = validate_settings(merged_settings(load_study([PAPER]).methods, "grpo", "geometry"))
     assert settings.learning_rate == 1e-6
@@ -55,10 +107,10 @@ def test_exponent_without_point_is_a_number() -> None:
         (
             "results: results ",
             'results: "a b" ',
-            "results: must be a folder, of letters, digits and . _ - / @ + = alone, got 'a b'",
+            "results: String should match pattern '^/?[\\w.][\\w./@+=-]*$', got 'a b'",
         ),
-        ("results: results ", "results: / ", "results: must be a folder"),
-        ("results: results ", "results: x;touch ", "results: must be a folder"),
+        ("results: results ", "results: / ", "results: String should match"),
+        ("results: results ", "results: x;touch ", "results: String should match"),
         (
             "expect_rows: 200",
             "expect_row: 200",
@@ -67,22 +119,22 @@ def test_exponent_without_point_is_a_number() -> None:
         (
             "expect_rows: 200",
             "expect_rows: -1",
-            "sources.superclevr_test.expect_rows: must be at least 1, got -1",
+            "sources.superclevr_test.expect_rows: Input should be greater than or equal to 1, got -1",
         ),
         (
             "images: superclevr_images",
             "images: 5",
-            "sources.superclevr_test.images: must be text, got 5",
+            "sources.superclevr_test.images: Input should be a valid string, got 5",
         ),
         (
             "base_url: https://raw",
             "base_url: https://me:secret@raw",
-            "sources.r1v_geoqa_prompts.base_url: must match",
+            "sources.r1v_geoqa_prompts.base_url: String should match",
         ),
         (
             "  max_prompt_tokens: 2048 ",
             "  max_prompt_tokens: 256 ",
-            "preparation.max_prompt_tokens: must be greater than 256, got 256",
+            "preparation.max_prompt_tokens: Input should be greater than 256, got 256",
         ),
         (
             'train_prompt: "{question}  Output',
@@ -108,59 +160,81 @@ def test_exponent_without_point_is_a_number() -> None:
         (
             "format_weight: 1.0 ",
             "format_weight: -1 ",
-            "methods.grpo.format_weight: must be at least 0, got -1",
+            "methods.grpo.format_weight: Input should be greater than or equal to 0, got -1",
         ),
         (
             "format_weight: [0, 0.25",
             "format_weight: [-1, 0.25",
-            "vary.format_weight.0: must be at least 0, got -1",
+            "vary.format_weight.0: Input should be greater than or equal to 0, got -1",
         ),
         (
             "exploration_steps: 251",
             "exploration_steps: 2000",
             "methods.grpo-d.kl_schedule.exploration_steps: must be at most steps (1004), got 2000",
         ),
-        ("group_size: 8", "group_size: 1", "methods.grpo.group_size: must be at least 2, got 1"),
+        (
+            "group_size: 8",
+            "group_size: 1",
+            "methods.grpo.group_size: Input should be greater than or equal to 2, got 1",
+        ),
         (
             "    learning_rate: 1e-6 ",
             "    learning_rate: fast ",
-            "learning_rate: must be a number, got 'fast'",
+            "learning_rate: Input should be a valid number, got 'fast'",
         ),
         (
             "batch_size: 128 ",
             "batch_size: '128' ",
-            "methods.sft-r1v.batch_size: must be a whole number, got '128'",
+            "methods.sft-r1v.batch_size: Input should be a valid integer, got '128'",
         ),
         (
             "vary: {format_weight: [0, 0.25, 0.5, 0.75, 1]}",
             "vary: {format_weight: []}",
-            "studies.format_weight_sweep.vary.format_weight: must have at least 1 entry",
+            "studies.format_weight_sweep.vary.format_weight: List should have at least 1 item",
         ),
         ("vary: {format_weight:", "vary: {format_wait:", "unknown setting of grpo 'format_wait'"),
-        ("seeds: [42]", "seeds: []", "seeds: must have at least 1 entry"),
-        ("results: results ", "results: a\nresults: b #", "results: written twice, first in line"),
+        ("seeds: [42]", "seeds: []", "seeds: List should have at least 1 item"),
+        (
+            "results: results ",
+            "results: a\nresults: b #",
+            '11: not valid YAML: found duplicate key "results"',
+        ),
         ("seeds: [42] ", "seeds: [42 ", "not valid YAML"),
         (
             "kind: dynamic",
             "kind: dynamik",
-            "kl_schedule.kind: must be one of 'constant', 'dynamic', 'piecewise', got 'dynamik'",
+            "kl_schedule.kind: Input tag 'dynamik' found using 'kind' does not match any of the expected",
         ),
-        ("    temperature: 1.0 ", "    #", "methods.grpo.temperature: missing"),
+        ("    temperature: 1.0 ", "    #", "methods.grpo.temperature: Field required"),
         ("train: clevr_37k", "train: clevr_39k", "tasks.counting.train: unknown source 'clevr_39k'"),
         ("train: clevr_37k", "train: superclevr_test", "tasks.counting.train: must be a source of kind"),
         ("inherits: grpo", "inherits: grop", "methods.grpo-d.inherits: unknown method 'grop'"),
+        ("inherits: grpo", "inherits: [grpo]", "methods.grpo-d.inherits: unknown method ['grpo']"),
         ("inherits: grpo", "inherits: grpo-d", "methods.grpo-d.inherits: circular: grpo-d -> grpo-d"),
+        (
+            "    by_task:",
+            "    by_tasks:",
+            "methods.sft.by_tasks: unknown key 'by_tasks'; did you mean by_task?",
+        ),
         ("steps: 4724 ", "stps: 4724 ", "methods.sft.by_task.counting.stps: unknown key 'stps'"),
-        ("{question}  Output", "question  Output", "train_prompt: must hold {question} once"),
-        ("    learning_rate: 1e-6 ", "    learning_rate: .nan ", "learning_rate: must be"),
+        ("{question}  Output", "question  Output", "train_prompt: String should match"),
+        (
+            "    learning_rate: 1e-6 ",
+            "    learning_rate: .nan ",
+            "learning_rate: Input should be a finite number",
+        ),
         (
             "checkpoint_steps: [15, 30, 45]",
             "checkpoint_steps: [15, 300]",
             "checkpoint_steps: must be at most steps",
         ),
-        ("trainer: grpo", "trainer: ppo", "methods.grpo.trainer: must be one of"),
+        (
+            "trainer: grpo",
+            "trainer: ppo",
+            "methods.grpo.trainer: Input tag 'ppo' found using 'trainer' does not match",
+        ),
         ("  same_task:  ", "  claims:  ", "studies.claims: must not be runs, reward_curves, claims"),
-        ("    adam_beta1: 0.9 ", "    adam_beta1: 1.0 ", "adam_beta1: must be less than 1, got 1.0"),
+        ("    adam_beta1: 0.9 ", "    adam_beta1: 1.0 ", "adam_beta1: Input should be less than 1, got 1.0"),
     ],
 )
 def test_a_mistake_ends_in_one_line(tmp_path: Path, old: str, new: str, expected: str) -> None:
@@ -199,7 +273,9 @@ def test_overlay_merges_dicts_and_replaces_lists(tmp_path: Path) -> None:
 def test_command_line_overrides_are_typed_and_located() -> None:
     config = load_study([PAPER], {"seeds": ["1", "2"]})  # as Snakemake hands over --config seeds=[1,2]
     assert config.seeds == [1, 2]
-    with pytest.raises(UserError, match=r"^--config: methods\.grpo\.group_size: must be at least 2, got 1"):
+    with pytest.raises(
+        UserError, match=r"^--config: methods\.grpo\.group_size: Input should be greater than or equal to 2"
+    ):
         load_study([PAPER], {"methods": {"grpo": {"group_size": "1"}}})
 
 
@@ -235,8 +311,11 @@ def test_a_variant_of_a_task_is_that_task_but_for_what_it_says() -> None:
             {"studies": {"same_task": {"tested_on": ["counting", "gemetry"]}}},
             "studies.same_task.tested_on.1: unknown task 'gemetry'; did you mean geometry?",
         ),
-        ({"studies": {"same_task": {"tested_on": []}}}, "studies.same_task.tested_on: must"),
-        ({"studies": {"same_task": {"tested_on": "others"}}}, "studies.same_task.tested_on: must"),
+        ({"studies": {"same_task": {"tested_on": []}}}, "studies.same_task.tested_on: Input should be 'own'"),
+        (
+            {"studies": {"same_task": {"tested_on": "others"}}},
+            "studies.same_task.tested_on: Input should be 'own'",
+        ),
         (
             {
                 "methods": {
@@ -279,9 +358,20 @@ def test_a_variant_of_a_task_is_that_task_but_for_what_it_says() -> None:
                     }
                 }
             },
-            "kl_schedule.points.1: must have at least 2",
+            "kl_schedule.points.1: List should have at least 2",
         ),
-        ({"methods": {"sft": {"target": "answers"}}}, "methods.sft.target: must be one of"),
+        (
+            {"methods": {"sft": {"by_task": {1: {}}}}},
+            "methods.sft.by_task.1: unknown task 1; known: counting",
+        ),
+        (
+            {"methods": {"grpo-d": {"kl_schedule": {"kind": "constant"}}}},
+            "--config: methods.grpo-d.kl_schedule.kind: an overlay cannot change the kind",
+        ),
+        (
+            {"methods": {"sft": {"target": "answers"}}},
+            "methods.sft.target: Input should be 'answer', 'reasoning' or 'r1v'",
+        ),
     ],
 )
 def test_mistakes_in_variants_schedules_and_tests(overrides: dict[str, Any], said: str) -> None:

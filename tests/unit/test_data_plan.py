@@ -9,6 +9,7 @@ import pytest
 
 from othink_mr1.artefacts.artefact import filling
 from othink_mr1.config.load import load_study
+from othink_mr1.config.strict import NO_EFFECT, Strict
 from othink_mr1.errors import UserError
 from othink_mr1.plan import evaluations as plan
 from othink_mr1.plan import tables
@@ -57,6 +58,23 @@ def test_a_mirror_or_a_threshold_moves_no_identity() -> None:
     assert downloads(changed) == downloads(PAPER)
     assert leak_pairs(changed) == leak_pairs(PAPER)
     assert changed.sources["r1v_geoqa_prompts"].url.startswith("http://mirror.local/raw/Deep-Agent/R1-V/bbbb")
+
+
+def test_the_values_without_effect_are_these() -> None:
+    """Each is left out of every identity: results would be found again that it does change."""
+    models, marked = [Strict], set()
+    while models:
+        model = models.pop()
+        models += model.__subclasses__()
+        marked |= {
+            (model.__name__, key) for key, field in model.model_fields.items() if NO_EFFECT in field.metadata
+        }
+    assert marked == {
+        ("UrlSource", "base_url"),
+        ("UrlSource", "path"),
+        ("PromptsSource", "expect_rows"),
+        ("Preparation", "largest_unusable_share"),
+    }
 
 
 def test_another_limit_of_the_prompts_is_another_set() -> None:

@@ -109,7 +109,6 @@ def test_a_run_fills_its_folder_and_repeats_to_the_bit(
     assert manifest["execution"]["row_tokens"] == 4096
     assert manifest["threads"] == 1
     assert "checkpoint/model.safetensors" in manifest["files"]
-    assert "run.yaml" in manifest["files"]
     assert list((first / "tensorboard").iterdir())
 
 

@@ -1,8 +1,9 @@
-"""What a changed value must make anew, from what the config's fields declare and from the shape of the study.
+"""What a changed value must make anew, from its path in config.yaml and from the shape of the study.
 
-Nothing here looks at identities: the branch that a field declares is looked up among the names that a dry run
-of the unchanged study prints, and what depends on it follows the edges that Snakemake prints. Grids are
-expanded by a small model of its own (`Grids`), as changed grids have points that the unchanged study has not.
+Nothing here looks at identities or at the config's models: what a value makes anew first is looked up among
+the names that a dry run of the unchanged study prints, and what depends on it follows the edges that
+Snakemake prints. Grids are expanded by a small model of its own (`Grids`), as changed grids have points that
+the unchanged study has not.
 """
 
 from __future__ import annotations
@@ -13,10 +14,31 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from forked_snakemake import DryJob
-from othink_mr1.config.reruns import Branch, Reruns, Stage
 
 _DIGEST = re.compile(r"-[0-9a-f]{10}(?=[-/.]|$)")
 _SCORES = re.compile(r"^(scores/[^/]+/[^/]+)/.*")
+
+# A value's path -> what is made anew first; what is made of that follows. The first row that fits holds.
+# name: the path's second key. value: before the change. images: of the source that the value names.
+_FIRST_ANEW = {
+    r"execution\..*": [],
+    r"sources\.\w+\.(base_url|path|expect_rows)": [],
+    r"preparation\.largest_unusable_share": [],
+    r"results": [r".*"],
+    r"backbone": [r"backbones/{value}-\*/.*"],
+    r"backbones\..*": [r"backbones/{name}-\*/.*"],
+    r"seeds\..*": [r"runs/.*"],
+    r"sources\.\w+\.(prompts|images)": [r"data/{name}-\*/manifest.json"],
+    r"sources\..*": [r"raw/{name}-\*/.*"],
+    r"preparation\..*": [r"data/[^/]+/manifest.json"],
+    r"tasks\.\w+\.train": [r"raw/{value}-\*/.*"],
+    r"tasks\.\w+\.test": [r"raw/{images}-\*/.*"],
+    r"tasks\.\w+\.train_prompt": [r"runs/{name}-.*", r"data/{name}\.md"],
+    r"tasks\.\w+\.test_prompt": [r"answers/[^/]+/{name}-.*", r"data/{name}\.md"],
+    r"tasks\.\w+\.max_new_tokens": [r"answers/[^/]+/{name}-.*"],
+    r"tasks\.\w+\.scorer": [r"runs/{name}-grpo.*", r"scores/[^/]+/{name}-.*"],  # it is the reward, too
+    r"evaluation\..*": [r"answers/.*"],
+}
 
 Files = tuple[str, ...]
 JobKey = tuple[str, Files]
@@ -204,25 +226,21 @@ def _rewarded(grids: Grids) -> list[Point]:
     return [point for point in grids.points("same_task") if "grpo" in point.method]
 
 
-def seeds(graph: Graph, effect: Reruns, path: tuple[str, ...], before: Grids) -> set[str]:
-    """The files of the unchanged study that a changed value makes anew by itself, as its field declares."""
-    name = path[1] if len(path) > 1 else ""
-    patterns = {
-        (Stage.RAW, Branch.SOURCE): rf"raw/{name}-\*/.*",
-        (Stage.PREPARE, Branch.SETS_OF_SOURCE): rf"data/{name}-\*/manifest.json",
-        (Stage.PREPARE, Branch.EVERY_SET): r"data/[^/]+/manifest.json",
-        (Stage.PRETRAIN, Branch.BACKBONE): rf"backbones/{name}-\*/.*",
-        (Stage.TRAIN, Branch.RUNS_ON_TASK): rf"runs/{name}-.*",
-        (Stage.TRAIN, Branch.REWARDED_ON_TASK): rf"runs/{name}-grpo.*",
-        (Stage.TRAIN, Branch.SEEDS): r"runs/.*",
-        (Stage.GENERATE, Branch.ANSWERS_ON_TASK): rf"answers/[^/]+/{name}-.*",
-        (Stage.GENERATE, Branch.EVERY_ANSWER): r"answers/.*",
-        (Stage.SCORE, Branch.ANSWERS_ON_TASK): rf"scores/[^/]+/{name}-.*",
-        (Stage.DRAW, Branch.CARD_OF_TASK): rf"data/{name}\.md",
-    }
-    if (effect.stage, effect.branch) == (Stage.TRAIN, Branch.METHOD):
-        return _runs_with(graph, path, before)
-    return graph.matching(patterns[effect.stage, effect.branch])
+def expected(graph: Graph, path: tuple[str | int, ...], before: Grids, after: Grids) -> set[JobKey]:
+    """The jobs that must run after a change of the value at the path, and no others."""
+    if path[0] == "studies" or (path[0] == "methods" and before.all_points() != after.all_points()):
+        return after_changed_grids(graph, before, after)
+    if path[0] == "methods":
+        return graph.after(_runs_with(graph, tuple(key for key in path if isinstance(key, str)), before))
+    value: Any = before.config
+    for key in path:
+        value = value[key]
+    dotted = ".".join(map(str, path))
+    first = next((rows for row, rows in _FIRST_ANEW.items() if re.fullmatch(row, dotted)), None)
+    assert first is not None, f"{dotted}: say in _FIRST_ANEW what it makes anew"
+    source = before.config["sources"].get(value) if isinstance(value, str) else None
+    names = {"name": path[1] if len(path) > 1 else "", "value": value, "images": (source or {}).get("images")}
+    return graph.after({file for pattern in first for file in graph.matching(pattern.format(**names))})
 
 
 def _runs_with(graph: Graph, path: tuple[str, ...], grids: Grids) -> set[str]:

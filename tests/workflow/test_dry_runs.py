@@ -117,7 +117,8 @@ def test_a_figure_by_name(checkout: Path) -> None:
         ("methods: [base, sft, grpo, grpo-d]", "methods: [gpro]", "unknown method 'gpro'"),
         ("minimum: 0.0", "minimum: 0.5", "minimum: must be at most maximum (0.04)"),
         ("seeds: [42] ", "seeds: [42 ", "not valid YAML"),
-        ("results: results ", "results: a\nresults: b #", "written twice"),
+        ("hours: 48", "hours: 48:00", "versions of YAML differ in what 48:00 is"),
+        ("results: results ", "results: a\nresults: b #", "found duplicate key"),
     ],
 )
 def test_a_wrong_config_ends_in_one_line(own_checkout: Path, old: str, new: str, expected: str) -> None:

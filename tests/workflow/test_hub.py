@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
 from fake_hub import FakeHub
 from othink_mr1.data.examples import read_examples
@@ -69,7 +68,7 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> RealLayout:
 def site(layout: RealLayout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     checkout = copy_repository(tmp_path_factory.mktemp("hub"))
     with FakeHub(layout.served(), token=SENTINEL, cdn=True).start() as hub:
-        (checkout / "hub.yaml").write_text(yaml.safe_dump(overlay(layout, hub)))
+        (checkout / "hub.yaml").write_text(json.dumps(overlay(layout, hub)))
         yield Site(checkout, hub, tmp_path_factory.mktemp("home"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,7 +11,6 @@ import time
 from pathlib import Path
 
 import pytest
-import yaml
 
 from fake_hub import FakeHub
 from snakemake_runs import run_snakemake
@@ -25,7 +25,7 @@ CONFIGS = ["--configfile", "tests/study.yaml", "killed.yaml", "--cores", "1"]
 
 
 def test_a_killed_download_goes_on_after_unlock(own_checkout: Path, tmp_path: Path) -> None:
-    (own_checkout / "killed.yaml").write_text(yaml.safe_dump(OVERLAY))
+    (own_checkout / "killed.yaml").write_text(json.dumps(OVERLAY))
     with FakeHub({f"datasets/{REPOSITORY}": {TABLE: BODY}}).start() as hub:
         variables = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "home")}
         hub.fail(f"*/resolve/*{TABLE}", bytes_per_second=2_000_000)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from othink_mr1.config.reruns import RerunsNothing
-from othink_mr1.config.strict import Count, Positive, Strict
+from othink_mr1.config.strict import ConfigModel, Count, Positive
 
 
-class Resources(Strict):
+class Resources(ConfigModel):
     """What one job asks for; Slurm limits are made from it."""
-
-    reruns: ClassVar = RerunsNothing("how a job is computed is recorded, and no part of what its result is")
 
     cpus: Count
     memory_gb: Positive
@@ -53,7 +50,7 @@ class GenerationExecution(DeviceResources):
     attention: Literal["sdpa", "eager", "flash_attention_2"]
 
 
-class Execution(Strict):
+class Execution(ConfigModel):
     """The presets of all stages."""
 
     data: Resources

@@ -8,47 +8,15 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from othink_mr1.config.methods import GRPO, SFT, NoTraining
 from othink_mr1.config.read_yaml import Document, KeyPath, read_documents
 from othink_mr1.config.settings import flat, merged_settings, validate_settings, with_changes, written_at
 from othink_mr1.config.sources import HubSource, PromptsSource, RenderedSource, UrlSource
-from othink_mr1.config.strict import Folder, PromptTemplate
 from othink_mr1.config.study import CHAT_TEMPLATE_TOKENS, TEMPLATE_ALLOWANCE, StudyConfig
 from othink_mr1.config.suggest import unknown_name
 from othink_mr1.errors import UserError
 
-# What a pydantic error type means to a user. {…} are filled from the error's context.
-_ALLOWED = {
-    "missing": "missing; it has no default",
-    "float_type": "must be a number",
-    "int_type": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "bool_type": "must be true or false",
-    "string_type": "must be text",
-    "list_type": "must be a list",
-    "dict_type": "must be a mapping of keys to values",
-    "model_type": "must be a mapping of keys to values",
-    "model_attributes_type": "must be a mapping of keys to values",
-    "finite_number": "must be a finite number",
-    "greater_than": "must be greater than {gt:g}",
-    "greater_than_equal": "must be at least {ge:g}",
-    "less_than": "must be less than {lt:g}",
-    "less_than_equal": "must be at most {le:g}",
-    "too_short": "must have at least {min_length} entry",
-    "string_too_short": "must not be empty",
-    "string_pattern_mismatch": "must match {pattern}",
-    "literal_error": "must be one of {expected}",
-    "union_tag_invalid": "must be one of {expected_tags}",
-}
-
 # Exhibits that are no study: `results/<name>.csv` is theirs.
 RESERVED_EXHIBITS = ("runs", "reward_curves", "claims", "leaks", "scorer_audit", "table1")
-
-# What a pattern means to a user.
-_PATTERNS = {
-    get_args(PromptTemplate)[1].metadata[0].pattern: "must hold {question} once, and no other braces",
-    get_args(Folder)[1].metadata[0].pattern: "must be a folder, of letters, digits and . _ - / @ + = alone",
-}
 
 
 def load_study(files: list[Path], overrides: Mapping[str, Any] | None = None) -> StudyConfig:
@@ -64,7 +32,7 @@ def checked_study(document: Document) -> StudyConfig:
     try:
         config = StudyConfig.model_validate(document.content)
     except ValidationError as error:
-        path, problem = _first_problem(error, document.content, (StudyConfig,))
+        path, problem = _first_problem(error, document.content)
         raise UserError(_located(path, problem, document)) from None
     for path, problem in _problems(config):
         raise UserError(_located(path, problem, document))
@@ -148,7 +116,7 @@ def _method_problems(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
             yield ("methods", method, "by_task"), f"must be a mapping of tasks to settings, got {by_task!r}"
             continue
         for task, own in by_task.items():
-            path = ("methods", method, "by_task", task)
+            path = ("methods", method, "by_task", str(task))
             if task not in config.trained_tasks:
                 yield path, unknown_name("task", task, config.trained_tasks)
             if not isinstance(own, dict):
@@ -162,7 +130,7 @@ def _method_problems(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
                 path_text, problem = str(error).split(": ", 1)
                 yield tuple(path_text.split(".")), problem
             except ValidationError as error:
-                setting, problem = _first_problem(error, raw, (NoTraining, SFT, GRPO))
+                setting, problem = _first_problem(error, raw)
                 yield (
                     written_at(config.methods, method, task, setting),
                     f"{problem} (method {method}, task {task})",
@@ -186,88 +154,39 @@ def _grid_problems(config: StudyConfig, name: str) -> Iterator[tuple[KeyPath, st
                         except KeyError:
                             yield path, unknown_name(f"setting of {method}", setting, flat(raw))
                         except ValidationError as error:
-                            yield where, _first_problem(error, raw, (NoTraining, SFT, GRPO))[1]
+                            yield where, _first_problem(error, raw)[1]
 
 
-def _first_problem(
-    error: ValidationError, content: Mapping[str, Any], models: tuple[type[BaseModel], ...]
-) -> tuple[KeyPath, str]:
-    """Path and problem of the error to report: an unknown key before the missing one it was meant to be."""
-    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-    kind, context = first["type"], first.get("ctx", {})
-    path = _as_written(first["loc"], content, keep_last=kind in ("missing", "extra_forbidden"))
-    if kind == "extra_forbidden":
-        return path, unknown_name("key", path[-1], _known_keys(content, models, path))
-    if kind == "value_error":  # raised by a validator as `path.of.the.setting: what is wrong`
-        setting, problem = str(context["error"]).split(": ", 1)
+def _first_problem(error: ValidationError, content: Any) -> tuple[KeyPath, str]:
+    """Path and problem of the first error: pydantic's words, but for what our validators say."""
+    first = error.errors()[0]
+    path = _as_written(first["loc"], content, missing=first["type"] == "missing")
+    if first["type"] == "value_error":  # raised by a validator as `path.of.the.setting: what is wrong`
+        setting, problem = str(first["ctx"]["error"]).split(": ", 1)
         return (*path, *setting.split(".")), problem
-    if kind.startswith("union_tag"):
-        tag = context["discriminator"].strip("'")
-        if kind == "union_tag_not_found":
-            return (*path, tag), _ALLOWED["missing"]
-        return (*path, tag), f"{_ALLOWED[kind].format(**context)}, got {context['tag']!r}"
-    if kind == "string_pattern_mismatch":
-        allowed = _PATTERNS.get(context["pattern"], _ALLOWED[kind].format(**context))
-        return path, f"{allowed}, got {first['input']!r}"
-    allowed = _ALLOWED[kind].format(**context) if kind in _ALLOWED else first["msg"]
-    silent = kind in ("missing", "too_short", "string_too_short")  # what was given says nothing more
-    return path, allowed if silent else f"{allowed}, got {first['input']!r}"
+    if first["type"].startswith("union_tag"):
+        return (*path, first["ctx"]["discriminator"].strip("'")), first["msg"]
+    return path, first["msg"] if first["type"] == "missing" else f"{first['msg']}, got {first['input']!r}"
 
 
-def _known_keys(content: Mapping[str, Any], models: tuple[type[BaseModel], ...], path: KeyPath) -> list[str]:
-    """The keys of the model that refused one: followed through the model fields along the path."""
-    candidates: list[type[BaseModel]] = list(models)
-    trainer = content.get("trainer")
-    if trainer is not None:
-        candidates = [model for model in candidates if _tag(model, "trainer") == trainer]
-    for step in path[:-1]:
-        following: list[type[BaseModel]] = []
-        for model in candidates:
-            field = model.model_fields.get(step) if hasattr(model, "model_fields") else None
-            if field is not None:
-                following.extend(_models_in(field.annotation))
-        candidates = following or candidates
-        content = content.get(step, {}) if isinstance(content, Mapping) else {}
-        if isinstance(content, Mapping) and "kind" in content:
-            candidates = [m for m in candidates if _tag(m, "kind") in (None, content["kind"])]
-    keys = [key for model in candidates for key in model.model_fields]
-    return sorted(set(keys) | ({"inherits", "by_task"} if trainer is not None and len(path) == 1 else set()))
+def _as_written(location: tuple[int | str, ...], content: Any, *, missing: bool) -> KeyPath:
+    """An error's location without the names that pydantic adds for the members of a union.
 
-
-def _tag(model: type[BaseModel], field: str) -> str | None:
-    if field not in model.model_fields:
-        return None
-    return str(get_args(model.model_fields[field].annotation)[0])
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for part in get_args(annotation) for model in _models_in(part)]
-
-
-def _as_written(location: tuple[Any, ...], content: Any, *, keep_last: bool) -> KeyPath:
-    """The error's location as written: without the names pydantic adds for the members of a union.
-
-    keep_last: the last step is a key although the content has no such key (it is missing).
+    missing: the last step is a key that the content lacks.
     """
     path: list[str] = []
-    tag_passed = False
-    for index, step in enumerate(location):
+    tagged = False
+    for number, step in enumerate(location, start=1):
         if isinstance(content, Mapping):
-            # A source of kind `prompts` has a key of that name too: the tag comes first.
-            if not tag_passed and step in (content.get("kind"), content.get("trainer")):
-                tag_passed = True
-                continue
-            tag_passed = False
-            if step not in content and not (keep_last and index == len(location) - 1):
-                continue  # a union's tag, not a key
-            content = content.get(step)
-        elif isinstance(content, list) and isinstance(step, int):
-            content = content[step] if step < len(content) else None
+            # A source of kind `prompts` has a key of that name, too: the tag comes first.
+            tagged = not tagged and step in (content.get("kind"), content.get("trainer"))
+            is_key = not tagged and (step in content or (missing and number == len(location)))
+            content = content.get(step) if is_key else content
         else:
-            continue
-        path.append(str(step))
+            is_key = isinstance(content, list) and isinstance(step, int)
+            content = content[step] if is_key else content
+        if is_key:
+            path.append(str(step))
     return tuple(path)
 
 

@@ -11,29 +11,24 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from othink_mr1.config.reruns import Branch, Reruns, Stage
-from othink_mr1.config.strict import BelowOne, Count, Fraction, NonNegative, Positive, Strict
+from othink_mr1.config.strict import BelowOne, ConfigModel, Count, Fraction, NonNegative, Positive
 
-# All of a method's settings determine the weights.
-TRAINS = Reruns(Stage.TRAIN, Branch.METHOD)
+# What a method has in config.yaml beside its settings: see settings.py.
+BESIDE_SETTINGS = ("inherits", "by_task")
 
 # The published protocol, faults included, or the right one: see scoring/. Or a coin, as a control.
 RewardScorer = Literal["r1v", "exact", "random"]
 
 
-class ConstantKL(Strict):
+class ConstantKL(ConfigModel):
     """The KL weight β of GRPO, the same at every step."""
-
-    reruns: ClassVar = TRAINS
 
     kind: Literal["constant"]
     weight: NonNegative = Field(description="β")
 
 
-class DynamicKL(Strict):
+class DynamicKL(ConfigModel):
     """The KL weight β(s) of GRPO-D (eq. 3): from the middle down to minimum, then up to maximum."""
-
-    reruns: ClassVar = TRAINS
 
     kind: Literal["dynamic"]
     minimum: NonNegative = Field(description="β_min")
@@ -47,10 +42,8 @@ class DynamicKL(Strict):
         return self
 
 
-class PiecewiseKL(Strict):
+class PiecewiseKL(ConfigModel):
     """The KL weight β(s) on straight lines between points: other readings of eq. 3, other schedules."""
-
-    reruns: ClassVar = TRAINS
 
     kind: Literal["piecewise"]
     points: list[Annotated[list[NonNegative], Field(min_length=2, max_length=2)]] = Field(
@@ -71,17 +64,17 @@ class PiecewiseKL(Strict):
 KLSchedule = Annotated[ConstantKL | DynamicKL | PiecewiseKL, Field(discriminator="kind")]
 
 
-class NoTraining(Strict):
+class NoTraining(ConfigModel):
     """The backbone as it is."""
 
-    reruns: ClassVar = TRAINS
+    beside: ClassVar = BESIDE_SETTINGS
     trainer: Literal["none"]
 
 
-class _GradientTraining(Strict):
+class _GradientTraining(ConfigModel):
     """What SFT and GRPO share."""
 
-    reruns: ClassVar = TRAINS
+    beside: ClassVar = BESIDE_SETTINGS
 
     learning_rate: Positive
     learning_rate_schedule: Literal["constant", "linear", "cosine"]

@@ -1,19 +1,29 @@
-"""Read config files as Snakemake does, but with line numbers, and with duplicate keys refused."""
+"""Read and merge config files, with the line of every key.
+
+They are YAML 1.2. Snakemake reads the same files as YAML 1.1 for itself, so a value that both would read
+differently is refused; but for `1e-6`, a number here and a text there, as nothing uses Snakemake's reading.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from othink_mr1.errors import UserError
+from othink_mr1.errors import UserError, first_line
 
 KeyPath = tuple[str, ...]
 
-
+# To YAML 1.1 `010` is 8, `48:00` is 2880 and `no` is false. To YAML 1.2 they are 10 and two texts.
+_READ_DIFFERENTLY = re.compile(
+    r"[+-]?0[0-9_bo]+|[+-]?[0-9][0-9_]*(:[0-9]+)+(\.[0-9_]*)?|yes|no|on|off", re.IGNORECASE
+)
 COMMAND_LINE = "--config"  # the place of what was written on Snakemake's command line
 
 
@@ -43,40 +53,32 @@ def read_documents(files: list[Path], overrides: Mapping[str, Any] | None = None
     merged = Document({}, {})
     for file in files:
         document = _read(file)
-        _refuse_changed_kinds(merged, document)
-        _merge(merged.content, document.content)
         merged.places.update(document.places)
+        _merge(merged, merged.content, document.content, ())
     if overrides:
-        content = _typed(overrides)
-        _merge(merged.content, content)
-        merged.places.update(dict.fromkeys(_paths(content, ()), COMMAND_LINE))
+        _merge(merged, merged.content, _typed(overrides, (), merged.places), ())
     return merged
 
 
-def _typed(value: Any) -> Any:
+def _typed(value: Any, path: KeyPath, places: dict[KeyPath, str]) -> Any:
     """Snakemake leaves what is inside the lists and dicts of --config as text: read it as YAML would."""
+    places[path] = COMMAND_LINE
     if isinstance(value, Mapping):
-        return {key: _typed(item) for key, item in value.items()}
+        return {key: _typed(item, (*path, str(key)), places) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_typed(item) for item in value]
+        return [_typed(item, (*path, str(index)), places) for index, item in enumerate(value)]
     if not isinstance(value, str):
         return value
     try:
-        scalar = yaml.safe_load(value)
-    except yaml.YAMLError:
+        scalar = yaml_value(value)
+    except (YAMLError, ValueError, RecursionError):
         return value
     return value if isinstance(scalar, dict | list) else scalar  # a prompt's {question} is no mapping
 
 
-def _paths(content: Any, path: KeyPath) -> Iterator[KeyPath]:
-    entries: Iterable[tuple[Any, Any]] = ()
-    if isinstance(content, Mapping):
-        entries = content.items()
-    elif isinstance(content, list):
-        entries = enumerate(content)
-    for key, value in entries:
-        yield (*path, str(key))
-        yield from _paths(value, (*path, str(key)))
+def yaml_value(text: str) -> Any:
+    """The value that a YAML text stands for. Raises YAMLError, ValueError or RecursionError."""
+    return YAML(typ="safe", pure=True).load(text)
 
 
 def _read(file: Path) -> Document:
@@ -87,19 +89,20 @@ def _read(file: Path) -> Document:
         raise UserError(f"{name}: config file not found; run from the repository's root or name it") from None
     except (IsADirectoryError, PermissionError, UnicodeDecodeError) as error:
         raise UserError(f"{name}: config file cannot be read: {error}") from None
+    places: dict[KeyPath, str] = {}
+    yaml = YAML(typ="safe", pure=True)
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        places: dict[KeyPath, str] = {}
-        if node is not None:
-            _collect_places(node, (), name, places)
-        content = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
+        node = yaml.compose(text)
+        content = {} if node is None else yaml.constructor.construct_document(node)
+        _collect_places(node, (), name, places)
+    except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise UserError(f"{name}:{line}: not valid YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from None
-    if content is None:
-        content = {}
+        problem = str(error.problem).partition(" with value")[0]  # of a duplicate key
+        raise UserError(f"{name}:{line}: not valid YAML: {problem}") from None
+    except (YAMLError, ValueError) as error:
+        raise UserError(f"{name}: not valid YAML: {first_line(error)}") from None
+    except RecursionError:
+        raise UserError(f"{name}: nested too deeply; an anchor must not stand within itself") from None
     if not isinstance(content, dict):
         raise UserError(f"{name}:1: must be a mapping of keys to values, got a {type(content).__name__}")
     return Document(content, places)
@@ -112,44 +115,33 @@ def _shown_name(file: Path) -> str:
         return str(file)
 
 
-def _collect_places(node: yaml.Node, path: KeyPath, file: str, places: dict[KeyPath, str]) -> None:
-    if isinstance(node, yaml.SequenceNode):
+def _collect_places(node: Node | None, path: KeyPath, file: str, places: dict[KeyPath, str]) -> None:
+    """Note where every key is written. UserError for a value or key that the two YAMLs read differently."""
+    if isinstance(node, SequenceNode):
         for index, item in enumerate(node.value):
             _collect_places(item, (*path, str(index)), file, places)
-    if not isinstance(node, yaml.MappingNode):
-        return
-    lines: dict[str, int] = {}
-    for key_node, value_node in node.value:
-        key, line = str(key_node.value), key_node.start_mark.line + 1
-        if key in lines:
-            dotted = ".".join((*path, key))
-            raise UserError(f"{file}:{line}: {dotted}: written twice, first in line {lines[key]}; keep one")
-        lines[key] = line
-        places[(*path, key)] = f"{file}:{line}"
-        _collect_places(value_node, (*path, key), file, places)
+    elif isinstance(node, MappingNode):
+        for key, value in node.value:
+            below = (*path, str(key.value))
+            places[below] = f"{file}:{key.start_mark.line + 1}"
+            _collect_places(key, below, file, places)
+            _collect_places(value, below, file, places)
+    elif isinstance(node, ScalarNode) and node.style is None and _READ_DIFFERENTLY.fullmatch(node.value):
+        raise UserError(
+            f"{file}:{node.start_mark.line + 1}: {'.'.join(path)}: versions of YAML differ in what "
+            f"{node.value} is; quote it, or write true, false or a number without leading zeros and colons"
+        )
 
 
-def _merge(base: dict[str, Any], overlay: dict[str, Any]) -> None:
+def _merge(document: Document, base: dict[str, Any], overlay: dict[str, Any], path: KeyPath) -> None:
     for key, value in overlay.items():
-        if isinstance(value, dict) and isinstance(base.get(key), dict):
-            _merge(base[key], value)
+        below, former = (*path, str(key)), base.get(key)
+        if isinstance(value, dict) and isinstance(former, dict):
+            _merge(document, former, value, below)
+        elif key == "kind" and former not in (None, value):
+            raise UserError(
+                f"{document.place_of(below)}: {'.'.join(below)}: an overlay cannot change the kind of an "
+                f"entry ({former!r} to {value!r}); add an entry under a new name and refer to it"
+            )
         else:
             base[key] = value
-
-
-def _refuse_changed_kinds(base: Document, overlay: Document) -> None:
-    for path, place in overlay.places.items():
-        if path[-1] != "kind" or path not in base.places:
-            continue
-        before, after = _value_at(base.content, path), _value_at(overlay.content, path)
-        if before != after:
-            raise UserError(
-                f"{place}: {'.'.join(path)}: an overlay cannot change the kind of an entry "
-                f"({before!r} to {after!r}); add an entry under a new name and refer to it"
-            )
-
-
-def _value_at(content: Any, path: KeyPath) -> Any:
-    for key in path:
-        content = content[int(key)] if isinstance(content, list) else content[key]
-    return content

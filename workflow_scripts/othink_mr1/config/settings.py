@@ -13,12 +13,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from othink_mr1.config.methods import MethodSettings
+from othink_mr1.config.methods import BESIDE_SETTINGS, MethodSettings
 from othink_mr1.config.suggest import unknown_name
 from othink_mr1.errors import UserError
 
 _ADAPTER: TypeAdapter[Any] = TypeAdapter(MethodSettings)
-_NOT_SETTINGS = ("inherits", "by_task")
 
 
 def merged_settings(methods: Mapping[str, dict[str, Any]], method: str, task: str | None) -> dict[str, Any]:
@@ -28,14 +27,14 @@ def merged_settings(methods: Mapping[str, dict[str, Any]], method: str, task: st
     """
     chain = [method]
     while (parent := methods[chain[0]].get("inherits")) is not None:
-        if parent not in methods:
+        if not isinstance(parent, str) or parent not in methods:
             raise UserError(f"methods.{chain[0]}.inherits: {unknown_name('method', parent, methods)}")
         if parent in chain:
             raise UserError(f"methods.{chain[0]}.inherits: circular: {' -> '.join([parent, *chain])}")
         chain.insert(0, parent)
     merged: dict[str, Any] = {}
     for name in chain:
-        own = {key: value for key, value in methods[name].items() if key not in _NOT_SETTINGS}
+        own = {key: value for key, value in methods[name].items() if key not in BESIDE_SETTINGS}
         _overlay(merged, own)
         if task is not None:
             _overlay(merged, methods[name].get("by_task", {}).get(task, {}))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from othink_mr1.config.reruns import Branch, Reruns, RerunsNothing, Stage
 from othink_mr1.config.strict import (
+    NO_EFFECT,
+    ConfigModel,
     Count,
     Fraction,
     Name,
@@ -17,18 +18,11 @@ from othink_mr1.config.strict import (
     Repository,
     Revision,
     Sha256,
-    Strict,
 )
 
-_THE_SOURCE = Reruns(Stage.RAW, Branch.SOURCE)
-_THE_BACKBONE = Reruns(Stage.PRETRAIN, Branch.BACKBONE)
-_SAME_FILE = RerunsNothing("the file is known by its sha256, wherever it comes from")
 
-
-class HubSource(Strict):
+class HubSource(ConfigModel):
     """A repository of data on the Hugging Face hub, or files of one."""
-
-    reruns: ClassVar = _THE_SOURCE
 
     kind: Literal["hub"]
     repository: Repository
@@ -39,17 +33,15 @@ class HubSource(Strict):
     files: list[str] = Field(min_length=1, description="patterns of the files to fetch; nothing else is")
 
 
-class UrlSource(Strict):
+class UrlSource(ConfigModel):
     """One file on the web, pinned by its sha256. From where it comes is no part of what it is."""
 
-    reruns: ClassVar = _THE_SOURCE
-
     kind: Literal["url"]
-    base_url: Annotated[str, _SAME_FILE] = Field(
+    base_url: Annotated[str, NO_EFFECT] = Field(
         pattern=r"^https?://[^\s/@]+(/[^\s@]*)?$",
         description="a mirror's can stand in its place; no password",
     )
-    path: Annotated[str, _SAME_FILE] = Field(
+    path: Annotated[str, NO_EFFECT] = Field(
         pattern=r"^[^\s/?#][^\s?#]*[^\s/?#]$", description="below base_url"
     )
     sha256: Sha256
@@ -60,25 +52,21 @@ class UrlSource(Strict):
         return f"{self.base_url.rstrip('/')}/{self.path}"
 
 
-class PromptsSource(Strict):
+class PromptsSource(ConfigModel):
     """A test set in R1-V's form: a jsonl of prompts and, apart from it, the images."""
-
-    reruns: ClassVar = Reruns(Stage.PREPARE, Branch.SETS_OF_SOURCE)
 
     kind: Literal["prompts"]
     prompts: Name = Field(description="the source that holds the jsonl")
     images: Name = Field(
         description="the source that holds the images, as files, in zip or tar archives, or in parquet"
     )
-    expect_rows: Annotated[
-        Count, RerunsNothing("it lets the set be made or not, and changes no row of it")
-    ] = Field(description="rows of the test set; another number is an error")
+    expect_rows: Annotated[Count, NO_EFFECT] = Field(
+        description="rows of the test set; another number is an error"
+    )
 
 
-class RenderedSource(Strict):
+class RenderedSource(ConfigModel):
     """A set that the workflow draws itself, in the raw form of the real ones."""
-
-    reruns: ClassVar = _THE_SOURCE
 
     kind: Literal["rendered"]
     renderer: Literal["scenes", "geometry"]
@@ -107,20 +95,16 @@ class RenderedSource(Strict):
 Source = Annotated[HubSource | UrlSource | PromptsSource | RenderedSource, Field(discriminator="kind")]
 
 
-class HubBackbone(Strict):
+class HubBackbone(ConfigModel):
     """A Qwen2-VL checkpoint on the Hugging Face hub."""
-
-    reruns: ClassVar = _THE_BACKBONE
 
     kind: Literal["hub"]
     repository: Repository
     revision: Revision
 
 
-class PretrainingShare(Strict):
+class PretrainingShare(ConfigModel):
     """One of the small backbone's own sources, with the prompt around its questions."""
-
-    reruns: ClassVar = _THE_BACKBONE
 
     source: Name
     prompt: PromptTemplate
@@ -132,13 +116,11 @@ class PretrainingShare(Strict):
     )
 
 
-class SmallBackbone(Strict):
+class SmallBackbone(ConfigModel):
     """A small Qwen2-VL that the workflow pretrains: to the miniature what the instruct model is to the paper.
 
     Its tokenizer and weights are made from sources and seeds of its own, apart from the tasks' sets.
     """
-
-    reruns: ClassVar = _THE_BACKBONE
 
     kind: Literal["pretrained"]
     pretraining: dict[Name, PretrainingShare] = Field(min_length=1)

@@ -1,26 +1,17 @@
-"""The base of every config model: strict types, unknown keys refused, immutable."""
+"""The bases of models: strict types, unknown keys refused, immutable."""
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-_EXPONENT_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
-
-
-def _exponent_without_point(value: Any) -> Any:
-    """YAML 1.1 reads `1e-6` as a string (it wants `1.0e-6`); everybody who writes it means a number."""
-    if isinstance(value, str) and _EXPONENT_NUMBER.fullmatch(value):
-        return float(value)
-    return value
-
+from othink_mr1.config.suggest import unknown_name
 
 # Of fp32, in which all of them are computed with: beyond it torch raises, or gives infinities.
 LARGEST = 3.4e38
 
-Number = Annotated[float, BeforeValidator(_exponent_without_point), Field(le=LARGEST)]
+Number = Annotated[float, Field(le=LARGEST)]
 Positive = Annotated[Number, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[Number, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[Number, Field(ge=0, le=1)]
@@ -34,8 +25,30 @@ Revision = Annotated[str, Field(pattern=r"^[\w./-]+$", description="a commit, a 
 PromptTemplate = Annotated[str, Field(pattern=r"^[^{}]*\{question\}[^{}]*$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
+# Marks a field that no result depends on, so that identity.py leaves it out of every name.
+NO_EFFECT = "no effect on any result"
+
 
 class Strict(BaseModel):
     """No unknown keys, no silent conversions (a string is not a number), no mutation."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ConfigModel(Strict):
+    """A part of config.yaml: of an unknown key it names the nearest known one.
+
+    Its fields are no tuples: YAML has lists, and strict types take no list for a tuple.
+    """
+
+    # Keys that stand beside a model's own in the config, and are taken out before.
+    beside: ClassVar[tuple[str, ...]] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys_alone(cls, content: Any) -> Any:
+        """Refuse an unknown key before one is missed that it was meant to be."""
+        for key in content if isinstance(content, dict) else ():
+            if key not in cls.model_fields:
+                raise ValueError(f"{key}: {unknown_name('key', key, [*cls.model_fields, *cls.beside])}")
+        return content

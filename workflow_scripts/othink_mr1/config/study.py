@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from othink_mr1.config.execution import Execution
-from othink_mr1.config.methods import MethodSettings
-from othink_mr1.config.reruns import Branch, Reruns, RerunsNothing, SettingsOf, Stage
 from othink_mr1.config.sources import Backbone, Source
-from othink_mr1.config.strict import Count, Folder, Fraction, Name, PromptTemplate, Strict
+from othink_mr1.config.strict import NO_EFFECT, ConfigModel, Count, Folder, Fraction, Name, PromptTemplate
 from othink_mr1.config.suggest import unknown_name
 
 # Tokens of a prompt that are neither the image's nor the question's: of the task's text, the chat template.
@@ -18,15 +16,9 @@ TEMPLATE_ALLOWANCE = 256
 # The chat template's share: roles, the system prompt that Qwen2-VL adds, the marks around the image.
 CHAT_TEMPLATE_TOKENS = 64
 
-# What tasks and studies rerun in more than one place.
-_ANSWERS = Reruns(Stage.GENERATE, Branch.ANSWERS_ON_TASK)
-_CARD = Reruns(Stage.DRAW, Branch.CARD_OF_TASK)
 
-
-class Preparation(Strict):
+class Preparation(ConfigModel):
     """What every source goes through on its way to the common schema."""
-
-    reruns: ClassVar = Reruns(Stage.PREPARE, Branch.EVERY_SET)
 
     max_pixels: Count = Field(description="larger images are shrunk to this many pixels")
     max_prompt_tokens: Count = Field(
@@ -36,31 +28,21 @@ class Preparation(Strict):
         "UTF-8 bytes (no byte-level tokenizer makes more tokens of them) and 256 for the text around them "
         "exceed this",
     )
-    largest_unusable_share: Annotated[
-        Fraction, RerunsNothing("it lets a set be made or not, and changes no row of it")
-    ] = Field(
+    largest_unusable_share: Annotated[Fraction, NO_EFFECT] = Field(
         0.005, description="share of training rows that may be unusable; beyond it the preparation fails"
     )
 
 
-class Task(Strict):
+class Task(ConfigModel):
     """One task: where its examples come from, how they are asked and how answers are scored."""
 
-    train: Annotated[Name, Reruns(Stage.PREPARE, Branch.TRAINING_SET)] = Field(
-        description="source of the training set"
-    )
-    test: Annotated[Name, Reruns(Stage.PREPARE, Branch.TEST_SET)] = Field(
-        description="source of the test set"
-    )
-    train_prompt: Annotated[PromptTemplate, Reruns(Stage.TRAIN, Branch.RUNS_ON_TASK), _CARD]
-    test_prompt: Annotated[PromptTemplate, _ANSWERS, _CARD]
-    scorer: Annotated[
-        Name,
-        Reruns(Stage.TRAIN, Branch.REWARDED_ON_TASK),
-        Reruns(Stage.SCORE, Branch.ANSWERS_ON_TASK),
-    ] = Field(description="module othink_mr1.scoring.<scorer>")
-    max_new_tokens: Annotated[Count, _ANSWERS] = Field(description="of a test answer")
-    variant_of: Annotated[Name | None, _ANSWERS] = Field(
+    train: Name = Field(description="source of the training set")
+    test: Name = Field(description="source of the test set")
+    train_prompt: PromptTemplate
+    test_prompt: PromptTemplate
+    scorer: Name = Field(description="module othink_mr1.scoring.<scorer>")
+    max_new_tokens: Count = Field(description="of a test answer")
+    variant_of: Name | None = Field(
         None,
         description="another task, of which this is one with another prompt, length or set: what is not "
         "written here is that task's. Only a study that names it is tested on it; and it can be trained on "
@@ -68,51 +50,40 @@ class Task(Strict):
     )
 
 
-class Evaluation(Strict):
+class Evaluation(ConfigModel):
     """How the test answers are generated: greedily, by every method alike."""
-
-    reruns: ClassVar = Reruns(Stage.GENERATE, Branch.EVERY_ANSWER)
 
     precision: Literal["fp32", "bf16"]
 
 
-class StudyGrid(Strict):
+class StudyGrid(ConfigModel):
     """A named grid of runs; every exhibit is a view of one or more grids."""
-
-    reruns: ClassVar = Reruns(Stage.TRAIN, Branch.POINTS)
 
     tasks: list[Name] = Field(min_length=1, description="tasks to train on")
     methods: list[Name] = Field(min_length=1)
-    tested_on: Annotated[
-        Literal["own", "other", "all"] | Annotated[list[Name], Field(min_length=1)],
-        Reruns(Stage.GENERATE, Branch.TESTS),
-    ] = Field(description="test on the task trained on, on the other tasks, on all, or on those of a list")
+    tested_on: Literal["own", "other", "all"] | Annotated[list[Name], Field(min_length=1)] = Field(
+        description="test on the task trained on, on the other tasks, on all, or on those of a list"
+    )
     backbones: list[Name] = Field([], description="empty: the config's backbone")
     seeds: list[Annotated[int, Field(ge=0)]] = Field([], description="empty: the config's seeds")
     vary: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
         {}, description="path into the method's settings -> values; all combinations are run"
     )
     fix: dict[str, Any] = Field({}, description="path into the method's settings -> value")
-    curves: Annotated[bool, Reruns(Stage.GENERATE, Branch.TESTS)] = Field(
-        False, description="test the checkpoints along the way too"
-    )
+    curves: bool = Field(False, description="test the checkpoints along the way too")
 
 
-class StudyConfig(Strict):
+class StudyConfig(ConfigModel):
     """config.yaml. `methods` is resolved per task by settings.py, because methods inherit."""
 
-    results: Annotated[Folder, Reruns(Stage.RAW, Branch.ROOT)] = Field(
-        description="results root; may be a link to scratch space"
-    )
-    backbone: Annotated[Name, Reruns(Stage.PRETRAIN, Branch.CHOSEN_BACKBONE)]
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Reruns(Stage.TRAIN, Branch.SEEDS)] = Field(
-        min_length=1
-    )
+    results: Folder = Field(description="results root; may be a link to scratch space")
+    backbone: Name
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
     backbones: dict[Name, Backbone]
     sources: dict[Name, Source]
     preparation: Preparation
     tasks: dict[Name, Task] = Field(min_length=1)
-    methods: Annotated[dict[Name, dict[str, Any]], SettingsOf(MethodSettings)] = Field(min_length=1)
+    methods: dict[Name, dict[str, Any]] = Field(min_length=1)
     evaluation: Evaluation
     studies: dict[Name, StudyGrid] = Field(min_length=1)
     execution: Execution

@@ -13,8 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from othink_mr1.config.reruns import fields_without_effect
 from othink_mr1.config.sources import HubBackbone, PromptsSource, RenderedSource
+from othink_mr1.config.strict import NO_EFFECT
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.plan import versions
 from othink_mr1.plan.per_config import per_config
@@ -33,8 +33,8 @@ def digest(payload: Any) -> str:
 
 
 def written(model: BaseModel) -> dict[str, Any]:
-    """The model's values without those that have their default or are declared to rerun nothing."""
-    without = fields_without_effect(type(model))
+    """The model's values without those that have their default or are marked as without effect."""
+    without = {name for name, field in type(model).model_fields.items() if NO_EFFECT in field.metadata}
     values: dict[str, Any] = model.model_dump(mode="json", exclude_defaults=True, exclude=without)
     return values
 

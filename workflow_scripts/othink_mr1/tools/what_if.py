@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import subprocess
 import sys
 import tempfile
@@ -11,9 +12,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ruamel.yaml.error import YAMLError
 
 from othink_mr1.config.load import load_study
+from othink_mr1.config.read_yaml import yaml_value
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.errors import UserError
 
@@ -37,8 +39,8 @@ def change_as_overlay(changes: Sequence[str]) -> dict[str, Any]:
         if not equals or not all(path.split(".")):
             raise UserError(f"--set {change}: must be PATH=VALUE, as in methods.grpo.learning_rate=2e-6")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
+            value = yaml_value(text)
+        except (YAMLError, ValueError, RecursionError):
             raise UserError(f"--set {change}: {text} is not valid YAML") from None
         inner = overlay
         *above, last = path.split(".")
@@ -56,7 +58,7 @@ def what_if(config: Path, overlays: Sequence[Path], changes: Sequence[str]) -> I
         return
     with tempfile.TemporaryDirectory() as folder:
         overlay = Path(folder) / "set.yaml"
-        overlay.write_text(yaml.safe_dump(change_as_overlay(changes)), encoding="utf-8")
+        overlay.write_text(json.dumps(change_as_overlay(changes)), encoding="utf-8")
         study = load_study([config, *overlays, overlay])
         after = _pending([*overlays, overlay])
     yield from _told(f"only after {' '.join(changes)}", after - now, study)

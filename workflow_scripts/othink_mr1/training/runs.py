@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import yaml
 from transformers import Qwen2VLForConditionalGeneration
 
 from othink_mr1.artefacts.artefact import filling
-from othink_mr1.artefacts.atomic_files import write_text
 from othink_mr1.artefacts.verification import verify_file
 from othink_mr1.config.execution import TrainingExecution
 from othink_mr1.config.methods import GRPO, SFT, TrainingSettings
@@ -93,7 +91,7 @@ def training_run(
     output: Path,
     columns: Sequence[str],
 ) -> Iterator[TrainingRun | None]:
-    """The run's folder with run.yaml; final checkpoint and manifest come when the block succeeds.
+    """The run's folder; final checkpoint and manifest come when the block succeeds.
 
     None if the run is complete already.
     """
@@ -114,8 +112,6 @@ def training_run(
         with training_session(
             artefact, facts, columns, settings, execution, training.save_checkpoint, run.name
         ) as session:
-            text = yaml.safe_dump(description, sort_keys=False, allow_unicode=True)
-            write_text(output / "run.yaml", text)
             training.session = session
             yield training
             session.keep_checkpoint("checkpoint")
