@@ -284,3 +284,10 @@ def test_workers_do_not_import_torch():
     environment = os.environ | {"PYTHONPATH": str(SCRIPTS)}
     assert "train_grpo" in ENTRY_POINTS
     assert subprocess.run([sys.executable, "-c", imports], env=environment).returncode == 0
+
+
+def test_a_worker_serves_without_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "sympy.py").write_text("raise SystemExit('not this one')")
+    monkeypatch.chdir(tmp_path)
+    with ScoringWorkers(1) as pool:
+        assert pool.answers(QUESTIONS[:1]) == [True]
