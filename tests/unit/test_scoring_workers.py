@@ -146,7 +146,9 @@ def test_hostile_texts(tmp_path):
         for worker in workers_of(os.getpid()):
             status = Path(f"/proc/{worker}/status").read_text()
             (peak,) = [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmPeak:")]
-            assert peak < (MEGABYTES + 90) * 1024
+            assert (
+                peak < (MEGABYTES + 170) * 1024
+            )  # 170: what it begins with, a thread's stack and heap included
     assert max(slow)[0] < 2.0, sorted(slow)[-3:]
     assert not marker.exists()
     assert not workers_of(os.getpid())

@@ -14,6 +14,8 @@ import multiprocessing
 import os
 import resource
 import signal
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -43,19 +45,10 @@ class Question(NamedTuple):
 def start(megabytes: int) -> None:
     """Prepare this process, before its first question."""
     global _most_bytes
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent_id = parent.pid
-
-    def end_without_parent(*_: object) -> None:
-        if os.getppid() != parent_id:  # killed; a process forked from it may still hold our pipe open
-            os._exit(1)
-
+    threading.Thread(target=_end_without_parent, daemon=True).start()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it goes to the whole group: the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # ends it at once, also inside one long C call
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    signal.signal(signal.SIGALRM, end_without_parent)
-    signal.setitimer(signal.ITIMER_REAL, _LOOK_FOR_PARENT_EVERY, _LOOK_FOR_PARENT_EVERY)
     logging.disable(logging.CRITICAL)  # math-verify tells of every text that it cannot read
     load_math_verify()  # here and not in a question's time
     os.dup2(2, 1)  # standard output is the parent's alone
@@ -63,6 +56,14 @@ def start(megabytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # it writes to pipes alone
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     _most_bytes = pages * resource.getpagesize() + (megabytes << 20)
+
+
+def _end_without_parent() -> None:
+    """A killed parent cannot end us, and a process forked from it may still hold our pipe open."""
+    parent = multiprocessing.parent_process()
+    while parent is not None and os.getppid() == parent.pid:
+        time.sleep(_LOOK_FOR_PARENT_EVERY)
+    os._exit(1)
 
 
 def answer(questions: Sequence[Question], seconds: float) -> list[Any]:

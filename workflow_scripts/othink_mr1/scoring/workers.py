@@ -28,7 +28,7 @@ from othink_mr1.scoring.worker import LIMITS, Question, Rule, answer, start
 __all__ = ["LONGEST", "MEGABYTES", "Question", "Rule", "ScoringWorkers", "TimedOut", "shared_workers"]
 
 SECONDS = 1.0  # processor time per question
-MEGABYTES = 450  # address space that a process may add to the 70 to 85 that it begins with
+MEGABYTES = 450  # address space that a process may add to what it begins with
 LONGEST = 4_000_000  # characters of a completion: more is TimedOut unread; 1024 new tokens have some thousand
 
 _CHUNK = 64  # questions that go to a process at once,
