@@ -15,7 +15,6 @@ from othink_mr1.errors import UserError
 from othink_mr1.scoring import counting, geometry
 from othink_mr1.scoring.format import format_followed
 from othink_mr1.scoring.outcomes import OUTCOMES, Judgement
-from othink_mr1.scoring.worker_process import WorkerProcess
 from othink_mr1.scoring.workers import LONGEST, MEGABYTES, Question, ScoringWorkers, TimedOut, shared_workers
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "workflow_scripts"
@@ -28,23 +27,25 @@ def _no_workers_of_other_tests():
 
 
 def workers_of(parent: int) -> list[int]:
-    """The process ids of a process's workers, which name it in their arguments."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            arguments = (folder / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"othink_mr1.scoring.worker" in arguments and str(parent).encode() in arguments:
-            found.append(int(folder.name))
-    return found
+    """The process ids of a process's workers."""
+    children = Path(f"/proc/{parent}/task").glob("*/children")
+    return [int(child) for file in children for child in file.read_text().split() if is_worker(int(child))]
 
 
-def gone(parent: int, seconds: float = 10.0) -> bool:
+def is_worker(process: int) -> bool:
+    try:
+        return b"multiprocessing.spawn" in Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def gone(workers: list[int], seconds: float = 10.0) -> bool:
+    """Whether they end soon; there must have been some."""
+    assert workers
     until = time.monotonic() + seconds
-    while workers_of(parent) and time.monotonic() < until:
+    while any(map(is_worker, workers)) and time.monotonic() < until:
         time.sleep(0.05)
-    return not workers_of(parent)
+    return not any(map(is_worker, workers))
 
 
 def geometry_question(completion, rule="r1v_correct", gold="5"):
@@ -71,10 +72,9 @@ QUESTIONS = [
 
 
 def here(question):
-    """The rule's value without workers, as JSON would give it."""
+    """The rule's value without workers."""
     module = {"geometry": geometry, "counting": counting}[question.scorer]
-    value = getattr(module, question.rule)(question.completion, question.gold)
-    return [value.outcome, value.reason] if isinstance(value, Judgement) else value
+    return getattr(module, question.rule)(question.completion, question.gold)
 
 
 def test_verdicts_do_not_depend_on_the_workers():
@@ -84,7 +84,7 @@ def test_verdicts_do_not_depend_on_the_workers():
             assert pool.answers(QUESTIONS) == expected
             assert pool.answers(QUESTIONS[:5] * 2) == expected[:5] * 2
             assert pool.answers([]) == []
-    assert gone(os.getpid())
+    assert not workers_of(os.getpid())
 
 
 def test_any_thread_several_at_once():
@@ -109,7 +109,7 @@ def test_a_question_over_the_time_limit_costs_itself_alone():
     for count in (1, 2):
         with ScoringWorkers(count, seconds=0.3) as pool:
             assert pool.answers(questions) == [True, TimedOut("time limit"), True, False]
-    assert gone(os.getpid())
+    assert not workers_of(os.getpid())
 
 
 def test_the_default_limit_is_a_second():
@@ -133,36 +133,38 @@ def test_hostile_texts(tmp_path):
             format_followed(tagged)
             for question, expected in (
                 (geometry_question(tagged), TimedOut | bool),
-                (geometry_question(tagged, "exact_outcome"), TimedOut | list),
-                (geometry_question(text, "exact_outcome"), TimedOut | list),
+                (geometry_question(tagged, "exact_outcome"), TimedOut | Judgement),
+                (geometry_question(text, "exact_outcome"), TimedOut | Judgement),
                 (Question("counting", "r1v_correct", text, "5"), TimedOut | bool),
-                (Question("counting", "exact_outcome", tagged, "5"), TimedOut | list),
+                (Question("counting", "exact_outcome", tagged, "5"), TimedOut | Judgement),
             ):
                 start = time.monotonic()
                 (reply,) = pool.answers([question])
                 slow.append((time.monotonic() - start, name, question.scorer, question.rule))
                 assert isinstance(reply, expected), name
-                assert not isinstance(reply, list) or reply[0] in OUTCOMES, name
+                assert not isinstance(reply, Judgement) or reply.outcome in OUTCOMES, name
         for worker in workers_of(os.getpid()):
             status = Path(f"/proc/{worker}/status").read_text()
             (peak,) = [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmPeak:")]
-            assert peak < MEGABYTES * 1024
+            assert (
+                peak < (MEGABYTES + 170) * 1024
+            )  # 170: what it begins with, a thread's stack and heap included
     assert max(slow)[0] < 2.0, sorted(slow)[-3:]
     assert not marker.exists()
-    assert gone(os.getpid())
+    assert not workers_of(os.getpid())
 
 
 def test_exact_answers_a_megabyte_of_digits():
     with ScoringWorkers(1) as pool:
         reply = pool.answers([geometry_question(f"<answer>{'9' * 1_000_000}</answer>", "exact_outcome")])
-        assert reply == [["unparseable", "longer than 200 characters"]]
+        assert reply == [Judgement("unparseable", "longer than 200 characters")]
         too_long = geometry_question("5" * (LONGEST + 1))
         assert pool.answers([too_long]) == [TimedOut(f"longer than {LONGEST} characters")]
 
 
 def test_the_memory_limit():
-    with ScoringWorkers(1, megabytes=160) as pool:
-        wide = geometry_question("😀" * 3_900_000, "exact_outcome")
+    with ScoringWorkers(1, megabytes=2) as pool:
+        wide = geometry_question(f"<answer> {'😀' * 3_900_000} </answer>", "exact_outcome")
         replies = pool.answers([wide, geometry_question("<answer> 5 </answer>")])
         assert replies == [TimedOut("memory limit"), True]
 
@@ -178,7 +180,7 @@ def test_errors_of_a_rule_are_raised_here():
         pool.answers(QUESTIONS[:1])
     with pytest.raises(UserError, match="at least 1"):
         ScoringWorkers(0)
-    assert gone(os.getpid())
+    assert not workers_of(os.getpid())
 
 
 def test_a_worker_that_something_else_ends_is_replaced():
@@ -196,14 +198,16 @@ def test_a_worker_that_something_else_ends_is_replaced():
         assert not any(isinstance(reply, TimedOut) for reply in replies)
 
 
-def test_a_worker_that_does_not_start_is_an_error(monkeypatch):
-    monkeypatch.setattr("othink_mr1.scoring.worker_process._PACKAGES", Path("/nowhere"))
-    with ScoringWorkers(1) as pool, pytest.raises(RuntimeError, match="did not start"):
-        pool.answers(QUESTIONS[:1])
+def test_workers_that_do_not_start_are_an_error(monkeypatch, capfd):
+    monkeypatch.setattr("othink_mr1.scoring.workers.start", len)  # of a number
+    long = [geometry_question(f"{n}" * 10_000) for n in range(1000)]  # more than the pipe holds
+    with ScoringWorkers(2) as pool, pytest.raises(RuntimeError, match="their messages are above"):
+        pool.answers(long)
+    assert "object of type 'int' has no len()" in capfd.readouterr().err
 
 
 def test_workers_are_renewed_after_their_lifetime(monkeypatch):
-    monkeypatch.setattr("othink_mr1.scoring.workers._LIFETIME", 100)
+    monkeypatch.setattr("othink_mr1.scoring.workers._LIFETIME", 2)
     with ScoringWorkers(1) as pool:
         assert pool.answers(QUESTIONS[:1]) == [True]
         first = workers_of(os.getpid())
@@ -227,12 +231,12 @@ def test_a_forked_process_leaves_the_workers_alone():
 
 
 PROGRAM = """
-import os, sys, time
+import multiprocessing, os, time
 from othink_mr1.scoring.workers import Question, ScoringWorkers, shared_workers
 pool = ScoringWorkers(2)
 pool.answers([Question("geometry", "r1v_correct", str(n), "5") for n in range(200)])
 shared_workers().answers([Question("geometry", "r1v_correct", "5", "5")])
-print("ready", flush=True)
+print(*[process.pid for process in multiprocessing.active_children()], flush=True)
 """
 
 
@@ -248,8 +252,8 @@ def program(rest, **options):
 @pytest.mark.parametrize("ending", ["", "raise ValueError('so')", "os._exit(0)"])
 def test_no_worker_is_left_when_the_interpreter_ends(ending):
     process = program(ending, stderr=subprocess.DEVNULL)
-    process.communicate(timeout=60)
-    assert gone(process.pid)
+    workers = [int(worker) for worker in process.communicate(timeout=60)[0].split()]
+    assert gone(workers)
 
 
 @pytest.mark.parametrize(
@@ -264,20 +268,28 @@ def test_no_worker_is_left_when_the_interpreter_ends(ending):
 )
 def test_no_worker_is_left_when_the_parent_is_killed(rest):
     process = program(rest)
-    assert process.stdout.readline() == b"ready\n"
+    process.stdout.readline()
     time.sleep(0.3)
-    assert workers_of(process.pid)
+    workers = workers_of(process.pid)
     process.kill()
     process.wait()
     process.stdout.close()
-    assert gone(process.pid)
+    assert gone(workers)
+
+
+ENTRY_POINTS = sorted(path.stem for path in SCRIPTS.glob("*.py"))
+
+
+def test_workers_do_not_import_torch():
+    """They import the main module of the program that they belong to, which is one of these."""
+    imports = f"import sys, {', '.join(ENTRY_POINTS)}; sys.exit('torch' in sys.modules)"
+    environment = os.environ | {"PYTHONPATH": str(SCRIPTS)}
+    assert "train_grpo" in ENTRY_POINTS
+    assert subprocess.run([sys.executable, "-c", imports], env=environment).returncode == 0
 
 
 def test_a_worker_serves_without_the_current_folder(tmp_path, monkeypatch):
     (tmp_path / "sympy.py").write_text("raise SystemExit('not this one')")
     monkeypatch.chdir(tmp_path)
-    worker = WorkerProcess(1.0, MEGABYTES)
-    try:
-        assert list(worker.ask(QUESTIONS[:1])) == [True]
-    finally:
-        worker.end()
+    with ScoringWorkers(1) as pool:
+        assert pool.answers(QUESTIONS[:1]) == [True]

@@ -17,8 +17,7 @@ from othink_mr1.scoring.answers import Answer
 from othink_mr1.scoring.format import format_followed
 from othink_mr1.scoring.outcomes import OUTCOMES, Judgement
 from othink_mr1.scoring.task_scorers import SCORER_VERSION
-from othink_mr1.scoring.worker_process import RefusedQuestion
-from othink_mr1.scoring.workers import Question, ScoringWorkers, TimedOut
+from othink_mr1.scoring.workers import Question, RefusedQuestion, ScoringWorkers, TimedOut
 
 COLUMNS = ("id", "task", "format_ok", "r1v_correct", "exact_correct", "outcome", "reason", "truncated")
 _COUNTED = ("format_ok", "r1v_correct", "exact_correct")
@@ -76,7 +75,7 @@ def _scores(
 
 
 def _score(answer: Answer, r1v: Any, exact: Any) -> Score:
-    judgement = Judgement("timeout", exact.reason) if isinstance(exact, TimedOut) else Judgement(*exact)
+    judgement = Judgement("timeout", exact.reason) if isinstance(exact, TimedOut) else exact
     reasons = [judgement.reason] if judgement.reason else []
     if isinstance(r1v, TimedOut):
         reasons.append(f"r1v: {r1v.reason}")

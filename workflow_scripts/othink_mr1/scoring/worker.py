@@ -1,103 +1,88 @@
-"""The process that does the scoring: it reads questions from standard input and answers each with a line.
+"""The inside of a scoring process: its limits, and how it answers questions.
 
 Completions are a model's text, and math-verify spends seconds and gigabytes on some of them. So every
-question has a limit of processor time, after which the kernel ends this process (SIGPROF's own effect, no
-handler: it also holds inside one long C call), and the process has a limit of address space. The caller
-(workers.py) sees the end, counts the question as timed out, and starts another worker.
-
-    in:   [[scorer, rule, completion, gold], …] as one line of JSON
-    out:  per question one line of JSON: {"value": …} or {"error": …, "user": …} or {"limit": "memory"}
-
-Only data goes through the pipes; nothing is unpickled on either side. The worker ends by itself when its
-input ends or its parent is no longer there.
+question has a limit of processor time, after which the kernel ends the process (SIGPROF's own effect, no
+handler: it also holds inside one long C call). What a process may add to the address space that it begins
+with is limited while it answers, and a process that reaches this limit ends itself. workers.py sees both by
+the exit code.
 """
 
 from __future__ import annotations
 
-import json
 import logging
+import multiprocessing
 import os
 import resource
-import select
 import signal
-import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 from othink_mr1.errors import UserError
-from othink_mr1.scoring.outcomes import Judgement
 from othink_mr1.scoring.r1v_accuracy import load_math_verify
 from othink_mr1.scoring.task_scorers import load_scorer
 
+OUT_OF_MEMORY = 77  # exit code
+LIMITS = {-signal.SIGPROF: "time limit", OUT_OF_MEMORY: "memory limit"}  # exit code -> what was exceeded
+
 _LOOK_FOR_PARENT_EVERY = 1.0  # seconds
+_most_bytes = 0  # of address space while it answers; set at the start
+
+Rule = Literal["r1v_correct", "r1v_reward", "exact_outcome", "exact_reward"]
 
 
-def main() -> None:
-    """Answer until the input ends. Arguments: the parent's process id, seconds per question, megabytes."""
-    parent, seconds, megabytes = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
-    for number in (signal.SIGINT, signal.SIGHUP):  # they go to the whole group: the parent decides
-        signal.signal(number, signal.SIG_IGN)
+class Question(NamedTuple):
+    """One thing to score: by a function (rule) of a task's scorer, a module othink_mr1.scoring.<scorer>."""
+
+    scorer: str
+    rule: Rule
+    completion: str
+    gold: str
+
+
+def start(megabytes: int) -> None:
+    """Prepare this process, before its first question."""
+    global _most_bytes
+    threading.Thread(target=_end_without_parent, daemon=True).start()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it goes to the whole group: the parent decides
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # ends it at once, also inside one long C call
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     logging.disable(logging.CRITICAL)  # math-verify tells of every text that it cannot read
     load_math_verify()  # here and not in a question's time
-
+    os.dup2(2, 1)  # standard output is the parent's alone
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # it writes to a pipe alone
-    resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
-    requests, replies = sys.stdin.fileno(), os.dup(sys.stdout.fileno())
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print must not be taken for a reply
-    _write(replies, {"ready": True})
-    for line in _lines(requests, parent):
-        try:
-            questions = json.loads(line.decode("utf-8", "surrogatepass"))
-        except MemoryError:  # a long text of wide characters
-            _write(replies, {"limit": "memory"})
-            return
-        for scorer, rule, completion, gold in questions:
-            signal.setitimer(signal.ITIMER_PROF, seconds)
-            try:
-                reply = _answer(scorer, rule, completion, gold)
-            except MemoryError:
-                reply = {"limit": "memory"}
-            signal.setitimer(signal.ITIMER_PROF, 0)
-            _write(replies, reply)
-            if "limit" in reply:
-                return  # what is left of the memory is not to be trusted
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # it writes to pipes alone
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    _most_bytes = pages * resource.getpagesize() + (megabytes << 20)
 
 
-def _lines(requests: int, parent: int) -> Iterator[bytes]:
-    """The lines of the input, until it ends or the parent is gone."""
-    unread = bytearray()
-    while True:
-        if not select.select([requests], [], [], _LOOK_FOR_PARENT_EVERY)[0]:
-            if os.getppid() != parent:  # the pipe stays open if a process forked from the parent has it
-                return
-            continue
-        block = os.read(requests, 1 << 20)
-        if not block:
-            return
-        unread += block
-        if block.endswith(b"\n"):  # a request is one line, and the next comes after the last reply
-            yield bytes(unread)
-            unread.clear()
+def _end_without_parent() -> None:
+    """A killed parent cannot end us, and a process forked from it may still hold our pipe open."""
+    parent = multiprocessing.parent_process()
+    while parent is not None and os.getppid() == parent.pid:
+        time.sleep(_LOOK_FOR_PARENT_EVERY)
+    os._exit(1)
 
 
-def _answer(scorer: str, rule: str, completion: str, gold: str) -> dict[str, object]:
+def answer(questions: Sequence[Question], seconds: float) -> list[Any]:
+    """What each question's rule returns, or the UserError that it raises. seconds: for each question."""
+    unlimited = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (_most_bytes, unlimited[1]))
     try:
-        value = getattr(load_scorer(scorer), rule)(completion, gold)
-    except UserError as error:
-        return {"error": str(error), "user": True}
+        return [_answer(question, seconds) for question in questions]
     except MemoryError:
-        raise
-    except Exception as error:  # it is raised in the parent, with its name
-        return {"error": f"{type(error).__name__}: {error}"[:1000], "user": False}
-    return {"value": [value.outcome, value.reason] if isinstance(value, Judgement) else value}
+        os._exit(OUT_OF_MEMORY)  # what is left of the memory is not to be trusted
+    finally:  # a reply must not fail in pebble's hands: the question would never be answered
+        resource.setrlimit(resource.RLIMIT_AS, unlimited)
 
 
-def _write(replies: int, reply: dict[str, object]) -> None:
-    data = memoryview(json.dumps(reply).encode() + b"\n")
-    while data:
-        data = data[os.write(replies, data) :]
-
-
-if __name__ == "__main__":
-    main()
+def _answer(question: Question, seconds: float) -> Any:
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        return getattr(load_scorer(question.scorer), question.rule)(question.completion, question.gold)
+    except UserError as error:
+        return error
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)

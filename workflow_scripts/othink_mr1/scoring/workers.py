@@ -1,49 +1,69 @@
-"""Scoring in worker processes, each question with a limit of time and memory.
+"""Scoring in processes of their own, each question with a limit of time and memory.
 
-Safe on hostile text, from any thread, several at once, and under accelerate: no signals and no fork of this
-process, which may hold a model and threads. A question that exceeds a limit costs one worker, which is
-replaced, and is TimedOut. Workers end with `close`, at the end of the interpreter, and by themselves when
-this process is gone, however it went.
+Safe on hostile text, from any thread, several at once, and under accelerate: this process, which may hold a
+model and threads, is not forked and has no signals set. pebble keeps the processes: it starts them by
+"spawn", replaces those that end, and ends all at the interpreter's end. When this process is killed, they
+end by themselves (worker.py). As "spawn" does, they import the program's main module: keep torch out of its
+top, or every start takes seconds.
 """
 
 from __future__ import annotations
 
-import atexit
 import contextlib
+import multiprocessing
 import os
 import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
+
 from othink_mr1.errors import UserError
-from othink_mr1.scoring.worker_process import Question, Rule, TimedOut, WorkerProcess
+from othink_mr1.scoring.worker import LIMITS, Question, Rule, answer, start
 
 __all__ = ["LONGEST", "MEGABYTES", "Question", "Rule", "ScoringWorkers", "TimedOut", "shared_workers"]
 
 SECONDS = 1.0  # processor time per question
-MEGABYTES = 512  # address space of a worker; it begins with 70
+MEGABYTES = 450  # address space that a process may add to what it begins with
 LONGEST = 4_000_000  # characters of a completion: more is TimedOut unread; 1024 new tokens have some thousand
 
-_CHUNK = 64  # questions that go to a worker at once,
+_CHUNK = 64  # questions that go to a process at once,
 _CHUNK_CHARACTERS = 200_000  # unless they are long
-_LIFETIME = 50_000  # questions; the parser's caches grow with every new text
-_DEATHS = 3  # of workers at the same question, by anything but its limits
+_LIFETIME = 800  # chunks that a process answers; the parser's caches grow with every new text
+_WALL_SECONDS = 60.0  # longest wait for a chunk's replies: a stopped or starved process, not a slow question
+_ROUNDS = 4  # the first by chunks, the others for questions whose process was ended by something else
+
+
+@dataclass(frozen=True)
+class TimedOut:
+    """The question exceeded a limit. reason: which, in a few stable words."""
+
+    reason: str
+
+
+class RefusedQuestion(UserError):
+    """A rule's UserError, with the question that it is about."""
+
+    def __init__(self, message: str, question: Question) -> None:
+        super().__init__(message)
+        self.question = question
 
 
 class ScoringWorkers:
-    """Some worker processes. They start with the first question; all methods may be called by any thread."""
+    """Some processes. They start with the first question; all methods may be called by any thread."""
 
     def __init__(self, count: int, seconds: float = SECONDS, megabytes: int = MEGABYTES) -> None:
         if count < 1:
             raise UserError(f"workers: must be at least 1, got {count}")
         self.count, self._seconds, self._megabytes = count, seconds, megabytes
-        self._idle: list[WorkerProcess] = []
-        self._lock = threading.Lock()
-        self._places = threading.Semaphore(count)
         self._owner = os.getpid()
+        self._lock = threading.Lock()
         self._closed = False
-        _open_pools.add(self)
+        self._pool = self._new_pool()
 
     def __enter__(self) -> ScoringWorkers:
         return self
@@ -51,81 +71,85 @@ class ScoringWorkers:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def answers(self, questions: Sequence[Question]) -> list[Any]:
-        """What the rules return, in order, as JSON gives it (a Judgement is [outcome, reason]), or TimedOut.
+    @property
+    def usable(self) -> bool:
+        """Whether they are open and of this process, not of one that it was forked from."""
+        return not self._closed and self._owner == os.getpid()
 
-        The result does not depend on the number of workers. UserError as the rule raises it;
-        RuntimeError for any other exception in a worker.
+    def answers(self, questions: Sequence[Question]) -> list[Any]:
+        """What the rules return, in order, or TimedOut.
+
+        The result does not depend on the number of processes. RefusedQuestion where a rule raises UserError;
+        any other exception of a rule is raised as it is.
         """
-        if self._owner != os.getpid():
-            raise RuntimeError("scoring workers belong to the process that made them")
-        different = list(dict.fromkeys(questions))
-        chunks = list(_chunks(different))
-        if self.count == 1 or len(chunks) == 1:
-            replies = [self._chunk_answers(chunk) for chunk in chunks]
-        else:
-            with ThreadPoolExecutor(self.count) as threads:
-                replies = list(threads.map(self._chunk_answers, chunks))
-        by_question = dict(zip(different, (reply for chunk in replies for reply in chunk), strict=True))
-        return [by_question[question] for question in questions]
+        too_long = TimedOut(f"longer than {LONGEST} characters")
+        replies: dict[Question, Any] = {one: too_long for one in questions if len(one.completion) > LONGEST}
+        chunks = list(_chunks(one for one in dict.fromkeys(questions) if one not in replies))
+        for _ in range(_ROUNDS):
+            failed = []
+            for chunk, outcome in self._outcomes(chunks):
+                if isinstance(outcome, list):
+                    replies.update(zip(chunk, outcome, strict=True))
+                elif len(chunk) == 1 and (limit := LIMITS.get(getattr(outcome, "exitcode", 0))):
+                    replies[chunk[0]] = TimedOut(limit)
+                else:
+                    failed.append((chunk, outcome))
+            chunks = [[one] for chunk, _ in failed for one in chunk]
+        for chunk, outcome in failed:
+            if isinstance(outcome, BrokenProcessPool):
+                raise RuntimeError("the scoring workers end at once; their messages are above") from outcome
+            replies[chunk[0]] = TimedOut(f"worker ended, {getattr(outcome, 'exitcode', 'no reply')}")
+        for question, reply in replies.items():
+            if isinstance(reply, UserError):
+                raise RefusedQuestion(str(reply), question)
+        return [replies[question] for question in questions]
 
     def close(self) -> None:
-        """End the workers: idle ones at once, others after the question they are at."""
-        with self._lock:
+        """End the processes, also in the middle of a question."""
+        if self.usable:
             self._closed = True
-            ending, self._idle = self._idle, []
-        if self._owner != os.getpid():  # in a process forked from the owner: they are not ours to end
+            _end(self._pool)
+
+    def _outcomes(self, chunks: list[list[Question]]) -> Iterator[tuple[list[Question], Any]]:
+        """Each chunk's replies, or what became of its process or of the pool."""
+        if not chunks:
             return
-        _open_pools.discard(self)
-        for worker in ending:
-            worker.end()
+        pool = self._running_pool()
+        tasks: list[ProcessFuture[list[Any]]] = []
+        with contextlib.suppress(RuntimeError):  # the pool broke just now
+            for chunk in chunks:
+                tasks.append(pool.schedule(answer, [chunk, self._seconds], timeout=_WALL_SECONDS))
+        for chunk, task in zip_longest(chunks, tasks):
+            try:
+                while task is None or not task.done():
+                    if not pool.active:  # it broke, and forgot the chunks that it had not sent
+                        raise BrokenProcessPool
+                    wait([task], timeout=1)
+                yield chunk, task.result()
+            except (ProcessExpired, TimeoutError, BrokenProcessPool) as error:
+                yield chunk, error
 
-    def _chunk_answers(self, questions: list[Question]) -> list[Any]:
-        replies: list[Any] = []
-        deaths = 0  # in a row without a reply: of a worker that something else ended, not the question
-        while len(replies) < len(questions):
-            if len(questions[len(replies)].completion) > LONGEST:  # such a one is alone in its chunk
-                replies.append(TimedOut(f"longer than {LONGEST} characters"))
-                continue
-            before = len(replies)
-            with self._places, self._borrowed() as worker:
-                replies.extend(worker.ask(questions[before:]))
-            deaths = 0 if len(replies) > before else deaths + 1
-            if deaths == _DEATHS:
-                replies.append(TimedOut(f"worker ended, {worker.end()}"))
-        return replies
-
-    @contextlib.contextmanager
-    def _borrowed(self) -> Iterator[WorkerProcess]:
+    def _running_pool(self) -> ProcessPool:
+        """The pool, or a new one: it breaks when a process ends that had no question."""
         with self._lock:
-            if self._closed:
-                raise RuntimeError("these scoring workers are closed")
-            worker = self._idle.pop() if self._idle else None
-        worker = worker or WorkerProcess(self._seconds, self._megabytes)
-        try:
-            yield worker
-        except BaseException:
-            worker.end()
-            raise
-        if worker.alive and worker.asked < _LIFETIME:
-            self._keep(worker, first=True)
-            return
-        worker.end()
-        # The new ones get ready while others work. Hostile texts come in rows: one to spare.
-        while self._keep(WorkerProcess(self._seconds, self._megabytes), first=False) <= self.count:
-            pass
+            if not self.usable:
+                raise RuntimeError("these scoring workers are closed, or of another process")
+            if not self._pool.active:
+                _end(self._pool)
+                self._pool = self._new_pool()
+            return self._pool
 
-    def _keep(self, worker: WorkerProcess, first: bool) -> int:
-        """Make a worker idle, as the next or as the last to be used. Returns how many are idle then."""
-        with self._lock:
-            if not self._closed:
-                self._idle.insert(len(self._idle) if first else 0, worker)
-                return len(self._idle)
-        worker.end()
-        return self.count + 1
+    def _new_pool(self) -> ProcessPool:
+        spawn = multiprocessing.get_context("spawn")
+        return ProcessPool(self.count, _LIFETIME, start, (self._megabytes,), spawn)
 
 
-def _chunks(questions: list[Question]) -> Iterator[list[Question]]:
+def _end(pool: ProcessPool) -> None:
+    pool.stop()
+    pool.join()
+
+
+def _chunks(questions: Iterable[Question]) -> Iterator[list[Question]]:
     chunk: list[Question] = []
     characters = 0
     for question in questions:
@@ -139,7 +163,6 @@ def _chunks(questions: list[Question]) -> Iterator[list[Question]]:
         yield chunk
 
 
-_open_pools: set[ScoringWorkers] = set()
 _shared: ScoringWorkers | None = None
 _shared_lock = threading.Lock()
 
@@ -148,12 +171,6 @@ def shared_workers() -> ScoringWorkers:
     """The workers of this process: two at most, as scoring goes on beside training."""
     global _shared
     with _shared_lock:
-        if _shared is None or _shared._closed or _shared._owner != os.getpid():
+        if _shared is None or not _shared.usable:
             _shared = ScoringWorkers(min(2, len(os.sched_getaffinity(0))))
         return _shared
-
-
-@atexit.register
-def _close_all() -> None:
-    for pool in list(_open_pools):
-        pool.close()
