@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import signal
 import sys
@@ -92,7 +93,8 @@ def run_entry_point(main: Callable[[], None]) -> None:
     except OSError as error:
         if error.errno not in _DISK_REMEDIES:
             raise
-        where = f"{error.filename}: " if error.filename else ""
+        # TensorBoard names files in bytes.
+        where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         sys.exit(f"error: {where}{error.strerror}; {_DISK_REMEDIES[error.errno]}")
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(str(error)):

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from othink_mr1.config.reruns import RerunsNothing
 from othink_mr1.config.strict import Count, Positive, Strict
+from othink_mr1.config.suggest import unknown_name
+
+# accelerate's names; a test compares them. Importing it here would cost every Snakemake seconds.
+TRACKERS = (
+    "aim",
+    "clearml",
+    "comet_ml",
+    "dvclive",
+    "mlflow",
+    "swanlab",
+    "tensorboard",
+    "trackio",
+    "wandb",
+)
 
 
 class Resources(Strict):
@@ -44,6 +58,15 @@ class TrainingExecution(DeviceResources):
         description="steps between two saved states; a killed job repeats at most so many"
     )
     attention: Literal["sdpa", "eager", "flash_attention_2"]
+    trackers: list[str] = Field(description="programs that show the curves while it runs; [] for none")
+
+    @field_validator("trackers")
+    @classmethod
+    def _trackers_are_known(cls, names: list[str]) -> list[str]:
+        for place, name in enumerate(names):
+            if name not in TRACKERS:
+                raise ValueError(f"{place}: {unknown_name('tracker', name, TRACKERS)}")
+        return names
 
 
 class GenerationExecution(DeviceResources):

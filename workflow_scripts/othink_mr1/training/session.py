@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,11 @@ from othink_mr1.config.execution import TrainingExecution
 from othink_mr1.config.methods import TrainingSettings
 from othink_mr1.errors import Interrupted, UserError
 from othink_mr1.modeling.device import Stopwatch
+from othink_mr1.training.accelerator import new_accelerator
 from othink_mr1.training.interruption import Interruption, Stop
 from othink_mr1.training.optimisation import Optimisation
-from othink_mr1.training.random_state import random_state
 from othink_mr1.training.saved_states import MOST_AT_A_TIME, SavedState, SavedStates
+from othink_mr1.training.trackers import OTHERS, TENSORBOARD, make_trackers, tracking
 from othink_mr1.training.training_log import TrainingLog, has_columns
 from othink_mr1.training.training_state import METRICS, Carried, restore_state, write_state
 
@@ -58,6 +59,8 @@ class TrainingSession:
         # Of the checkpoints that exist: path in the run's folder -> sha256.
         self._digests: dict[str, str] = dict(self._state.facts["checkpoints"]) if self._state else {}
         self._clean_folder()
+        trackers = make_trackers(execution.trackers, artefact.folder, name)
+        self.accelerator = new_accelerator(execution.device, trackers)
         earlier = (self._state.folder / METRICS).read_bytes() if self._state else b""
         self._stopwatch = Stopwatch(execution, self._state.facts["wall_seconds"] if self._state else 0.0)
         self._done = self._saved = self._state.step if self._state else 0
@@ -65,8 +68,10 @@ class TrainingSession:
         self._attempts = [*earlier_attempts, self._attempt(earlier_attempts)]
         self._optimisation: Optimisation | None = None
         self.carried = Carried()
-        self._random = random_state()
-        self.log = TrainingLog(artefact.folder, name, log_columns, settings.steps, earlier)
+        self.log = TrainingLog(
+            artefact.folder, name, log_columns, settings.steps, self.accelerator, self._done, earlier
+        )
+        self._open = ExitStack()  # log and trackers
         if self._state:
             by = _other_commit(self._attempts)
             print(f"{name}: goes on after step {self._done}{by}", file=sys.stderr, flush=True)
@@ -87,7 +92,6 @@ class TrainingSession:
         self._require_space(optimisation.state_bytes(), optimisation.checkpoint_bytes())
         if self._state:
             self.carried = restore_state(self._state.folder, optimisation)
-            self._random = random_state()
         yield from range(self._done + 1, self._settings.steps + 1)
 
     @contextmanager
@@ -120,7 +124,6 @@ class TrainingSession:
         """
         self.log.step(step, values)
         self.carried = carried or Carried()
-        self._random = random_state()
         self._done = step
         if step == self._settings.steps:
             return
@@ -142,8 +145,8 @@ class TrainingSession:
         self._digests |= digests
 
     def finish(self, **facts: Any) -> None:
-        """Close the log, write the run's manifest with these facts, and forget the states."""
-        self.log.__exit__(None, None, None)
+        """Close log and trackers, write the run's manifest with these facts, and forget the states."""
+        self._open.close()
         self._artefact.finish(
             self._digests,
             **facts,
@@ -155,8 +158,10 @@ class TrainingSession:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Answer signals, and close the log whatever happens."""
-        with self._interruption.watched(), self.log:
+        """Answer signals, and close log and trackers whatever happens."""
+        with self._interruption.watched(), self._open:
+            self._open.enter_context(self.log)
+            self._open.enter_context(tracking(self.accelerator, self._artefact.folder))
             try:
                 yield
             except Stop:  # between the frames of `interruptible`
@@ -173,7 +178,7 @@ class TrainingSession:
             "attempts": self._attempts,
         }
         with folder_written_aside(self._states.path(self._done)) as aside:
-            write_state(aside, self._optimisation, self._random, self.carried, self.log.so_far(), facts)
+            write_state(aside, self._optimisation, self.carried, self.log.so_far(), facts)
             self._artefact.check_lock()
         self._saved = self._done
         self._states.prune()
@@ -199,9 +204,12 @@ class TrainingSession:
         return None
 
     def _clean_folder(self) -> None:
-        """Leave of an interrupted attempt's folder the checkpoints that the state knows."""
+        """Leave of an interrupted attempt's folder the checkpoints that the state knows, and the curves."""
+        kept = {name.partition("/")[0] for name in self._digests}
+        if self._state:
+            kept |= {TENSORBOARD, OTHERS}
         for path in self._artefact.folder.iterdir():
-            if not any(name.startswith(f"{path.name}/") for name in self._digests):
+            if path.name not in kept:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _require_space(self, state_bytes: int, checkpoint_bytes: int) -> None:
