@@ -25,6 +25,7 @@ from othink_mr1.errors import UserError, run_entry_point
 from othink_mr1.training import trackers
 from othink_mr1.training.accelerator import new_accelerator
 from othink_mr1.training.trackers import make_trackers, tracking
+from othink_mr1.training.training_log import TrainingLog
 from run_contents import curves
 from tiny import execution
 
@@ -139,10 +140,11 @@ def test_a_full_disk_is_one_line_although_tensorboard_writes_in_a_thread(
         with monkeypatch.context() as patch:
             if at == "start":
                 patch.setattr(LocalFileSystem, "_write", full)
-            with tracking(accelerator, tmp_path):
-                accelerator.log({"loss": 1.0}, step=1)
+            log = TrainingLog(tmp_path, "run", ["loss"], 2, accelerator)
+            with log, tracking(accelerator, tmp_path):
+                log.step(1, {"loss": 1.0})
                 patch.setattr(LocalFileSystem, "_write", full)
-                accelerator.log({"loss": 1.0}, step=2)
+                log.step(2, {"loss": 1.0})
 
     with pytest.raises(SystemExit) as caught:
         run_entry_point(main)
