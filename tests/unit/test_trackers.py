@@ -141,7 +141,7 @@ def test_a_full_disk_is_one_line_although_tensorboard_writes_in_a_thread(
             if at == "start":
                 patch.setattr(LocalFileSystem, "_write", full)
             log = TrainingLog(tmp_path, "run", ["loss"], 2, accelerator)
-            with log, tracking(accelerator, tmp_path):
+            with tracking(accelerator, tmp_path):
                 log.step(1, {"loss": 1.0})
                 patch.setattr(LocalFileSystem, "_write", full)
                 log.step(2, {"loss": 1.0})

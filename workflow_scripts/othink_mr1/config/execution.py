@@ -11,17 +11,7 @@ from othink_mr1.config.strict import Count, Positive, Strict
 from othink_mr1.config.suggest import unknown_name
 
 # accelerate's names; a test compares them. Importing it here would cost every Snakemake seconds.
-TRACKERS = (
-    "aim",
-    "clearml",
-    "comet_ml",
-    "dvclive",
-    "mlflow",
-    "swanlab",
-    "tensorboard",
-    "trackio",
-    "wandb",
-)
+TRACKERS = ("aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb")
 
 
 class Resources(Strict):

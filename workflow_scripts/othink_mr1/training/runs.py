@@ -23,7 +23,7 @@ from othink_mr1.modeling.prompts import Prompt, PromptMaker, fill_template
 from othink_mr1.plan.runs import RunDescription
 from othink_mr1.training.data_order import example_indices
 from othink_mr1.training.saved_states import SavedStates
-from othink_mr1.training.session import TrainingSession, training_session
+from othink_mr1.training.session import TrainingSession
 
 # Of the job's memory, for the features of images under a frozen vision tower.
 SHARE_OF_MEMORY_FOR_IMAGES = 1 / 4
@@ -111,9 +111,9 @@ def training_run(
         made_of = {"backbone": verify_weights(backbone), "examples": verify_file(examples_file)}
         training = TrainingRun(run, settings, execution, examples_file, backbone)
         facts = {**identity, "made_of": made_of}
-        with training_session(
+        with TrainingSession(
             artefact, facts, columns, settings, execution, training.save_checkpoint, run.name
-        ) as session:
+        ).watched() as session:
             text = yaml.safe_dump(description, sort_keys=False, allow_unicode=True)
             write_text(output / "run.yaml", text)
             training.session = session

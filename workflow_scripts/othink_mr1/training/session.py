@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ COMPUTING_PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pillow")
 
 
 class TrainingSession:
-    """What a trainer calls around its steps. Made by `training_session`."""
+    """What a trainer calls around its steps. Begins with `watched`."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class TrainingSession:
         self.log = TrainingLog(
             artefact.folder, name, log_columns, settings.steps, self.accelerator, self._done, earlier
         )
-        self._open = ExitStack()  # log and trackers
+        self._tracking = ExitStack()
         if self._state:
             by = _other_commit(self._attempts)
             print(f"{name}: goes on after step {self._done}{by}", file=sys.stderr, flush=True)
@@ -145,8 +145,8 @@ class TrainingSession:
         self._digests |= digests
 
     def finish(self, **facts: Any) -> None:
-        """Close log and trackers, write the run's manifest with these facts, and forget the states."""
-        self._open.close()
+        """Finish the trackers, write the run's manifest with these facts, and forget the states."""
+        self._tracking.close()
         self._artefact.finish(
             self._digests,
             **facts,
@@ -157,13 +157,12 @@ class TrainingSession:
         self._states.remove()
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Answer signals, and close log and trackers whatever happens."""
-        with self._interruption.watched(), self._open:
-            self._open.enter_context(self.log)
-            self._open.enter_context(tracking(self.accelerator, self._artefact.folder))
+    def watched(self) -> Iterator[TrainingSession]:
+        """Answer signals within the block, and tell trackers of its steps."""
+        with self._interruption.watched(), self._tracking:
+            self._tracking.enter_context(tracking(self.accelerator, self._artefact.folder))
             try:
-                yield
+                yield self
             except Stop:  # between the frames of `interruptible`
                 raise self._interrupted() from None
 
@@ -234,11 +233,15 @@ class TrainingSession:
 
     def _attempt(self, earlier: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """What this process computes with; `not_to_the_bit`: what of it rounds otherwise than before."""
-        about = self._stopwatch.facts() | {"packages": _computing_packages()}
-        keys = ("device", "execution", "threads", "cpu_capability", "packages")
+        facts = self._stopwatch.facts()
         # Also because git is to be asked now, and not when the process is to end.
-        attempt = {"after_step": self._done, "commit": provenance()["commit"]} | {
-            key: about[key] for key in keys
+        made_by = provenance()
+        attempt = {
+            "after_step": self._done,
+            "commit": made_by["commit"],
+            **{key: facts[key] for key in ("device", "execution", "threads", "cpu_capability")},
+            # What reads the texts and pictures and computes with them.
+            "packages": {name: made_by["packages"][name] for name in COMPUTING_PACKAGES},
         }
         others = _other_rounding(earlier[-1], attempt) if earlier else []
         return attempt | ({"not_to_the_bit": others} if others else {})
@@ -246,46 +249,21 @@ class TrainingSession:
 
 def _other_rounding(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What decides how results are rounded, and is another than it was, or is not known of the state."""
+    old, new = _rounding(before), _rounding(now)
+    return [f"{key} {old.get(key, 'unknown')}, now {new[key]}" for key in new if old.get(key) != new[key]]
 
-    def differing(
-        old: Mapping[str, Any], new: Mapping[str, Any], keys: Iterable[str], prefix: str = ""
-    ) -> list[str]:
-        return [
-            f"{prefix}{key} {'unknown' if old.get(key) is None else old[key]}, now {new[key]}"
-            for key in keys
-            if old.get(key) != new[key]
-        ]
 
-    others = differing(before, now, ("device", "threads", "cpu_capability"))
-    others += differing(before.get("packages", {}), now["packages"], now["packages"])
-    old, new = before["execution"], now["execution"]
-    computed_by = ("row_tokens", "gradient_checkpointing", "attention")
-    return others + differing(old, new, computed_by, "execution.")
+def _rounding(attempt: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of it, by name."""
+    execution = attempt["execution"]
+    known = {key: attempt.get(key) for key in ("device", "threads", "cpu_capability")}
+    known |= attempt.get("packages", {})
+    for key in ("row_tokens", "gradient_checkpointing", "attention"):
+        known[f"execution.{key}"] = execution.get(key)
+    return {key: value for key, value in known.items() if value is not None}
 
 
 def _other_commit(attempts: Sequence[Mapping[str, Any]]) -> str:
     """What to say where a run goes on by other code than it was begun with."""
     first, now = attempts[0].get("commit"), attempts[-1]["commit"]
     return "" if first == now else f", by commit {now}; it was begun by {first}"
-
-
-def _computing_packages() -> dict[str, str]:
-    """Versions of what reads the texts and pictures and computes with them."""
-    versions = provenance()["packages"]
-    return {name: versions[name] for name in COMPUTING_PACKAGES}
-
-
-@contextmanager
-def training_session(
-    artefact: Artefact,
-    facts: Mapping[str, Any],
-    log_columns: Sequence[str],
-    settings: TrainingSettings,
-    execution: TrainingExecution,
-    save_checkpoint: Callable[[Path], None],
-    name: str,
-) -> Iterator[TrainingSession]:
-    """A session in the run's folder: signals are answered within the block. See TrainingSession."""
-    session = TrainingSession(artefact, facts, log_columns, settings, execution, save_checkpoint, name)
-    with session.watched():
-        yield session
