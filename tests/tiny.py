@@ -60,6 +60,7 @@ def execution(**changes: Any) -> TrainingExecution:
         "gradient_checkpointing": False,
         "save_every_steps": 1,
         "attention": "sdpa",
+        "trackers": ["tensorboard"],
     }
     return TrainingExecution.model_validate(values | changes)
 

@@ -38,6 +38,7 @@ from othink_mr1.modeling.backbone import load_backbone
 from othink_mr1.modeling.processor import stop_tokens
 from othink_mr1.modeling.prompts import PromptMaker
 from othink_mr1.training import rollout as rollout_module
+from othink_mr1.training.accelerator import new_accelerator
 from othink_mr1.training.advantages import group_advantages
 from othink_mr1.training.grpo import _without_gradient, grpo_backward, packed_rollout
 from othink_mr1.training.optimisation import Optimisation
@@ -104,7 +105,8 @@ class OursGRPO:
             }
         )
         self._reference = copy.deepcopy(self._model).requires_grad_(False).eval()
-        self._optimisation = Optimisation(self._model, self._settings)
+        self._accelerator = new_accelerator("cpu")
+        self._optimisation = Optimisation(self._accelerator, self._model, self._settings)
         self._steps = 0
 
     def step(self, workload: GRPOWorkload, clock: PhaseClock) -> None:
@@ -146,7 +148,16 @@ class OursGRPO:
             reference = _without_gradient(self._reference, rows, self._settings)
         self._model.train()
         with clock.phase("forward_backward"):
-            sums = grpo_backward(self._model, rows, advantages, None, reference, self._settings, KL_WEIGHT)
+            sums = grpo_backward(
+                self._accelerator,
+                self._model,
+                rows,
+                advantages,
+                None,
+                reference,
+                self._settings,
+                KL_WEIGHT,
+            )
         return sums.loss
 
     @contextmanager
@@ -171,7 +182,8 @@ class OursSupervised:
         self._settings = SFT.model_validate(
             _TRAINING | {"trainer": "sft", "target": "answer", "batch_size": 8}
         )
-        self._optimisation = Optimisation(self._model, self._settings)
+        self._accelerator = new_accelerator("cpu")
+        self._optimisation = Optimisation(self._accelerator, self._model, self._settings)
 
     def step(self, workload: SupervisedWorkload, clock: PhaseClock) -> None:
         """One whole step."""
@@ -189,7 +201,7 @@ class OursSupervised:
             lessons = make_lessons(self._processor, prompts, _examples(workload))
         assert [len(lesson.target) for lesson in lessons] == workload.target_tokens
         with clock.phase("forward_backward"):
-            loss, _ = supervised_backward(self._model, lessons, "fp32", ROW_TOKENS)
+            loss, _ = supervised_backward(self._accelerator, self._model, lessons, "fp32", ROW_TOKENS)
         return loss
 
 

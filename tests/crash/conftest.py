@@ -13,7 +13,7 @@ import pytest
 from small_study import Job, SmallStudy, remove, start, start_forked
 
 from file_faults import Operation
-from run_contents import assert_every_step_once, assert_same
+from run_contents import assert_every_step_once, assert_same, curves
 
 # `make test-crash` tries many more than `make test`.
 FAULTS = int(os.environ.get("CRASH_TEST_FAULTS", "6"))
@@ -33,14 +33,18 @@ class Undisturbed:
         """The same job, for another results root."""
         return self.study.job(self.kind, results)
 
-    def finish_and_compare(self, results: Path) -> None:
-        """Start the job once more, without a fault; then everything must be as if there had been none."""
+    def finish_and_compare(self, results: Path, power_lost: bool = False) -> None:
+        """Start the job once more, without a fault; then everything must be as if there had been none.
+
+        power_lost: what was lost of TensorBoard's files is not written again.
+        """
         job = self.job(results)
         assert start_forked(job, results) == 0, (results / "stderr").read_text()
         for folder in job.folders:
             assert_same(results / folder, self.results / folder)
             if job.steps is not None:
                 assert_every_step_once(results / folder, job.steps)
+                assert power_lost or curves(results / folder) == curves(self.results / folder)
         left = [path for path in results.rglob("*") if path.name.endswith((".states", ".answered.jsonl"))]
         assert left == []
         remove(results)

@@ -49,7 +49,7 @@ def test_a_power_loss_costs_at_most_what_was_not_on_the_disk(
         killed = start(undisturbed.job(results), results, kill_before=draw.choice(numbers))
         assert killed.returncode == -9
         lose_unsynced(killed.operations, results, HOWS[number % len(HOWS)])
-        undisturbed.finish_and_compare(results)
+        undisturbed.finish_and_compare(results, power_lost=True)
 
     assert all_pass(attempt, range(FAULTS)) == FAULTS
 

@@ -182,8 +182,8 @@ def test_moments_that_are_no_numbers_are_not_saved(
     run.settings = sft_settings(steps=4, checkpoint_steps=[], max_gradient_norm=1e30)
     backward = sys.modules["othink_mr1.training.supervised"].supervised_backward
 
-    def steep(model: torch.nn.Module, *rest: object) -> object:
-        found = backward(model, *rest)
+    def steep(accelerator: object, model: torch.nn.Module, *rest: object) -> object:
+        found = backward(accelerator, model, *rest)
         for weight in model.parameters():
             weight.grad = torch.full_like(weight, 1e20)
         return found

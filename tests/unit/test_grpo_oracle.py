@@ -11,6 +11,7 @@ from PIL import Image
 
 from othink_mr1.modeling.processor import stop_tokens
 from othink_mr1.modeling.prompts import Prompt, PromptMaker
+from othink_mr1.training.accelerator import new_accelerator
 from othink_mr1.training.advantages import group_advantages
 from othink_mr1.training.grpo import grpo_backward, packed_rollout
 from othink_mr1.training.log_probabilities import completion_log_probabilities
@@ -121,7 +122,8 @@ def test_loss_and_gradient_equal_trl(
     changed(tiny.model, 0.7)
     trainer.model.load_state_dict(tiny.model.state_dict())
 
-    sums = grpo_backward(tiny.model, rows, advantages, old, reference, settings, beta=0.04)
+    accelerator = new_accelerator("cpu")
+    sums = grpo_backward(accelerator, tiny.model, rows, advantages, old, reference, settings, beta=0.04)
     trl_loss = trainer._compute_loss(trainer.model, inputs)
     trl_loss.backward()
 

@@ -23,7 +23,7 @@ from othink_mr1.training import interruption, runs, saved_states, session
 from othink_mr1.training.grpo_runs import train_grpo_run
 from othink_mr1.training.pretraining import pretrain_backbone
 from othink_mr1.training.sft_runs import train_sft_run
-from run_contents import assert_every_step_once, assert_same, contents, metrics
+from run_contents import assert_every_step_once, assert_same, contents, curves, metrics
 from tiny import execution, grpo_settings, sft_settings, tiny_settings
 
 STEPS = 6
@@ -114,6 +114,7 @@ def test_an_interrupted_run_goes_on_to_the_bit(
     interrupted(monkeypatch, BATCHES[trainer], 1, run.start)  # again at once: nothing done, nothing lost
     assert not (run.output / "manifest.json").exists()
     assert_equal(run.start(), undisturbed)
+    assert curves(run.output) == curves(undisturbed)
     assert not run.states.exists()
     attempts = read_manifest(run.output)["attempts"]
     assert [attempt["after_step"] for attempt in attempts] == ([0, kept] if kept else [0])

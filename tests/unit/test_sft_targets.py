@@ -14,6 +14,7 @@ from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.errors import UserError
 from othink_mr1.modeling.prompts import PromptMaker, fill_template
 from othink_mr1.training import sft_runs
+from othink_mr1.training.accelerator import new_accelerator
 from othink_mr1.training.r1v_sft import r1v_dialogue, r1v_lessons
 from othink_mr1.training.runs import TrainingRun
 from othink_mr1.training.sft_runs import sft_lessons
@@ -119,7 +120,7 @@ def test_r1vs_loss_is_transformers_own_on_a_padded_batch(tiny: Tiny, tmp_path: P
     expected.backward()
     for row_tokens in (10_000, 10):  # both in a row, one a row
         tiny.model.zero_grad()
-        loss, tokens = supervised_backward(tiny.model, made, "fp32", row_tokens)
+        loss, tokens = supervised_backward(new_accelerator("cpu"), tiny.model, made, "fp32", row_tokens)
         assert tokens == int((labels[:, 1:] != -100).sum())
         assert loss == pytest.approx(expected.item(), rel=1e-5)
         for (name, ours), (_, theirs) in zip(

@@ -68,6 +68,7 @@ WORDS = {
     "sha256": "a" * 64,
     "train_prompt": "{question} Answer.",
     "test_prompt": "{question} Answer.",
+    "trackers": "wandb",
     "train": "clevr_70k",
     "test": "other_test",
     "kind": "rendered",

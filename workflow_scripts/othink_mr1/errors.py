@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import signal
 import sys
@@ -94,7 +95,8 @@ def errors_in_one_line() -> Iterator[None]:
     except OSError as error:
         if error.errno not in _DISK_REMEDIES:
             raise
-        where = f"{error.filename}: " if error.filename else ""
+        # TensorBoard names files in bytes.
+        where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         sys.exit(f"error: {where}{error.strerror}; {_DISK_REMEDIES[error.errno]}")
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(str(error)):

@@ -30,6 +30,7 @@ from othink_mr1.modeling.decoding import decode
 from othink_mr1.modeling.packed_rows import Group, PackedRow
 from othink_mr1.modeling.precision import autocast
 from othink_mr1.modeling.prompts import Prompt
+from othink_mr1.training.accelerator import new_accelerator
 from othink_mr1.training.advantages import group_advantages
 from othink_mr1.training.grpo import grpo_backward, packed_rollout
 from othink_mr1.training.log_probabilities import completion_log_probabilities
@@ -140,7 +141,7 @@ def _update(
     settings: GRPO,
 ) -> None:
     prepare_for_training(model, train_vision_tower=True, gradient_checkpointing=True)
-    optimisation = Optimisation(model, settings)
+    optimisation = Optimisation(new_accelerator(shapes.device.type), model, settings)
     begin_peak(shapes.device)
     started = time.perf_counter()
     rows = packed_rollout(prompts, list(completions), shapes.row_tokens, shapes.device)
@@ -194,6 +195,7 @@ class StepParts:
     ) -> None:
         self._model, self._reference, self._optimisation = model, reference, optimisation
         self._rows, self._shapes, self._settings = rows, shapes, settings
+        self._accelerator = new_accelerator(shapes.device.type)
         self._reference_values: list[Tensor] = []
         self.loss = float("nan")
 
@@ -211,6 +213,7 @@ class StepParts:
         rewards = torch.arange(self._shapes.group).expand(self._shapes.prompts, -1) % 2.0
         advantages = group_advantages(rewards, self._settings.advantage_epsilon).flatten()
         sums = grpo_backward(
+            self._accelerator,
             self._model,
             self._rows,
             advantages.to(self._shapes.device),

@@ -13,8 +13,8 @@ from gpu.backbones import make_model, make_processor
 from gpu.record import Record
 from gpu.shapes import Shapes
 from gpu.timing import seconds_of
+from othink_mr1.training.accelerator import new_accelerator
 from othink_mr1.training.optimisation import Optimisation
-from othink_mr1.training.random_state import random_state
 from othink_mr1.training.training_state import Carried, restore_state, verify_state, write_state
 from tiny import sft_settings
 
@@ -26,7 +26,7 @@ def run(record: Record, shapes: Shapes) -> None:
     # A small vision tower and few layers, so that it takes seconds.
     sizes = shapes.backbone | {"vision_config": shapes.correctness["vision_config"]}
     model = make_model(sizes, make_processor(), shapes.device, shapes.saved_layers)
-    optimisation = Optimisation(model, sft_settings())
+    optimisation = Optimisation(new_accelerator(shapes.device.type), model, sft_settings())
     for weight in model.parameters():
         weight.grad = torch.full_like(weight, 1e-3)
     optimisation.update(1)
@@ -37,7 +37,7 @@ def run(record: Record, shapes: Shapes) -> None:
         folder.mkdir()
 
         def save() -> None:
-            write_state(folder, optimisation, random_state(), Carried(), b"", {})
+            write_state(folder, optimisation, Carried(), b"", {})
 
         saving = seconds_of(save, shapes.device)
         reading = seconds_of(lambda: verify_state(folder), shapes.device)

@@ -11,6 +11,7 @@ from gpu.sections.grpo_step import require_memory
 from gpu.shapes import Shapes
 from gpu.timing import begin_peak, bf16_peak, peak_gb, seconds_of
 from othink_mr1.modeling.packed_rows import Group
+from othink_mr1.training.accelerator import new_accelerator
 from othink_mr1.training.optimisation import Optimisation, prepare_for_training
 from othink_mr1.training.supervised import Lesson, supervised_backward
 from tiny import sft_settings
@@ -33,12 +34,13 @@ def run(record: Record, shapes: Shapes) -> None:
     ]
     prepare_for_training(model, train_vision_tower=True, gradient_checkpointing=True)
     model.train()
-    optimisation = Optimisation(model, settings)
+    accelerator = new_accelerator(shapes.device.type)
+    optimisation = Optimisation(accelerator, model, settings)
     losses = []
     begin_peak(shapes.device)
 
     def backward() -> None:
-        loss, _ = supervised_backward(model, lessons, settings.precision, shapes.row_tokens)
+        loss, _ = supervised_backward(accelerator, model, lessons, settings.precision, shapes.row_tokens)
         losses.append(loss)
 
     first = seconds_of(backward, shapes.device)

@@ -19,6 +19,7 @@ from gpu.shapes import Shapes
 from gpu.timing import begin_peak, peak_gb, seconds_of, synchronize
 from othink_mr1.modeling.decoding import decode
 from othink_mr1.modeling.precision import autocast
+from othink_mr1.training.accelerator import new_accelerator
 from othink_mr1.training.grpo import packed_rollout
 from othink_mr1.training.optimisation import Optimisation, prepare_for_training
 
@@ -51,7 +52,7 @@ def _own_steps(shapes: Shapes) -> tuple[list[float], float]:
     reference = copy.deepcopy(model).requires_grad_(False)
     prepare_for_training(model, train_vision_tower=True, gradient_checkpointing=True)
     settings = settings_of(shapes)
-    optimisation = Optimisation(model, settings)
+    optimisation = Optimisation(new_accelerator(shapes.device.type), model, settings)
     sampler = sampler_of(shapes, len(processor.tokenizer))
     pictures = make_pictures(shapes.prompts, shapes.picture)
 

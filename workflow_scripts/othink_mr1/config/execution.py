@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from othink_mr1.config.strict import ConfigModel, Count, Positive
+from othink_mr1.config.suggest import unknown_name
+
+# accelerate's names; a test compares them. Importing it here would cost every Snakemake seconds.
+TRACKERS = ("aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb")
 
 
 class Resources(ConfigModel):
@@ -41,6 +45,15 @@ class TrainingExecution(DeviceResources):
         description="steps between two saved states; a killed job repeats at most so many"
     )
     attention: Literal["sdpa", "eager", "flash_attention_2"]
+    trackers: list[str] = Field(description="programs that show the curves while it runs; [] for none")
+
+    @field_validator("trackers")
+    @classmethod
+    def _trackers_are_known(cls, names: list[str]) -> list[str]:
+        for place, name in enumerate(names):
+            if name not in TRACKERS:
+                raise ValueError(f"{place}: {unknown_name('tracker', name, TRACKERS)}")
+        return names
 
 
 class GenerationExecution(DeviceResources):

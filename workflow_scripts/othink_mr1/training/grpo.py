@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor
 from transformers import Qwen2VLForConditionalGeneration
 
@@ -79,7 +80,7 @@ def train_grpo(
     """Make the updates that the session has left. questions_of gives a rollout's questions (from 1)."""
     reference = _reference(model, settings)
     prepare_for_training(model, settings.train_vision_tower, execution.gradient_checkpointing)
-    optimisation = Optimisation(model, settings)
+    optimisation = Optimisation(session.accelerator, model, settings)
     experience: Experience | None = None
     for step in session.steps(optimisation):
         rollout_number, update = (number + 1 for number in divmod(step - 1, settings.updates_per_rollout))
@@ -101,6 +102,7 @@ def train_grpo(
             model.train()
             beta = kl_weight(settings.kl_schedule, step, settings.steps)
             sums = grpo_backward(
+                session.accelerator,
                 model,
                 rows,
                 advantages.flatten().to(model.device),
@@ -186,6 +188,7 @@ def _without_gradient(
 
 
 def grpo_backward(
+    accelerator: Accelerator,
     model: Qwen2VLForConditionalGeneration,
     rows: Sequence[PackedRow],
     advantages: Tensor,
@@ -219,7 +222,7 @@ def grpo_backward(
         )
         lengths = torch.tensor(row.completion_lengths, device=model.device)
         loss = completion_means(terms.loss, lengths).sum() / total
-        loss.backward()
+        accelerator.backward(loss)
         loss_sum += loss.item()
         clip_sum += completion_means(terms.clipped, lengths).sum().item()
         if terms.kl is not None:

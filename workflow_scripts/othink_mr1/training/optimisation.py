@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor
 from transformers import Qwen2VLForConditionalGeneration
 
@@ -19,15 +20,16 @@ _ADAM_STATE = {"first_moments": "exp_avg", "second_moments": "exp_avg_sq", "upda
 class Optimisation:
     """Makes updates of a model's trained weights from accumulated gradients."""
 
-    def __init__(self, model: Qwen2VLForConditionalGeneration, settings: TrainingSettings) -> None:
-        self._settings = settings
-        self._model = model
+    def __init__(
+        self, accelerator: Accelerator, model: Qwen2VLForConditionalGeneration, settings: TrainingSettings
+    ) -> None:
+        self._accelerator, self._settings, self._model = accelerator, settings, model
         # Tied weights are one parameter, which is named once.
         self._trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
         # As usual, decay is for matrices only; biases and norms have no scale to shrink.
         matrices = [weight for weight in self._trained.values() if weight.ndim > 1]
         others = [weight for weight in self._trained.values() if weight.ndim <= 1]
-        self._adam = torch.optim.AdamW(
+        adam = torch.optim.AdamW(
             [
                 {"params": matrices, "weight_decay": settings.weight_decay},
                 {"params": others, "weight_decay": 0.0},
@@ -36,6 +38,8 @@ class Optimisation:
             betas=(settings.adam_beta1, settings.adam_beta2),
             fused=True,
         )
+        # In one process the prepared model is the model itself.
+        _, self._adam = accelerator.prepare(model, adam)
 
     def update(self, step: int) -> tuple[float, float]:
         """Make update `step` (from 1). Returns the learning rate and the gradient's norm before clipping.
@@ -48,7 +52,7 @@ class Optimisation:
         )
         for group in self._adam.param_groups:
             group["lr"] = rate
-        norm = float(torch.nn.utils.clip_grad_norm_(self._trained.values(), settings.max_gradient_norm))
+        norm = float(self._accelerator.clip_grad_norm_(self._trained.values(), settings.max_gradient_norm))
         require_finite(step, settings, gradient_norm=norm)
         self._adam.step()
         self._adam.zero_grad()

@@ -27,7 +27,7 @@ from othink_mr1.modeling.small_backbone import new_small_backbone
 from othink_mr1.modeling.tokenizer import END_OF_MESSAGE, train_tokenizer
 from othink_mr1.training.data_order import example_indices
 from othink_mr1.training.saved_states import SavedStates
-from othink_mr1.training.session import training_session
+from othink_mr1.training.session import TrainingSession
 from othink_mr1.training.supervised import COLUMNS, Lesson, train_supervised
 
 # Texts of each source that the tokenizer learns from; more change nothing in rendered text.
@@ -58,7 +58,7 @@ def pretrain_backbone(
             return
         made_of = {name: verify_file(path) for name, path in sorted(example_files.items())}
         model, processor, lessons_of = _prepare(settings, execution, example_files)
-        with training_session(
+        with TrainingSession(
             artefact,
             {**identity, "made_of": made_of},
             COLUMNS,
@@ -66,7 +66,7 @@ def pretrain_backbone(
             execution,
             lambda folder: save_checkpoint(model, processor, folder),
             "pretraining",
-        ) as session:
+        ).watched() as session:
             train_supervised(model, _as_sft(settings), execution, lessons_of, session)
             artefact.check_lock()
             save_checkpoint(model, processor, output)

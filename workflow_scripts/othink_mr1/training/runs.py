@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from ruamel.yaml import YAML
 from transformers import Qwen2VLForConditionalGeneration
 
 from othink_mr1.artefacts.artefact import filling
+from othink_mr1.artefacts.atomic_files import write_text
 from othink_mr1.artefacts.verification import verify_file
 from othink_mr1.config.execution import TrainingExecution
 from othink_mr1.config.methods import GRPO, SFT, TrainingSettings
@@ -21,7 +25,7 @@ from othink_mr1.modeling.prompts import Prompt, PromptMaker, fill_template
 from othink_mr1.plan.runs import RunDescription
 from othink_mr1.training.data_order import example_indices
 from othink_mr1.training.saved_states import SavedStates
-from othink_mr1.training.session import TrainingSession, training_session
+from othink_mr1.training.session import TrainingSession
 
 # Of the job's memory, for the features of images under a frozen vision tower.
 SHARE_OF_MEMORY_FOR_IMAGES = 1 / 4
@@ -91,7 +95,7 @@ def training_run(
     output: Path,
     columns: Sequence[str],
 ) -> Iterator[TrainingRun | None]:
-    """The run's folder; final checkpoint and manifest come when the block succeeds.
+    """The run's folder with run.yaml; final checkpoint and manifest come when the block succeeds.
 
     None if the run is complete already.
     """
@@ -109,13 +113,24 @@ def training_run(
         made_of = {"backbone": verify_weights(backbone), "examples": verify_file(examples_file)}
         training = TrainingRun(run, settings, execution, examples_file, backbone)
         facts = {**identity, "made_of": made_of}
-        with training_session(
+        with TrainingSession(
             artefact, facts, columns, settings, execution, training.save_checkpoint, run.name
-        ) as session:
+        ).watched() as session:
+            write_text(output / "run.yaml", _yaml(description))
             training.session = session
             yield training
             session.keep_checkpoint("checkpoint")
             session.finish(run=description)
+
+
+def _yaml(description: dict[str, Any]) -> str:
+    """A run's description for people: the manifest has the same for programs."""
+    stream = io.StringIO()
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    yaml.dump(description, stream)
+    return stream.getvalue()
 
 
 def _frozen_images(

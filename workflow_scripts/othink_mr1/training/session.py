@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,11 @@ from othink_mr1.config.execution import TrainingExecution
 from othink_mr1.config.methods import TrainingSettings
 from othink_mr1.errors import Interrupted, UserError
 from othink_mr1.modeling.device import Stopwatch
+from othink_mr1.training.accelerator import new_accelerator
 from othink_mr1.training.interruption import Interruption, Stop
 from othink_mr1.training.optimisation import Optimisation
-from othink_mr1.training.random_state import random_state
 from othink_mr1.training.saved_states import MOST_AT_A_TIME, SavedState, SavedStates
+from othink_mr1.training.trackers import OTHERS, TENSORBOARD, make_trackers, tracking
 from othink_mr1.training.training_log import TrainingLog, has_columns
 from othink_mr1.training.training_state import METRICS, Carried, restore_state, write_state
 
@@ -36,7 +37,7 @@ COMPUTING_PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pillow")
 
 
 class TrainingSession:
-    """What a trainer calls around its steps. Made by `training_session`."""
+    """What a trainer calls around its steps. Begins with `watched`."""
 
     def __init__(
         self,
@@ -58,6 +59,8 @@ class TrainingSession:
         # Of the checkpoints that exist: path in the run's folder -> sha256.
         self._digests: dict[str, str] = dict(self._state.facts["checkpoints"]) if self._state else {}
         self._clean_folder()
+        trackers = make_trackers(execution.trackers, artefact.folder, name)
+        self.accelerator = new_accelerator(execution.device, trackers)
         earlier = (self._state.folder / METRICS).read_bytes() if self._state else b""
         self._stopwatch = Stopwatch(execution, self._state.facts["wall_seconds"] if self._state else 0.0)
         self._done = self._saved = self._state.step if self._state else 0
@@ -65,8 +68,10 @@ class TrainingSession:
         self._attempts = [*earlier_attempts, self._attempt(earlier_attempts)]
         self._optimisation: Optimisation | None = None
         self.carried = Carried()
-        self._random = random_state()
-        self.log = TrainingLog(artefact.folder, name, log_columns, settings.steps, earlier)
+        self.log = TrainingLog(
+            artefact.folder, name, log_columns, settings.steps, self.accelerator, self._done, earlier
+        )
+        self._tracking = ExitStack()
         if self._state:
             by = _other_commit(self._attempts)
             print(f"{name}: goes on after step {self._done}{by}", file=sys.stderr, flush=True)
@@ -87,7 +92,6 @@ class TrainingSession:
         self._require_space(optimisation.state_bytes(), optimisation.checkpoint_bytes())
         if self._state:
             self.carried = restore_state(self._state.folder, optimisation)
-            self._random = random_state()
         yield from range(self._done + 1, self._settings.steps + 1)
 
     @contextmanager
@@ -120,7 +124,6 @@ class TrainingSession:
         """
         self.log.step(step, values)
         self.carried = carried or Carried()
-        self._random = random_state()
         self._done = step
         if step == self._settings.steps:
             return
@@ -142,8 +145,8 @@ class TrainingSession:
         self._digests |= digests
 
     def finish(self, **facts: Any) -> None:
-        """Close the log, write the run's manifest with these facts, and forget the states."""
-        self.log.__exit__(None, None, None)
+        """Finish the trackers, write the run's manifest with these facts, and forget the states."""
+        self._tracking.close()
         self._artefact.finish(
             self._digests,
             **facts,
@@ -154,11 +157,12 @@ class TrainingSession:
         self._states.remove()
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Answer signals, and close the log whatever happens."""
-        with self._interruption.watched(), self.log:
+    def watched(self) -> Iterator[TrainingSession]:
+        """Answer signals within the block, and tell trackers of its steps."""
+        with self._interruption.watched(), self._tracking:
+            self._tracking.enter_context(tracking(self.accelerator, self._artefact.folder))
             try:
-                yield
+                yield self
             except Stop:  # between the frames of `interruptible`
                 raise self._interrupted() from None
 
@@ -173,7 +177,7 @@ class TrainingSession:
             "attempts": self._attempts,
         }
         with folder_written_aside(self._states.path(self._done)) as aside:
-            write_state(aside, self._optimisation, self._random, self.carried, self.log.so_far(), facts)
+            write_state(aside, self._optimisation, self.carried, self.log.so_far(), facts)
             self._artefact.check_lock()
         self._saved = self._done
         self._states.prune()
@@ -199,9 +203,12 @@ class TrainingSession:
         return None
 
     def _clean_folder(self) -> None:
-        """Leave of an interrupted attempt's folder the checkpoints that the state knows."""
+        """Leave of an interrupted attempt's folder the checkpoints that the state knows, and the curves."""
+        kept = {name.partition("/")[0] for name in self._digests}
+        if self._state:
+            kept |= {TENSORBOARD, OTHERS}
         for path in self._artefact.folder.iterdir():
-            if not any(name.startswith(f"{path.name}/") for name in self._digests):
+            if path.name not in kept:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _require_space(self, state_bytes: int, checkpoint_bytes: int) -> None:
@@ -226,11 +233,15 @@ class TrainingSession:
 
     def _attempt(self, earlier: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """What this process computes with; `not_to_the_bit`: what of it rounds otherwise than before."""
-        about = self._stopwatch.facts() | {"packages": _computing_packages()}
-        keys = ("device", "execution", "threads", "cpu_capability", "packages")
+        facts = self._stopwatch.facts()
         # Also because git is to be asked now, and not when the process is to end.
-        attempt = {"after_step": self._done, "commit": provenance()["commit"]} | {
-            key: about[key] for key in keys
+        made_by = provenance()
+        attempt = {
+            "after_step": self._done,
+            "commit": made_by["commit"],
+            **{key: facts[key] for key in ("device", "execution", "threads", "cpu_capability")},
+            # What reads the texts and pictures and computes with them.
+            "packages": {name: made_by["packages"][name] for name in COMPUTING_PACKAGES},
         }
         others = _other_rounding(earlier[-1], attempt) if earlier else []
         return attempt | ({"not_to_the_bit": others} if others else {})
@@ -238,46 +249,21 @@ class TrainingSession:
 
 def _other_rounding(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What decides how results are rounded, and is another than it was, or is not known of the state."""
+    old, new = _rounding(before), _rounding(now)
+    return [f"{key} {old.get(key, 'unknown')}, now {new[key]}" for key in new if old.get(key) != new[key]]
 
-    def differing(
-        old: Mapping[str, Any], new: Mapping[str, Any], keys: Iterable[str], prefix: str = ""
-    ) -> list[str]:
-        return [
-            f"{prefix}{key} {'unknown' if old.get(key) is None else old[key]}, now {new[key]}"
-            for key in keys
-            if old.get(key) != new[key]
-        ]
 
-    others = differing(before, now, ("device", "threads", "cpu_capability"))
-    others += differing(before.get("packages", {}), now["packages"], now["packages"])
-    old, new = before["execution"], now["execution"]
-    computed_by = ("row_tokens", "gradient_checkpointing", "attention")
-    return others + differing(old, new, computed_by, "execution.")
+def _rounding(attempt: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of it, by name."""
+    execution = attempt["execution"]
+    known = {key: attempt.get(key) for key in ("device", "threads", "cpu_capability")}
+    known |= attempt.get("packages", {})
+    for key in ("row_tokens", "gradient_checkpointing", "attention"):
+        known[f"execution.{key}"] = execution.get(key)
+    return {key: value for key, value in known.items() if value is not None}
 
 
 def _other_commit(attempts: Sequence[Mapping[str, Any]]) -> str:
     """What to say where a run goes on by other code than it was begun with."""
     first, now = attempts[0].get("commit"), attempts[-1]["commit"]
     return "" if first == now else f", by commit {now}; it was begun by {first}"
-
-
-def _computing_packages() -> dict[str, str]:
-    """Versions of what reads the texts and pictures and computes with them."""
-    versions = provenance()["packages"]
-    return {name: versions[name] for name in COMPUTING_PACKAGES}
-
-
-@contextmanager
-def training_session(
-    artefact: Artefact,
-    facts: Mapping[str, Any],
-    log_columns: Sequence[str],
-    settings: TrainingSettings,
-    execution: TrainingExecution,
-    save_checkpoint: Callable[[Path], None],
-    name: str,
-) -> Iterator[TrainingSession]:
-    """A session in the run's folder: signals are answered within the block. See TrainingSession."""
-    session = TrainingSession(artefact, facts, log_columns, settings, execution, save_checkpoint, name)
-    with session.watched():
-        yield session

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from accelerate import Accelerator
 from transformers import Qwen2VLForConditionalGeneration
 
 from othink_mr1.config.execution import TrainingExecution
@@ -63,11 +64,13 @@ def train_supervised(
     """Make the updates that the session has left; lessons_of gives a step's batch."""
     prepare_for_training(model, settings.train_vision_tower, execution.gradient_checkpointing)
     model.train()
-    optimisation = Optimisation(model, settings)
+    optimisation = Optimisation(session.accelerator, model, settings)
     for step in session.steps(optimisation):
         with session.interruptible():
             lessons = lessons_of(step)
-            loss, tokens = supervised_backward(model, lessons, settings.precision, execution.row_tokens)
+            loss, tokens = supervised_backward(
+                session.accelerator, model, lessons, settings.precision, execution.row_tokens
+            )
         require_finite(step, settings, loss=loss)
         rate, norm = optimisation.update(step)
         values = {"learning_rate": rate, "loss": loss, "gradient_norm": norm, "target_tokens": tokens}
@@ -75,7 +78,11 @@ def train_supervised(
 
 
 def supervised_backward(
-    model: Qwen2VLForConditionalGeneration, lessons: Sequence[Lesson], precision: str, row_tokens: int
+    accelerator: Accelerator,
+    model: Qwen2VLForConditionalGeneration,
+    lessons: Sequence[Lesson],
+    precision: str,
+    row_tokens: int,
 ) -> tuple[float, int]:
     """Add the gradient of the mean negative log-likelihood over all target tokens of the batch.
 
@@ -89,6 +96,6 @@ def supervised_backward(
         with autocast(precision, model.device):
             log_probabilities = completion_log_probabilities(model, row)
         loss = -log_probabilities.sum() / tokens
-        loss.backward()
+        accelerator.backward(loss)
         total += loss.item()
     return total, tokens

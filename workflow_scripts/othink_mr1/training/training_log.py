@@ -1,66 +1,48 @@
-"""What a training run says while it runs: metrics.csv, TensorBoard events, lines with the time left."""
+"""What a training run says while it runs: metrics.csv, trackers, lines with the time left."""
 
 from __future__ import annotations
 
 import csv
-import io
-import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+
+from accelerate import Accelerator
 
 from othink_mr1.errors import naming
-from othink_mr1.training.event_file import EventFile
+from othink_mr1.training.trackers import TENSORBOARD
 from othink_mr1.training.training_state import METRICS
 
 SECONDS_BETWEEN_LINES = 10.0
-_BOARD = "tensorboard"
 _STEP, _SECONDS = "step", "seconds"
 
 
 class TrainingLog:
-    """One row per optimiser step. Empty values (None) are left empty in the csv and out of TensorBoard."""
+    """One row per optimiser step. Empty values (None) are left empty in the csv and kept from trackers."""
 
     def __init__(
-        self, folder: Path, name: str, columns: Sequence[str], steps: int, earlier: bytes = b""
+        self,
+        folder: Path,
+        name: str,
+        columns: Sequence[str],
+        steps: int,
+        accelerator: Accelerator,
+        done: int = 0,
+        earlier: bytes = b"",
     ) -> None:
         """columns: between `step` and `seconds`, which every log has; steps: in all.
 
-        earlier: metrics.csv up to the step that a resumed run goes on from. Both records are written anew
-        from it, so no step is in them twice, and none is missing.
+        earlier: metrics.csv after the `done` steps that a resumed run goes on from.
         """
-        self._name = name
-        self._steps = steps
+        self._folder, self._name, self._steps, self._done = folder, name, steps, done
+        self._accelerator = accelerator
         self._columns = [_STEP, *columns, _SECONDS]
         self._file = folder / METRICS
-        shutil.rmtree(folder / _BOARD, ignore_errors=True)
-        rows = list(csv.DictReader(io.StringIO(earlier.decode("utf-8"))))
-        # Both open as long as the log itself is: __exit__ closes them.
-        self._stream = self._file.open("w", newline="", encoding="utf-8")
-        self._csv = csv.DictWriter(self._stream, self._columns, lineterminator="\n")
-        self._board = EventFile(folder / _BOARD)
         with naming(self._file):
-            self._csv.writeheader()
-            self._csv.writerows(rows)
-            self._stream.flush()
-        for row in rows:
-            self._draw(int(row[_STEP]), {key: float(row[key]) for key in columns if row[key]})
-        self._earlier_steps = len(rows)
+            self._file.write_bytes(earlier or f"{','.join(self._columns)}\n".encode())
         self._started = self._step_started = time.monotonic()
         self._said = -SECONDS_BETWEEN_LINES
-
-    def __enter__(self) -> TrainingLog:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with naming(self._file):
-            self._stream.close()
-        with naming(self._board.path):
-            self._board.close()
 
     def step(self, step: int, values: Mapping[str, float | None]) -> None:
         """Record a finished step (from 1); its seconds are those since the step before."""
@@ -68,36 +50,29 @@ class TrainingLog:
         row = {_STEP: step, **values, _SECONDS: round(now - self._step_started, 4)}
         assert list(row) == self._columns, f"columns {list(row)}"
         self._step_started = now
-        with naming(self._file):
-            self._csv.writerow(row)
-            self._stream.flush()
-        self._draw(step, values)
+        with naming(self._file), self._file.open("a", newline="", encoding="utf-8") as stream:
+            csv.DictWriter(stream, self._columns, lineterminator="\n").writerow(row)
+        told = {key: value for key, value in values.items() if value is not None}
+        with naming(self._folder / TENSORBOARD):
+            self._accelerator.log(told, step=step)
         if now - self._said >= SECONDS_BETWEEN_LINES or step == self._steps:
             self._said = now
-            self._say(step, values, now - self._started)
+            a_step = (now - self._started) / (step - self._done)
+            left = a_step * (self._steps - step)
+            done = f"{self._name}: step {step}/{self._steps}, {a_step:.2f} s a step, {left:.0f} s left"
+            shown = " ".join(f"{key} {value:.4g}" for key, value in told.items())
+            print(f"{done}: {shown}", file=sys.stderr, flush=True)
 
     def so_far(self) -> bytes:
         """metrics.csv as it is now."""
         return self._file.read_bytes()
 
-    def _draw(self, step: int, values: Mapping[str, float | None]) -> None:
-        with naming(self._board.path):
-            self._board.add(step, values)
-
-    def _say(self, step: int, values: Mapping[str, float | None], taken: float) -> None:
-        told = " ".join(f"{key} {value:.4g}" for key, value in values.items() if value is not None)
-        a_step = taken / (step - self._earlier_steps)
-        left = a_step * (self._steps - step)
-        done = f"{self._name}: step {step}/{self._steps}, {a_step:.2f} s a step, {left:.0f} s left"
-        print(f"{done}: {told}", file=sys.stderr, flush=True)
-
 
 def has_columns(metrics: bytes, columns: Sequence[str], steps: int) -> bool:
-    """Whether a metrics.csv has these columns, and one row for each of the first steps."""
-    try:
-        table = csv.DictReader(io.StringIO(metrics.decode("utf-8")))
-        numbers = [row[_STEP] for row in table]
-    except (UnicodeDecodeError, csv.Error, KeyError):
-        return False
+    """Whether a metrics.csv has these columns, and a row for each of the first steps."""
+    header, *rows = metrics.decode("utf-8").splitlines() or [""]
     expected = [str(step) for step in range(1, steps + 1)]
-    return list(table.fieldnames or ()) == [_STEP, *columns, _SECONDS] and numbers == expected
+    return (
+        header == ",".join([_STEP, *columns, _SECONDS])
+        and [row.partition(",")[0] for row in rows] == expected
+    )

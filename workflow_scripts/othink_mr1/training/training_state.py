@@ -1,8 +1,11 @@
 """The state of a training between two steps, on disk: all that the next step depends on.
 
-That is the trained weights, AdamW's moments, the random generators, the step (the data's order and the
-learning rate follow from it) and what a trainer carries from one step to the next. Safetensors and JSON, no
-pickles. The manifest is written last.
+That is the trained weights, AdamW's moments, the step (the data's order, samples and the learning rate follow
+from it) and what a trainer carries from one step to the next. No random generator has a state between two
+steps: none is drawn from but those that are seeded for the purpose. Safetensors and JSON, no pickles. The
+manifest is written last.
+
+accelerate's save_state is not used: it writes pickles, and only while the training waits.
 """
 
 from __future__ import annotations
@@ -24,11 +27,9 @@ from othink_mr1.artefacts.verification import verify_folder
 from othink_mr1.errors import Damaged, UserError, rust_disk_errors
 from othink_mr1.modeling.finite import first_not_finite
 from othink_mr1.training.optimisation import Optimisation
-from othink_mr1.training.random_state import RandomState, restore_random
 
 METRICS = "metrics.csv"
 _NOTES = "notes.json"
-_RANDOM = "random"
 _CARRIED = "carried"
 
 
@@ -43,23 +44,17 @@ class Carried:
 def write_state(
     folder: Path,
     optimisation: Optimisation,
-    random_state: RandomState,
     carried: Carried,
     metrics: bytes,
     facts: Mapping[str, Any],
 ) -> None:
-    """Write the files of a state. random_state: as it was after the step, whatever was drawn since.
-
-    metrics: metrics.csv so far; facts: for the manifest.
-    """
+    """Write the files of a state. metrics: metrics.csv so far; facts: for the manifest."""
     for name, tensors in optimisation.tensors().items():
         if (bad := first_not_finite(tensors)) is not None:
             raise UserError(f"{folder}: no state is saved, {name} of {bad} hold nan or infinite numbers")
         _save(folder, name, tensors)
-    _save(folder, _RANDOM, random_state.tensors)
     _save(folder, _CARRIED, carried.tensors)
-    notes = {"python_random": random_state.python, "carried": carried.notes}
-    (folder / _NOTES).write_text(json.dumps(notes), encoding="utf-8")
+    (folder / _NOTES).write_text(json.dumps({"carried": carried.notes}), encoding="utf-8")
     (folder / METRICS).write_bytes(metrics)
     write_manifest(folder, **facts)
 
@@ -75,7 +70,7 @@ def verify_state(folder: Path) -> dict[str, Any]:
 
 
 def restore_state(folder: Path, optimisation: Optimisation) -> Carried:
-    """Bring a verified state back: weights and moments into place, random generators set.
+    """Bring a verified state back: weights and moments into place.
 
     UserError if it holds nan or infinite numbers, as versions before these were refused could save.
     """
@@ -87,7 +82,6 @@ def restore_state(folder: Path, optimisation: Optimisation) -> Carried:
                 "goes on from an older state"
             )
     notes = json.loads((folder / _NOTES).read_text(encoding="utf-8"))
-    restore_random(RandomState(_load(folder, _RANDOM), notes["python_random"]))
     return Carried(notes["carried"], _load(folder, _CARRIED))
 
 
