@@ -21,6 +21,8 @@ from othink_mr1.artefacts.provenance import provenance
 from othink_mr1.artefacts.verification import mark_of, verify_folder, visible_files
 from othink_mr1.errors import Damaged, UserError
 
+_COMPLETE = "complete\n"  # in the mark of a folder that has, or had, its manifest
+
 
 class Artefact:
     """A folder that this process fills, or that turned out to be complete already."""
@@ -41,6 +43,7 @@ class Artefact:
         """
         self._lock.check()
         write_manifest(self.folder, digests, **self._identity, **facts)
+        write_text(mark_of(self.folder), _COMPLETE)
         self.complete = True
 
 
@@ -52,7 +55,8 @@ def filling(
 
     identity: the manifest's facts that say what the artefact is, JSON values.
     keep: what an interrupted attempt left stays, for a caller that checks it; otherwise it is removed.
-    precious: a complete folder with a damaged file is not made again before the user has deleted it.
+    precious: a complete folder with a damaged file, or that lost its manifest, is not made again before the
+    user has deleted it.
     A folder that is complete already, and sound, is given as `complete`: nothing is to be done.
     Raises UserError if a complete folder has another identity, or if the folder was never an artefact's: its
     files are somebody's.
@@ -86,6 +90,12 @@ def write_manifest(folder: Path, digests: Mapping[str, str] | None = None, **fac
 def _finished(folder: Path, precious: bool) -> dict[str, Any] | None:
     """The manifest of a folder that is complete and sound."""
     if not (folder / MANIFEST).exists():
+        mark = mark_of(folder)
+        if precious and folder.exists() and mark.exists() and mark.read_text("utf-8") == _COMPLETE:
+            raise UserError(
+                f"{folder}: was complete and has lost its {MANIFEST}; restore that from a copy, or delete "
+                f"{folder}, to have all of it made anew"
+            )
         return None
     try:
         return verify_folder(folder)
@@ -108,4 +118,4 @@ def _start(folder: Path, keep: bool) -> None:
         if not keep:
             shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    mark.touch()
+    write_text(mark, "")
