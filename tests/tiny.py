@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 from othink_mr1.config.execution import TrainingExecution
 from othink_mr1.config.methods import GRPO, SFT
 from othink_mr1.config.sources import SmallBackbone
+from othink_mr1.data.examples import Example
 
 TEMPLATE = "{question} Output the thinking process in <think> </think> and answer in <answer> </answer> tags."
 QUESTIONS = ("How many items are there?", "angle A = 80.0, find angle B, in degrees, please")
@@ -109,3 +110,10 @@ def build_backbone() -> tuple[Any, Any]:
 
     tokenizer = train_tokenizer([TEMPLATE, *QUESTIONS, *TARGETS] * 3, 400)
     return new_small_backbone(tiny_settings(), tokenizer), new_processor(tokenizer)
+
+
+EXAMPLES = [
+    Example("0", picture(3), QUESTIONS[0], "3", "Row by row: 2 1. Together 3."),
+    Example("1", picture(2, 84, 56), QUESTIONS[1], "145°", None),
+    *(Example(str(n), picture(n % 5), QUESTIONS[0], str(n % 5), None) for n in range(2, 7)),
+]

@@ -22,7 +22,7 @@ from typing import Any
 
 from filelock import SoftFileLease, Timeout
 
-from othink_mr1.artefacts.atomic_files import write_json
+from othink_mr1.artefacts.atomic_files import sync, write_json
 from othink_mr1.errors import UserError
 
 HEARTBEAT_SECONDS = 5.0
@@ -96,6 +96,7 @@ def take(folder: Path, wait: bool = True, name: object = None) -> WriterLock:
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             lease.acquire(timeout=0)
+            sync(file)  # emptied by a power loss it would be waited for
             former = _holder(folder) if found else {}
             write_json(_holder_file(folder), _myself())
         except Timeout:

@@ -13,7 +13,7 @@ from othink_mr1.config.read_yaml import read_documents
 from othink_mr1.config.settings import merged_settings, validate_settings
 from othink_mr1.errors import UserError
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 PAPER = REPOSITORY / "config.yaml"
 OVERLAYS = [REPOSITORY / "mini" / "study.yaml", REPOSITORY / "tests" / "study.yaml"]
 

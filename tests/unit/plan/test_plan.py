@@ -9,7 +9,7 @@ from othink_mr1.plan import exhibits as plan
 from othink_mr1.plan.evaluations import all_evaluations
 from othink_mr1.plan.runs import all_runs
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 PAPER = load_study([REPOSITORY / "config.yaml"])
 
 

@@ -29,7 +29,7 @@ from othink_mr1.errors import UserError
 from othink_mr1.plan.tables import data_sets
 from othink_mr1.scoring.task_scorers import check_gold
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 SCRIPTS = REPOSITORY / "workflow_scripts"
 
 

@@ -20,7 +20,7 @@ from othink_mr1.data.download.retries import Patience
 from othink_mr1.data.download.sources import download
 from othink_mr1.errors import UserError
 
-SCRIPTS = Path(__file__).parents[3] / "workflow_scripts"
+SCRIPTS = Path(__file__).parents[4] / "workflow_scripts"
 SET = "datasets/owner/set"
 FIRST = "data/train-00000-of-00002.parquet"
 SECOND = "data/train-00001-of-00002.parquet"

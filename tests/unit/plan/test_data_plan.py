@@ -17,7 +17,7 @@ from othink_mr1.plan.data import downloads, hub_downloads, leaks_plan
 from othink_mr1.plan.downloaded import check_downloads
 from othink_mr1.plan.tables import leak_pairs
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 PAPER = load_study([REPOSITORY / "config.yaml"])
 MINIATURE = load_study([REPOSITORY / "config.yaml", REPOSITORY / "mini" / "study.yaml"])
 

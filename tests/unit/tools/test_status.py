@@ -19,7 +19,7 @@ from othink_mr1.tools.status import status_table, study_status, training_status
 
 STEPS = 10
 GRPO = "step,loss,reward,seconds\n1,0.5,0.1,9\n2,0.25,0.75,2\n"
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 
 def begun(tmp_path: Path, metrics: str = GRPO) -> Path:

@@ -17,7 +17,7 @@ import torch
 from conftest import Tiny
 from safetensors.torch import load_file, save_file
 from test_resume import BATCHES, Run, interrupted
-from test_training_runs import EXAMPLES, TRAINERS, description, train
+from test_training_runs import TRAINERS, description, train
 
 from othink_mr1.artefacts.artefact import write_manifest
 from othink_mr1.artefacts.manifests import read_manifest
@@ -34,7 +34,7 @@ from othink_mr1.training.interruption import Interruption
 from othink_mr1.training.loss import token_losses
 from othink_mr1.training.pretraining import pretrain_backbone
 from othink_mr1.training.session import COMPUTING_PACKAGES
-from tiny import execution, grpo_settings, sft_settings, tiny_settings
+from tiny import EXAMPLES, execution, grpo_settings, sft_settings, tiny_settings
 
 
 @pytest.fixture(autouse=True)
@@ -450,7 +450,7 @@ def test_the_entry_point_says_it_in_one_line(tiny: Tiny, examples_file: Path, tm
     settings = sft_settings(learning_rate=3e38)
     command = [
         sys.executable,
-        str(Path(__file__).parents[2] / "workflow_scripts" / "train_sft.py"),
+        str(Path(__file__).parents[3] / "workflow_scripts" / "train_sft.py"),
         *("--run", description(settings).model_dump_json()),
         *("--execution", execution().model_dump_json()),
         *("--examples", str(examples_file), "--backbone", str(tiny.folder)),

@@ -14,7 +14,7 @@ from othink_mr1.plan import folders, versions
 from othink_mr1.plan.identity import backbone_identity
 from othink_mr1.plan.runs import all_runs, grid_runs
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 PAPER = REPOSITORY / "config.yaml"
 DIGESTS = REPOSITORY / "tests" / "paper_runs.txt"
 

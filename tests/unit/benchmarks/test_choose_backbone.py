@@ -13,7 +13,7 @@ from othink_mr1.config.load import load_study
 from othink_mr1.data.examples import Example
 from tiny import QUESTIONS, picture
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("task", ["counting", "geometry"])

@@ -21,7 +21,7 @@ LISTS = {what: ("a.zip", *rest) for what, rest in HOSTILE_LISTS.items()}
 LINKS = {what: ("a.zip", make, "1.png: no such image") for what, make in ZIP_LINKS.items()}
 LINKS |= {what: ("a.tgz", make, "1.png: no such image") for what, make in TAR_LINKS.items()}
 
-SCRIPTS = Path(__file__).parents[2] / "workflow_scripts"
+SCRIPTS = Path(__file__).parents[3] / "workflow_scripts"
 
 
 # Prints the peak of its own memory (MiB): at the start, and after each folder that it is told to read.

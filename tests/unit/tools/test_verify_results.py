@@ -32,7 +32,7 @@ from othink_mr1.errors import UserError
 from othink_mr1.tools import verify as verify_results
 from othink_mr1.tools.verify import Report, report_lines
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 COUNTS = {"raw": 1, "data": 3, "backbones": 1, "runs": 1, "answers": 3, "scores": 1, "exhibits": 8}
 
 

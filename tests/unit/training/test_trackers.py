@@ -17,7 +17,7 @@ from accelerate.tracking import LOGGER_TYPE_TO_CLASS, GeneralTracker
 from accelerate.utils import DynamoBackend, LoggerType
 from conftest import Tiny
 from pydantic import ValidationError
-from test_training_runs import EXAMPLES, metrics, train
+from test_training_runs import metrics, train
 
 from othink_mr1.config.execution import TRACKERS
 from othink_mr1.data.examples import write_examples
@@ -27,7 +27,7 @@ from othink_mr1.training.accelerator import new_accelerator
 from othink_mr1.training.trackers import make_trackers, tracking
 from othink_mr1.training.training_log import TrainingLog
 from run_contents import curves
-from tiny import execution
+from tiny import EXAMPLES, execution
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from othink_mr1.exhibits.theme import method_label, method_styles
 from othink_mr1.plan.exhibits import runs_plan, study_plan
 from othink_mr1.tools.status import study_status
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FILES = [ROOT / "config.yaml", ROOT / "tests" / "study.yaml"]
 
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from othink_mr1.artefacts.manifests import read_manifest
 from othink_mr1.config.execution import GenerationExecution
-from othink_mr1.data.examples import Example, write_examples
+from othink_mr1.data.examples import write_examples
 from othink_mr1.errors import UserError
 from othink_mr1.evaluation.generate import generate_answers
 from othink_mr1.evaluation.generation_task import GenerationTask
@@ -32,13 +32,16 @@ from othink_mr1.training.pretraining import (
 )
 from othink_mr1.training.sft_runs import train_sft_run
 from othink_mr1.training.supervised import make_lessons, supervised_backward
-from tiny import QUESTIONS, TARGETS, TEMPLATE, execution, grpo_settings, picture, sft_settings, tiny_settings
-
-EXAMPLES = [
-    Example("0", picture(3), QUESTIONS[0], "3", "Row by row: 2 1. Together 3."),
-    Example("1", picture(2, 84, 56), QUESTIONS[1], "145°", None),
-    *(Example(str(n), picture(n % 5), QUESTIONS[0], str(n % 5), None) for n in range(2, 7)),
-]
+from tiny import (
+    EXAMPLES,
+    QUESTIONS,
+    TARGETS,
+    TEMPLATE,
+    execution,
+    grpo_settings,
+    sft_settings,
+    tiny_settings,
+)
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 """Leaks: test items that also stand in a training set."""
 
 import csv
-import importlib
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from leak_reports import leak, run
 from raw_sets import picture
 from test_fingerprints import write_set
 
@@ -17,7 +16,6 @@ from othink_mr1.data.fingerprints import Fingerprints
 from othink_mr1.data.leaks import (
     COLUMNS,
     NEAR_BITS,
-    Leak,
     LeakCounts,
     count_leaks,
     find_leaks,
@@ -26,7 +24,7 @@ from othink_mr1.data.leaks import (
     write_leaks,
 )
 from othink_mr1.data.rendering.render_source import png_bytes, render_items
-from othink_mr1.errors import UserError, run_entry_point
+from othink_mr1.errors import UserError
 
 
 def fingerprints(*rows):
@@ -120,12 +118,6 @@ def test_many_pictures_of_one_question_are_compared_in_seconds():
     assert [leak.train_id for leak in leaks] == [str(n) for n in range(rows - 754, rows)]
 
 
-def leak(**changes):
-    values = {"train": "t", "test": "u", "test_id": "1", "train_id": "2", "picture": "near", "distance": 3}
-    values |= {"question": "same", "train_question": "NA", "test_question": "null"} | changes
-    return Leak(**({"same_picture": "2" if values["picture"] == "same" else ""} | values))
-
-
 def test_reports_survive_the_csv(tmp_path):
     path = tmp_path / "l.csv"
     leaks = [leak(), leak(picture="same", question="other", test_question='a "b", ∠ <c>; =1+1')]
@@ -160,17 +152,6 @@ def test_damaged_reports_are_refused(tmp_path, content, said):
         write_sealed_text(path, content)
     with pytest.raises(UserError, match=rf"l\.csv: .*{said}"):
         read_leaks(path)
-
-
-def run(script, *arguments):
-    """Call an entry point in this process. Returns what it says on failure."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [f"{script}.py", *map(str, arguments)])
-        try:
-            run_entry_point(importlib.import_module(script).main)
-        except SystemExit as stop:
-            return stop.code
-    return None
 
 
 def find(root, train, test, *more, name="pair"):

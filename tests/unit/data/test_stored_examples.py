@@ -105,7 +105,7 @@ def test_the_images_are_not_held_in_memory_and_nothing_is_left_on_the_disk(tmp_p
         [sys.executable, "-c", READ_ALL, tmp_path / "set/examples.parquet"],
         capture_output=True,
         text=True,
-        cwd=Path(__file__).parents[2] / "workflow_scripts",
+        cwd=Path(__file__).parents[3] / "workflow_scripts",
         env={"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "temporary")},
         timeout=120,
     )
@@ -138,5 +138,5 @@ def test_what_needs_no_pictures_does_not_load_datasets():
         "assert not {'datasets', 'torch'} & set(sys.modules)"
     )
     subprocess.run(
-        [sys.executable, "-c", code], cwd=Path(__file__).parents[2] / "workflow_scripts", check=True
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[3] / "workflow_scripts", check=True
     )

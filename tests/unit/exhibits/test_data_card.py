@@ -6,9 +6,9 @@ import xml.etree.ElementTree
 from collections import Counter
 
 import pytest
+from leak_reports import leak, run
 from markdown_it import MarkdownIt
 from raw_sets import picture
-from test_leaks import leak, run
 
 from othink_mr1.artefacts.artefact import filling
 from othink_mr1.data.examples import Example, write_examples
