@@ -241,7 +241,7 @@ PLAIN_MACHINE = {
     *("charset-normalizer", "anyio"),
 }
 # Of huggingface_hub's version here; the plain machine's has another client.
-OF_THE_HUB = {"httpx2", "httpcore2", "truststore"}
+OF_THE_HUB = {"httpx2", "httpcore2", "truststore", "socksio"}
 
 
 def test_nothing_else_is_imported(whole: tuple[int, dict[str, Any], str]) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("trl")
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_a_quick_run_compares_equal_systems(tmp_path: Path) -> None:

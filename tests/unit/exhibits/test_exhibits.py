@@ -35,7 +35,7 @@ from othink_mr1.exhibits.reward_curves import collect_reward_curves
 from othink_mr1.exhibits.table1 import latex, markdown, table1
 from othink_mr1.exhibits.theme import METHODS
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "workflow_scripts"
+SCRIPTS = Path(__file__).resolve().parents[3] / "workflow_scripts"
 FIGURES = {1: figure1, 2: figure2, 3: figure3, 4: figure4, 5: figure5, 6: figure6, 7: figure7, 8: figure8}
 STUDIES = ("same_task", "cross_task", "format_weight_sweep", "kl_weight_sweep", "learning_curves")
 

@@ -12,7 +12,7 @@ import pytest
 
 from othink_mr1.scoring.task_scorers import SCORER_VERSION
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "workflow_scripts"
+SCRIPTS = Path(__file__).resolve().parents[3] / "workflow_scripts"
 
 
 def answer(id="a", task="counting", completion="<think>x</think> <answer> 3 </answer>", gold="3", **more):

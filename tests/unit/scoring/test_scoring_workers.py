@@ -17,7 +17,7 @@ from othink_mr1.scoring.format import format_followed
 from othink_mr1.scoring.outcomes import OUTCOMES, Judgement
 from othink_mr1.scoring.workers import LONGEST, MEGABYTES, Question, ScoringWorkers, TimedOut, shared_workers
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "workflow_scripts"
+SCRIPTS = Path(__file__).resolve().parents[3] / "workflow_scripts"
 TOWER = "<answer> 9**9**9**9 </answer>"
 
 
