@@ -5,7 +5,9 @@
 # make what-if says what would run now, and why; SET="methods.grpo.learning_rate=2e-6 seeds=[1,2]" what would after
 #             that change; OVERLAY as for verify. Runs nothing
 # make prune  lists what no exhibit uses any more, with sizes; OVERLAY as for verify. Deletes nothing
-# make test   all tests
+# make test   unit tests, dry runs and the smoke study: minutes
+# make test-slow  the rest: crashes, the hub, a real Slurm, the results of make mini if they are there
+# make test-all   both
 # make test-crash  the crash tests with 50 kills each and every write of a full disk, over an hour
 # make check  style and types
 # make gpu-check  whether and how fast this machine's GPU does what the study needs: minutes, no network;
@@ -20,7 +22,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 .SHELLFLAGS := -eu -o pipefail -c
 SHELL := bash
 
-.PHONY: environment mini verify status what-if prune test test-crash check bench gpu-check gpu-wheels gpu-page \
+.PHONY: environment mini verify status what-if prune test test-slow test-all test-crash check bench gpu-check gpu-wheels gpu-page \
 	clean-environment
 
 environment: .venv/runtime-installed
@@ -41,8 +43,15 @@ what-if: .venv/runtime-installed
 prune: .venv/runtime-installed
 	.venv/bin/python workflow_scripts/prune.py --config config.yaml $(addprefix --overlay ,$(OVERLAY))
 
+# One thread each: two tests run at a time.
 test: .venv/development-installed
-	.venv/bin/pytest
+	OMP_NUM_THREADS=1 .venv/bin/pytest -n 2 tests/unit tests/gpu tests/workflow/test_dry_runs.py tests/workflow/test_reruns.py
+	.venv/bin/pytest tests/workflow/test_smoke.py
+
+test-slow: .venv/development-installed
+	.venv/bin/pytest tests/workflow/slow tests/crash tests/slurm tests/miniature
+
+test-all: test test-slow
 
 test-crash: .venv/development-installed
 	CRASH_TEST_FAULTS=50 .venv/bin/pytest -s tests/crash
