@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw
@@ -117,3 +119,12 @@ EXAMPLES = [
     Example("1", picture(2, 84, 56), QUESTIONS[1], "145°", None),
     *(Example(str(n), picture(n % 5), QUESTIONS[0], str(n % 5), None) for n in range(2, 7)),
 ]
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """A backbone folder and what is in it."""
+
+    folder: Path
+    model: Any  # Qwen2VLForConditionalGeneration
+    processor: Any  # Qwen2VLProcessor

@@ -6,7 +6,7 @@ import random
 import re
 from pathlib import Path
 
-from conftest import FAULTS, Undisturbed, all_pass
+from faults import FAULTS, Undisturbed, all_pass
 from small_study import start
 
 from file_faults import Operation

@@ -6,7 +6,7 @@ import random
 import time
 from pathlib import Path
 
-from conftest import FAULTS, Undisturbed, all_pass
+from faults import FAULTS, Undisturbed, all_pass
 from small_study import start, start_and_kill
 
 from file_faults import Operation, lose_unsynced

@@ -7,22 +7,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tiny import QUESTIONS, TEMPLATE, build_backbone, picture
-
-
-@dataclass(frozen=True)
-class Tiny:
-    """A backbone folder and what is in it."""
-
-    folder: Path
-    model: Any  # Qwen2VLForConditionalGeneration
-    processor: Any  # Qwen2VLProcessor
+from tiny import QUESTIONS, TEMPLATE, Tiny, build_backbone, picture
 
 
 @pytest.fixture(scope="session")

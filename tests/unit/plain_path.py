@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from conftest import Tiny
 from torch import Tensor
 from transformers import Qwen2VLForConditionalGeneration
 
 from othink_mr1.modeling.packed_rows import Group
 from othink_mr1.modeling.prompts import Prompt, PromptMaker
-from tiny import picture
+from tiny import Tiny, picture
 
 
 def plain_inputs(tiny: Tiny, prompt: Prompt, completion: Sequence[int] = ()) -> dict[str, Tensor]:

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 from benchmarks.choose_backbone import HELD_OUT, Measured, measured
-from conftest import Tiny
 
 from othink_mr1.config.load import load_study
 from othink_mr1.data.examples import Example
-from tiny import QUESTIONS, picture
+from tiny import QUESTIONS, Tiny, picture
 
 REPOSITORY = Path(__file__).parents[3]
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import Tiny
 
 from othink_mr1.artefacts.manifests import read_manifest
 from othink_mr1.artefacts.provenance import provenance
@@ -21,7 +20,7 @@ from othink_mr1.modeling.decoding import decode, greedy
 from othink_mr1.modeling.processor import load_processor, stop_tokens
 from othink_mr1.modeling.settled_greedy import SettledGreedy
 from othink_mr1.scoring.answers import read_answers
-from tiny import EXAMPLES, TEMPLATE
+from tiny import EXAMPLES, TEMPLATE, Tiny
 
 HOW = GenerationExecution.model_validate(
     {"cpus": 1, "memory_gb": 1, "hours": 1, "device": "cpu", "gpus": 0, "batch_size": 3, "attention": "sdpa"}

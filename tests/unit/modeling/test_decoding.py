@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import Tiny
 from plain_path import plain_inputs, stock_model
 
 from othink_mr1.data.examples import Example
@@ -18,7 +17,7 @@ from othink_mr1.modeling.processor import stop_tokens
 from othink_mr1.modeling.prompts import PromptMaker
 from othink_mr1.modeling.shared_prompt_cache import SharedPromptCache
 from othink_mr1.modeling.skinny_product import SkinnyProduct
-from tiny import QUESTIONS, picture
+from tiny import QUESTIONS, Tiny, picture
 
 SIZES = ((56, 56), (112, 84), (84, 56), (56, 112))
 

@@ -6,7 +6,6 @@ import json
 
 import pytest
 import torch
-from conftest import Tiny
 from plain_path import plain_inputs
 from transformers import AutoTokenizer
 
@@ -14,7 +13,7 @@ from othink_mr1.artefacts.artefact import write_manifest
 from othink_mr1.errors import UserError
 from othink_mr1.modeling.backbone import load_backbone, save_checkpoint
 from othink_mr1.modeling.prompts import fill_template, target_text
-from tiny import QUESTIONS, TEMPLATE
+from tiny import QUESTIONS, TEMPLATE, Tiny
 
 
 def test_checkpoint_loads_as_it_was_saved(tiny: Tiny, tmp_path) -> None:

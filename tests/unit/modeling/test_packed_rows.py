@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import Tiny
 from plain_path import plain_inputs, plain_log_probabilities, random_groups, stock_model
 from torch import Tensor
 
@@ -18,7 +17,7 @@ from othink_mr1.modeling.precision import autocast
 from othink_mr1.modeling.row_layout import row_layout
 from othink_mr1.training import log_probabilities
 from othink_mr1.training.log_probabilities import completion_log_probabilities
-from tiny import QUESTIONS
+from tiny import QUESTIONS, Tiny
 
 SHORT, LONG = QUESTIONS
 # (picture's width and height, question, completions' lengths) of each group

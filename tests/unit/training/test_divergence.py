@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import Tiny
 from safetensors.torch import load_file, save_file
 from test_resume import BATCHES, Run, interrupted
 from test_training_runs import TRAINERS, description, train
@@ -34,7 +33,7 @@ from othink_mr1.training.interruption import Interruption
 from othink_mr1.training.loss import token_losses
 from othink_mr1.training.pretraining import pretrain_backbone
 from othink_mr1.training.session import COMPUTING_PACKAGES
-from tiny import EXAMPLES, execution, grpo_settings, sft_settings, tiny_settings
+from tiny import EXAMPLES, Tiny, execution, grpo_settings, sft_settings, tiny_settings
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,6 @@ import io
 
 import pytest
 import torch
-from conftest import Tiny
 from PIL import Image
 
 from othink_mr1.modeling.processor import stop_tokens
@@ -15,7 +14,7 @@ from othink_mr1.training.accelerator import new_accelerator
 from othink_mr1.training.advantages import group_advantages
 from othink_mr1.training.grpo import grpo_backward, packed_rollout
 from othink_mr1.training.log_probabilities import completion_log_probabilities
-from tiny import grpo_settings, picture
+from tiny import Tiny, grpo_settings, picture
 
 trl = pytest.importorskip("trl")
 

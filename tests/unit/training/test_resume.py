@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Tiny
 from test_training_runs import description
 
 from othink_mr1.artefacts.manifests import read_manifest
@@ -24,7 +23,7 @@ from othink_mr1.training.grpo_runs import train_grpo_run
 from othink_mr1.training.pretraining import pretrain_backbone
 from othink_mr1.training.sft_runs import train_sft_run
 from run_contents import assert_every_step_once, assert_same, contents, curves, metrics
-from tiny import EXAMPLES, execution, grpo_settings, sft_settings, tiny_settings
+from tiny import EXAMPLES, Tiny, execution, grpo_settings, sft_settings, tiny_settings
 
 STEPS = 6
 LENGTH = {"steps": STEPS, "checkpoint_steps": [2, 4]}

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import Tiny
 
 from othink_mr1.modeling.processor import stop_tokens
 from othink_mr1.modeling.tokenizer import SPECIAL_TOKENS
 from othink_mr1.training.rollout import roll_out
 from othink_mr1.training.sampling import Sampler, tokens_never_sampled, uniform_numbers
-from tiny import grpo_settings
+from tiny import Tiny, grpo_settings
 
 
 def test_sampling_follows_the_probabilities() -> None:

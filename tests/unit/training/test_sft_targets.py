@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Tiny
 from test_training_runs import description, metrics, train
 
 from othink_mr1.data.examples import Example, write_examples
@@ -19,7 +18,7 @@ from othink_mr1.training.r1v_sft import r1v_dialogue, r1v_lessons
 from othink_mr1.training.runs import TrainingRun
 from othink_mr1.training.sft_runs import sft_lessons
 from othink_mr1.training.supervised import Lesson, supervised_backward
-from tiny import EXAMPLES, QUESTIONS, TEMPLATE, execution, picture, sft_settings
+from tiny import EXAMPLES, QUESTIONS, TEMPLATE, Tiny, execution, picture, sft_settings
 
 IMAGE = "<|image_pad|>" * 4  # 56 x 56 pixels
 PROMPT = (

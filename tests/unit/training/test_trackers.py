@@ -15,7 +15,6 @@ import torch
 from accelerate.state import AcceleratorState
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, GeneralTracker
 from accelerate.utils import DynamoBackend, LoggerType
-from conftest import Tiny
 from pydantic import ValidationError
 from test_training_runs import metrics, train
 
@@ -27,7 +26,7 @@ from othink_mr1.training.accelerator import new_accelerator
 from othink_mr1.training.trackers import make_trackers, tracking
 from othink_mr1.training.training_log import TrainingLog
 from run_contents import curves
-from tiny import EXAMPLES, execution
+from tiny import EXAMPLES, Tiny, execution
 
 
 @pytest.fixture

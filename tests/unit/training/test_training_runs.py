@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate.utils import set_seed
-from conftest import Tiny
 from ruamel.yaml import YAML
 from safetensors.torch import load_file
 
@@ -37,6 +36,7 @@ from tiny import (
     QUESTIONS,
     TARGETS,
     TEMPLATE,
+    Tiny,
     execution,
     grpo_settings,
     sft_settings,
