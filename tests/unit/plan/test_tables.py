@@ -1,0 +1,69 @@
+"""The tables that the rules look up."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from othink_mr1.config.load import load_study
+from othink_mr1.errors import UserError
+from othink_mr1.plan import tables
+
+REPOSITORY = Path(__file__).parents[3]
+OVERLAYS = [
+    [],
+    ["mini/study.yaml"],
+    ["studies/controls.yaml"],
+    ["studies/readings.yaml"],
+    ["studies/seeds.yaml"],
+]
+
+
+@pytest.mark.parametrize("overlays", OVERLAYS, ids=str)
+def test_the_rules_of_the_trainers_share_no_run(overlays: list[str]) -> None:
+    rows = tables.runs(load_study([REPOSITORY / name for name in ("config.yaml", *overlays)]))
+    patterns = {
+        trainer: re.compile(
+            tables.any_digest_of(name for name, row in rows.items() if row.trainer == trainer)
+        )
+        for trainer in ("sft", "grpo")
+    }
+    for name, row in rows.items():
+        assert [kind for kind, pattern in patterns.items() if pattern.fullmatch(name)] == [row.trainer]
+
+
+def test_patterns_stay_short_with_many_seeds() -> None:
+    seeds = {"seeds": list(range(100))}
+    rows = tables.runs(load_study([REPOSITORY / "config.yaml"], seeds))
+    assert len(rows) == 1500
+    assert len(tables.any_digest_of(rows)) < 1500
+
+
+def test_no_names_match_nothing() -> None:
+    for pattern in (tables.any_of([]), tables.any_digest_of([])):
+        assert not re.fullmatch(pattern, "")
+    assert re.fullmatch(tables.any_of(["a.b", "c"]), "a.b")
+    assert not re.fullmatch(tables.any_of(["a.b", "c"]), "axb")
+
+
+def test_an_unknown_name_is_refused_in_one_line() -> None:
+    with pytest.raises(UserError) as caught:
+        tables.runs(load_study([REPOSITORY / "config.yaml"]))["geometry-grpo-s1-0123456789"]
+    assert str(caught.value) == (
+        "geometry-grpo-s1-0123456789: not of this config; `snakemake -n all` lists what is"
+    )
+
+
+def test_a_run_and_its_answers_name_the_same_backbone_and_sets() -> None:
+    config = load_study([REPOSITORY / "config.yaml"])
+    runs, sets, backbones = tables.runs(config), tables.data_sets(config), tables.backbones(config)
+    for row in runs.values():
+        assert row.examples in sets
+        assert row.backbone in backbones
+    for entry in tables.answers_by_folder(tables.answers(config)).values():
+        assert entry.examples in sets
+        folder, _, name = entry.made_of.partition("/")
+        assert name in (runs if folder == "runs" else backbones)
+        assert entry.checkpoint.startswith(name) or folder == "backbones"

@@ -1,0 +1,85 @@
+"""The list of what no study uses: complete, and never of what one of them does use. It deletes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from othink_mr1.artefacts.artefact import filling
+from othink_mr1.artefacts.atomic_files import write_text
+from othink_mr1.artefacts.manifests import write_sealed_text
+from othink_mr1.config.load import load_study
+from othink_mr1.config.study import StudyConfig
+from othink_mr1.errors import UserError
+from othink_mr1.plan import tables
+from othink_mr1.tools.prune import find_unused, unused_lines
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+def study(root: Path, **changes: object) -> StudyConfig:
+    files = [REPOSITORY / "config.yaml", REPOSITORY / "mini" / "study.yaml"]
+    return load_study(files, {"results": str(root), **changes})
+
+
+def make(config: StudyConfig) -> set[Path]:
+    """Something of every kind that the study uses."""
+    root = Path(config.results)
+    answers = tables.answers_by_folder(tables.answers(config))
+    folders = [
+        *(root / "raw" / name for name in tables.raw_sets(config)),
+        *(root / "data" / name for name in tables.data_sets(config)),
+        *(root / "backbones" / name for name in tables.backbones(config)),
+        *(root / "runs" / name for name in tables.runs(config)),
+        *(root / "answers" / name for name in answers),
+    ]
+    for folder in folders:
+        with filling(folder, {}) as artefact:
+            if not artefact.complete:
+                write_text(folder / "content", "x" * 1000)
+                artefact.finish()
+    files = [root / "scores" / name / f"{row.scores}.csv" for name, row in answers.items()]
+    files += [root / "data" / "leaks" / f"{name}.csv" for name in tables.leak_pairs(config)]
+    for file in files:
+        write_sealed_text(file, "id\n")
+    write_sealed_text(root / "same_task.csv", "id\n")
+    return {*folders, *files}
+
+
+def test_what_a_study_uses_is_not_listed(tmp_path: Path) -> None:
+    config = study(tmp_path)
+    make(config)
+    assert find_unused(tmp_path, [config]) == []
+    assert list(unused_lines([])) == ["unused by the studies given: 0, 0.0 MB; nothing was deleted"]
+
+
+def test_a_changed_value_leaves_the_former_branch_unused(tmp_path: Path) -> None:
+    former = study(tmp_path)
+    changed = study(tmp_path, methods={"grpo": {"learning_rate": 0.5}})
+    theirs, ours = make(former), make(changed)
+    before = set(tmp_path.rglob("*"))
+    unused = find_unused(tmp_path, [changed])
+    assert {entry.path for entry in unused} == theirs - ours
+    assert {entry.kind for entry in unused} == {"runs", "answers", "scores"}
+    assert all(entry.bytes > 1000 for entry in unused if entry.kind == "runs")
+    assert find_unused(tmp_path, [changed, former]) == []  # --keep-overlay
+    assert set(tmp_path.rglob("*")) == before
+    *lines, last = unused_lines(unused)
+    assert len(lines) == len(unused)
+    assert last.startswith(f"unused by the studies given: {len(unused)}, ")
+
+
+def test_what_is_being_written_and_what_is_somebodys_own_is_not_listed(tmp_path: Path) -> None:
+    config = study(tmp_path)
+    make(config)
+    write_text(tmp_path / "runs" / "notes" / "mine.txt", "mine")
+    with filling(tmp_path / "runs" / "counting-sft-s1-0123456789", {}):
+        assert find_unused(tmp_path, [config]) == []
+    (left,) = find_unused(tmp_path, [config])  # nobody goes on with it
+    assert left.path == tmp_path / "runs" / "counting-sft-s1-0123456789"
+
+
+def test_no_such_folder(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is no such folder"):
+        find_unused(tmp_path / "none", [])

@@ -1,0 +1,55 @@
+"""What a change would run: as Snakemake says it, in a copy of the repository."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from othink_mr1.errors import UserError
+from othink_mr1.tools.what_if import change_as_overlay
+from snakemake_runs import copy_repository
+
+
+def test_changes_become_an_overlay() -> None:
+    changes = ["methods.grpo.learning_rate=2e-6", "methods.grpo.steps=5", "seeds=[1, 2]"]
+    assert change_as_overlay(changes) == {
+        "methods": {"grpo": {"learning_rate": 2e-6, "steps": 5}},
+        "seeds": [1, 2],
+    }
+
+
+@pytest.mark.parametrize("change", ["learning_rate", "=1", "methods..x=1", "seeds=[1"])
+def test_what_is_no_change(change: str) -> None:
+    with pytest.raises(UserError, match="--set"):
+        change_as_overlay([change])
+
+
+def test_a_seed_more_trains_that_seed_alone(tmp_path: Path) -> None:
+    checkout = copy_repository(tmp_path)
+
+    def ask(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "workflow_scripts/what_if.py", *arguments]
+        return subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=120)
+
+    done = ask("--set", "seeds=[42,43]")
+    assert done.returncode == 0, done.stderr
+    after, _, no_longer = done.stdout.partition("no longer:")
+    assert after.startswith("only after seeds=[42,43]: ")
+    assert "train_sft                  2" in after
+    assert "train_grpo                13" in after
+    assert after.count("-s43-") == 15
+    assert "-s42-" not in after
+    # 15 trainings and the answers, each with one GPU for the hours that execution allows.
+    assert "GPU-hours" in after
+    assert no_longer.startswith(" nothing")
+    now = ask()
+    assert now.stdout.startswith("now: ")
+    assert now.stdout.count("-s42-") == 15
+    wrong = ask("--set", "methods.gpro.learning_rate=2e-6")
+    assert wrong.returncode == 1
+    assert wrong.stderr.startswith("error: ")
+    assert "gpro" in wrong.stderr
+    assert wrong.stderr.count("\n") == 1
