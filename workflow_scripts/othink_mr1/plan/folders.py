@@ -33,11 +33,6 @@ def examples_file(config: StudyConfig, source: str) -> str:
     return f"{data_folder(config, source)}/examples.parquet"
 
 
-def fingerprints_file(config: StudyConfig, source: str) -> str:
-    """The fingerprints of a prepared set, by which leaks are found."""
-    return f"data/fingerprints/{Path(data_folder(config, source)).name}-{versions.LEAKS}.parquet"
-
-
 @per_config
 def leaks_file(config: StudyConfig, train: str, test: str) -> str:
     """The test items of one set that also stand in a training set."""
