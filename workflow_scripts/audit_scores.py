@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from othink_mr1.errors import run_entry_point
 from othink_mr1.exhibits.collect_command import collect_by_arguments
-from othink_mr1.exhibits.plan_files import StudyPlan
+from othink_mr1.exhibits.plans import StudyPlan
 from othink_mr1.exhibits.scorer_audit import audit_scores
 
 

@@ -7,7 +7,7 @@ import argparse
 from othink_mr1.errors import run_entry_point
 from othink_mr1.exhibits.claims import check_claims, claim_points
 from othink_mr1.exhibits.frames import write_frame
-from othink_mr1.exhibits.plan_files import StudiesPlan, read_plan
+from othink_mr1.exhibits.plans import StudiesPlan, read_plan
 from othink_mr1.path_argument import path_argument
 
 

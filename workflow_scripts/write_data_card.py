@@ -9,7 +9,7 @@ from othink_mr1.errors import UserError, run_entry_point
 from othink_mr1.exhibits.answer_forms import answer_chart, answer_distribution
 from othink_mr1.exhibits.data_card import TEST, TRAIN, data_card
 from othink_mr1.exhibits.output import as_svg
-from othink_mr1.exhibits.plan_files import DataCardPlan, read_plan
+from othink_mr1.exhibits.plans import DataCardPlan, read_plan
 from othink_mr1.exhibits.set_facts import set_facts
 from othink_mr1.path_argument import path_argument
 

@@ -9,7 +9,7 @@ from othink_mr1.artefacts.artefact import write_manifest
 from othink_mr1.data.examples import read_examples, write_examples
 from othink_mr1.errors import UserError
 from othink_mr1.exhibits.claims import check_claims, claim_points
-from othink_mr1.exhibits.plan_files import StudiesPlan, read_plan
+from othink_mr1.exhibits.plans import StudiesPlan, read_plan
 
 
 @pytest.fixture(scope="module")

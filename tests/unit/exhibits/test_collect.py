@@ -20,7 +20,7 @@ from othink_mr1.exhibits.frames import (
     single_seeds,
     write_frame,
 )
-from othink_mr1.exhibits.plan_files import RunsPlan, StudyPlan, read_plan
+from othink_mr1.exhibits.plans import RunsPlan, StudyPlan, read_plan
 from othink_mr1.exhibits.reward_curves import collect_reward_curves, smoothed, smoothing_window
 from othink_mr1.exhibits.runs_table import collect_runs
 

@@ -30,7 +30,7 @@ from othink_mr1.exhibits.figure_inputs import FigureInputs
 from othink_mr1.exhibits.frames import read_study, write_frame
 from othink_mr1.exhibits.leaks_note import leaks_note
 from othink_mr1.exhibits.output import write_figure
-from othink_mr1.exhibits.plan_files import RunsPlan, StudiesPlan, StudyPlan, read_plan
+from othink_mr1.exhibits.plans import RunsPlan, StudiesPlan, StudyPlan, read_plan
 from othink_mr1.exhibits.reward_curves import collect_reward_curves
 from othink_mr1.exhibits.table1 import latex, markdown, table1
 from othink_mr1.exhibits.theme import METHODS

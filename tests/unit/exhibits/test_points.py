@@ -22,7 +22,7 @@ from othink_mr1.exhibits.figure1 import curve_points
 from othink_mr1.exhibits.figure_inputs import FigureInputs
 from othink_mr1.exhibits.frames import by_setting, pooled, read_study, write_frame
 from othink_mr1.exhibits.marks import labelled
-from othink_mr1.exhibits.plan_files import StudiesPlan, StudyPlan
+from othink_mr1.exhibits.plans import StudiesPlan, StudyPlan
 from othink_mr1.exhibits.table1 import markdown, table1
 from othink_mr1.exhibits.theme import method_label, method_styles
 from othink_mr1.plan.exhibits import runs_plan, study_plan

@@ -13,7 +13,7 @@ from othink_mr1.artefacts.manifests import write_sealed_text
 from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.exhibits.collect import collect_study
 from othink_mr1.exhibits.marks import cut_note
-from othink_mr1.exhibits.plan_files import StudyPlan
+from othink_mr1.exhibits.plans import StudyPlan
 from othink_mr1.exhibits.study_table import HEADS, study_table
 
 

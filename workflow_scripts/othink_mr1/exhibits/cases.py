@@ -15,7 +15,7 @@ import pandas as pd
 from othink_mr1.data.examples import Example, read_examples
 from othink_mr1.data.leaks import read_leaks
 from othink_mr1.errors import UserError
-from othink_mr1.exhibits.plan_files import EvaluationEntry, StudiesPlan
+from othink_mr1.exhibits.plans import EvaluationEntry, StudiesPlan
 from othink_mr1.exhibits.read_points import read_scores
 from othink_mr1.exhibits.text import visible
 from othink_mr1.exhibits.theme import method_label

@@ -20,7 +20,7 @@ from othink_mr1.exhibits.accuracy_intervals import mean_accuracy, share_test
 from othink_mr1.exhibits.frames import WEIGHT_PATHS
 from othink_mr1.exhibits.paired_comparisons import PairedDifference, at_most_one, compare
 from othink_mr1.exhibits.paper_numbers import PaperAccuracy, paper_accuracy, paper_numbers
-from othink_mr1.exhibits.plan_files import StudiesPlan
+from othink_mr1.exhibits.plans import StudiesPlan
 from othink_mr1.exhibits.point_scores import PointScores
 from othink_mr1.exhibits.read_points import read_points
 from othink_mr1.exhibits.statistics import difference_interval, relative_gain, two_proportion_p

@@ -11,7 +11,7 @@ from othink_mr1.data.leaks import count_leaks, read_leaks
 from othink_mr1.exhibits.accuracy_intervals import accuracy_among, mean_accuracy
 from othink_mr1.exhibits.frames import ALL_SEEDS, OUTCOME_COUNTS, STUDY_COLUMNS, WEIGHT_PATHS
 from othink_mr1.exhibits.paper_numbers import paper_accuracy, paper_backbone, paper_format_accuracy
-from othink_mr1.exhibits.plan_files import EvaluationEntry, StudyPlan
+from othink_mr1.exhibits.plans import EvaluationEntry, StudyPlan
 from othink_mr1.exhibits.point_scores import PointScores
 from othink_mr1.exhibits.read_points import StudyPoint, read_points
 from othink_mr1.plan.runs import varied_text

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from othink_mr1.exhibits.frames import write_frame
-from othink_mr1.exhibits.plan_files import Plan, read_plan
+from othink_mr1.exhibits.plans import Plan, read_plan
 from othink_mr1.path_argument import path_argument
 
 

@@ -10,7 +10,7 @@ from othink_mr1.artefacts.manifests import MANIFEST, read_manifest
 from othink_mr1.data.leaks import Leak, count_leaks, read_leaks
 from othink_mr1.errors import UserError
 from othink_mr1.exhibits.markdown_text import markdown_table, markdown_text
-from othink_mr1.exhibits.plan_files import DataCardPlan
+from othink_mr1.exhibits.plans import DataCardPlan
 from othink_mr1.exhibits.set_facts import SetFacts
 from othink_mr1.exhibits.theme import task_label
 

@@ -17,7 +17,7 @@ from othink_mr1.exhibits.canvas import Canvas
 from othink_mr1.exhibits.figure_inputs import FigureInputs
 from othink_mr1.exhibits.marks import titled
 from othink_mr1.exhibits.output import Figure
-from othink_mr1.exhibits.plan_files import ExamplesPlan
+from othink_mr1.exhibits.plans import ExamplesPlan
 from othink_mr1.exhibits.text import shortened, visible, wrapped
 from othink_mr1.exhibits.theme import FAINT, QUIET, SIZE, task_label, task_letters
 

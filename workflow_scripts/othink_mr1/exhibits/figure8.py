@@ -7,7 +7,7 @@ from othink_mr1.exhibits.cases import LOSER, WINNER, Case, cases_frame, find_cas
 from othink_mr1.exhibits.figure_inputs import FigureInputs
 from othink_mr1.exhibits.marks import titled
 from othink_mr1.exhibits.output import Figure
-from othink_mr1.exhibits.plan_files import StudiesPlan
+from othink_mr1.exhibits.plans import StudiesPlan
 from othink_mr1.exhibits.theme import task_label
 
 _TITLE = "Figure 8 · Cross-task cases"

@@ -10,7 +10,7 @@ import pandas as pd
 
 from othink_mr1.errors import UserError
 from othink_mr1.exhibits.frames import read_reward_curves, read_study
-from othink_mr1.exhibits.plan_files import Plan, read_plan
+from othink_mr1.exhibits.plans import Plan, read_plan
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from othink_mr1.data.leaks import COLUMNS, read_leaks
-from othink_mr1.exhibits.plan_files import LeaksPlan
+from othink_mr1.exhibits.plans import LeaksPlan
 
 
 def collect_leaks(plan: LeaksPlan, results: Path) -> pd.DataFrame:

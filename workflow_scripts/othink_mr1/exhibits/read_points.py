@@ -14,7 +14,7 @@ from othink_mr1.artefacts.verification import verify_sealed
 from othink_mr1.artefacts.weights import has_other_weights
 from othink_mr1.data.examples import read_examples
 from othink_mr1.errors import UserError
-from othink_mr1.exhibits.plan_files import EvaluationEntry, StudyPlan
+from othink_mr1.exhibits.plans import EvaluationEntry, StudyPlan
 from othink_mr1.exhibits.point_scores import PointScores
 from othink_mr1.scoring.outcomes import OUTCOMES
 from othink_mr1.scoring.scores import COLUMNS as SCORE_COLUMNS

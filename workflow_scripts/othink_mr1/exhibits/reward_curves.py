@@ -10,7 +10,7 @@ from othink_mr1.artefacts.manifests import read_manifest
 from othink_mr1.artefacts.verification import verify_file
 from othink_mr1.errors import UserError
 from othink_mr1.exhibits.frames import REWARD_COLUMNS
-from othink_mr1.exhibits.plan_files import RunsPlan
+from othink_mr1.exhibits.plans import RunsPlan
 from othink_mr1.plan.runs import varied_text
 
 METRICS = "metrics.csv"

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from othink_mr1.artefacts.manifests import read_manifest
-from othink_mr1.exhibits.plan_files import RunsPlan
+from othink_mr1.exhibits.plans import RunsPlan
 from othink_mr1.exhibits.reward_curves import read_metrics
 from othink_mr1.plan.runs import varied_text
 

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from othink_mr1.errors import UserError
-from othink_mr1.exhibits.plan_files import EvaluationEntry, StudyPlan
+from othink_mr1.exhibits.plans import EvaluationEntry, StudyPlan
 from othink_mr1.exhibits.read_points import read_scores
 from othink_mr1.exhibits.text import ELLIPSIS, one_line, visible
 from othink_mr1.plan.runs import varied_text

@@ -32,7 +32,7 @@ class Table(dict[str, Row], Generic[Row]):
 
 
 @dataclass(frozen=True)
-class RawSet:
+class RawFolder:
     """raw/<name>. kind: of its source; settings: of the source, as JSON."""
 
     kind: str
@@ -40,7 +40,7 @@ class RawSet:
 
 
 @dataclass(frozen=True)
-class DataSet:
+class DataFolder:
     """data/<name>. raw: names of the raw sets that it is made of, prompts before images.
 
     arguments: of the preparation, for the shell.
@@ -51,7 +51,7 @@ class DataSet:
 
 
 @dataclass(frozen=True)
-class Backbone:
+class BackboneFolder:
     """backbones/<name>. kind: hub or pretrained; settings: as JSON.
 
     examples: share of the pretraining -> data set.
@@ -63,7 +63,7 @@ class Backbone:
 
 
 @dataclass(frozen=True)
-class TrainedRun:
+class RunFolder:
     """runs/<name>. trainer: sft or grpo; settings: all that the training is told of the run, as JSON."""
 
     trainer: str
@@ -73,7 +73,7 @@ class TrainedRun:
 
 
 @dataclass(frozen=True)
-class Answers:
+class AnswersFolder:
     """answers/<checkpoint>/<tested_task>: of a checkpoint, on the task that it is tested on.
 
     made_of: the folder of its run or backbone; weights: where in it they are (`.`: the folder itself).
@@ -93,7 +93,7 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class LeakPair:
+class LeakReport:
     """data/leaks/<name>.csv. train, test: data sets. arguments: names of the sources, for the shell."""
 
     train: str
@@ -101,21 +101,24 @@ class LeakPair:
     arguments: str
 
 
-def raw_sets(config: StudyConfig) -> Table[RawSet]:
+def raw_sets(config: StudyConfig) -> Table[RawFolder]:
     """What is downloaded or rendered."""
     return Table(
-        (Path(raw_folder(config, name)).name, RawSet(source.kind, canonical(source.model_dump(mode="json"))))
+        (
+            Path(raw_folder(config, name)).name,
+            RawFolder(source.kind, canonical(source.model_dump(mode="json"))),
+        )
         for name, source in config.sources.items()
         if not isinstance(source, PromptsSource)
     )
 
 
-def data_sets(config: StudyConfig) -> Table[DataSet]:
+def data_sets(config: StudyConfig) -> Table[DataFolder]:
     """What is prepared."""
     return Table(
         (
             Path(data_folder(config, name)).name,
-            DataSet(
+            DataFolder(
                 tuple(Path(raw_folder(config, part)).name for part in raw_parts(config, name).values()),
                 _preparation(config, name),
             ),
@@ -124,12 +127,12 @@ def data_sets(config: StudyConfig) -> Table[DataSet]:
     )
 
 
-def backbones(config: StudyConfig) -> Table[Backbone]:
+def backbones(config: StudyConfig) -> Table[BackboneFolder]:
     """What runs start from."""
     return Table(
         (
             Path(backbone_folder(config, name)).name,
-            Backbone(
+            BackboneFolder(
                 backbone.kind,
                 canonical(backbone.model_dump(mode="json")),
                 {
@@ -144,12 +147,12 @@ def backbones(config: StudyConfig) -> Table[Backbone]:
     )
 
 
-def runs(config: StudyConfig) -> Table[TrainedRun]:
+def runs(config: StudyConfig) -> Table[RunFolder]:
     """What is trained."""
     return Table(
         (
             run.name,
-            TrainedRun(
+            RunFolder(
                 run.settings.trainer,
                 Path(data_folder(config, config.tasks[run.task].train)).name,
                 Path(backbone_folder(config, run.backbone)).name,
@@ -161,7 +164,7 @@ def runs(config: StudyConfig) -> Table[TrainedRun]:
     )
 
 
-def answers(config: StudyConfig) -> Table[list[Answers]]:
+def answers(config: StudyConfig) -> Table[list[AnswersFolder]]:
     """Study -> the answers that its exhibits are made of."""
     return Table(
         (study, [_answers(config, evaluation) for evaluation in evaluations(config, study)])
@@ -169,19 +172,19 @@ def answers(config: StudyConfig) -> Table[list[Answers]]:
     )
 
 
-def answers_by_folder(studies: Mapping[str, list[Answers]]) -> Table[Answers]:
+def answers_by_folder(studies: Mapping[str, list[AnswersFolder]]) -> Table[AnswersFolder]:
     """`<checkpoint>/<tested task>` -> the answers; those of several studies once."""
     return Table((f"{one.checkpoint}/{one.tested_task}", one) for found in studies.values() for one in found)
 
 
-def leak_pairs(config: StudyConfig) -> Table[LeakPair]:
+def leak_pairs(config: StudyConfig) -> Table[LeakReport]:
     """Every training set with every test set."""
-    found: Table[LeakPair] = Table()
+    found: Table[LeakReport] = Table()
     for train in dict.fromkeys(task.train for task in config.tasks.values()):
         for test in dict.fromkeys(task.test for task in config.tasks.values()):
             # Both drawn here: then a shared picture is a mistake. Real sets are what they are.
             drawn = all(isinstance(config.sources[name], RenderedSource) for name in (train, test))
-            found[Path(leaks_file(config, train, test)).stem] = LeakPair(
+            found[Path(leaks_file(config, train, test)).stem] = LeakReport(
                 Path(data_folder(config, train)).name,
                 Path(data_folder(config, test)).name,
                 f"--train-name {train} --test-name {test}{' --refuse' if drawn else ''}",
@@ -216,13 +219,13 @@ def any_digest_of(names: Iterable[str]) -> str:
     return "|".join(rf"{beginning}-s\d+-[0-9a-f]+" for beginning in sorted(beginnings)) or "(?!)"
 
 
-def _answers(config: StudyConfig, evaluation: Evaluation) -> Answers:
+def _answers(config: StudyConfig, evaluation: Evaluation) -> AnswersFolder:
     run, name = evaluation.run, evaluation.tested_on
     task = config.tasks[name]
     told = {"name": name, "prompt": task.test_prompt, "max_new_tokens": task.max_new_tokens}
     step = "checkpoint" if evaluation.step is None else f"checkpoint-{evaluation.step}"
     leaks = leaks_file(config, config.tasks[run.task].train, task.test) if run.task is not None else None
-    return Answers(
+    return AnswersFolder(
         checkpoint=evaluation.checkpoint,
         tested_task=tested_task(config, name),
         made_of=f"runs/{run.name}" if run.trained else backbone_folder(config, run.backbone),
