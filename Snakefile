@@ -1,6 +1,7 @@
 # The study of OThink-MR1 as one DAG. Config: config.yaml and the overlays given with --configfile or
 # a profile. Rules, by stage: rules/. What they run: workflow_scripts/.
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from othink_mr1.config.load import load_study
 from othink_mr1.config.profiles import refuse_dropped_overlays
 from othink_mr1.errors import errors_in_one_line
 from othink_mr1.plan.downloaded import check_downloads
-from othink_mr1.plan.plan_files import keep_plans, plan_inputs
+from othink_mr1.plan.plan_files import let_plans_be_old
 
 if workflow.is_main_process:
     refuse_dropped_overlays(
@@ -47,11 +48,9 @@ include: "rules/evaluate.smk"
 include: "rules/report.smk"
 
 
-# Jobs elsewhere make no exhibit, and so need no plan.
 if workflow.is_main_process:
     with errors_in_one_line():
         check_downloads(study, Path(study.results), LOCK_FILE)
-        plans = plan_inputs(study)
 
 
 # Neither under -n, nor in jobs, nor when nothing is to be done: Snakemake runs this before its first job.
@@ -59,8 +58,10 @@ onstart:
     if workflow.is_main_process:
         with errors_in_one_line():
             hold_results(Path(study.results))
-            keep_plans(study, plans)
+            # What Snakemake put aside of an earlier start's outputs: it would bring them back when a job fails.
+            shutil.rmtree(".snakemake/backups", ignore_errors=True)
             check_cluster()
+            let_plans_be_old(study, plans())
 
 
 rule all:

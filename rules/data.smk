@@ -138,7 +138,7 @@ rule find_leaks:
 
 rule collect_leaks:
     input:
-        plan=lambda wildcards: plans["leaks"],
+        plan=lambda wildcards: plan_of("leaks"),
         leaks=ancient(expand("<results>/data/leaks/{pair}.csv", pair=leak_pairs)),
     output:
         "<results>/data/leaks.csv",
@@ -157,7 +157,7 @@ rule collect_leaks:
 
 rule write_data_card:
     input:
-        plan=lambda wildcards: plans[f"data.{wildcards.task}"],
+        plan=lambda wildcards: plan_of(f"data.{wildcards.task}"),
         sets=ancient(
             collect(
                 "<results>/data/{data_set}/manifest.json",

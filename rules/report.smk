@@ -1,7 +1,7 @@
 # Exhibits: the scores collected into tidy csv files, and from these the tables, figures and claims.
 #
 # Each exhibit has its plan file as an input (othink_mr1/plan/plan_files.py): it is another one, and newer, when
-# what the exhibit is made of changes.
+# what the exhibit is to be made of has changed.
 
 from othink_mr1.plan.exhibits import (
     CLAIMS_NEED,
@@ -51,7 +51,7 @@ localrules:
 
 rule collect_study:
     input:
-        plan=lambda wildcards: plans[wildcards.study],
+        plan=lambda wildcards: plan_of(wildcards.study),
         scores=ancient(
             collect(
                 "<results>/scores/{of.checkpoint}/{of.tested_task}/{of.scores}.csv",
@@ -91,7 +91,7 @@ rule collect_study:
 
 rule collect_runs:
     input:
-        plan=lambda wildcards: plans["runs"],
+        plan=lambda wildcards: plan_of("runs"),
         runs=ancient(expand("<results>/runs/{run}/manifest.json", run=runs)),
     output:
         csv="<results>/runs.csv",
@@ -110,7 +110,7 @@ rule collect_runs:
 
 rule collect_reward_curves:
     input:
-        plan=lambda wildcards: plans["reward_curves"],
+        plan=lambda wildcards: plan_of("reward_curves"),
         runs=ancient(
             collect(
                 "<results>/runs/{of.name}/manifest.json",
@@ -134,7 +134,7 @@ rule collect_reward_curves:
 
 rule audit_scores:
     input:
-        plan=lambda wildcards: plans["scorer_audit"],
+        plan=lambda wildcards: plan_of("scorer_audit"),
         answers=ancient(
             expand(
                 "<results>/answers/{of.checkpoint}/{of.tested_task}/manifest.json",
@@ -164,7 +164,7 @@ rule audit_scores:
 
 rule check_claims:
     input:
-        plan=lambda wildcards: plans["claims"],
+        plan=lambda wildcards: plan_of("claims"),
         # Made first, and made of the same.
         studies=expand("<results>/{name}.csv", name=CLAIMS_NEED),
         scores=ancient(
@@ -196,7 +196,7 @@ rule check_claims:
 
 rule make_table:
     input:
-        plan=lambda wildcards: plans["table1"],
+        plan=lambda wildcards: plan_of("table1"),
         same_task="<results>/same_task.csv",
     output:
         markdown="<results>/tables/table1.md",
@@ -207,14 +207,17 @@ rule make_table:
         "<results>/benchmarks/make_table.tsv"
     conda:
         "../envs/analysis.yaml"
+    params:
+        results=study.results,
     shell:
-        "python workflow_scripts/make_table.py --same-task {input.same_task} --output-markdown {output.markdown}"
-        " --output-latex {output.latex} > {log} 2>&1"
+        "python workflow_scripts/make_table.py --plan {input.plan} --results {params.results}"
+        " --same-task {input.same_task} --output-markdown {output.markdown} --output-latex {output.latex}"
+        " > {log} 2>&1"
 
 
 rule draw_figure:
     input:
-        plan=lambda wildcards: plans[wildcards.figure],
+        plan=lambda wildcards: plan_of(wildcards.figure),
         data=collect(
             "<results>/{name}.csv", name=lambda wildcards: drawn_from(wildcards.figure)
         ),

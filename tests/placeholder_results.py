@@ -15,31 +15,29 @@ from othink_mr1.artefacts.atomic_files import write_text
 from othink_mr1.artefacts.manifests import write_sealed_text
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.plan import tables
-from othink_mr1.plan.plan_files import keep_plans, plan_inputs
+from othink_mr1.plan.plan_files import made_of, plan_inputs
 
 HOURS_PER_STEP = 0.001  # of GPUs, of every run
 
 
 def write_placeholders(config: StudyConfig, checkout: Path, jobs: Iterable[DryJob]) -> None:
-    """Do what Snakemake would: write the plans, then each job's outputs, exhibits last.
+    """Do what Snakemake would: make each job's outputs, exhibits last.
 
     checkout: the folder that the config's `results` is relative to.
     """
-    root = checkout / config.results
-    study = config.model_copy(update={"results": str(root)})
     with contextlib.chdir(checkout):
-        keep_plans(study, plan_inputs(study))
+        plans = {Path(path).name: checkout / path for path in plan_inputs(config, newer=False).values()}
     for job in sorted(jobs, key=_is_exhibit):
-        for output in job.outputs:
-            path = checkout / output
-            if path.name == "manifest.json":
-                if not path.exists():
+        plan = next(filter(None, map(_plan, job.inputs)), "")
+        with made_of(plans[plan] if plan else None, checkout / config.results):
+            for output in job.outputs:
+                path = checkout / output
+                if path.name != "manifest.json":
+                    write_sealed_text(path, f"{output} of {plan}\n")
+                elif not path.exists():
                     with filling(path.parent, {}) as artefact:
                         write_text(path.parent / "content", output)
                         artefact.finish(**_facts(config, job, path.parent.name))
-            else:
-                plan = next(filter(None, map(_plan, job.inputs)), "")
-                write_sealed_text(path, f"{output} of {plan}\n")
 
 
 def copy_without_times(source: Path, target: Path) -> None:

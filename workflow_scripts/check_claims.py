@@ -9,6 +9,7 @@ from othink_mr1.exhibits.claims import check_claims, claim_points
 from othink_mr1.exhibits.frames import write_frame
 from othink_mr1.exhibits.plans import StudiesPlan, read_plan
 from othink_mr1.path_argument import path_argument
+from othink_mr1.plan.plan_files import made_of
 
 
 def main() -> None:
@@ -19,7 +20,9 @@ def main() -> None:
     parser.add_argument("--output", type=path_argument, required=True)
     arguments = parser.parse_args()
     plan = read_plan(arguments.plan, StudiesPlan)
-    write_frame(arguments.output, check_claims(claim_points(plan, arguments.results)))
+    claims = check_claims(claim_points(plan, arguments.results))
+    with made_of(arguments.plan, arguments.results):
+        write_frame(arguments.output, claims)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from othink_mr1.exhibits.frames import read_study, write_frame
 from othink_mr1.exhibits.plans import StudyPlan, read_plan
 from othink_mr1.exhibits.study_table import study_table
 from othink_mr1.path_argument import path_argument
+from othink_mr1.plan.plan_files import made_of
 
 
 def main() -> None:
@@ -27,8 +28,10 @@ def main() -> None:
     parser.add_argument("--table", type=path_argument, required=True, metavar="MARKDOWN")
     arguments = parser.parse_args()
     plan = read_plan(arguments.plan, StudyPlan)
-    write_frame(arguments.output, collect_study(plan, arguments.results))
-    write_sealed_text(arguments.table, study_table(plan.exhibit, read_study(arguments.output)))
+    frame = collect_study(plan, arguments.results)
+    with made_of(arguments.plan, arguments.results):
+        write_frame(arguments.output, frame)
+        write_sealed_text(arguments.table, study_table(plan.exhibit, read_study(arguments.output)))
 
 
 if __name__ == "__main__":

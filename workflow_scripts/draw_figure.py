@@ -9,6 +9,7 @@ from othink_mr1.errors import UserError, run_entry_point
 from othink_mr1.exhibits.figure_inputs import FigureInputs
 from othink_mr1.exhibits.output import write_figure
 from othink_mr1.path_argument import path_argument
+from othink_mr1.plan.plan_files import made_of
 
 FIGURES = range(1, 9)
 
@@ -40,7 +41,9 @@ def main() -> None:
         data[name] = path_argument(path)
     inputs = FigureInputs(data=data, plan=arguments.plan, results=arguments.results)
     figure = importlib.import_module(f"othink_mr1.exhibits.figure{arguments.figure}")
-    write_figure(figure.draw(inputs), arguments.output_stem)
+    drawn = figure.draw(inputs)
+    with made_of(arguments.plan, arguments.results):
+        write_figure(drawn, arguments.output_stem)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from othink_mr1.exhibits.output import as_svg
 from othink_mr1.exhibits.plans import DataCardPlan, read_plan
 from othink_mr1.exhibits.set_facts import set_facts
 from othink_mr1.path_argument import path_argument
+from othink_mr1.plan.plan_files import made_of
 
 
 def main() -> None:
@@ -39,8 +40,9 @@ def main() -> None:
     distribution = answer_distribution({name: found.golds for name, found in facts.items()})
     chart = as_svg(answer_chart(distribution, plan.task))
     card = data_card(plan, arguments.results, facts, arguments.chart.name)
-    write_sealed_text(arguments.chart, chart)
-    write_sealed_text(arguments.output, card)
+    with made_of(arguments.plan, arguments.results):
+        write_sealed_text(arguments.chart, chart)
+        write_sealed_text(arguments.output, card)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from forked_snakemake import DryJob, dry_run
 from othink_mr1.config.load import load_study
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.errors import UserError
-from othink_mr1.plan.plan_files import plan_inputs
+from othink_mr1.plan.plan_files import made_of, plan_inputs
 from placeholder_results import copy_without_times, write_placeholders
 from snakemake_runs import REPOSITORY, copy_repository
 
@@ -336,7 +336,7 @@ def test_there_and_back_without_snakemakes_records(own: Site) -> None:
 def assert_exhibits_are_of_plan(site: Site) -> None:
     """Every exhibit was made with the one plan file that it has now."""
     with contextlib.chdir(site.checkout):
-        plans = plan_inputs(load_study([Path("config.yaml")]))
+        plans = plan_inputs(load_study([Path("config.yaml")]), newer=False)
     names = {exhibit: Path(path).name for exhibit, path in plans.items()}
     assert {path.name for path in (site.checkout / "results" / "plans").iterdir()} == set(names.values())
     exhibits = drawn(site.graph.jobs)
@@ -358,17 +358,17 @@ def test_two_checkouts_with_other_configs_share_one_results_folder(own: Site, tm
 
 
 def test_copied_moved_touched_with_another_clock(own: Site, tmp_path: Path) -> None:
-    """Only exhibits may be drawn again: of them Snakemake knows but their times."""
+    """Only exhibits that are drawn from a csv may be drawn again: of them Snakemake knows but their times."""
     copied = Site(copy_repository(tmp_path / "copied"), own.graph)
     copy_without_times(own.checkout / "results", copied.checkout / "results")
-    assert trained(copied.planned()) == []
+    assert_only_redrawn(copied.planned())
     shutil.rmtree(copied.checkout / "results")
     shutil.move(own.checkout / "results", copied.checkout / "results")
     assert copied.planned() == []
     now = time.time()
     for seconds, path in enumerate(sorted(copied.checkout.rglob("*"), reverse=True)):
         os.utime(path, (now + seconds, now + seconds), follow_symlinks=False)  # sources after what they made
-    assert trained(copied.planned()) == []
+    assert_only_redrawn(copied.planned())
     for path in copied.checkout.rglob("*"):
         os.utime(path, (1, 1), follow_symlinks=False)  # all of it as old as Unix
     assert copied.planned() == []
@@ -376,11 +376,27 @@ def test_copied_moved_touched_with_another_clock(own: Site, tmp_path: Path) -> N
     changed = changed_config(maximum)
     copied.write(changed)
     for path in copied.checkout.rglob("*.csv"):
-        os.utime(path, (4e9, 4e9))  # made by a clock that is decades ahead
+        os.utime(path, (2e9, 2e9))  # made by a clock that is years ahead
     wanted = expected(copied.graph, maximum, Grids(PAPER), Grids(changed))
-    planned = copied.planned()
-    assert wanted <= keys(planned)
-    assert keys(trained(planned)) <= wanted
+    planned = keys(copied.planned())
+    assert wanted <= planned
+    assert_only_redrawn(planned - wanted)
+
+
+def assert_only_redrawn(jobs: Iterable[DryJob | tuple[str, Any]]) -> None:
+    rules = {job.rule if isinstance(job, DryJob) else job[0] for job in jobs}
+    assert rules <= {"draw_figure", "make_table", "check_claims"}
+
+
+def test_an_exhibit_that_was_interrupted_is_made_again_whatever_the_times(own: Site) -> None:
+    """Its former plan is not kept, so neither a copy nor the way back takes its files for whole."""
+    (plan,) = (own.checkout / "results/plans").glob("same_task-*.json")
+    with pytest.raises(KeyboardInterrupt), made_of(plan, own.checkout / "results"):
+        raise KeyboardInterrupt
+    for path in own.checkout.rglob("*"):
+        os.utime(path, (1, 1), follow_symlinks=False)
+    assert {"collect_study", "make_table", "draw_figure"} <= {job.rule for job in own.planned()}
+    assert trained(own.planned()) == []
 
 
 def test_a_flag_and_an_input_more_retrain_nothing(own: Site) -> None:

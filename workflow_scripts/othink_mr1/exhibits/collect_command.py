@@ -11,6 +11,7 @@ import pandas as pd
 from othink_mr1.exhibits.frames import write_frame
 from othink_mr1.exhibits.plans import Plan, read_plan
 from othink_mr1.path_argument import path_argument
+from othink_mr1.plan.plan_files import made_of
 
 
 def collect_by_arguments(
@@ -27,4 +28,6 @@ def collect_by_arguments(
     )
     parser.add_argument("--output", type=path_argument, required=True)
     arguments = parser.parse_args()
-    write_frame(arguments.output, collect(read_plan(arguments.plan, plan), arguments.results))
+    frame = collect(read_plan(arguments.plan, plan), arguments.results)
+    with made_of(arguments.plan, arguments.results):
+        write_frame(arguments.output, frame)
