@@ -2,7 +2,7 @@
 # make verify reads all results of the paper's study, and says what is sound and what is damaged;
 #             make verify OVERLAY=mini/study.yaml: those of the study in miniature
 # make status says how far each training is, from the files alone, also while jobs run; OVERLAY as for verify
-# make what-if says what would run now, and why; SET="methods.grpo.learning_rate=2e-6 seeds=[1,2]" what would after
+# make what-if says what would run now; SET="methods.grpo.learning_rate=2e-6 seeds=[1,2]" what would after
 #             that change; OVERLAY as for verify. Runs nothing
 # make prune  lists what no exhibit uses any more, with sizes; OVERLAY as for verify. Deletes nothing
 # make test   unit tests, dry runs and the smoke study: minutes
@@ -38,7 +38,7 @@ status: .venv/runtime-installed
 	.venv/bin/python workflow_scripts/status.py --config config.yaml $(addprefix --overlay ,$(OVERLAY))
 
 what-if: .venv/runtime-installed
-	.venv/bin/python workflow_scripts/what_if.py --config config.yaml $(addprefix --overlay ,$(OVERLAY)) $(foreach change,$(SET),--set '$(change)')
+	.venv/bin/python workflow_scripts/what_if.py $(addprefix --overlay ,$(OVERLAY)) $(foreach change,$(SET),--set '$(change)')
 
 prune: .venv/runtime-installed
 	.venv/bin/python workflow_scripts/prune.py --config config.yaml $(addprefix --overlay ,$(OVERLAY))

@@ -72,13 +72,13 @@ rule train_sft:
         examples=ancient(
             collect(
                 "<results>/data/{of.examples}/manifest.json",
-                of=lambda wildcards: runs[wildcards.run],
+                of=lambda wildcards: sft_runs[wildcards.run],
             )
         ),
         backbone=ancient(
             collect(
                 "<results>/backbones/{of.backbone}/manifest.json",
-                of=lambda wildcards: runs[wildcards.run],
+                of=lambda wildcards: sft_runs[wildcards.run],
             )
         ),
     output:
@@ -88,16 +88,14 @@ rule train_sft:
     benchmark:
         "<results>/benchmarks/train_sft/{run}.tsv"
     wildcard_constraints:
-        run=tables.any_digest_of(
-            name for name, row in runs.items() if row.trainer == "sft"
-        ),
+        run=tables.any_digest_of(sft_runs),
     conda:
         "../envs/training.yaml"
     threads: threads_of("train")
     resources:
         **asked_of("train"),
     params:
-        run=lambda wildcards: runs[wildcards.run].settings,
+        run=lambda wildcards: sft_runs[wildcards.run].settings,
         execution=execution_of("train"),
     shell:
         "python workflow_scripts/train_sft.py --run {params.run:q} --execution {params.execution:q}"
@@ -110,13 +108,13 @@ rule train_grpo:
         examples=ancient(
             collect(
                 "<results>/data/{of.examples}/manifest.json",
-                of=lambda wildcards: runs[wildcards.run],
+                of=lambda wildcards: grpo_runs[wildcards.run],
             )
         ),
         backbone=ancient(
             collect(
                 "<results>/backbones/{of.backbone}/manifest.json",
-                of=lambda wildcards: runs[wildcards.run],
+                of=lambda wildcards: grpo_runs[wildcards.run],
             )
         ),
     output:
@@ -126,16 +124,14 @@ rule train_grpo:
     benchmark:
         "<results>/benchmarks/train_grpo/{run}.tsv"
     wildcard_constraints:
-        run=tables.any_digest_of(
-            name for name, row in runs.items() if row.trainer == "grpo"
-        ),
+        run=tables.any_digest_of(grpo_runs),
     conda:
         "../envs/training.yaml"
     threads: threads_of("train")
     resources:
         **asked_of("train"),
     params:
-        run=lambda wildcards: runs[wildcards.run].settings,
+        run=lambda wildcards: grpo_runs[wildcards.run].settings,
         execution=execution_of("train"),
     shell:
         "python workflow_scripts/train_grpo.py --run {params.run:q} --execution {params.execution:q}"

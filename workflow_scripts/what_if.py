@@ -1,4 +1,4 @@
-"""Say what would run now, or after a change of the config; nothing is run, nothing is written."""
+"""Say what would run now, or after a change of the config; nothing is run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from othink_mr1.tools.what_if import what_if
 def main() -> None:
     """Print the report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"))
     parser.add_argument("--overlay", type=Path, action="append", default=[], help="merged in order")
     parser.add_argument(
         "--set",
@@ -23,7 +22,7 @@ def main() -> None:
         "methods.grpo.learning_rate=2e-6, seeds=[42,43]",
     )
     arguments = parser.parse_args()
-    for line in what_if(arguments.config, arguments.overlay, arguments.set):
+    for line in what_if(arguments.overlay, arguments.set):
         print(line)
 
 

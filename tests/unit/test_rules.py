@@ -49,3 +49,11 @@ def test_manifests_outlive_failures_and_times_retrain_nothing(rule: str) -> None
     inputs = block.partition("    input:\n")[2].partition("    output:")[0]
     if "update(" in outputs or rule in ("score_answers", "fingerprint_dataset", "find_leaks"):
         assert inputs.count("<results>/") == inputs.count("ancient("), rule
+
+
+def test_what_snakemake_put_aside_is_removed_when_work_begins() -> None:
+    """It would bring an old manifest back beside new files when a job fails."""
+    text = (RULES.parent / "Snakefile").read_text().partition("onstart:")[2]
+    begin, _, after = text.partition('shutil.rmtree(".snakemake/backups", ignore_errors=True)')
+    assert "hold_results(" in begin
+    assert "check_cluster()" in after

@@ -34,6 +34,14 @@ def test_the_rules_of_the_trainers_share_no_run(overlays: list[str]) -> None:
         assert [kind for kind, pattern in patterns.items() if pattern.fullmatch(name)] == [row.trainer]
 
 
+def test_a_run_is_in_the_table_of_its_trainer_alone() -> None:
+    """By names alone they may be taken for each other: a method `grpo-d-alpha1` that inherits sft."""
+    config = load_study([REPOSITORY / "config.yaml"])
+    both = [tables.runs(config, trainer) for trainer in ("sft", "grpo")]
+    assert {**both[0], **both[1]} == tables.runs(config)
+    assert not both[0].keys() & both[1].keys()
+
+
 def test_patterns_stay_short_with_many_seeds() -> None:
     seeds = {"seeds": list(range(100))}
     rows = tables.runs(load_study([REPOSITORY / "config.yaml"], seeds))

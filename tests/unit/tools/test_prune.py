@@ -23,14 +23,22 @@ def study(root: Path, **changes: object) -> StudyConfig:
     return load_study(files, {"results": str(root), **changes})
 
 
+def test_what_is_declared_and_not_used_is_listed(tmp_path: Path) -> None:
+    config = load_study([REPOSITORY / "config.yaml"], {"results": str(tmp_path)})
+    (name,) = (name for name in tables.raw_sets(config) if name.startswith("superclevr_all_images-"))
+    with filling(tmp_path / "raw" / name, {}) as artefact:
+        artefact.finish()
+    assert [entry.path for entry in find_unused(tmp_path, [config])] == [tmp_path / "raw" / name]
+
+
 def make(config: StudyConfig) -> set[Path]:
     """Something of every kind that the study uses."""
     root = Path(config.results)
     answers = tables.answers_by_folder(tables.answers(config))
     folders = [
-        *(root / "raw" / name for name in tables.raw_sets(config)),
+        *(root / "raw" / raw for row in tables.data_sets(config).values() for raw in row.raw),
         *(root / "data" / name for name in tables.data_sets(config)),
-        *(root / "backbones" / name for name in tables.backbones(config)),
+        *(root / "backbones" / row.backbone for row in tables.runs(config).values()),
         *(root / "runs" / name for name in tables.runs(config)),
         *(root / "answers" / name for name in answers),
     ]

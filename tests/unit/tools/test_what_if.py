@@ -27,6 +27,11 @@ def test_what_is_no_change(change: str) -> None:
         change_as_overlay([change])
 
 
+def test_a_value_within_a_value_is_refused() -> None:
+    with pytest.raises(UserError, match=r"--set seeds\.0=3: seeds is given a value of its own"):
+        change_as_overlay(["seeds=5", "seeds.0=3"])
+
+
 def test_a_seed_more_trains_that_seed_alone(tmp_path: Path) -> None:
     checkout = copy_repository(tmp_path)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from othink_mr1.cluster.connection import hub, unreachable
 from othink_mr1.cluster.facts import ClusterFacts
 from othink_mr1.cluster.shared_files import sharing_of
-from othink_mr1.cluster.slurm import forgets_after_seconds, nodes, refusal
+from othink_mr1.cluster.slurm import forgets_after_seconds, is_of_the_nodes, nodes, refusal
 from othink_mr1.config.sources import HubBackbone, HubSource, UrlSource
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.errors import UserError
@@ -92,7 +92,7 @@ def check_slurm(
             continue
         # Of nodes that are drained or down --test-only says the same as of nodes that cannot suffice, but
         # sbatch itself lets their jobs wait.
-        if all(takes_jobs for _, takes_jobs in nodes(request.partition)):
+        if not is_of_the_nodes(reason) or all(takes_jobs for _, takes_jobs in nodes(request.partition)):
             raise UserError(
                 f"Slurm would refuse jobs of rule {request.rule} ({reason}): {' '.join(arguments)}; change "
                 f"execution in config.yaml, or {_PROFILE}"

@@ -12,6 +12,11 @@ from othink_mr1.errors import UserError
 # What snakemake's plugin calls on the machine that snakemake runs on; srun is called in the jobs.
 _PROGRAMS = ("sbatch", "squeue", "scancel", "sinfo", "scontrol", "srun")
 _SECONDS = 10.0  # a busy controller answers late
+_NO_NODES = (
+    "Requested node configuration is not available",
+    "Required node not available",
+    "Requested nodes are busy",
+)
 
 
 def require_programs() -> None:
@@ -35,6 +40,11 @@ def refusal(arguments: Sequence[str]) -> str | None:
         return None
     said = [line.removeprefix("sbatch: ").removeprefix("error: ") for line in done.stderr.splitlines()]
     return next((line.removeprefix("allocation failure: ") for line in said if line), "it says nothing")
+
+
+def is_of_the_nodes(reason: str) -> bool:
+    """Whether sbatch refuses for want of nodes: of those that are drained or down it says the same."""
+    return reason.startswith(_NO_NODES)
 
 
 def nodes(partitions: str) -> list[tuple[str, bool]]:

@@ -16,7 +16,10 @@ from othink_mr1.config.suggest import unknown_name
 from othink_mr1.errors import UserError
 
 # Exhibits that are no study: `results/<name>.csv` is theirs.
-RESERVED_EXHIBITS = ("runs", "reward_curves", "claims", "leaks", "scorer_audit", "table1")
+RESERVED_EXHIBITS = (
+    *("runs", "reward_curves", "claims", "leaks", "scorer_audit", "table1"),
+    *(f"figure{number}" for number in range(1, 9)),
+)
 
 
 def load_study(files: list[Path], overrides: Mapping[str, Any] | None = None) -> StudyConfig:

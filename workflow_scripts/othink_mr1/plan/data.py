@@ -29,13 +29,19 @@ def raw_parts(config: StudyConfig, source: str) -> dict[str, str]:
     return {"raw": source}
 
 
-def used_sources(config: StudyConfig) -> list[str]:
-    """The sources that the tasks need and the backbones are pretrained on, each once."""
+def used_sets(config: StudyConfig) -> list[str]:
+    """The sources of the sets that the tasks need and the backbones are pretrained on, each once."""
     sets = [source for task in config.tasks.values() for source in (task.train, task.test)]
     for backbone in used_backbones(config):
         shares = getattr(config.backbones[backbone], "pretraining", {}).values()
         sets += [share.source for share in shares]
-    return list(dict.fromkeys(part for source in sets for part in raw_parts(config, source).values()))
+    return list(dict.fromkeys(sets))
+
+
+def used_sources(config: StudyConfig) -> list[str]:
+    """The sources that these sets' raw files are of, each once."""
+    parts = (part for source in used_sets(config) for part in raw_parts(config, source).values())
+    return list(dict.fromkeys(parts))
 
 
 def used_backbones(config: StudyConfig) -> list[str]:

@@ -147,8 +147,8 @@ def backbones(config: StudyConfig) -> Table[BackboneFolder]:
     )
 
 
-def runs(config: StudyConfig) -> Table[RunFolder]:
-    """What is trained."""
+def runs(config: StudyConfig, trainer: str | None = None) -> Table[RunFolder]:
+    """What is trained, or what one trainer trains."""
     return Table(
         (
             run.name,
@@ -160,7 +160,7 @@ def runs(config: StudyConfig) -> Table[RunFolder]:
             ),
         )
         for run in all_runs(config)
-        if run.task is not None
+        if run.task is not None and trainer in (None, run.settings.trainer)
     )
 
 

@@ -1,1 +1,1 @@
-"""What people type beside snakemake: status, verify."""
+"""What people type beside snakemake: status, verify, what-if, prune."""

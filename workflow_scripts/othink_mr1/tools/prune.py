@@ -14,6 +14,8 @@ from othink_mr1.artefacts.results_tree import results_tree, size_of
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.errors import UserError
 from othink_mr1.plan import tables, versions
+from othink_mr1.plan.data import used_backbones, used_sets, used_sources
+from othink_mr1.plan.folders import backbone_folder, data_folder, raw_folder
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,14 @@ def unused_lines(unused: Iterable[Unused]) -> Iterator[str]:
 
 
 def _named(config: StudyConfig) -> Iterator[str]:
-    """Every path below the results root that the study's rules make, but its exhibits."""
-    yield from (f"raw/{name}" for name in tables.raw_sets(config))
-    for name in tables.data_sets(config):
-        yield f"data/{name}"
-        yield f"data/fingerprints/{name}-{versions.LEAKS}.parquet"
+    """Every path below the results root that the study makes, but its exhibits."""
+    yield from (raw_folder(config, source) for source in used_sources(config))
+    for source in used_sets(config):
+        folder = data_folder(config, source)
+        yield folder
+        yield f"data/fingerprints/{Path(folder).name}-{versions.LEAKS}.parquet"
     yield from (f"data/leaks/{name}.csv" for name in tables.leak_pairs(config))
-    yield from (f"backbones/{name}" for name in tables.backbones(config))
+    yield from (backbone_folder(config, name) for name in used_backbones(config))
     yield from (f"runs/{name}" for name in tables.runs(config))
     for folder, entry in tables.answers_by_folder(tables.answers(config)).items():
         yield f"answers/{folder}"

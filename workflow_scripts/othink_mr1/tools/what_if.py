@@ -42,19 +42,23 @@ def change_as_overlay(changes: Sequence[str]) -> dict[str, Any]:
             value = yaml_value(text)
         except (YAMLError, ValueError, RecursionError):
             raise UserError(f"--set {change}: {text} is not valid YAML") from None
-        inner = overlay
+        inner: Any = overlay
         *above, last = path.split(".")
         for key in above:
             inner = inner.setdefault(key, {})
+            if not isinstance(inner, dict):
+                raise UserError(f"--set {change}: {key} is given a value of its own by another --set")
         inner[last] = value
     return overlay
 
 
-def what_if(config: Path, overlays: Sequence[Path], changes: Sequence[str]) -> Iterator[str]:
+def what_if(overlays: Sequence[Path], changes: Sequence[str]) -> Iterator[str]:
     """What `snakemake all` would make now, and what after the changes; lines for a reader."""
+    config = Path("config.yaml")  # which Snakemake reads, too
+    before = load_study([config, *overlays])
     now = _pending(overlays)
     if not changes:
-        yield from _told("now", now, load_study([config, *overlays]))
+        yield from _told("now", now, before)
         return
     with tempfile.TemporaryDirectory() as folder:
         overlay = Path(folder) / "set.yaml"

@@ -37,7 +37,7 @@ def bring_url(source: UrlSource, folder: Path, patience: Patience) -> dict[str, 
     client = use_download_client(url, patience)
 
     def attempt() -> bytes:
-        content = b""
+        content = bytearray()
         try:
             with client.stream("GET", source.url) as answer:
                 for chunk in answer.iter_bytes():
@@ -48,7 +48,7 @@ def bring_url(source: UrlSource, folder: Path, patience: Patience) -> dict[str, 
             raise Interrupted(str(error)) from None
         if (found := hashlib.sha256(content).hexdigest()) != source.sha256:
             raise Interrupted(f"wrong content, its sha256 is {found}, not {source.sha256} as in config.yaml")
-        return content
+        return bytes(content)
 
     content = patience.retry(url, attempt)
     with written_aside(target) as aside:
