@@ -35,10 +35,13 @@ def make(config: StudyConfig) -> set[Path]:
     """Something of every kind that the study uses."""
     root = Path(config.results)
     answers = tables.answers_by_folder(tables.answers(config))
+    backbones = {row.backbone for row in tables.runs(config).values()}
+    sets = {row.examples for row in (*tables.runs(config).values(), *answers.values())}
+    sets |= {name for one in backbones for name in tables.backbones(config)[one].examples.values()}
     folders = [
-        *(root / "raw" / raw for row in tables.data_sets(config).values() for raw in row.raw),
-        *(root / "data" / name for name in tables.data_sets(config)),
-        *(root / "backbones" / row.backbone for row in tables.runs(config).values()),
+        *(root / "raw" / raw for name in sets for raw in tables.data_sets(config)[name].raw),
+        *(root / "data" / name for name in sets),
+        *(root / "backbones" / name for name in backbones),
         *(root / "runs" / name for name in tables.runs(config)),
         *(root / "answers" / name for name in answers),
     ]
