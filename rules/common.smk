@@ -2,9 +2,17 @@
 
 from functools import cache
 
+from othink_mr1.own_python import put_own_python_on_path
 from othink_mr1.plan import tables, versions
 from othink_mr1.plan.download_lock import LOCK_FILE
-from othink_mr1.plan.exhibits import exhibit_files
+from othink_mr1.plan.exhibits import (
+    CLAIMS_NEED,
+    FIGURES,
+    drawn_from,
+    exhibit_files,
+    listed_runs,
+    shows_items,
+)
 from othink_mr1.plan.plan_files import is_kept, plan_inputs
 from othink_mr1.plan.tables import any_of
 
@@ -30,11 +38,39 @@ def plan_of(exhibit):
     return ancient(path) if is_kept(path, study) else path
 
 
-# Let `python` in the rules be the one that runs Snakemake; `.venv/bin/snakemake` alone does not. In the
-# environment, so that the environment of --sdm conda or apptainer, activated later, comes first.
-os.environ["PATH"] = os.pathsep.join(
-    [str(Path(sys.executable).parent), *filter(None, [os.environ.get("PATH")])]
-)
+def answers_asked_for(wildcards):
+    """The row of the answers that a rule's wildcards name."""
+    return answers[f"{wildcards.checkpoint}/{wildcards.tested_task}"]
+
+
+def answers_of_studies(names):
+    """The answers of several studies."""
+    return [entry for name in names for entry in answers_of_study[name]]
+
+
+def answers_shown(figure):
+    """The answers of which a figure shows some."""
+    return answers_of_studies(FIGURES[figure]) if shows_items(figure) else []
+
+
+def test_sets(found):
+    """The test sets of answers."""
+    return {entry.examples for entry in found}
+
+
+def leak_reports(found):
+    """What of the test sets the checkpoints were trained on; the backbone as it is has no such report."""
+    return {entry.leaks for entry in found if entry.leaks is not None}
+
+
+def sets_shown(figure):
+    """The test sets of which a figure shows items."""
+    if figure == "figure2":
+        return [tables.sets_of_task(study, task)[1] for task in study.own_tasks]
+    return test_sets(answers_shown(figure))
+
+
+put_own_python_on_path()
 
 
 # Only names that the config yields: a digest of an older config cannot be asked for and filled with

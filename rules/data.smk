@@ -149,7 +149,7 @@ rule collect_leaks:
     conda:
         "../envs/analysis.yaml"
     params:
-        results=study.results,
+        results=lambda wildcards: study.results,
     shell:
         "python workflow_scripts/collect_leaks.py --plan {input.plan} --results {params.results}"
         " --output {output} > {log} 2>&1"
@@ -193,7 +193,7 @@ rule write_data_card:
     resources:
         **asked_of("analyse"),
     params:
-        results=study.results,
+        results=lambda wildcards: study.results,
     shell:
         "python workflow_scripts/write_data_card.py --plan {input.plan} --results {params.results}"
         " --task {wildcards.task} --output {output.card} --chart {output.chart} > {log} 2>&1"

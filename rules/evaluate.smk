@@ -1,11 +1,6 @@
 # Answers of each checkpoint on the test sets (GPU), and their scores (CPU).
 
 
-def answers_asked_for(wildcards):
-    """The row of the answers that a rule's wildcards name."""
-    return answers[f"{wildcards.checkpoint}/{wildcards.tested_task}"]
-
-
 rule generate_answers:
     input:
         checkpoint=ancient(

@@ -3,41 +3,6 @@
 # Each exhibit has its plan file as an input (othink_mr1/plan/plan_files.py): it is another one, and newer, when
 # what the exhibit is to be made of has changed.
 
-from othink_mr1.plan.exhibits import (
-    CLAIMS_NEED,
-    FIGURES,
-    drawn_from,
-    listed_runs,
-    shows_items,
-)
-
-
-def answers_of_studies(names):
-    """The answers of several studies."""
-    return [entry for name in names for entry in answers_of_study[name]]
-
-
-def answers_shown(figure):
-    """The answers of which a figure shows some."""
-    return answers_of_studies(FIGURES[figure]) if shows_items(figure) else []
-
-
-def test_sets(found):
-    """The test sets of answers."""
-    return {entry.examples for entry in found}
-
-
-def leak_reports(found):
-    """What of the test sets the checkpoints were trained on; the backbone as it is has no such report."""
-    return {entry.leaks for entry in found if entry.leaks is not None}
-
-
-def sets_shown(figure):
-    """The test sets of which a figure shows items."""
-    if figure == "figure2":
-        return [tables.sets_of_task(study, task)[1] for task in study.own_tasks]
-    return test_sets(answers_shown(figure))
-
 
 localrules:
     collect_study,
@@ -83,7 +48,7 @@ rule collect_study:
     conda:
         "../envs/analysis.yaml"
     params:
-        results=study.results,
+        results=lambda wildcards: study.results,
     shell:
         "python workflow_scripts/collect_study.py --plan {input.plan} --results {params.results}"
         " --output {output.csv} --table {output.table} > {log} 2>&1"
@@ -102,7 +67,7 @@ rule collect_runs:
     conda:
         "../envs/analysis.yaml"
     params:
-        results=study.results,
+        results=lambda wildcards: study.results,
     shell:
         "python workflow_scripts/collect_runs.py --plan {input.plan} --results {params.results}"
         " --output {output.csv} > {log} 2>&1"
@@ -126,7 +91,7 @@ rule collect_reward_curves:
     conda:
         "../envs/analysis.yaml"
     params:
-        results=study.results,
+        results=lambda wildcards: study.results,
     shell:
         "python workflow_scripts/collect_reward_curves.py --plan {input.plan} --results {params.results}"
         " --output {output.csv} > {log} 2>&1"
@@ -156,7 +121,7 @@ rule audit_scores:
     conda:
         "../envs/analysis.yaml"
     params:
-        results=study.results,
+        results=lambda wildcards: study.results,
     shell:
         "python workflow_scripts/audit_scores.py --plan {input.plan} --results {params.results}"
         " --output {output.csv} > {log} 2>&1"
@@ -188,7 +153,7 @@ rule check_claims:
     conda:
         "../envs/analysis.yaml"
     params:
-        results=study.results,
+        results=lambda wildcards: study.results,
     shell:
         "python workflow_scripts/check_claims.py --plan {input.plan} --results {params.results}"
         " --output {output.csv} > {log} 2>&1"
@@ -208,7 +173,7 @@ rule make_table:
     conda:
         "../envs/analysis.yaml"
     params:
-        results=study.results,
+        results=lambda wildcards: study.results,
     shell:
         "python workflow_scripts/make_table.py --plan {input.plan} --results {params.results}"
         " --same-task {input.same_task} --output-markdown {output.markdown} --output-latex {output.latex}"
@@ -255,7 +220,7 @@ rule draw_figure:
     conda:
         "../envs/analysis.yaml"
     params:
-        results=study.results,
+        results=lambda wildcards: study.results,
         stem=lambda wildcards, output: str(Path(output[0]).with_suffix("")),
         number=lambda wildcards: wildcards.figure.removeprefix("figure"),
         data=lambda wildcards, input: " ".join(
