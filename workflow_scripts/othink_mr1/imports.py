@@ -14,4 +14,5 @@ def quick_imports() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.freeze()  # nor again later in what was imported
         gc.enable()
