@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from leak_reports import leak, run
+from entry_points import run
+from leak_reports import leak
 from raw_sets import picture
 from test_fingerprints import write_set
 

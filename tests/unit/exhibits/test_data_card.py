@@ -6,7 +6,8 @@ import xml.etree.ElementTree
 from collections import Counter
 
 import pytest
-from leak_reports import leak, run
+from entry_points import run
+from leak_reports import leak
 from markdown_it import MarkdownIt
 from raw_sets import picture
 

@@ -1,6 +1,5 @@
 """Table and figures, as the commands make them: complete, repeatable, and drawn whatever the study lacks."""
 
-import importlib
 import json
 import re
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from entry_points import run
 from PIL import Image
 from synthetic_results import SyntheticResults
 
@@ -21,7 +21,7 @@ from othink_mr1.artefacts.manifests import manifest_beside, write_sealed_text
 from othink_mr1.artefacts.verification import verify_sealed
 from othink_mr1.data.examples import Example, read_examples, write_examples
 from othink_mr1.data.leaks import Leak, write_leaks
-from othink_mr1.errors import UserError, run_entry_point
+from othink_mr1.errors import UserError
 from othink_mr1.exhibits import figure1, figure2, figure3, figure4, figure5, figure6, figure7, figure8
 from othink_mr1.exhibits.case_panels import draw_cases
 from othink_mr1.exhibits.cases import cases_frame, find_cases
@@ -373,17 +373,6 @@ def test_table1_of_the_paper(results):
         ("GRPO", "64.50", "30.24"),
         ("GRPO-D", "**76.50**", "**34.35**"),
     ]
-
-
-def run(script, *arguments):
-    """Call an entry point in this process: starting one takes seconds. Returns what it says on failure."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [f"{script}.py", *map(str, arguments)])
-        try:
-            run_entry_point(importlib.import_module(script).main)
-        except SystemExit as stop:
-            return stop.code
-    return None
 
 
 def test_the_commands(results, tmp_path):

@@ -21,7 +21,6 @@ from test_training_runs import TRAINERS, description, train
 from othink_mr1.artefacts.artefact import write_manifest
 from othink_mr1.artefacts.manifests import read_manifest
 from othink_mr1.artefacts.provenance import provenance
-from othink_mr1.data.examples import write_examples
 from othink_mr1.errors import Diverged, UserError
 from othink_mr1.modeling.backbone import load_backbone, save_checkpoint
 from othink_mr1.modeling.decoding import decode, greedy
@@ -33,21 +32,9 @@ from othink_mr1.training.interruption import Interruption
 from othink_mr1.training.loss import token_losses
 from othink_mr1.training.pretraining import pretrain_backbone
 from othink_mr1.training.session import COMPUTING_PACKAGES
-from tiny import EXAMPLES, Tiny, execution, grpo_settings, sft_settings, tiny_settings
+from tiny import Tiny, execution, grpo_settings, sft_settings, tiny_settings
 
-
-@pytest.fixture(autouse=True)
-def _rewards_that_differ(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "othink_mr1.training.rewards.accuracy_rewards",
-        lambda questions: [float(len(question.completion) % 2) for question in questions],
-    )
-
-
-@pytest.fixture
-def examples_file(tmp_path: Path) -> Path:
-    write_examples(EXAMPLES, tmp_path / "examples.parquet")
-    return tmp_path / "examples.parquet"
+pytestmark = pytest.mark.usefixtures("rewards_that_differ")
 
 
 def assert_only_numbers_are_kept(*folders: Path) -> None:

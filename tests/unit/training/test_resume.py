@@ -15,7 +15,6 @@ from test_training_runs import description
 
 from othink_mr1.artefacts.manifests import read_manifest
 from othink_mr1.artefacts.provenance import provenance
-from othink_mr1.data.examples import write_examples
 from othink_mr1.errors import Interrupted, UserError
 from othink_mr1.plan.runs import RunDescription
 from othink_mr1.training import interruption, runs, saved_states, session
@@ -23,7 +22,9 @@ from othink_mr1.training.grpo_runs import train_grpo_run
 from othink_mr1.training.pretraining import pretrain_backbone
 from othink_mr1.training.sft_runs import train_sft_run
 from run_contents import assert_every_step_once, assert_same, contents, curves, metrics
-from tiny import EXAMPLES, Tiny, execution, grpo_settings, sft_settings, tiny_settings
+from tiny import Tiny, execution, grpo_settings, sft_settings, tiny_settings
+
+pytestmark = pytest.mark.usefixtures("rewards_that_differ")
 
 STEPS = 6
 LENGTH = {"steps": STEPS, "checkpoint_steps": [2, 4]}
@@ -32,21 +33,6 @@ TRAINERS = {
     "sft": (train_sft_run, sft_settings(**LENGTH)),
     "grpo": (train_grpo_run, grpo_settings(**LENGTH, updates_per_rollout=2, learning_rate=0.01)),
 }
-
-
-@pytest.fixture(autouse=True)
-def _rewards_that_differ(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tiny random model earns no real reward, and equal rewards move nothing."""
-    monkeypatch.setattr(
-        "othink_mr1.training.rewards.accuracy_rewards",
-        lambda questions: [float(len(question.completion) % 2) for question in questions],
-    )
-
-
-@pytest.fixture
-def examples_file(tmp_path: Path) -> Path:
-    write_examples(EXAMPLES, tmp_path / "examples.parquet")
-    return tmp_path / "examples.parquet"
 
 
 class Run:

@@ -19,20 +19,13 @@ from pydantic import ValidationError
 from test_training_runs import metrics, train
 
 from othink_mr1.config.execution import TRACKERS
-from othink_mr1.data.examples import write_examples
 from othink_mr1.errors import UserError, run_entry_point
 from othink_mr1.training import trackers
 from othink_mr1.training.accelerator import new_accelerator
 from othink_mr1.training.trackers import make_trackers, tracking
 from othink_mr1.training.training_log import TrainingLog
 from run_contents import curves
-from tiny import EXAMPLES, Tiny, execution
-
-
-@pytest.fixture
-def examples_file(tmp_path: Path) -> Path:
-    write_examples(EXAMPLES, tmp_path / "examples.parquet")
-    return tmp_path / "examples.parquet"
+from tiny import Tiny, execution
 
 
 def test_the_names_are_those_that_accelerate_knows() -> None:

@@ -14,7 +14,6 @@ from safetensors.torch import load_file
 
 from othink_mr1.artefacts.manifests import read_manifest
 from othink_mr1.config.execution import GenerationExecution
-from othink_mr1.data.examples import write_examples
 from othink_mr1.errors import UserError
 from othink_mr1.evaluation.generate import generate_answers
 from othink_mr1.evaluation.generation_task import GenerationTask
@@ -43,11 +42,7 @@ from tiny import (
     tiny_settings,
 )
 
-
-@pytest.fixture
-def examples_file(tmp_path) -> Path:
-    write_examples(EXAMPLES, tmp_path / "examples.parquet")
-    return tmp_path / "examples.parquet"
+pytestmark = pytest.mark.usefixtures("rewards_that_differ")
 
 
 def description(settings) -> RunDescription:
@@ -61,15 +56,6 @@ def description(settings) -> RunDescription:
         training_prompt=TEMPLATE,
         scorer="counting",
         settings=settings,
-    )
-
-
-@pytest.fixture(autouse=True)
-def _rewards_that_differ(monkeypatch) -> None:
-    """A tiny random model earns no real reward, and equal rewards move nothing."""
-    monkeypatch.setattr(
-        "othink_mr1.training.rewards.accuracy_rewards",
-        lambda questions: [float(len(question.completion) % 2) for question in questions],
     )
 
 
