@@ -44,7 +44,7 @@ def prompts(tiny: Tiny) -> list[Any]:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A folder to download into (tests/unit/downloads)."""
+    """A folder to download into (tests/unit/data/download)."""
     # Imported here: the hub's client takes a second, which only the tests of downloads need.
     from download_runs import Place
 
