@@ -13,6 +13,7 @@ min_version("9.27")
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 
 from othink_mr1.artefacts.one_writer import hold_results
+from othink_mr1.artefacts.start_checks import refuse_future, refuse_links
 from othink_mr1.config.load import load_study
 from othink_mr1.config.profiles import refuse_dropped_overlays
 from othink_mr1.errors import errors_in_one_line
@@ -58,6 +59,8 @@ onstart:
     if workflow.is_main_process:
         with errors_in_one_line():
             hold_results(Path(study.results))
+            refuse_links(Path(study.results))
+            refuse_future(Path(study.results, file) for file in exhibit_files(study))
             # What Snakemake put aside of an earlier start's outputs: it would bring them back when a job fails.
             shutil.rmtree(".snakemake/backups", ignore_errors=True)
             check_cluster()
