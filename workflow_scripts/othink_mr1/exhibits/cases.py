@@ -167,7 +167,7 @@ def _evaluation(
 
 
 def _correct_ids(results: Path, entry: EvaluationEntry) -> set[str]:
-    scores = read_scores(results / entry.scores, entry.tested_on)
+    scores = read_scores(results / entry.scores, entry.tested_on, results / entry.answers)
     return set(scores.id[scores.r1v_correct == 1])
 
 

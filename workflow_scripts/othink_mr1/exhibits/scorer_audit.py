@@ -53,7 +53,7 @@ def audit_scores(plan: StudyPlan, results: Path) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     for entry in plan.evaluations:
-        scores = read_scores(results / entry.scores, entry.tested_on)
+        scores = read_scores(results / entry.scores, entry.tested_on, results / entry.answers)
         answers = _answers(entry, results, scores)
         about = {
             "point": entry.point,

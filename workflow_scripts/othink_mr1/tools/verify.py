@@ -17,7 +17,7 @@ from othink_mr1.artefacts.manifests import MANIFEST, read_manifest, unreadable
 from othink_mr1.artefacts.one_writer import who, writer_of
 from othink_mr1.artefacts.results_tree import KINDS, results_tree, size_of
 from othink_mr1.artefacts.verification import faults, verify_sealed
-from othink_mr1.artefacts.weights import has_other_weights, run_of
+from othink_mr1.artefacts.made_of import has_other_answers, has_other_weights, run_of
 from othink_mr1.errors import UserError
 
 SAY_EVERY_SECONDS = 10.0
@@ -78,7 +78,12 @@ def verify_results(results: Path) -> Report:
             )
             continue
         with _noting(report, file):
-            verify_sealed(file)
+            facts = verify_sealed(file)
+            answers = results / "answers" / file.parent.relative_to(results / "scores") if kind == "scores" else None
+            if answers in manifests and has_other_answers(facts, manifests[answers], "answers.jsonl"):
+                raise UserError(
+                    f"{file}: scores other answers than {answers} has now; delete {file} and run snakemake again"
+                )
             report.add_sound(kind, file.stat().st_size)
         progress.add(_bytes((kind, file)))
     report.leftovers = [(path, size_of(path)) for path in tree.leftovers]
