@@ -26,6 +26,8 @@ from othink_mr1.scoring.task_scorers import load_scorer
 
 OUT_OF_MEMORY = 77  # exit code
 LIMITS = {-signal.SIGPROF: "time limit", OUT_OF_MEMORY: "memory limit"}  # exit code -> what was exceeded
+# Of a text alone, whenever it is tried: something in the interpreter or in a library ran over its end.
+CRASHES = {-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, -signal.SIGILL, -signal.SIGFPE}
 
 _LOOK_FOR_PARENT_EVERY = 1.0  # seconds
 _most_bytes = 0  # of address space while it answers; set at the start
