@@ -8,8 +8,9 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any, TextIO, cast
 
 # What a disk says that is full, forbids something, or fails; and what to do about it.
 _DISK_REMEDIES = {
@@ -28,6 +29,9 @@ _DISK_REMEDIES = {
 # Rust's libraries (safetensors) give the number in the text of an error of their own.
 _RUST_ERROR = re.compile(r"\(os error (\d+)\)")
 
+# What could move a terminal's cursor, change its colours or its title (all control characters but line ends and
+# tabs), and halves of surrogate pairs, which no stream can encode.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 # torch's own error on a GPU, and the plain RuntimeError of its CPU allocator.
 _OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory", re.IGNORECASE)
@@ -57,6 +61,24 @@ class Interrupted(BaseException):
 def first_line(error: Exception) -> str:
     """What a library's exception says, for a message of one line; the exception's name if it says nothing."""
     return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def printable(text: str) -> str:
+    """A text that may be of an untrusted file, with control characters shown instead of sent to a terminal."""
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+class _Printable:
+    """A text stream that gets printable text only."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(printable(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 @contextmanager
@@ -91,13 +113,13 @@ def errors_in_one_line() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {printable(str(error))}")
     except OSError as error:
         if error.errno not in _DISK_REMEDIES:
             raise
         # TensorBoard names files in bytes.
         where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-        sys.exit(f"error: {where}{error.strerror}; {_DISK_REMEDIES[error.errno]}")
+        sys.exit(f"error: {printable(where)}{error.strerror}; {_DISK_REMEDIES[error.errno]}")
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(str(error)):
             raise
@@ -111,8 +133,9 @@ def errors_in_one_line() -> Iterator[None]:
 
 
 def run_entry_point(main: Callable[[], None]) -> None:
-    """Run a command line program; see errors_in_one_line."""
-    with errors_in_one_line():
+    """Run a command line program; see errors_in_one_line. It prints no control characters."""
+    stdout, stderr = (cast(TextIO, _Printable(stream)) for stream in (sys.stdout, sys.stderr))
+    with errors_in_one_line(), redirect_stdout(stdout), redirect_stderr(stderr):
         main()
 
 

@@ -58,6 +58,9 @@ def start(megabytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # it writes to pipes alone
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     _most_bytes = pages * resource.getpagesize() + (megabytes << 20)
+    allowed = resource.getrlimit(resource.RLIMIT_AS)[1]
+    if allowed != resource.RLIM_INFINITY and allowed < _most_bytes:  # else a text would be blamed for it
+        raise MemoryError(f"scoring needs {_most_bytes >> 20} MB of address space, {allowed >> 20} are allowed")
 
 
 def _end_without_parent() -> None:
