@@ -30,6 +30,7 @@ BACKBONE = "backbones/small-23456789ab"
 RUN, BASE = "counting-sft-s1-3456789abc", "base-456789abcd"
 TASK = "counting-56789abcde"
 SCORES = f"scores/{RUN}/{TASK}/counting-1.csv"
+SCORED = f"answers/{RUN}/{TASK}/answers.jsonl"
 EXHIBITS = (
     "same_task.csv",
     "tables/table1.md",
@@ -65,7 +66,11 @@ def write_small_results(root: Path) -> Path:
     write_run(root)
     for checkpoint in (RUN, f"{RUN}-step5", BASE):
         write_answers(root, checkpoint)
-    write_scores(root / SCORES, [Score("000000", "counting", True, True, True, "correct", "", False)])
+    write_scores(
+        root / SCORES,
+        [Score("000000", "counting", True, True, True, "correct", "", False)],
+        sha256_of(root / SCORED),
+    )
     write_frame(root / EXHIBITS[0], pd.DataFrame([dict.fromkeys(STUDY_COLUMNS, "")]))
     for name in EXHIBITS[1:]:
         write_sealed_text(root / name, f"an exhibit, {name}\n")

@@ -11,6 +11,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from othink_mr1.artefacts.artefact import filling
+from othink_mr1.artefacts.atomic_files import sha256_of
 from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.data.leaks import Leak, write_leaks
 from othink_mr1.scoring.answers import Answer
@@ -175,7 +176,7 @@ class SyntheticResults:
         with filling(answers.parent, {"run": name}) as artefact:
             answers.write_text("".join(json.dumps(vars(row), ensure_ascii=False) + "\n" for row in rows))
             artefact.finish(code=self.code)
-        write_scores(scores, score_answers(rows, {task: task}, shared_workers()))
+        write_scores(scores, score_answers(rows, {task: task}, shared_workers()), sha256_of(answers))
 
     def _run(self, folder: Path, method: str, steps: int, seed: int) -> None:
         rng = random.Random(f"{folder.name}")

@@ -29,8 +29,8 @@ _DISK_REMEDIES = {
 # Rust's libraries (safetensors) give the number in the text of an error of their own.
 _RUST_ERROR = re.compile(r"\(os error (\d+)\)")
 
-# What could move a terminal's cursor, change its colours or its title (all control characters but line ends and
-# tabs), and halves of surrogate pairs, which no stream can encode.
+# What could move a terminal's cursor, change its colours or its title: all control characters but line ends
+# and tabs. And halves of surrogate pairs, which no stream can encode.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 # torch's own error on a GPU, and the plain RuntimeError of its CPU allocator.
@@ -64,7 +64,7 @@ def first_line(error: Exception) -> str:
 
 
 def printable(text: str) -> str:
-    """A text that may be of an untrusted file, with control characters shown instead of sent to a terminal."""
+    """A text that may be of an untrusted file; its control characters are written as escape sequences."""
     return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 

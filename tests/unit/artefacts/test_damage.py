@@ -19,11 +19,13 @@ from small_results import (
     LEAKS,
     RAW,
     RUN,
+    SCORED,
     SCORES,
     answers,
     write_small_results,
 )
 
+from othink_mr1.artefacts.atomic_files import sha256_of
 from othink_mr1.artefacts.manifests import MANIFEST, manifest_beside
 from othink_mr1.artefacts.verification import verify_folder, verify_part
 from othink_mr1.data.examples import read_examples
@@ -58,7 +60,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     ),
     f"runs/{RUN}/metrics.csv": lambda root: list(read_metrics(root / "runs" / RUN).loss),
     ANSWERS: lambda root: read_answers(root / ANSWERS),
-    SCORES: lambda root: len(read_scores(root / SCORES, "counting")),
+    SCORES: lambda root: len(read_scores(root / SCORES, "counting", root / SCORED)),
     EXHIBITS[0]: lambda root: len(read_study(root / EXHIBITS[0])),
 }
 SEALED = (FINGERPRINTS, LEAKS, SCORES, EXHIBITS[0])
@@ -200,21 +202,21 @@ class TestScoresThatAreThere:
         elif fault == "damaged":
             manifest.write_bytes(damaged_bytes(manifest)[2])
         elif fault == "of another table":
-            write_scores(path.with_name("other.csv"), [])
+            write_scores(path.with_name("other.csv"), [], "")
             manifest_beside(path.with_name("other.csv")).replace(manifest)
-        write_scores(path, [self.SCORE])
+        write_scores(path, [self.SCORE], sha256_of(root / SCORED))
         assert path.stat().st_mtime_ns == before
-        assert len(read_scores(path, "counting")) == 1
+        assert len(read_scores(path, "counting", root / SCORED)) == 1
 
     def test_another_table_is_left_and_so_is_a_damaged_one(self, root: Path) -> None:
         path = root / SCORES
         content = damaged_bytes(path)[3]
         path.write_bytes(content)
-        message = refused(lambda: write_scores(path, [self.SCORE]))
+        message = refused(lambda: write_scores(path, [self.SCORE], sha256_of(root / SCORED)))
         assert message == f"{path}: exists and holds something else; remove it, or choose another name"
         assert path.read_bytes() == content
-        assert "was damaged" in refused(lambda: read_scores(path, "counting"))
+        assert "was damaged" in refused(lambda: read_scores(path, "counting", root / SCORED))
         # As the message of the damage says.
         path.unlink()
-        write_scores(path, [self.SCORE])
-        assert len(read_scores(path, "counting")) == 1
+        write_scores(path, [self.SCORE], sha256_of(root / SCORED))
+        assert len(read_scores(path, "counting", root / SCORED)) == 1

@@ -2,12 +2,14 @@
 
 import csv
 import json
+import shutil
 
 import pandas as pd
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 from synthetic_results import SyntheticResults
 
+from othink_mr1.artefacts.artefact import write_manifest
 from othink_mr1.artefacts.manifests import write_sealed_text
 from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.errors import UserError
@@ -137,7 +139,7 @@ def test_each_outcome_is_counted(results, tmp_path):
         outcomes = [outcome for outcome, counts in times.items() for _ in range(counts[seed])]
         rows = [f"{n},counting,1,0,{int(o == 'correct')},{o},,0\n" for n, o in enumerate(outcomes)]
         write_sealed_text(tmp_path / f"{seed}.csv", SCORES + "".join(rows))
-        entry["scores"] = str(tmp_path / f"{seed}.csv")
+        entry |= {"scores": str(tmp_path / f"{seed}.csv"), "answers": "deleted/answers.jsonl"}
         entry["examples"] = str(tmp_path / "examples.parquet")
     write_examples(
         [Example(str(n), b"%d" % n, "?", "1", None) for n in range(21)], tmp_path / "examples.parquet"
@@ -153,13 +155,25 @@ def test_each_outcome_is_counted(results, tmp_path):
     assert frame.exact_low[2] < 8 / 42 < frame.exact_high[2]
 
 
+def test_scores_of_other_answers_are_refused(results, tmp_path):
+    """Answers that were changed together with their manifest."""
+    root = tmp_path / "results"
+    shutil.copytree(results, root)
+    plan = read_plan(root / "plans/same_task.json", StudyPlan)
+    answers = root / plan.evaluations[1].answers
+    answers.write_text(answers.read_text().replace("<answer>", "<answer> "))
+    write_manifest(answers.parent)
+    with pytest.raises(UserError, match=f"scores other answers than {answers} has now; delete"):
+        collect_study(plan, root)
+
+
 def test_other_items_are_refused(results, tmp_path):
     plan = json.loads((results / "plans/same_task.json").read_text())
     entry = plan["evaluations"][2]
     shorter = tmp_path / "shorter.csv"
     lines = (results / entry["scores"]).read_text().splitlines()[:-1]
     write_sealed_text(shorter, "\n".join(lines) + "\n")
-    entry["scores"] = str(shorter)
+    entry |= {"scores": str(shorter), "answers": "deleted/answers.jsonl"}
     with pytest.raises(UserError, match=r"shorter\.csv: scores other items of counting"):
         collect_study(StudyPlan.model_validate(plan), results)
 

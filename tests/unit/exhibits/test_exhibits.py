@@ -17,7 +17,9 @@ from PIL import Image
 from synthetic_results import SyntheticResults
 
 from othink_mr1.artefacts.artefact import write_manifest
-from othink_mr1.artefacts.manifests import manifest_beside, write_sealed_text
+from othink_mr1.artefacts.atomic_files import sha256_of
+from othink_mr1.artefacts.made_of import ANSWERS_DIGEST
+from othink_mr1.artefacts.manifests import manifest_beside, seal, write_sealed_text
 from othink_mr1.artefacts.verification import verify_sealed
 from othink_mr1.data.examples import Example, read_examples, write_examples
 from othink_mr1.data.leaks import Leak, write_leaks
@@ -187,10 +189,12 @@ def test_completions_cannot_leave_the_page(results, tmp_path):
         + "</think> <answer> 7 </answer>"
     )
     entries = read_plan(root / "plans/figure3.json", StudiesPlan).studies[0].evaluations
-    for path in {root / entry.answers for entry in entries}:
+    for entry in entries:
+        path = root / entry.answers
         lines = [json.loads(line) | {"completion": hostile} for line in path.read_text().splitlines()]
         path.write_text("".join(json.dumps(line) + "\n" for line in lines))
         write_manifest(path.parent)
+        seal(root / entry.scores, {ANSWERS_DIGEST: sha256_of(path)})
     figure = figure3.draw(inputs(root, 3))
     assert len(figure.data) == 4
     write_figure(figure, tmp_path / "figure")

@@ -47,7 +47,7 @@ def write_evaluation(root, task, answers, step=None):
     row |= {"answers": f"answers/{task}.jsonl", "scores": f"scores/{task}.csv"}
     (root / "answers").mkdir(exist_ok=True)
     (root / row["answers"]).write_text("".join(json.dumps(vars(answer)) + "\n" for answer in rows))
-    write_scores(root / row["scores"], score_answers(rows, {task: task}, shared_workers()))
+    write_scores(root / row["scores"], score_answers(rows, {task: task}, shared_workers()), "")
     return row
 
 

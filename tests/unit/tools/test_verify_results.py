@@ -16,6 +16,7 @@ from small_results import (
     FINGERPRINTS,
     LEAKS,
     RUN,
+    SCORED,
     SCORES,
     answers,
     write_answers,
@@ -253,6 +254,15 @@ class TestOtherOrigins:
         report = verify(root)
         assert not [message for message in report.damaged if "made of other" in message]
         assert counts(report)["answers"] == 3
+
+    def test_answers_that_were_edited_with_their_manifest(self, root: Path) -> None:
+        file = root / SCORED
+        file.write_text(file.read_text().replace('"3"', '"4"'))
+        write_manifest(file.parent, run=RUN)
+        assert verify(root).damaged == [
+            f"{root / SCORES}: scores other answers than {file.parent} has now; delete {root / SCORES} and "
+            "run snakemake again"
+        ]
 
     @pytest.mark.parametrize("facts", [{}, {"made_of": None}, {"made_of": {}}, {"run": 1, "made_of": {}}])
     def test_answers_that_do_not_tell_are_sound(self, root: Path, facts: dict[str, object]) -> None:

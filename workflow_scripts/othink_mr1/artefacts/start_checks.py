@@ -69,6 +69,6 @@ def refuse_future(results: Iterable[Path]) -> None:
 
 def _duration(seconds: float) -> str:
     for unit, size in (("days", 86400), ("hours", 3600)):
-        if seconds >= 2 * size:
+        if seconds >= 1.5 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds / 60:.0f} minutes"

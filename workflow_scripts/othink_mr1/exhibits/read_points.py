@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from othink_mr1.artefacts.made_of import has_other_answers, has_other_weights
 from othink_mr1.artefacts.manifests import MANIFEST, read_manifest
 from othink_mr1.artefacts.verification import verify_sealed
-from othink_mr1.artefacts.made_of import has_other_answers, has_other_weights
 from othink_mr1.data.examples import read_examples
 from othink_mr1.errors import UserError
 from othink_mr1.exhibits.plans import EvaluationEntry, StudyPlan
@@ -75,17 +75,10 @@ def read_points(plan: StudyPlan, results: Path) -> list[StudyPoint]:
 def read_scores(path: Path, task: str, answers: Path) -> pd.DataFrame:
     """A task's rows of a score table: scores.py's columns; the verdicts and `truncated` 0 or 1.
 
-    UserError if the file is none, or damaged, or not of these answers, if exact_correct and outcome contradict each other, or if an id
-    is twice.
+    UserError if the file is none, or damaged, if exact_correct and outcome contradict each other, if an id is
+    twice, or if the scores are of other answers.
     """
     facts = verify_sealed(path, "let snakemake score the answers")
-    # The answers may have been deleted since.
-    if (answers.parent / MANIFEST).exists() and has_other_answers(
-        facts, read_manifest(answers.parent), answers.name
-    ):
-        raise UserError(
-            f"{path}: scores other answers than {answers} has now; delete {path} and run snakemake again"
-        )
     try:
         scores = pd.read_csv(path, dtype=dict.fromkeys(_SCORE_TEXT, str), keep_default_na=False)
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError):
@@ -110,6 +103,13 @@ def read_scores(path: Path, task: str, answers: Path) -> pd.DataFrame:
     again = scores.id[scores.id.duplicated()]
     if len(again):
         raise UserError(f"{path}: has id {again.iloc[0]!r} of task {task!r} twice")
+    # The answers may have been deleted since.
+    if (answers.parent / MANIFEST).exists() and has_other_answers(
+        facts, read_manifest(answers.parent), answers.name
+    ):
+        raise UserError(
+            f"{path}: scores other answers than {answers} has now; delete {path} and run snakemake again"
+        )
     return scores
 
 

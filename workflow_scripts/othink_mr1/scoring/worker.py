@@ -60,7 +60,9 @@ def start(megabytes: int) -> None:
     _most_bytes = pages * resource.getpagesize() + (megabytes << 20)
     allowed = resource.getrlimit(resource.RLIMIT_AS)[1]
     if allowed != resource.RLIM_INFINITY and allowed < _most_bytes:  # else a text would be blamed for it
-        raise MemoryError(f"scoring needs {_most_bytes >> 20} MB of address space, {allowed >> 20} are allowed")
+        raise MemoryError(
+            f"scoring needs {_most_bytes >> 20} MB of address space, {allowed >> 20} are allowed"
+        )
 
 
 def _end_without_parent() -> None:

@@ -99,9 +99,9 @@ class ScoringWorkers:
         for chunk, outcome in failed:
             if getattr(outcome, "exitcode", 0) not in CRASHES:
                 raise UserError(
-                    f"scoring: its processes ended {_ROUNDS} times ({self._ending(outcome)}), not by a limit of "
-                    "their own; look for messages above and for what ends processes here (memory or address "
-                    "space, `ulimit -a`), and run snakemake again"
+                    f"scoring: its processes ended {_ROUNDS} times ({self._ending(outcome)}), not by a limit "
+                    "of their own; look for messages above and for what ends processes here (memory, or "
+                    "address space: `ulimit -a`), and run snakemake again"
                 )
             replies[chunk[0]] = TimedOut("crash")
         for question, reply in replies.items():
