@@ -169,9 +169,9 @@ repository's history add `COMMIT=` with the commit's name.
 `make gpu-page ADD=results/gpu-check/gpu_check.json` keeps the file in `docs/gpu/` and rewrites this page.
 """
 NOTHING = """
-**Nothing has been measured on a GPU yet.** All figures below are estimates: read from source code, counted on a
-CPU, or computed from a card's data sheet. The check itself has only run on a CPU (`python tests/gpu/check.py
---cpu-tiny`); its CUDA branches, and Python 3.12 with the wheels, have never run.
+**Nothing has been measured on a GPU yet.** All figures below are estimates: read from source code, counted on
+a CPU, or computed from a card's data sheet. The check itself has only run on a CPU (`python
+tests/gpu/check.py --cpu-tiny`); its CUDA branches, and Python 3.12 with the wheels, have never run.
 """
 COSTS = """## What the study costs
 
