@@ -1,4 +1,4 @@
-"""Execution: how a stage is computed and what it asks of the machine. Never part of a run's identity."""
+"""Execution: how a stage runs and the resources it requests. Never part of a run's identity."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pydantic import Field, field_validator, model_validator
 from othink_mr1.config.strict import ConfigModel, Count, Positive
 from othink_mr1.config.suggest import unknown_name
 
-# accelerate's names; a test compares them. Importing it here would cost every Snakemake seconds.
+# accelerate's names; a test compares them. Importing accelerate here would cost each Snakemake start seconds.
 TRACKERS = ("aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb")
 
 
 class Resources(ConfigModel):
-    """What one job asks for; Slurm limits are made from it."""
+    """What one job requests; Slurm limits are derived from it."""
 
     cpus: Count
     memory_gb: Positive

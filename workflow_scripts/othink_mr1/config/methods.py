@@ -1,8 +1,8 @@
 """Methods: how a backbone is post-trained. One class of settings per trainer.
 
 A field's default is the value that reproduces the behaviour from before the field existed; such a
-value is left out of the run's identity (see identity.py), so that adding a setting moves no digest.
-Fields without a default must be written in config.yaml, where each says where its value is from.
+value is left out of the run's identity (see identity.py), so that adding a setting changes no digest.
+Fields without a default must be written in config.yaml, with the source of their value.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pydantic import Field, model_validator
 
 from othink_mr1.config.strict import BelowOne, ConfigModel, Count, Fraction, NonNegative, Positive
 
-# What a method has in config.yaml beside its settings: see settings.py.
+# Keys of a method in config.yaml that are not settings: see settings.py.
 BESIDE_SETTINGS = ("inherits", "by_task")
 
-# The published protocol, faults included, or the right one: see scoring/. Or a coin, as a control.
+# The published protocol with its bugs, the exact one (see scoring/), or a coin flip as a control.
 RewardScorer = Literal["r1v", "exact", "random"]
 
 
@@ -43,7 +43,7 @@ class DynamicKL(ConfigModel):
 
 
 class PiecewiseKL(ConfigModel):
-    """The KL weight β(s) on straight lines between points: other readings of eq. 3, other schedules."""
+    """The KL weight β(s), linear between points: for other readings of eq. 3 and other schedules."""
 
     kind: Literal["piecewise"]
     points: list[Annotated[list[NonNegative], Field(min_length=2, max_length=2)]] = Field(
@@ -65,14 +65,14 @@ KLSchedule = Annotated[ConstantKL | DynamicKL | PiecewiseKL, Field(discriminator
 
 
 class NoTraining(ConfigModel):
-    """The backbone as it is."""
+    """The untrained backbone."""
 
     beside: ClassVar = BESIDE_SETTINGS
     trainer: Literal["none"]
 
 
 class _GradientTraining(ConfigModel):
-    """What SFT and GRPO share."""
+    """Settings common to SFT and GRPO."""
 
     beside: ClassVar = BESIDE_SETTINGS
 

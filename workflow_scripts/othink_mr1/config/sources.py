@@ -34,7 +34,7 @@ class HubSource(ConfigModel):
 
 
 class UrlSource(ConfigModel):
-    """One file on the web, pinned by its sha256. From where it comes is no part of what it is."""
+    """One file on the web, pinned by its sha256. Its address is not part of its identity."""
 
     kind: Literal["url"]
     base_url: Annotated[str, NO_EFFECT] = Field(
@@ -53,7 +53,7 @@ class UrlSource(ConfigModel):
 
 
 class PromptsSource(ConfigModel):
-    """A test set in R1-V's form: a jsonl of prompts and, apart from it, the images."""
+    """A test set in R1-V's format: a jsonl of prompts, and the images in a separate source."""
 
     kind: Literal["prompts"]
     prompts: Name = Field(description="the source that holds the jsonl")
@@ -66,7 +66,7 @@ class PromptsSource(ConfigModel):
 
 
 class RenderedSource(ConfigModel):
-    """A set that the workflow draws itself, in the raw form of the real ones."""
+    """A set that the workflow draws itself, in the raw format of the real ones."""
 
     kind: Literal["rendered"]
     renderer: Literal["scenes", "geometry"]
@@ -117,9 +117,9 @@ class PretrainingShare(ConfigModel):
 
 
 class SmallBackbone(ConfigModel):
-    """A small Qwen2-VL that the workflow pretrains: to the miniature what the instruct model is to the paper.
+    """A small Qwen2-VL that the workflow pretrains: the miniature's counterpart of the instruct model.
 
-    Its tokenizer and weights are made from sources and seeds of its own, apart from the tasks' sets.
+    Its tokenizer and weights are made from their own sources and seeds, separate from the tasks' sets.
     """
 
     kind: Literal["pretrained"]
