@@ -28,7 +28,7 @@ class Unused:
 
 
 def find_unused(results: Path, studies: Iterable[StudyConfig]) -> list[Unused]:
-    """Artefact folders and sealed files that no table of the studies names. UserError if there is no `results`."""
+    """Artefact folders and sealed files that no table of the studies names. UserError without `results`."""
     if not results.is_dir():
         raise UserError(f"{results}: there is no such folder; check `results`, or run snakemake first")
     used = {results / path for config in studies for path in _named(config)}
