@@ -42,7 +42,7 @@ class TrainingExecution(DeviceResources):
     )
     gradient_checkpointing: bool
     save_every_steps: Count = Field(
-        description="steps between two saved states; a killed job repeats at most so many"
+        description="steps between two saved states; a killed job repeats at most this many"
     )
     attention: Literal["sdpa", "eager", "flash_attention_2"]
     trackers: list[str] = Field(description="programs that show the curves while it runs; [] for none")

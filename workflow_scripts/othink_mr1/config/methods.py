@@ -48,7 +48,7 @@ class PiecewiseKL(ConfigModel):
     kind: Literal["piecewise"]
     points: list[Annotated[list[NonNegative], Field(min_length=2, max_length=2)]] = Field(
         min_length=2,
-        description="[step, β] each, in optimiser updates: the first of step 0, the last of step `steps`",
+        description="[step, β] pairs, in optimiser updates: the first at step 0, the last at step `steps`",
     )
 
     @model_validator(mode="after")
@@ -106,8 +106,8 @@ class SFT(_GradientTraining):
 
     trainer: Literal["sft"]
     target: Literal["answer", "reasoning", "r1v"] = Field(
-        description="what is learned: the answer alone; the set's reasoning and the answer; or R1-V's "
-        "sft.py to the letter (training/r1v_sft.py)"
+        description="what is learned: only the answer; the set's reasoning and the answer; or exactly R1-V's "
+        "sft.py (training/r1v_sft.py)"
     )
     batch_size: Count = Field(description="examples per optimiser update")
 
@@ -123,16 +123,16 @@ class GRPO(_GradientTraining):
     advantage_epsilon: NonNegative = Field(description="added to the group's std in eq. 2")
     format_weight: NonNegative = Field(description="α of eq. 1")
     temperature: Annotated[Positive, Field(ge=1e-6)]
-    top_k: Annotated[int, Field(ge=0)] = Field(description="sample among the k likeliest tokens; 0: all")
+    top_k: Annotated[int, Field(ge=0)] = Field(description="sample among the k most likely tokens; 0: all")
     max_completion_tokens: Count
     kl_schedule: KLSchedule
     reward_scorer: RewardScorer = Field(
         "r1v",
-        description="whose accuracy is the reward: the published protocol's, the right one's, or that of a "
-        "coin, which knows nothing of the answer",
+        description="the accuracy reward: by the published protocol, by the exact one, or by a "
+        "coin flip, independent of the answer",
     )
     accuracy_weight: NonNegative = Field(
-        1.0, description="of the accuracy reward, which eq. 1 leaves at 1; 0: format alone, as a control"
+        1.0, description="weight of the accuracy reward; 1 in eq. 1; 0: only the format reward"
     )
 
     @model_validator(mode="after")

@@ -27,7 +27,7 @@ class HubSource(ConfigModel):
     kind: Literal["hub"]
     repository: Repository
     repository_type: Literal["dataset", "model"] = Field(
-        "dataset", description="some images lie in a repository that the hub lists as a model"
+        "dataset", description="some images are in a repository that the hub lists as a model"
     )
     revision: Revision = Field(description="a commit; `main` while the commit is not known")
     files: list[str] = Field(min_length=1, description="patterns of the files to fetch; nothing else is")
@@ -39,7 +39,7 @@ class UrlSource(ConfigModel):
     kind: Literal["url"]
     base_url: Annotated[str, NO_EFFECT] = Field(
         pattern=r"^https?://[^\s/@]+(/[^\s@]*)?$",
-        description="a mirror's can stand in its place; no password",
+        description="may be a mirror's; no password",
     )
     path: Annotated[str, NO_EFFECT] = Field(
         pattern=r"^[^\s/?#][^\s?#]*[^\s/?#]$", description="below base_url"
@@ -112,7 +112,8 @@ class PretrainingShare(ConfigModel):
         description="relative to the other shares: how often a batch's example is from here"
     )
     untagged: Fraction = Field(
-        0.0, description="share of texts without <think> and <answer> tags: the format is to be learned"
+        0.0,
+        description="share of texts without <think> and <answer> tags, so that the format has to be learned",
     )
 
 

@@ -41,12 +41,12 @@ class Task(ConfigModel):
     train_prompt: PromptTemplate
     test_prompt: PromptTemplate
     scorer: Name = Field(description="module othink_mr1.scoring.<scorer>")
-    max_new_tokens: Count = Field(description="of a test answer")
+    max_new_tokens: Count = Field(description="longest test answer")
     variant_of: Name | None = Field(
         None,
-        description="another task, of which this is one with another prompt, length or set: what is not "
-        "written here is that task's. Only a study that names it is tested on it; and it can be trained on "
-        "if it has another training set",
+        description="the parent task: this variant takes all settings that are not given here from it. "
+        "Only studies that name the variant test on it. It can be trained on "
+        "if its training set is not the parent's",
     )
 
 
