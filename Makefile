@@ -1,21 +1,21 @@
 # make mini   the whole study in miniature on this machine's CPU; results in results/mini
-# make verify reads all results of the paper's study, and says what is sound and what is damaged;
+# make verify reads all results of the paper's study and lists what is sound and what is damaged;
 #             make verify OVERLAY=mini/study.yaml: those of the study in miniature
-# make status says how far each training is, from the files alone, also while jobs run; OVERLAY as for verify
-# make what-if says what would run now; SET="methods.grpo.learning_rate=2e-6 seeds=[1,2]" what would after
+# make status shows the progress of each training, read from files, also while jobs run; OVERLAY as for verify
+# make what-if shows what would run now; SET="methods.grpo.learning_rate=2e-6 seeds=[1,2]": what would run after
 #             that change; OVERLAY as for verify. Runs nothing
 # make prune  lists what no exhibit uses any more, with sizes; OVERLAY as for verify. Deletes nothing
 # make test   unit tests, dry runs and the smoke study: minutes
 # make test-slow  the rest: crashes, the hub, a real Slurm, the results of make mini if they are there
 # make test-all   both
-# make test-crash  the crash tests with 50 kills each and every write of a full disk, over an hour
+# make test-crash  the crash tests with 50 kills each and a full disk at every write, over an hour
 # make check  style and types
-# make gpu-check  whether and how fast this machine's GPU does what the study needs: minutes, no network;
-#             ONLY="correctness attention": some sections. docs/gpu.md
-# make gpu-wheels what gpu-check needs on a machine without .venv, into tests/gpu/wheels
-# make gpu-page   docs/gpu.md anew; ADD=results/gpu-check/gpu_check.json with that file
-# make bench  speed and memory beside TRL, R1-V and transformers; results in results/bench
-# make environment   only the environment, .venv
+# make gpu-check  tests whether this machine's GPU does what the study needs, and how fast: minutes, no network;
+#             ONLY="correctness attention": only these sections. docs/gpu.md
+# make gpu-wheels downloads into tests/gpu/wheels what gpu-check needs on a machine without .venv
+# make gpu-page   rewrites docs/gpu.md; ADD=results/gpu-check/gpu_check.json adds that file
+# make bench  speed and memory compared with TRL, R1-V and transformers; results in results/bench
+# make environment   creates only the environment, .venv
 # Everything is installed into .venv on first use; nothing else on the machine is touched. What only reads
 # (verify, status, what-if, prune) installs nothing.
 
@@ -50,7 +50,7 @@ prune:
 	$(installed)
 	.venv/bin/python workflow_scripts/prune.py --config config.yaml $(addprefix --overlay ,$(OVERLAY))
 
-# One thread each: two tests run at a time.
+# One thread per test: two tests run at a time.
 test: .venv/development-installed
 	OMP_NUM_THREADS=1 .venv/bin/pytest -n 2 tests/unit tests/gpu tests/workflow/test_dry_runs.py tests/workflow/test_reruns.py
 	.venv/bin/pytest tests/workflow/test_smoke.py
@@ -73,7 +73,7 @@ check: .venv/development-installed
 bench: .venv/development-installed
 	PYTHONPATH=workflow_scripts .venv/bin/python -m benchmarks.speed
 
-# Without .venv: python3 with the wheels, unpacked, as one of them holds a compiled module.
+# Without .venv: python3 with the wheels, unpacked because one of them contains a compiled module.
 gpu-check:
 	@if [ -x .venv/bin/python ]; then python=.venv/bin/python; \
 	elif ! compgen -G 'tests/gpu/wheels/*.whl' >/dev/null; then \

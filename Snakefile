@@ -1,5 +1,5 @@
 # The study of OThink-MR1 as one DAG. Config: config.yaml and the overlays given with --configfile or
-# a profile. Rules, by stage: rules/. What they run: workflow_scripts/.
+# a profile. Rules, by stage: rules/. Their programs: workflow_scripts/.
 import os
 import shutil
 import sys
@@ -25,8 +25,8 @@ if workflow.is_main_process:
         get_argument_parser, sys.argv[1:], workflow.overwrite_configfiles
     )
 
-# Read and checked by the package before Snakemake reads them: Snakemake's messages know neither lines
-# nor duplicate keys.
+# The package reads and checks the config before Snakemake does: Snakemake's error messages have no line numbers
+# and do not report duplicate keys.
 with errors_in_one_line():
     study = load_study(
         [Path("config.yaml"), *map(Path, workflow.overwrite_configfiles)],
@@ -54,14 +54,16 @@ if workflow.is_main_process:
         check_downloads(study, Path(study.results), LOCK_FILE)
 
 
-# Neither under -n, nor in jobs, nor when nothing is to be done: Snakemake runs this before its first job.
+# Snakemake runs this before its first job: not under -n, not in jobs, and not when there is nothing to do.
 onstart:
     if workflow.is_main_process:
         with errors_in_one_line():
             hold_results(Path(study.results))
             refuse_links(Path(study.results))
-            refuse_future(Path(study.results, file) for file in exhibit_files(study))
-            # What Snakemake put aside of an earlier start's outputs: it would bring them back when a job fails.
+            refuse_future(
+                Path(study.results, file) for file in exhibit_files(study)
+            )
+            # Backups that Snakemake made of an earlier start's outputs: it would restore them when a job fails.
             shutil.rmtree(".snakemake/backups", ignore_errors=True)
             check_cluster()
             let_plans_be_old(study, plans())

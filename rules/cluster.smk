@@ -1,5 +1,5 @@
-# What a job asks for, and what only a Slurm cluster needs (--profile slurm): its facts, and checks before
-# anything is submitted.
+# What a job requests, and what only a Slurm cluster needs (--profile slurm): facts about the cluster, and checks
+# before anything is submitted.
 
 from collections import Counter
 from math import ceil
@@ -16,7 +16,7 @@ from othink_mr1.cluster.slurm import require_programs
 from othink_mr1.cluster.time_limits import partition_limits
 from othink_mr1.plan.identity import canonical
 
-# `raw` is the profile's text; Snakemake's own default resources may have none.
+# `raw` is the text in the profile; Snakemake's own default resources may have none.
 with errors_in_one_line():
     facts = cluster_facts(
         {
@@ -27,7 +27,7 @@ with errors_in_one_line():
             if resource.raw is not None
         }
     )
-limits = {}  # partition -> minutes, once Slurm was asked
+limits = {}  # partition -> minutes; filled when Slurm has been asked
 
 
 def threads_of(stage):
@@ -37,20 +37,20 @@ def threads_of(stage):
 
 
 def asked_of(stage):
-    """What a Slurm job asks for."""
+    """The resources that a Slurm job requests."""
     return asked_resources(getattr(study.execution, stage), facts, limits)
 
 
 def execution_of(stage):
-    """How a job computes, as its program takes it."""
+    """The execution settings of a stage, as the JSON that its program takes."""
     return canonical(getattr(study.execution, stage).model_dump(mode="json"))
 
 
 def slurm_request(job, together):
-    """What a job, or so many like it that are one, will ask Slurm for, as Snakemake's plugin does."""
+    """What a job, or a group of `together` such jobs, will request from Slurm, as Snakemake's plugin computes it."""
     asked = job.resources
     settings = workflow.executor_settings
-    # Snakemake itself thinks that a group has this machine's cores.
+    # Snakemake assumes that a group has this machine's cores.
     abreast = max(1, min(together, workflow.cores // max(1, job.threads)))
     return Request(
         job.name,
@@ -69,7 +69,7 @@ def slurm_request(job, together):
 
 
 def check_cluster():
-    """Say what cannot work before anything is submitted. Only where the executor is known, as in onstart."""
+    """Report what cannot work before anything is submitted. Call it where the executor is known, as in onstart."""
     if workflow.executor_plugin.name == "slurm":
         jobs = list(workflow.dag.needrun_jobs())
         groups = Counter(job.group for job in jobs)

@@ -1,4 +1,4 @@
-# What all rules share: the study as tables, which python runs, and how wildcards are bounded.
+# Shared by all rules: the study as tables, the Python that runs, and wildcard constraints.
 
 from functools import cache
 
@@ -28,18 +28,18 @@ leak_pairs = tables.leak_pairs(study)
 
 @cache
 def plans():
-    """Exhibit -> its plan file; asked for only where an exhibit is planned."""
+    """Exhibit -> its plan file; called only where an exhibit is planned."""
     return plan_inputs(study, newer=workflow.is_main_process)
 
 
 def plan_of(exhibit):
-    """An exhibit's plan file. Of one that the results keep the age tells nothing."""
+    """An exhibit's plan file; ancient() if the results folder already has it, since its age then means nothing."""
     path = plans()[exhibit]
     return ancient(path) if is_kept(path, study) else path
 
 
 def answers_asked_for(wildcards):
-    """The row of the answers that a rule's wildcards name."""
+    """The row of the answers table that a rule's wildcards name."""
     return answers[f"{wildcards.checkpoint}/{wildcards.tested_task}"]
 
 
@@ -49,22 +49,22 @@ def answers_of_studies(names):
 
 
 def answers_shown(figure):
-    """The answers of which a figure shows some."""
+    """The answers from which a figure shows examples."""
     return answers_of_studies(FIGURES[figure]) if shows_items(figure) else []
 
 
 def test_sets(found):
-    """The test sets of answers."""
+    """The test sets of these answers."""
     return {entry.examples for entry in found}
 
 
 def leak_reports(found):
-    """What of the test sets the checkpoints were trained on; the backbone as it is has no such report."""
+    """The leak reports of these answers: test items in the training data. The untrained backbone has none."""
     return {entry.leaks for entry in found if entry.leaks is not None}
 
 
 def sets_shown(figure):
-    """The test sets of which a figure shows items."""
+    """The test sets from which a figure shows items."""
     if figure == "figure2":
         return [tables.sets_of_task(study, task)[1] for task in study.own_tasks]
     return test_sets(answers_shown(figure))
@@ -73,8 +73,8 @@ def sets_shown(figure):
 put_own_python_on_path()
 
 
-# Only names that the config yields: a digest of an older config cannot be asked for and filled with
-# something else. Of runs and checkpoints, which can be thousands, the rules' lookups see to that.
+# Only names that the config defines: a digest of an older config cannot be requested and filled with
+# something else. For runs and checkpoints, which can be thousands, the rules' lookups ensure this.
 wildcard_constraints:
     raw=any_of(raw_sets),
     data_set=any_of(data_sets),

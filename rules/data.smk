@@ -1,5 +1,5 @@
-# Raw sets, downloaded or rendered, their preparation to one schema, and what is told about them: which
-# test items are also in a training set, and a card per task.
+# Raw sets (downloaded or rendered), their preparation to one schema, and reports about them: test items that
+# also appear in a training set, and a data card per task.
 
 from othink_mr1.plan.data import downloads
 
@@ -10,7 +10,7 @@ localrules:
     collect_leaks,
 
 
-# All that needs the internet: `snakemake download` on a login node, then `snakemake all` can do without.
+# Everything that needs the internet: after `snakemake download` on a login node, `snakemake all` needs none.
 rule download:
     input:
         expand("<results>/{folder}/manifest.json", folder=downloads(study)),
@@ -27,7 +27,7 @@ rule download_dataset:
         raw=any_of(name for name, row in raw_sets.items() if row.kind != "rendered"),
     conda:
         "../envs/analysis.yaml"
-    # One download at a time: two would count the same free space.
+    # One download at a time: two would both count on the same free space.
     threads: workflow.cores
     params:
         source=lambda wildcards: raw_sets[wildcards.raw].settings,

@@ -1,7 +1,7 @@
 # Exhibits: the scores collected into tidy csv files, and from these the tables, figures and claims.
 #
-# Each exhibit has its plan file as an input (othink_mr1/plan/plan_files.py): it is another one, and newer, when
-# what the exhibit is to be made of has changed.
+# Each exhibit has a plan file as an input (othink_mr1/plan/plan_files.py). When the exhibit's inputs or settings
+# change, it gets a different and newer plan file.
 
 
 localrules:
@@ -23,7 +23,7 @@ rule collect_study:
                 of=lambda wildcards: answers_of_study[wildcards.study],
             )
         ),
-        # Whose pictures tell which of its items are dependent.
+        # Their pictures show which items depend on each other.
         sets=ancient(
             collect(
                 "<results>/data/{data_set}/manifest.json",
@@ -130,7 +130,7 @@ rule audit_scores:
 rule check_claims:
     input:
         plan=lambda wildcards: plan_of("claims"),
-        # Made first, and made of the same.
+        # Made first, from the same scores.
         studies=expand("<results>/{name}.csv", name=CLAIMS_NEED),
         scores=ancient(
             collect(
@@ -186,7 +186,7 @@ rule draw_figure:
         data=collect(
             "<results>/{name}.csv", name=lambda wildcards: drawn_from(wildcards.figure)
         ),
-        # What a figure shows items of.
+        # The sets from which the figure shows items.
         sets=ancient(
             collect(
                 "<results>/data/{data_set}/manifest.json",

@@ -1,6 +1,6 @@
 # Backbones, and the study's training runs. Inputs are ancient(): their identity is in the output's path,
-# so their time of writing must never retrain anything. Outputs are update(): Snakemake would delete a
-# manifest before it repeats a job, and with it the weeks that its folder took.
+# so a newer file time must never retrain anything. Outputs are update(): otherwise Snakemake would delete a
+# manifest before it repeats a job, and weeks of training would be lost with it.
 
 
 localrules:
@@ -18,7 +18,7 @@ rule download_backbone:
         backbone=any_of(name for name, row in backbones.items() if row.kind == "hub"),
     conda:
         "../envs/analysis.yaml"
-    # One download at a time: two would count the same free space.
+    # One download at a time: two would both count on the same free space.
     threads: workflow.cores
     params:
         backbone=lambda wildcards: backbones[wildcards.backbone].settings,

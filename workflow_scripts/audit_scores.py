@@ -1,4 +1,4 @@
-"""Rule audit_scores: where the published scorer and the exact one part, per evaluation and item by item."""
+"""Rule audit_scores: where the published and the exact scorer disagree, per evaluation and per item."""
 
 from __future__ import annotations
 

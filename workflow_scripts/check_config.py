@@ -11,7 +11,7 @@ from othink_mr1.plan.runs import all_runs
 
 
 def main() -> None:
-    """Print what the config amounts to, or end with one line that says what is wrong."""
+    """Print a summary of the config, or end with a one-line error."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, default=Path("config.yaml"))
     parser.add_argument("--overlay", type=Path, action="append", default=[], help="merged in order")

@@ -1,4 +1,4 @@
-"""Rule collect_leaks: the leaks of all pairs of a training and a test set in one csv."""
+"""Rule collect_leaks: one csv of the leaks between every training set and every test set."""
 
 from __future__ import annotations
 

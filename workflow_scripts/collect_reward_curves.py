@@ -1,4 +1,4 @@
-"""Collect the training metrics of GRPO's runs into one csv, one row per optimiser update."""
+"""Collect the training metrics of the GRPO runs into one csv, one row per optimiser update."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Collect a study's scores into one tidy csv: accuracies, 95 % intervals, the paper's values beside them.
+"""Collect a study's scores into one tidy csv: accuracies, 95 % intervals, the paper's values.
 
-The same as a table in Markdown, for reading.
+Also writes the same as a Markdown table.
 """
 
 from __future__ import annotations

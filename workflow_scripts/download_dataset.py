@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("--source", required=True, help="the source's settings, as JSON")
     add_download_arguments(parser)
     arguments = parser.parse_args()
-    # The hub's library would first wait for all files that it is fetching.
+    # Otherwise Ctrl-C would wait until the hub's library has fetched its current files.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     source = parse_json(Source, arguments.source, "--source")
     if not isinstance(source, HubSource | UrlSource):

@@ -1,4 +1,4 @@
-"""Rule find_leaks: the test items of one set that also stand, the same or nearly so, in a training set."""
+"""Rule find_leaks: test items of one set that also appear, identical or nearly so, in a training set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from othink_mr1.path_argument import path_argument
 
 
 def main() -> None:
-    """Compare two sets, write the report; with --refuse a shared picture is an error instead."""
+    """Compare two sets, write the report; with --refuse, a shared picture is an error."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--train", required=True, type=path_argument, help="fingerprints of the training set")
     parser.add_argument("--test", required=True, type=path_argument, help="fingerprints of the test set")

@@ -27,7 +27,7 @@ def main() -> None:
     execution = parse_json(GenerationExecution, arguments.execution, "--execution")
     task = parse_json(GenerationTask, arguments.task, "--task")
 
-    # Imported late: torch and transformers take seconds, mistakes above should not.
+    # Imported late: torch and transformers take seconds, and the checks above should be instant.
     with quick_imports():
         from othink_mr1.evaluation.generate import generate_answers
 

@@ -1,4 +1,4 @@
-"""Rule prepare_dataset: bring a raw set, real or rendered, into the one schema of all sets."""
+"""Rule prepare_dataset: convert a raw set, real or rendered, to the common schema."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     for name in arguments.scorers:
-        load_scorer(name)  # or it is no scorer
-    # The raw set is read first, which takes minutes.
+        load_scorer(name)  # raises if there is no such scorer
+    # Reads the whole raw set first, which takes minutes.
     prepare_dataset(
         arguments.form,
         [path.parent if path.name == MANIFEST else path for path in arguments.raw],

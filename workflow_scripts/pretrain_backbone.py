@@ -1,4 +1,4 @@
-"""Rule pretrain_backbone: make the small backbone, tokenizer and weights, from sources of its own."""
+"""Rule pretrain_backbone: make the small backbone (tokenizer and weights) from its own sources."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def main() -> None:
     execution = parse_json(TrainingExecution, arguments.execution, "--execution")
     files = dict(_named_file(text) for text in arguments.examples)
 
-    # Imported late: torch and transformers take seconds, mistakes above should not.
+    # Imported late: torch and transformers take seconds, and the checks above should be instant.
     with quick_imports():
         from othink_mr1.training.pretraining import pretrain_backbone
 

@@ -1,4 +1,4 @@
-"""List what no exhibit of the study uses any more, with sizes. Deleting it is yours to do, with rm."""
+"""List what no exhibit of the study uses any more, with sizes. Deletes nothing: use rm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rule render_source: draw a rendered set in the raw form of the real ones."""
+"""Rule render_source: draw a rendered set in the raw format of the real ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Score a file of answers, also one made elsewhere: a csv with one row per answer, totals as JSON on stdout.
+"""Score any file of answers: writes a csv with one row per answer, prints totals as JSON on stdout.
 
 Each line of the file is {"id", "task", "question", "gold", "completion"}. The columns are described in
 othink_mr1/scoring/scores.py, the two protocols in othink_mr1/scoring/__init__.py.
@@ -57,7 +57,7 @@ def main() -> None:
     scorers = {task: chosen.get(task, task) for task in first_lines}
     for task, name in scorers.items():
         try:
-            load_scorer(name)  # an unknown one is named before the work begins
+            load_scorer(name)  # report an unknown scorer before the work begins
         except UserError as error:
             where = (
                 f"--scorer {task}={name}"

@@ -1,4 +1,4 @@
-"""Say how far the trainings of a study are; can be called at any time, also while they run."""
+"""Show the progress of a study's trainings; safe to call at any time, also while they run."""
 
 from __future__ import annotations
 

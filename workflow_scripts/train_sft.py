@@ -1,4 +1,4 @@
-"""Rule train_sft: post-train a backbone on one task by SFT."""
+"""Rule train_sft: post-train a backbone on one task with SFT."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def main() -> None:
     run = parse_json(RunDescription, arguments.run, "--run")
     execution = parse_json(TrainingExecution, arguments.execution, "--execution")
 
-    # Imported late: torch and transformers take seconds, mistakes above should not.
+    # Imported late: torch and transformers take seconds, and the checks above should be instant.
     with quick_imports():
         from othink_mr1.training.sft_runs import train_sft_run
 

@@ -1,4 +1,4 @@
-"""Verify a results folder: read every file that has a manifest, and say what is sound and what is damaged."""
+"""Verify a results folder: read every file that has a manifest, list what is sound and what is damaged."""
 
 from __future__ import annotations
 

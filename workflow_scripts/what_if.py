@@ -1,4 +1,4 @@
-"""Say what would run now, or after a change of the config; nothing is run."""
+"""Show what would run now, or after a change of the config; runs nothing."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Write docs/gpu.md from what gpu_check.json files said: one per card and commit, kept in docs/gpu/.
+"""Write docs/gpu.md from gpu_check.json files: one per card and commit, kept in docs/gpu/.
 
-    python tests/gpu/document.py                                          the page anew
-    python tests/gpu/document.py --add results/gpu-check/gpu_check.json   the same, with one file more
+    python tests/gpu/document.py                                          rewrite the page
+    python tests/gpu/document.py --add results/gpu-check/gpu_check.json   the same, with one more file
 
 Run by `make gpu-page`. Standard library only.
 """
@@ -32,9 +32,9 @@ class Point:
 POINTS = (
     Point(
         "A. Attention",
-        "torch 2.10 and later prefer cuDNN's kernel on Hopper if cuDNN is newer than 9.15. It plans every"
-        " new shape anew (23 to 42 ms by public reports) and keeps the plans. Nearly every group has a "
-        "new shape: 2.5 s a step on counting, 4.4 s on geometry, and host memory that grows.",
+        "torch 2.10 and later prefer cuDNN's kernel on Hopper if cuDNN is newer than 9.15. It makes a plan "
+        "for every new shape (23 to 42 ms by public reports) and keeps it. Nearly every group has a new "
+        "shape: this costs 2.5 s a step on counting, 4.4 s on geometry, and host memory grows.",
         (
             ("a group's operators", "attention.operators_of_a_group"),
             ("prompts' operators", "attention.operators_of_prompts_alone"),
@@ -52,8 +52,8 @@ POINTS = (
     ),
     Point(
         "B. Decoding",
-        "1,069 launches per token, counted on the CPU, so 8 to 10 ms a token whatever the batch; the "
-        "GPU's own work for 128 sequences is 3 to 5 ms.",
+        "1,069 launches per token, counted on the CPU, so 8 to 10 ms a token for any batch size; the GPU's "
+        "own work for 128 sequences is 3 to 5 ms.",
         (
             ("ms per token, early", "grpo_step.token_ms_early"),
             ("ms per token, late", "grpo_step.token_ms_late"),
@@ -65,8 +65,8 @@ POINTS = (
     ),
     Point(
         "C. Saving",
-        "26.5 GB per state, copied tensor by tensor, hashed and written while the training waits: 40 to "
-        "75 s, every 50 steps: 10 to 20 % of the time.",
+        "26.5 GB per state, copied tensor by tensor, hashed and written while the training waits. That takes "
+        "40 to 75 s every 50 steps, 10 to 20 % of the time.",
         (
             ("saving, GB/s", "saving.saving_gb_per_second"),
             ("checking, GB/s", "saving.checking_gb_per_second"),
@@ -78,8 +78,8 @@ POINTS = (
     ),
     Point(
         "D. Pictures",
-        "Prepared one by one while the GPU waits, 23 ms each at 480 × 320 on a CPU of two cores: 0.4 s "
-        "per GRPO step, 3 s per SFT step.",
+        "Prepared one by one while the GPU waits, 23 ms each at 480 × 320 on two CPU cores: 0.4 s per GRPO "
+        "step, 3 s per SFT step.",
         (
             ("ms per picture", "grpo_step.picture_ms"),
             ("pictures of an SFT step, s", "sft_step.pictures_seconds"),
@@ -118,7 +118,8 @@ POINTS = (
     ),
     Point(
         "H. Evaluation",
-        "batch_size 32 leaves the card idle: a token of 256 sequences costs about what one of 32 does.",
+        "batch_size 32 underuses the card: a decoding step of 256 sequences takes about as long as "
+        "one of 32.",
         (
             ("ms per token, 32 sequences", "evaluation_batch.batch_32.token_ms"),
             ("ms per token, 256 sequences", "evaluation_batch.batch_256.token_ms"),
@@ -142,7 +143,7 @@ POINTS = (
     ),
     Point(
         "An interrupted training",
-        "The same to the bit on a CPU. On a GPU nothing is promised: some kernels add in any order.",
+        "Bit-identical on a CPU. Not guaranteed on a GPU, where some kernels add in any order.",
         (
             ("same weights to the bit", "resume.same_weights_to_the_bit"),
             ("largest difference of weights", "resume.largest_difference_of_weights"),
@@ -154,27 +155,27 @@ POINTS = (
 
 HEAD = """# On a GPU
 
-`make gpu-check` says in under five minutes whether and how fast a machine's GPU does what the study needs:
-correctness beside transformers' plain path on the CPU, attention kernels, one GRPO and one SFT step of a
-random Qwen2-VL-2B, evaluation batches, a training that is killed and goes on, saving, and TRL's trainer on
-the same shape. `make gpu-check ONLY="correctness attention"` runs some of its sections; each has a time limit
-of its own. What it measures stands in `results/gpu-check/gpu_check.json`, or below `$OUT`.
+`make gpu-check` tests in under five minutes whether a machine's GPU does what the study needs, and how fast:
+correctness against transformers' plain path on the CPU, attention kernels, one GRPO and one SFT step of a
+random Qwen2-VL-2B, evaluation batches, a training that is killed and resumed, saving, and TRL's trainer on
+the same shape. `make gpu-check ONLY="correctness attention"` runs some of its sections; each has its own time
+limit. The measurements are written to `results/gpu-check/gpu_check.json`, or below `$OUT`.
 
-It installs nothing and needs no network. Without `.venv` it takes `python3` with the wheels of
-`tests/gpu/wheels.txt`, which `make gpu-wheels` downloads into `tests/gpu/wheels/` beforehand, for Python 3.12
-on Linux x86-64. Copy that folder to the machine with the repository. On a machine without the repository's
-history add `COMMIT=` with the commit's name.
+It installs nothing and needs no network. Without `.venv` it uses `python3` with the wheels of
+`tests/gpu/wheels.txt`. Download them beforehand with `make gpu-wheels` into `tests/gpu/wheels/` (for Python
+3.12 on Linux x86-64), and copy that folder to the machine with the repository. On a machine without the
+repository's history add `COMMIT=` with the commit's name.
 
-`make gpu-page ADD=results/gpu-check/gpu_check.json` keeps the file in `docs/gpu/` and writes this page anew.
+`make gpu-page ADD=results/gpu-check/gpu_check.json` keeps the file in `docs/gpu/` and rewrites this page.
 """
 NOTHING = """
-**Nothing was measured on a GPU yet.** All figures below are estimates: read in source, counted on a CPU, or
-computed from a card's data sheet. The check itself was run on a CPU only (`python tests/gpu/check.py
---cpu-tiny`); its branches for CUDA, and Python 3.12 with the wheels, were never run.
+**Nothing has been measured on a GPU yet.** All figures below are estimates: read from source code, counted on
+a CPU, or computed from a card's data sheet. The check itself has only run on a CPU (`python
+tests/gpu/check.py --cpu-tiny`); its CUDA branches, and Python 3.12 with the wheels, have never run.
 """
 COSTS = """## What the study costs
 
-*Estimates*, at 280 TFLOP/s, with answers of 120 to 350 tokens of which the longest have 300 to 512.
+*Estimates*, at 280 TFLOP/s, with answers of 120 to 350 tokens on average, the longest 300 to 512.
 Qwen2-VL-2B has 2,208,985,600 parameters: 8.84 GB of fp32 weights, 26.51 GB with AdamW's moments.
 
 | | s per step, counting / geometry | a run, hours |

@@ -1,6 +1,6 @@
 """Reproduction of OThink-MR1: the study, its data, training, evaluation and exhibits.
 
-Imports go one way: study <- data <- scoring <- modeling <- training <- evaluation <- exhibits.
+docs/architecture.md has the folders, and which imports from which.
 """
 
 __version__ = "0.1.0"

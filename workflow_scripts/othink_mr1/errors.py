@@ -1,4 +1,4 @@
-"""Errors that a user can mend, and how the command line programs report them."""
+"""Errors that a user can fix, and how the command line programs report them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-# What a disk says that is full, forbids something, or fails; and what to do about it.
+# Disk errors (full, forbidden, failing), and what to do about each.
 _DISK_REMEDIES = {
     errno.ENOSPC: "make room on that disk and run snakemake again; what was done so far is used",
     errno.EFBIG: "let `results` be on a disk that takes files of this size",
@@ -26,7 +26,7 @@ _DISK_REMEDIES = {
     errno.ENOTDIR: "it stands where a folder is needed; remove it, or choose another path",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
-# Rust's libraries (safetensors) give the number in the text of an error of their own.
+# Rust libraries (safetensors) give the error number only in the text of their own exception.
 _RUST_ERROR = re.compile(r"\(os error (\d+)\)")
 
 # What could move a terminal's cursor, change its colours or its title: all control characters but line ends
@@ -42,24 +42,25 @@ class UserError(Exception):
 
 
 class Damaged(UserError):
-    """A file that is not what its manifest says."""
+    """A file that does not match its manifest."""
 
 
 class Diverged(UserError):
-    """Numbers that are none, nan or infinite, where a model's are expected."""
+    """A model's value is nan or infinite."""
 
 
 class Interrupted(BaseException):
-    """The process was told to end, and kept what it did. No Exception: nothing may take it for a failure."""
+    """The process was told to end, and saved its work. Not an Exception, so that no handler takes it for a
+    failure."""
 
     def __init__(self, number: int, kept: str) -> None:
-        """number: of the signal; kept: one line for the user."""
+        """number: the signal's; kept: what was saved, one line for the user."""
         super().__init__(kept)
         self.number = number
 
 
 def first_line(error: Exception) -> str:
-    """What a library's exception says, for a message of one line; the exception's name if it says nothing."""
+    """The first line of a library exception's message; the exception's name if the message is empty."""
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
@@ -83,7 +84,7 @@ class _Printable:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Let an OSError that names no file, as those of writing do, name this one."""
+    """Add this path to an OSError that names no file, such as errors of writing."""
     try:
         yield
     except OSError as error:
@@ -94,7 +95,7 @@ def naming(path: Path) -> Iterator[None]:
 
 @contextmanager
 def rust_disk_errors(kind: type[Exception], path: Path) -> Iterator[None]:
-    """Turn errors of a Rust library, of this kind, into OSErrors of the path where they are the disk's."""
+    """Turn disk errors that a Rust library raises as `kind` into OSErrors that name the path."""
     try:
         yield
     except kind as error:
@@ -106,9 +107,9 @@ def rust_disk_errors(kind: type[Exception], path: Path) -> Iterator[None]:
 
 @contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """End the process with one line and exit code 1 for an error that the user can mend.
+    """End the process with a one-line error and exit code 1 for an error that the user can fix.
 
-    An interrupted one ends with 128 + the signal's number, as shells expect.
+    An interrupted process ends with 128 + the signal's number, as shells expect.
     """
     try:
         yield
@@ -117,7 +118,7 @@ def errors_in_one_line() -> Iterator[None]:
     except OSError as error:
         if error.errno not in _DISK_REMEDIES:
             raise
-        # TensorBoard names files in bytes.
+        # TensorBoard gives file names as bytes.
         where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         sys.exit(f"error: {printable(where)}{error.strerror}; {_DISK_REMEDIES[error.errno]}")
     except (MemoryError, RuntimeError) as error:
@@ -140,7 +141,7 @@ def run_entry_point(main: Callable[[], None]) -> None:
 
 
 def run_tool(main: Callable[[], None]) -> None:
-    """Like run_entry_point, for a tool that prints: it ends when its reader (head, less) does."""
-    # Not for jobs: whose worker process has died wants to be told, not to die.
+    """Like run_entry_point, for a tool that prints: it ends when its reader (head, less) ends."""
+    # Not for jobs: a job whose worker process has died must get an error, not die.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     run_entry_point(main)

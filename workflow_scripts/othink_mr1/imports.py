@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def quick_imports() -> Iterator[None]:
-    """Around imports of many modules: a fifth of their time goes into looking for garbage."""
+    """Wrap imports of many modules: garbage collection takes a fifth of their time, so it is switched off."""
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()  # nor again later in what was imported
+        gc.freeze()  # later collections skip what was imported
         gc.enable()

@@ -10,9 +10,9 @@ from othink_mr1.errors import UserError
 
 
 def parse_json(kind: Any, text: str, argument: str) -> Any:
-    """Read settings of a model, or of a union of models, from an argument's JSON text.
+    """Parse an argument's JSON text as a model, or a union of models.
 
-    UserError names the argument and the first mistake.
+    Raises UserError that names the argument and the first mistake.
     """
     try:
         return TypeAdapter(kind).validate_json(text)

@@ -1,4 +1,4 @@
-"""Which python the rules' programs are run by."""
+"""The Python that runs the rules' programs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def put_own_python_on_path() -> None:
-    """Let `python` in the rules be the one that runs Snakemake; `.venv/bin/snakemake` alone does not.
+    """Make `python` in the rules the one that runs Snakemake; `.venv/bin/snakemake` does not do that itself.
 
-    In the environment, so that the environment of --sdm conda or apptainer, activated later, comes first.
+    It is put on PATH, so that the environment of --sdm conda or apptainer, activated later, takes precedence.
     """
     own = str(Path(sys.executable).parent)
     os.environ["PATH"] = os.pathsep.join([own, *filter(None, [os.environ.get("PATH")])])

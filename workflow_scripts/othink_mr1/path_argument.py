@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def path_argument(text: str) -> Path:
-    """A file or folder of the command line, absolute: `.` has no name, and `S.csv` no folder with one.
+    """A command line path made absolute, as `.` has no name and the folder of `S.csv` has none.
 
-    Links stay as they are. A leading `~` is the home folder: shells leave it as it is in `--scores=~/S.csv`.
+    Links are not resolved. A leading `~` is expanded: shells do not expand it in `--scores=~/S.csv`.
     """
     if not text:
         raise ArgumentTypeError("must name a file or a folder")

@@ -1,1 +1,1 @@
-"""How results are kept: written aside, with manifests, by one writer at a time."""
+"""Storage of results: atomic writes, manifests, one writer at a time."""

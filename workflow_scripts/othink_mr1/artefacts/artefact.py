@@ -1,8 +1,8 @@
 """Artefact folders: complete or absent, filled by one process at a time.
 
-A folder is complete when its manifest.json exists; that is written last. The rules declare it as update(), so
-that Snakemake deletes it neither before it repeats a job nor, with keep-incomplete, when an attempt fails.
-Whoever wants an artefact made again deletes its folder.
+A folder is complete when its manifest.json exists, which is written last. The rules declare it as update(),
+so that Snakemake deletes it neither before repeating a job nor, with keep-incomplete, when an attempt fails.
+To have an artefact made again, delete its folder.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from othink_mr1.artefacts.provenance import provenance
 from othink_mr1.artefacts.verification import mark_of, verify_folder, visible_files
 from othink_mr1.errors import Damaged, UserError
 
-_COMPLETE = "complete\n"  # in the mark of a folder that has, or had, its manifest
+_COMPLETE = "complete\n"  # content of the mark file of a folder that has, or had, its manifest
 
 
 class Artefact:
-    """A folder that this process fills, or that turned out to be complete already."""
+    """A folder that this process fills, or that is already complete."""
 
     def __init__(self, folder: Path, identity: Mapping[str, Any], lock: WriterLock, complete: bool) -> None:
         self.folder, self.complete = folder, complete
         self._identity, self._lock = identity, lock
 
     def check_lock(self) -> None:
-        """UserError if another process has taken the folder over; to be called before a result is written."""
+        """UserError if another process has taken over the folder; call it before writing a result."""
         self._lock.check()
 
     def finish(self, digests: Mapping[str, str] | None = None, **facts: Any) -> None:
-        """Write the manifest, last: what is in the folder, its identity, who made it, and further facts.
+        """Write the manifest, last: the folder's files, its identity, its provenance, and further facts.
 
-        digests: path in the folder -> sha256, of files that the caller has just read; others are read here.
+        digests: path in the folder -> sha256, for files that the caller has just read; others are read here.
         facts: JSON values, e.g. device, execution, wall_seconds, gpu_hours.
         """
         self._lock.check()
@@ -51,15 +51,15 @@ class Artefact:
 def filling(
     folder: Path, identity: Mapping[str, Any], keep: bool = False, precious: bool = False
 ) -> Iterator[Artefact]:
-    """Hold a folder that is to be filled; waits while another process fills it.
+    """Hold the lock of a folder to be filled; waits while another process fills it.
 
-    identity: the manifest's facts that say what the artefact is, JSON values.
-    keep: what an interrupted attempt left stays, for a caller that checks it; otherwise it is removed.
-    precious: a complete folder with a damaged file, or that lost its manifest, is not made again before the
-    user has deleted it.
-    A folder that is complete already, and sound, is given as `complete`: nothing is to be done.
-    Raises UserError if a complete folder has another identity, or if the folder was never an artefact's: its
-    files are somebody's.
+    identity: the manifest's facts that identify the artefact, JSON values.
+    keep: keep what an interrupted attempt left, for a caller that checks it; otherwise it is removed.
+    precious: a complete folder with a damaged file or a lost manifest is not made again until the user has
+    deleted it.
+    A folder that is already complete and sound is yielded as `complete`: there is nothing to do.
+    Raises UserError if a complete folder has another identity, or if the folder was never an artefact's: then
+    its files belong to the user.
     """
     with one_writer(folder) as lock:
         manifest = _finished(folder, precious)
@@ -77,18 +77,18 @@ def filling(
 
 
 def write_manifest(folder: Path, digests: Mapping[str, str] | None = None, **facts: Any) -> None:
-    """Write a folder's manifest of all its files but hidden ones."""
+    """Write the manifest of a folder: all its files except hidden ones."""
     files = [path for path in visible_files(folder) if path.is_file() and path != folder / MANIFEST]
     names = {path.relative_to(folder).as_posix(): path for path in files}
     entries = {name: entry_of(path, (digests or {}).get(name)) for name, path in names.items()}
-    # On the disk before the manifest that vouches for them: a power loss must not leave it alone.
+    # Synced before the manifest is written: a power loss must not leave a manifest without its files.
     for path in [*files, *{path.parent for path in files}]:
         sync(path)
     write_text(folder / MANIFEST, manifest_text({**facts, **provenance()}, entries))
 
 
 def _finished(folder: Path, precious: bool) -> dict[str, Any] | None:
-    """The manifest of a folder that is complete and sound."""
+    """The manifest, if the folder is complete and sound."""
     if not (folder / MANIFEST).exists():
         mark = mark_of(folder)
         if precious and folder.exists() and mark.exists() and mark.read_text("utf-8") == _COMPLETE:

@@ -1,4 +1,4 @@
-"""Files that are either old or new, never half written, also after a power loss."""
+"""Atomic writes: a file is either the old or the new one, never half written, even after a power loss."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from othink_mr1.errors import UserError, naming
 def written_aside(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block succeeds.
 
-    The temporary file is synced to disk first, and the folder after it, so that a power loss leaves the old
-    file or the new one. UserError if a folder, a pipe or a device is there: the file would take its place.
+    The temporary file is synced to disk before the rename, and the folder after it, so that a power loss
+    leaves the old file or the new one. UserError if `path` is a folder, a pipe or a device, which the rename
+    would replace.
     """
     _require_no_other_than_a_file(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A random name: processes of two machines may have one number.
+    # A random name: processes on two machines may have the same process id.
     aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
         with naming(path):
@@ -38,7 +39,7 @@ def written_aside(path: Path) -> Iterator[Path]:
 
 
 def require_writable(path: Path) -> None:
-    """UserError if no file can be written there: to be said before the work whose result it is to hold."""
+    """UserError if no file can be written there; call it before doing the work."""
     try:
         _require_no_other_than_a_file(path)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +61,7 @@ def folder_written_aside(folder: Path) -> Iterator[Path]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
     aside.mkdir()
-    # What fails stays behind, hidden: deleting gigabytes would hold up a process that is being ended.
+    # On failure the hidden folder stays: deleting gigabytes would delay a process that is being stopped.
     with naming(folder):
         yield aside
         for path in [*aside.rglob("*"), aside]:
@@ -70,7 +71,7 @@ def folder_written_aside(folder: Path) -> Iterator[Path]:
 
 
 def give_usual_mode(file: Path) -> None:
-    """Let whoever may read the folder read the file: safetensors lets only the file's owner."""
+    """Let everyone who may read the folder read the file: safetensors allows only the owner."""
     file.chmod(file.parent.stat().st_mode & 0o666)
 
 
@@ -81,7 +82,7 @@ def sync(path: Path) -> None:
         with naming(path):
             os.fsync(number)
     except OSError as error:
-        # Some network file systems do not do it for folders, and say so.
+        # Some network file systems cannot sync folders, and report that.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP) or not path.is_dir():
             raise
     finally:
@@ -100,7 +101,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def json_text(value: Any) -> str:
-    """A value as our JSON files have it: indented, with sorted keys."""
+    """A value in the format of our JSON files: indented, with sorted keys."""
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Whether a result is of what is there now: answers of their run's weights, scores of their answers."""
+"""Whether a result was made of what is there now: answers of their run's weights, scores of their answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _STEP = re.compile(r"(?P<run>.+)-step(?P<step>\d+)")
 
 
 def run_of(answers: Mapping[str, Any]) -> str:
-    """The name of the run whose checkpoint answers are of, by their manifest; empty if it does not tell."""
+    """The name of the run whose checkpoint gave the answers, by their manifest; empty if it does not say."""
     name = answers.get("run")
     if not isinstance(name, str):
         return ""
@@ -25,7 +25,7 @@ def run_of(answers: Mapping[str, Any]) -> str:
 def has_other_weights(answers: Mapping[str, Any], run: Mapping[str, Any]) -> bool:
     """Whether answers were generated with other weights than their run has now, by the manifests of both.
 
-    False where one of them does not tell.
+    False if one of them does not say.
     """
     made_of = answers.get("made_of")
     of_step = _STEP.fullmatch(str(answers.get("run")))
@@ -47,7 +47,7 @@ def has_other_answers(scores: Mapping[str, Any], answers: Mapping[str, Any], fil
 
 
 def _digest(manifest: Mapping[str, Any], folder: str) -> str | None:
-    """The digest of a run's folder of weights, by the run's manifest; None if it lists none."""
+    """The digest of a weights folder of a run, from the run's manifest; None if it lists none."""
     inside = f"{folder}/"
     found = {
         name.removeprefix(inside): str(entry["sha256"])

@@ -1,8 +1,8 @@
-"""Manifests: what an artefact is made of, by size and sha256, with a sha256 of the manifest itself.
+"""Manifests: an artefact's files with size and sha256, and a sha256 of the manifest itself.
 
 An artefact folder (a prepared data set, a backbone, a run, a set of answers) has manifest.json in it. A
-single file (a table of scores, an exhibit) has its manifest hidden beside it, `.<name>.manifest.json`.
-A manifest is written last: what has one is complete.
+single file (a table of scores, an exhibit) has a hidden manifest beside it, `.<name>.manifest.json`.
+A manifest is written last: an artefact that has one is complete.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from othink_mr1.artefacts.provenance import provenance
 from othink_mr1.errors import Damaged, UserError
 
 MANIFEST = "manifest.json"
-# Over the rest of the manifest: a flipped byte in a run's settings or cost must be seen, too.
+# Of the rest of the manifest, so that a flipped byte in a run's settings or cost is detected too.
 _OWN_DIGEST = "manifest_sha256"
 NO_FACTS: Mapping[str, Any] = MappingProxyType({})
 
@@ -37,18 +37,18 @@ def manifest_text(facts: Mapping[str, Any], files: Mapping[str, Mapping[str, Any
 
 
 def entry_of(path: Path, sha256: str | None = None) -> dict[str, Any]:
-    """A file's entry in a manifest; it is read if its sha256 is not given."""
+    """A file's entry in a manifest; the file is read if its sha256 is not given."""
     return {"bytes": path.stat().st_size, "sha256": sha256 or sha256_of(path)}
 
 
 @contextmanager
 def written_sealed(file: Path, facts: Mapping[str, Any] = NO_FACTS) -> Iterator[Path]:
-    """Like written_aside, and write the manifest beside the file: its readers refuse it if it is changed.
+    """Like written_aside, and write the manifest beside the file: readers refuse the file if it was changed.
 
     facts: JSON values, for the manifest.
 
-    The manifest comes first: a process that is killed between leaves no file without one, which would have to
-    be deleted by hand.
+    The manifest is written first: a process killed in between leaves no file without a manifest, which would
+    have to be deleted by hand.
     """
     with written_aside(file) as aside:
         yield aside
@@ -76,9 +76,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def parse_manifest(path: Path, remedy: str) -> dict[str, Any]:
-    """The manifest in a file, checked. UserError if it was damaged; `remedy` says what to do then."""
+    """The manifest in a file, checked. UserError if it is damaged; `remedy`: what the message tells to do."""
     try:
-        # Not read_text, which takes a line end for another.
+        # Not read_text, which converts line ends.
         text = path.read_bytes().decode("utf-8")
         manifest = json.loads(text)
     except OSError as error:
@@ -99,7 +99,7 @@ def parse_manifest(path: Path, remedy: str) -> dict[str, Any]:
 
 
 def unreadable(path: Path, error: OSError) -> UserError:
-    """What to say of a file that is there and cannot be read."""
+    """The error for a file that exists and cannot be read."""
     return UserError(f"{path}: cannot be read ({error.strerror}); check its permissions and its disk")
 
 

@@ -1,10 +1,10 @@
-"""One writer per artefact: two jobs, perhaps of two Snakemakes on two machines, never fill one folder.
+"""One writer per artefact: two jobs never fill the same folder, even from two Snakemakes on two machines.
 
-A lease of filelock: the hidden file `.<folder>.writer` beside the folder, which its holder touches every few
-seconds. Another process takes it at once when it sees that the holder's process is gone, on the same
-machine, and otherwise when nobody touched it for LEASE_SECONDS by the waiting process's own clock. A holder
-that was taken for dead finds another's token there, and stops before it writes anything more.
-`.<folder>.holder` beside it says for people who holds it.
+The lock is a filelock lease: the hidden file `.<folder>.writer` beside the folder, which its holder touches
+every few seconds. Another process takes it over at once if it sees, on the same machine, that the holder's
+process is gone; otherwise when it was not touched for LEASE_SECONDS by the waiting process's own clock. A
+holder that was wrongly presumed dead finds another token in the file, and stops before it writes anything
+more. `.<folder>.holder` beside it names the holder, for people.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from othink_mr1.artefacts.atomic_files import sync, write_json
 from othink_mr1.errors import UserError
 
 HEARTBEAT_SECONDS = 5.0
-# Network file systems show another machine's touch late: up to a minute by default.
+# Network file systems show another machine's touch with a delay, up to a minute by default.
 LEASE_SECONDS = 150.0
 SAY_EVERY_SECONDS = 60.0
 _POLL_SECONDS = 1.0
 
 
 class Held(Exception):
-    """Another process has the lock. holder: who, as in its file."""
+    """Another process has the lock. holder: the content of its holder file."""
 
     def __init__(self, holder: dict[str, Any]) -> None:
         super().__init__(who(holder))
@@ -41,13 +41,13 @@ class Held(Exception):
 
 
 class WriterLock:
-    """The right to fill a folder. Made by `one_writer` and `take`."""
+    """The lock of a folder. Created by `one_writer` and `take`."""
 
     def __init__(self, folder: Path, lease: SoftFileLease) -> None:
         self._folder, self._lease = folder, lease
 
     def check(self) -> None:
-        """UserError if another process has taken the lock over, because this one seemed dead to it."""
+        """UserError if another process has taken over the lock, presuming this one dead."""
         if not self._is_mine():
             raise UserError(
                 f"{self._folder}: this process stood still for so long that another one took over "
@@ -55,7 +55,7 @@ class WriterLock:
             )
 
     def release(self) -> None:
-        """Give the lock up. On a full disk it may stay: that its process is gone tells enough."""
+        """Release the lock. On a full disk the file may stay; others will see that its process is gone."""
         with suppress(OSError):
             if self._is_mine():
                 _holder_file(self._folder).unlink(missing_ok=True)
@@ -68,9 +68,9 @@ class WriterLock:
 
 @contextmanager
 def one_writer(folder: Path) -> Iterator[WriterLock]:
-    """Hold the folder's lock; wait for it, and say for whom, while another live process has it.
+    """Hold the folder's lock; while another live process has it, wait and say which one.
 
-    UserError if the lock cannot be made (a read-only or a full disk).
+    UserError if the lock cannot be created (a read-only or a full disk).
     """
     lock = take(folder)
     try:
@@ -80,10 +80,10 @@ def one_writer(folder: Path) -> Iterator[WriterLock]:
 
 
 def take(folder: Path, wait: bool = True, name: object = None) -> WriterLock:
-    """Take the folder's lock, to be released by the caller. name: for messages, in place of the folder's.
+    """Take the folder's lock; the caller must release it. name: replaces the folder's name in messages.
 
-    wait: for another live process that has it; otherwise Held is raised as soon as that is known to live.
-    UserError if the lock cannot be made.
+    wait: wait for another live process that has it; otherwise raise Held as soon as it is known to be alive.
+    UserError if the lock cannot be created.
     """
     name = name or folder
     lease = _lease(folder)
@@ -96,7 +96,7 @@ def take(folder: Path, wait: bool = True, name: object = None) -> WriterLock:
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             lease.acquire(timeout=0)
-            sync(file)  # emptied by a power loss it would be waited for
+            sync(file)  # if a power loss emptied it, others would wait for it
             former = _holder(folder) if found else {}
             write_json(_holder_file(folder), _myself())
         except Timeout:
@@ -118,7 +118,7 @@ def take(folder: Path, wait: bool = True, name: object = None) -> WriterLock:
         if touched != last_touch:
             last_touch, since = touched, now
         elif lease.owner is None and now - since > LEASE_SECONDS:
-            lease.force_break()  # an empty file, of a power loss, which a lease would wait for without end
+            lease.force_break()  # an empty file from a power loss; a lease would wait for it forever
         if now - said >= SAY_EVERY_SECONDS:
             said = now
             what = "waiting until that is done" if wait else "looking whether it still lives"
@@ -127,10 +127,10 @@ def take(folder: Path, wait: bool = True, name: object = None) -> WriterLock:
 
 
 def writer_of(folder: Path) -> dict[str, Any] | None:
-    """Who fills the folder now, as far as is known; None if nobody does.
+    """The process that fills the folder now, as far as is known; None if there is none.
 
-    host, process, slurm_job, slurm_node, and silent_seconds: since it was seen last, by the clocks here and
-    there. A living holder is seen every few seconds.
+    Keys: host, process, slurm_job, slurm_node, and silent_seconds since its last touch, by the clocks of both
+    machines. A live holder touches the file every few seconds.
     """
     lease, touched = _lease(folder), _touched(_lock_file(folder))
     if touched is None or (_is_of_this_machine(lease) and not _is_here(lease)):
@@ -140,13 +140,13 @@ def writer_of(folder: Path) -> dict[str, Any] | None:
 
 
 def hold_results(results: Path) -> None:
-    """Let no other Snakemake work on the results until this process ends. UserError if one does already.
+    """Keep other Snakemakes off the results until this process ends. UserError if one is already running.
 
-    Snakemake's own lock knows its working directory alone: two checkouts may share one results folder. Before
-    a job starts, Snakemake deletes what the job is to make, also what another one has made meanwhile.
+    Snakemake's own lock covers only its working directory, but two checkouts may share one results folder.
+    Before a job starts, Snakemake deletes its outputs, even if another Snakemake has made them meanwhile.
     """
     try:
-        # Absolute: by the time of atexit Snakemake is back in the folder that it was started in.
+        # Absolute: at exit Snakemake has changed back to the folder where it was started.
         lock = take(results.absolute() / "snakemake", wait=False, name=results)
     except Held as held:
         raise UserError(
@@ -157,7 +157,7 @@ def hold_results(results: Path) -> None:
 
 
 def who(holder: dict[str, Any]) -> str:
-    """A lock's holder for a message."""
+    """A lock's holder, worded for a message."""
     who = f"process {holder.get('process', '?')} on {holder.get('host', '?')}"
     if not holder.get("slurm_job"):
         return who
@@ -197,12 +197,12 @@ def _myself() -> dict[str, Any]:
 
 
 def _touched(file: Path) -> float | None:
-    """When the lock file was touched last, in seconds by the file system's clock; None if there is none."""
+    """When the lock file was last touched, in seconds by the file system's clock; None if there is none."""
     # Opened, so that a network file system asks its server again.
     with suppress(OSError), open(file, "rb") as stream:
         return os.fstat(stream.fileno()).st_mtime
     with suppress(OSError):
-        return file.stat().st_mtime  # of somebody whose files may not be read
+        return file.stat().st_mtime  # another user's, which may not be read
     return None
 
 
@@ -212,7 +212,7 @@ def _is_of_this_machine(lease: SoftFileLease) -> bool:
 
 
 def _is_here(lease: SoftFileLease) -> bool:
-    """Whether the holder is a process of this machine that lives. A zombie counts as alive."""
+    """Whether the holder is a live process on this machine. A zombie counts as alive."""
     owner = lease.owner
     if owner is None or not _is_of_this_machine(lease):
         return False

@@ -1,4 +1,4 @@
-"""Who made an artefact: commit and package versions, for its manifest."""
+"""Provenance of an artefact: commit and package versions, for its manifest."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def provenance() -> dict[str, Any]:
 
 @cache
 def _commit() -> str | None:
-    """The repository's commit, with `+` when files differ from it; None outside a checkout."""
+    """The repository's commit, with `+` if files differ from it; None outside a checkout."""
     here = Path(__file__).parent
     try:
-        # One bounded call each: a manifest must not hang on a slow file system.
+        # Each call has a timeout: a manifest must not hang on a slow file system.
         commit = subprocess.run(
             ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=10, check=True
         ).stdout.strip()

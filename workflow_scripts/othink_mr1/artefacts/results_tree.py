@@ -1,7 +1,7 @@
-"""What of a study there is below a results root: artefact folders, sealed files, leftovers of writing.
+"""What is in a results folder: artefact folders, files with a manifest, leftovers of interrupted writing.
 
-Only the places that the workflow writes to are looked at, and in these only what is the workflow's: another
-study's root within this one (results/mini) and files of somebody's own are left alone.
+Only places that the workflow writes to are searched, and only for the workflow's own files: another study's
+results inside this folder (results/mini) and the user's files are ignored.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from othink_mr1.artefacts.verification import is_artefact
 
 KINDS = ("raw", "data", "backbones", "runs", "answers", "scores", "exhibits")
 
-# Folder of artefact folders -> how many levels below it they are.
+# Folder -> how many levels below it the artefact folders are.
 _LEVELS = {"raw": 1, "data": 1, "backbones": 1, "runs": 1, "answers": 2}
-# Kind, folder and suffix of the files that are all the workflow's.
+# Kind, folder and suffix; all such files belong to the workflow.
 _SEALED = (
     ("data", "data/fingerprints", ".parquet"),
     ("data", "data/leaks", ".csv"),
     ("scores", "scores/*/*", ".csv"),
 )
-# Folder and suffixes of exhibits, what the name of an exhibit's plan begins with there.
+# Exhibits: folder, suffixes, and the prefix of their plans' names.
 _EXHIBITS = (
     (".", (".csv",), ""),
     ("tables", (".md", ".tex"), ""),
@@ -34,18 +34,18 @@ _EXHIBITS = (
     ("data", (".csv",), ""),
     ("data", (".md", ".svg"), "data."),
 )
-# Exhibits whose files are in folders: a csv of that name at the root is somebody's own.
+# Exhibits whose files are in subfolders: a csv of that name at the root is the user's.
 _NOT_AT_ROOT = re.compile(r"figure\d+|table\d+|leaks")
 _WRITTEN_TO = ("plans", "tables", "figures", "scores", *_LEVELS)
 _LEFTOVERS = ".*.partial"
-_STATES = ".states"  # of a training; see training/saved_states.py
+_STATES = ".states"  # suffix of a training's saved states; see training/saved_states.py
 
 
 @dataclass(frozen=True)
 class ResultsTree:
     """folders: kind and artefact folder, finished or not. files: kind and file with a manifest beside it,
-    either of which may be missing. leftovers: temporary files and folders of atomic writing, and states of
-    trainings that are done, or whose run is gone."""
+    either of which may be missing. leftovers: temporary files and folders of atomic writing, and saved states
+    whose training is complete or whose run is gone."""
 
     folders: list[tuple[str, Path]]
     files: list[tuple[str, Path]]
@@ -53,7 +53,7 @@ class ResultsTree:
 
 
 def results_tree(results: Path) -> ResultsTree:
-    """Look through a results root, which must be a folder."""
+    """Search a results folder, which must exist."""
     folders = [
         (kind, folder)
         for kind, levels in _LEVELS.items()
@@ -87,7 +87,7 @@ def _exhibits(results: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """The visible files in a folder, and those that only their manifests are left of, in order."""
+    """The visible files in a folder, and missing ones whose manifests exist, in order."""
     found = {path for path in folder.glob("*") if path.is_file() and not path.name.startswith(".")}
     for seal in folder.glob(f".*.{MANIFEST}"):
         found.add(seal.with_name(seal.name.removeprefix(".").removesuffix(f".{MANIFEST}")))
@@ -97,7 +97,7 @@ def _files(folder: Path) -> list[Path]:
 def _leftovers(results: Path) -> Iterator[Path]:
     yield from results.glob(_LEFTOVERS)
     for place in _WRITTEN_TO:
-        # os.walk, since a job that runs may delete what is being listed.
+        # os.walk, since a running job may delete files during the listing.
         for above, folders, files in os.walk(results / place):
             here = Path(above)
             partial = {name for name in (*folders, *files) if fnmatch(name, _LEFTOVERS)}
@@ -109,6 +109,6 @@ def _leftovers(results: Path) -> Iterator[Path]:
 
 
 def _is_training(states: Path) -> bool:
-    """Whether saved states are of a run that is not complete: then they are no leftover."""
+    """Whether saved states belong to an incomplete run; then they are not leftovers."""
     folder = states.with_name(states.name.removeprefix(".").removesuffix(_STATES))
     return folder.exists() and not (folder / MANIFEST).exists()

@@ -21,20 +21,20 @@ _TRAINING_RECORDS = ("metrics.csv", "tensorboard/")
 
 
 def mark_of(folder: Path) -> Path:
-    """The hidden file beside a folder that says that the folder is an artefact's and may be emptied."""
+    """The hidden file beside a folder that marks it as an artefact folder, which may be emptied."""
     return folder.with_name(f".{folder.name}.artefact")
 
 
 def is_artefact(folder: Path) -> bool:
-    """Whether a folder is an artefact's, complete or not; any other is somebody's own."""
+    """Whether a folder is an artefact folder, complete or not; any other belongs to the user."""
     return (folder / MANIFEST).exists() or mark_of(folder).exists()
 
 
 def verify_folder(folder: Path) -> dict[str, Any]:
-    """Compare every file of a finished folder with the manifest, which is returned.
+    """Compare every file of a finished folder with its manifest; returns the manifest.
 
-    UserError, naming the file and what to do, if one is missing, has another size or sha256, cannot be
-    read, or is not listed. Hidden ones need not be: network drives and file browsers leave theirs anywhere.
+    UserError, naming the file and what to do, if a file is missing, has another size or sha256, cannot be
+    read, or is not listed. Unlisted hidden files are allowed: network drives and file browsers create them.
     """
     manifest = read_manifest(folder)
     for fault in faults(folder, manifest):
@@ -45,17 +45,17 @@ def verify_folder(folder: Path) -> dict[str, Any]:
 def faults(
     folder: Path, manifest: Mapping[str, Any], read: Callable[[int], None] = lambda size: None
 ) -> Iterator[UserError]:
-    """All that verify_folder would refuse a folder for.
+    """All reasons for which verify_folder would refuse a folder.
 
-    read: is told the size in bytes, as listed, of each file that was compared.
+    read: called with the listed size in bytes of each file after it was compared.
     """
     return _faults(folder, manifest, manifest["files"], visible_files(folder), read)
 
 
 def verify_part(folder: Path, part: str) -> dict[str, str]:
-    """Compare the files below folder/part alone; returns their sha256 by their path within it.
+    """Compare only the files below folder/part; returns their sha256 by their path within it.
 
-    UserError as verify_folder, also if the manifest lists none.
+    Raises UserError as verify_folder does, also if the manifest lists no such files.
     """
     manifest = read_manifest(folder)
     listed = {name: entry for name, entry in manifest["files"].items() if name.startswith(f"{part}/")}
@@ -69,7 +69,7 @@ def verify_part(folder: Path, part: str) -> dict[str, str]:
 def verify_file(path: Path) -> str:
     """Compare one file of an artefact folder with the folder's manifest; returns its sha256.
 
-    UserError as verify_folder. A file in a folder that is no artefact's is somebody's own: it is only read.
+    Raises UserError as verify_folder does. A file outside artefact folders is the user's: it is only read.
     """
     folder = path.parent
     if is_artefact(folder):
@@ -89,16 +89,16 @@ def verify_file(path: Path) -> str:
 
 
 def verify_sealed(path: Path, make: str = "run snakemake to make it") -> dict[str, Any]:
-    """Compare a single file with the manifest beside it, which is returned. UserError as verify_folder.
+    """Compare a single file with the manifest beside it, and return that. Raises UserError as verify_folder does.
 
-    make: what to do if there is no such file.
+    make: what the message tells to do if there is no such file.
     """
     manifest = manifest_beside(path)
     again = f"delete {path} and run snakemake again"
     if not path.exists():
         raise UserError(f"{path}: there is no such file; {make}")
     if not manifest.exists():
-        # Not just "delete it": it may be somebody's own, given in the workflow's file's place.
+        # Not just "delete it": the user may have put this file in place of the workflow's.
         raise UserError(
             f"{path}: has no {manifest.name} beside it, so it may be damaged; if the workflow made it, "
             f"{again}"
@@ -111,16 +111,16 @@ def verify_sealed(path: Path, make: str = "run snakemake to make it") -> dict[st
 
 
 def contents_digest(files: Mapping[str, str]) -> str:
-    """One digest for the files of a backbone or checkpoint: of the sha256 of each by its path.
+    """One digest for the files of a backbone or checkpoint: of the paths and sha256 of its files.
 
-    Without the records of its training, if it has any: they have times in them, the weights do not.
+    Records of its training are left out: they contain times, and the weights do not.
     """
     told = {name: sha256 for name, sha256 in files.items() if not name.startswith(_TRAINING_RECORDS)}
     return hashlib.sha256(json_text(told).encode()).hexdigest()
 
 
 def visible_files(folder: Path, root: Path | None = None) -> list[Path]:
-    """The files and links in a folder, in order, but none whose path within the root has a hidden part."""
+    """The files and links in a folder, in order, except those with a hidden part in their path below root."""
     root = root or folder
     return [
         path
@@ -137,7 +137,7 @@ def _faults(
     present: Iterable[Path],
     read: Callable[[int], None] = lambda size: None,
 ) -> Iterator[UserError]:
-    """What is wrong with the listed files, and which of those that are present are not listed."""
+    """What is wrong with the listed files, and which existing files are not listed."""
     for path in present:
         if path != folder / MANIFEST and path.relative_to(folder).as_posix() not in listed:
             yield UserError(
@@ -157,7 +157,7 @@ def _remedy(folder: Path, manifest: Mapping[str, Any]) -> str:
     """What to do about a damaged file; the message begins with its name."""
     settings = manifest.get("source") or manifest.get("backbone") or {}
     if isinstance(settings, Mapping) and settings.get("kind") in ("hub", "url"):
-        # A download goes on from what is there.
+        # A download resumes from the existing files.
         return f"delete it and {folder / MANIFEST}, and run snakemake again"
     return (
         f"restore it from a copy, or delete {folder}, to have all of that made anew, and run snakemake again"

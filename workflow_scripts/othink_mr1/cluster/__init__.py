@@ -1,1 +1,1 @@
-"""What Slurm needs: facts of the cluster, and checks before anything is submitted."""
+"""Slurm: facts about the cluster, and checks before anything is submitted."""

@@ -1,4 +1,4 @@
-"""Whether the hosts that downloads come from can be reached: a connection to each, and nothing more."""
+"""Whether the hosts of downloads can be reached: opens a connection to each and sends nothing."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _PORTS = {"https": 443, "socks5": 1080, "socks5h": 1080}
 
 
 def hub() -> str:
-    """The hub's address, or that of the mirror that stands in for it."""
+    """The address of the hub, or of the mirror configured in its place."""
     return os.environ.get("HF_ENDPOINT") or HUB
 
 
 def unreachable(addresses: Iterable[str]) -> dict[str, str]:
-    """Those of the addresses whose host, or the proxy in its place, takes no connection, with the reason."""
+    """The addresses whose host, or its proxy, accepts no connection, with the reason."""
     reasons: dict[str, str | None] = dict.fromkeys(addresses, "no answer")
     answers: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
 
@@ -30,7 +30,7 @@ def unreachable(addresses: Iterable[str]) -> dict[str, str]:
         answers.put((address, _reason(address)))
 
     for address in reasons:
-        # Daemons: a name server that does not answer would otherwise keep the process longer than we wait.
+        # Daemons: otherwise a name server that does not answer would keep the process alive.
         threading.Thread(target=ask, args=(address,), daemon=True).start()
     deadline = time.monotonic() + _SECONDS
     for _ in list(reasons):
@@ -52,6 +52,6 @@ def _reason(address: str) -> str | None:
         socket.create_connection((target.hostname or "", port), timeout=_SECONDS).close()
     except OSError as error:
         return error.strerror or str(error)
-    except ValueError as error:  # as of a proxy whose password has a slash
+    except ValueError as error:  # such as a proxy whose password has a slash
         return f"its address or its proxy's is none: {error}"
     return None

@@ -1,7 +1,7 @@
-"""What a profile says of its cluster, beyond what Snakemake itself has a name for.
+"""Facts about the cluster in a profile for which Snakemake has no settings of its own.
 
-These are default resources of slurm/config.yaml, as that is the one place of a profile that the Snakefile can
-read. Without such a profile there are none, and jobs ask for nothing of it.
+They are default resources of slurm/config.yaml, the only part of a profile that the Snakefile can
+read. Without such a profile there are none, and jobs request nothing from it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from othink_mr1.errors import UserError
 
 @dataclass(frozen=True)
 class ClusterFacts:
-    """slurm_partition: None for the cluster's own choice. gpu_partition: of jobs with a GPU; None: the same.
+    """slurm_partition: None for the cluster's default. gpu_partition: for jobs with a GPU; None: the same.
 
-    Both may name several, with commas. gpu_type: None if any will do. longest_hours: what a retry may ask
-    for; None for the partition's limit. local_disk_is_shared: the nodes see what looks like a disk of this
-    machine.
+    Both may list several, separated by commas. gpu_type: None for any. longest_hours: the most a retry may
+    request; None for the partition's limit. local_disk_is_shared: the nodes see what looks like a local disk
+    of this machine.
     """
 
     slurm_partition: str | None = None
@@ -31,7 +31,7 @@ class ClusterFacts:
 
 
 def cluster_facts(resources: Mapping[str, str]) -> ClusterFacts:
-    """The facts among a profile's default resources, by their text there. UserError if one makes no sense."""
+    """The facts among a profile's default resources, from their text. UserError if one is invalid."""
     text = {name: value.strip("'\" ") for name, value in resources.items()}
     names = [field.name for field in fields(ClusterFacts)]
     for name in text.keys() - {*names}:

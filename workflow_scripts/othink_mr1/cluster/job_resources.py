@@ -1,4 +1,4 @@
-"""What a Slurm job asks for: the config says how much, the profile where."""
+"""The resources that a Slurm job requests: amounts from the config, partitions from the profile."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from othink_mr1.cluster.facts import ClusterFacts
 from othink_mr1.cluster.time_limits import growing_time
 from othink_mr1.config.execution import DeviceResources, Resources
 
-# A resource of a rule: its value, or a function of the wildcards and of how often the job was tried.
+# A resource of a rule: its value, or a function of the wildcards and the attempt number.
 Asked = int | str | Callable[..., int]
 
 

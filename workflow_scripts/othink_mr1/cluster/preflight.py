@@ -1,6 +1,6 @@
-"""What can be known to fail on a Slurm cluster, said in one line before anything is submitted.
+"""Checks for a Slurm cluster: what would fail is reported in one line before anything is submitted.
 
-Checked are the jobs that are about to run, as they would be submitted: each kind of job is shown to
+The jobs about to run are checked as they would be submitted: each kind of job is tested with
 `sbatch --test-only`, which queues nothing.
 """
 
@@ -25,15 +25,15 @@ from othink_mr1.errors import UserError
 from othink_mr1.plan.folders import backbone_folder, raw_folder
 
 _PROFILE = "slurm/config.yaml"
-_LONGEST_PAUSE_SECONDS = 180  # of snakemake's plugin between two questions to squeue
+_LONGEST_PAUSE_SECONDS = 180  # between two squeue calls of snakemake's plugin
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the jobs of a rule ask for. Text: empty for the cluster's own choice.
+    """What the jobs of a rule request. Empty strings: the cluster's default.
 
-    partition: perhaps several, with commas. gpus: of the whole job, on one node. extra: further arguments of
-    sbatch.
+    partition: may list several, separated by commas. gpus: for the whole job, on one node. extra: further
+    arguments of sbatch.
     """
 
     rule: str
@@ -50,7 +50,7 @@ class Request:
     extra: str = ""
 
     def arguments(self) -> list[str]:
-        """For sbatch. UserError if `extra` is no line of a shell."""
+        """Arguments for sbatch. UserError if `extra` is not a valid shell line."""
         try:
             extra = shlex.split(self.extra)
         except ValueError as error:
@@ -76,7 +76,7 @@ def check_slurm(
 ) -> None:
     """UserError if the cluster would refuse a job, or its nodes cannot see the job's files.
 
-    limits: partition -> minutes, as Slurm may queue for ever what asks for more.
+    limits: partition -> minutes, as Slurm may queue a job that requests more forever.
     """
     distinct = {tuple(request.arguments()): request for request in requests}
     for arguments, request in distinct.items():
@@ -90,8 +90,8 @@ def check_slurm(
         reason = refusal(arguments)
         if reason is None:
             continue
-        # Of nodes that are drained or down --test-only says the same as of nodes that cannot suffice, but
-        # sbatch itself lets their jobs wait.
+        # --test-only gives the same reason for drained or down nodes as for nodes that are too small, but
+        # for the former sbatch itself queues the job.
         if not is_of_the_nodes(reason) or all(takes_jobs for _, takes_jobs in nodes(request.partition)):
             raise UserError(
                 f"Slurm would refuse jobs of rule {request.rule} ({reason}): {' '.join(arguments)}; change "
@@ -107,7 +107,7 @@ def check_slurm(
 
 
 def warn_of_forgotten_jobs() -> None:
-    """Say if squeue may forget an ended job before the plugin asks for it, which would then wait for ever."""
+    """Warn if squeue may forget an ended job before the plugin asks for it, which would then wait forever."""
     seconds = forgets_after_seconds()
     if seconds is not None and seconds <= _LONGEST_PAUSE_SECONDS:
         print(
@@ -119,9 +119,9 @@ def warn_of_forgotten_jobs() -> None:
 
 
 def check_connections(config: StudyConfig, downloads: Sequence[str]) -> None:
-    """UserError if what is not downloaded yet cannot be: no connection to where it comes from.
+    """UserError if a missing download is impossible because its host cannot be reached.
 
-    downloads: manifests to be downloaded. With HF_HUB_OFFLINE the hub is not asked: its cache may have it.
+    downloads: manifests to be downloaded. With HF_HUB_OFFLINE the hub is not tried: the cache may suffice.
     """
     missing = [str(Path(manifest).parent.relative_to(config.results)) for manifest in downloads]
     offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
@@ -141,7 +141,7 @@ def check_connections(config: StudyConfig, downloads: Sequence[str]) -> None:
 
 
 def _addresses(config: StudyConfig) -> dict[str, str]:
-    """Folder of each download -> where it comes from."""
+    """Folder of each download -> its address."""
     found = {}
     for name, source in config.sources.items():
         if isinstance(source, HubSource):

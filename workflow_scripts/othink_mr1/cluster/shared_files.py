@@ -1,7 +1,7 @@
-"""Whether a folder can be seen from other machines, as far as this machine can tell.
+"""Whether other machines can see a folder, as far as this machine can tell.
 
-Nobody but the other machines knows. What can be told here is the kind of file system: memory and a
-container's layers are never shared; a disk of this machine is not, unless it is exported; others may be.
+Only the other machines know for sure. This machine knows the type of file system: memory and container
+layers are never shared; a local disk is not, unless it is exported; others may be.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Sharing = Literal["never", "local disk", "perhaps"]
 
 
 def sharing_of(folder: Path, mounts: str | None = None) -> tuple[Sharing, str]:
-    """Whether other machines can see a folder, which need not exist yet, and its kind of file system.
+    """Whether other machines can see a folder, which need not exist yet, and its type of file system.
 
     mounts: for tests, the text of /proc/mounts.
     """
@@ -37,7 +37,7 @@ def _file_system(path: Path, mounts: str | None) -> str:
     for line in mounts.splitlines():
         _, place, kind, *_ = line.split(" ")
         place = place.replace("\\040", " ")
-        # Of two on one place the later one is seen.
+        # Of two file systems mounted at one place, the later one is visible.
         if path.is_relative_to(place) and len(place) >= best and kind != "autofs":
             best, found = len(place), kind
     return found

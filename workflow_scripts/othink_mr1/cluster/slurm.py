@@ -1,4 +1,4 @@
-"""Questions to Slurm itself: whether it would take a job, which machines it would run on."""
+"""Queries to Slurm: whether it would accept a job, and on which machines the job would run."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from othink_mr1.errors import UserError
 
-# What snakemake's plugin calls on the machine that snakemake runs on; srun is called in the jobs.
+# Programs that snakemake's plugin calls on the machine where snakemake runs; srun is called in the jobs.
 _PROGRAMS = ("sbatch", "squeue", "scancel", "sinfo", "scontrol", "srun")
-_SECONDS = 10.0  # a busy controller answers late
+_SECONDS = 10.0  # a busy controller answers slowly
 _NO_NODES = (
     "Requested node configuration is not available",
     "Required node not available",
@@ -30,12 +30,12 @@ def require_programs() -> None:
 
 
 def refusal(arguments: Sequence[str]) -> str | None:
-    """Why sbatch would not start a job with these arguments, in its words; None if it would."""
+    """Why sbatch would refuse a job with these arguments, in its own words; None if it would accept it."""
     command = ["sbatch", "--test-only", *arguments, "--wrap=true"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        return None  # the controller is busy: not the job's fault
+        return None  # the controller is busy, which is not the job's fault
     if done.returncode == 0:
         return None
     said = [line.removeprefix("sbatch: ").removeprefix("error: ") for line in done.stderr.splitlines()]
@@ -43,14 +43,14 @@ def refusal(arguments: Sequence[str]) -> str | None:
 
 
 def is_of_the_nodes(reason: str) -> bool:
-    """Whether sbatch refuses for want of nodes: of those that are drained or down it says the same."""
+    """Whether sbatch refuses for lack of suitable nodes; it says the same if they are drained or down."""
     return reason.startswith(_NO_NODES)
 
 
 def nodes(partitions: str) -> list[tuple[str, bool]]:
-    """The nodes of partitions, with commas; of all if none is named.
+    """The nodes of the partitions (separated by commas), or of all partitions if none is named.
 
-    Of each its machine's own short name, and whether it takes jobs, now or when others are done.
+    For each node: its short host name, and whether it accepts jobs, now or when others are done.
     """
     chosen = [f"--partition={partitions}"] if partitions else ["--all"]
     lines = ask("sinfo", "--noheader", *chosen, "--Node", "--format=%n %T").splitlines()
@@ -59,7 +59,7 @@ def nodes(partitions: str) -> list[tuple[str, bool]]:
 
 
 def _takes_jobs(state: str) -> bool:
-    # A mark at the end says more: * does not answer, ~ asleep, # waking up.
+    # A suffix says more: * does not answer, ~ powered down, # powering up.
     return not state.startswith(("down", "drain", "fail", "maint", "unknown", "inval")) and "*" not in state
 
 
@@ -70,7 +70,7 @@ def forgets_after_seconds() -> int | None:
 
 
 def ask(*command: str) -> str:
-    """What a program prints. UserError if it fails or does not answer."""
+    """The output of a program. UserError if it fails or does not answer."""
     try:
         return subprocess.run(
             command, capture_output=True, text=True, timeout=_SECONDS, check=True

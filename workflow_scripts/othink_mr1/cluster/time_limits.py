@@ -1,4 +1,4 @@
-"""Slurm's time limits: what the partitions allow, and what a job asks for, attempt by attempt."""
+"""Slurm's time limits: what the partitions allow, and what a job requests at each attempt."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _MINUTES_A_UNIT = (24 * 60, 60, 1, 1 / 60)
 def growing_time(
     minutes: int, partition: str, facts: ClusterFacts, limits: Mapping[str, float]
 ) -> Callable[[Any, int], int]:
-    """The time a job asks for, in minutes: as much again with every attempt, up to its partition's limit.
+    """The time a job requests, in minutes: attempt × the configured time, up to its partition's limit.
 
-    limits: partition -> minutes, `` for the cluster's own choice. Read when a job is submitted, as Slurm is
-    asked after the rules are read.
+    limits: partition -> minutes, `` for the cluster's default. Read when a job is submitted, as Slurm is
+    asked only after the rules are parsed.
     """
     longest = math.inf if facts.longest_hours is None else facts.longest_hours * 60
 
     def runtime(wildcards: Any, attempt: int) -> int:
-        # Never less than configured: what is too long shall be said, not changed.
+        # Never less than configured: a time that is too long is reported, not changed silently.
         limit = min(longest, *(limits.get(name, math.inf) for name in partition.split(",")))
         return max(minutes, math.floor(min(minutes * attempt, limit)))
 
@@ -32,9 +32,9 @@ def growing_time(
 
 
 def partition_limits() -> dict[str, float]:
-    """Partition -> its limit in minutes, of those that have one; `` is the default partition."""
+    """Partition -> its limit in minutes, for those that have one; `` is the default partition."""
     limits = {}
-    # --all: hidden partitions may be used, too. %P has an asterisk at the default one.
+    # --all: hidden partitions may be used too. %P marks the default one with an asterisk.
     for line in ask("sinfo", "--all", "--noheader", "--format=%P|%l").splitlines():
         partition, _, limit = line.partition("|")
         minutes = minutes_of(limit)
@@ -51,6 +51,6 @@ def minutes_of(limit: str) -> float | None:
         return None
     days, _, clock = limit.rpartition("-")
     parts = [int(part) for part in clock.split(":")]
-    # With days the parts begin with hours, without days they end with seconds; a single number is minutes.
+    # With days the first part is hours; without days the last part is seconds; a single number is minutes.
     units = _MINUTES_A_UNIT[1:] if days or len(parts) == 3 else _MINUTES_A_UNIT[2:]
     return int(days or 0) * _MINUTES_A_UNIT[0] + sum(p * u for p, u in zip(parts, units, strict=False))

@@ -1,1 +1,1 @@
-"""What is asked for: config.yaml, its types and its checks."""
+"""The study's config: config.yaml, its types and its checks."""

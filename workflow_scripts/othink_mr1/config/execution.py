@@ -1,4 +1,4 @@
-"""Execution: how a stage is computed and what it asks of the machine. Never part of a run's identity."""
+"""Execution: how a stage runs and the resources it requests. Never part of a run's identity."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pydantic import Field, field_validator, model_validator
 from othink_mr1.config.strict import ConfigModel, Count, Positive
 from othink_mr1.config.suggest import unknown_name
 
-# accelerate's names; a test compares them. Importing it here would cost every Snakemake seconds.
+# accelerate's names; a test compares them. Importing accelerate here would cost each Snakemake start seconds.
 TRACKERS = ("aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb")
 
 
 class Resources(ConfigModel):
-    """What one job asks for; Slurm limits are made from it."""
+    """What one job requests; Slurm limits are derived from it."""
 
     cpus: Count
     memory_gb: Positive
@@ -42,7 +42,7 @@ class TrainingExecution(DeviceResources):
     )
     gradient_checkpointing: bool
     save_every_steps: Count = Field(
-        description="steps between two saved states; a killed job repeats at most so many"
+        description="steps between two saved states; a killed job repeats at most this many"
     )
     attention: Literal["sdpa", "eager", "flash_attention_2"]
     trackers: list[str] = Field(description="programs that show the curves while it runs; [] for none")

@@ -1,4 +1,4 @@
-"""Load and check the study's config; every mistake ends in one line that says what, where and what to do."""
+"""Load and check the study's config. Every mistake gives a one-line error: what, where and what to do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from othink_mr1.config.study import CHAT_TEMPLATE_TOKENS, TEMPLATE_ALLOWANCE, St
 from othink_mr1.config.suggest import unknown_name
 from othink_mr1.errors import UserError
 
-# Exhibits that are no study: `results/<name>.csv` is theirs.
+# Exhibits that are not studies: `results/<name>.csv` is reserved for them.
 RESERVED_EXHIBITS = (
     *("runs", "reward_curves", "claims", "leaks", "scorer_audit", "table1"),
     *(f"figure{number}" for number in range(1, 9)),
@@ -31,7 +31,7 @@ def load_study(files: list[Path], overrides: Mapping[str, Any] | None = None) ->
 
 
 def checked_study(document: Document) -> StudyConfig:
-    """The study of a document. UserError as load_study."""
+    """The study in a document. Raises UserError as load_study does."""
     try:
         config = StudyConfig.model_validate(document.content)
     except ValidationError as error:
@@ -75,7 +75,7 @@ def _references(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
                     ("tasks", name, key),
                     f"must be a source whose split is {split}; {getattr(task, key)} is split {source.split}",
                 )
-        # The preparation's limit of prompts allows so much for the text around the question.
+        # The preparation's prompt limit allows TEMPLATE_ALLOWANCE tokens for the text around the question.
         around = len(task.train_prompt.replace("{question}", "").encode()) + CHAT_TEMPLATE_TOKENS
         if around > TEMPLATE_ALLOWANCE:
             longest = TEMPLATE_ALLOWANCE - CHAT_TEMPLATE_TOKENS
@@ -161,10 +161,10 @@ def _grid_problems(config: StudyConfig, name: str) -> Iterator[tuple[KeyPath, st
 
 
 def _first_problem(error: ValidationError, content: Any) -> tuple[KeyPath, str]:
-    """Path and problem of the first error: pydantic's words, but for what our validators say."""
+    """Path and problem of the first error: our validators' message, otherwise pydantic's."""
     first = error.errors()[0]
     path = _as_written(first["loc"], content, missing=first["type"] == "missing")
-    if first["type"] == "value_error":  # raised by a validator as `path.of.the.setting: what is wrong`
+    if first["type"] == "value_error":  # our validators raise `path.of.the.setting: what is wrong`
         setting, problem = str(first["ctx"]["error"]).split(": ", 1)
         return (*path, *setting.split(".")), problem
     if first["type"].startswith("union_tag"):
@@ -181,7 +181,7 @@ def _as_written(location: tuple[int | str, ...], content: Any, *, missing: bool)
     tagged = False
     for number, step in enumerate(location, start=1):
         if isinstance(content, Mapping):
-            # A source of kind `prompts` has a key of that name, too: the tag comes first.
+            # A source of kind `prompts` also has a key `prompts`: the tag comes first.
             tagged = not tagged and step in (content.get("kind"), content.get("trainer"))
             is_key = not tagged and (step in content or (missing and number == len(location)))
             content = content.get(step) if is_key else content

@@ -1,8 +1,8 @@
 """Methods: how a backbone is post-trained. One class of settings per trainer.
 
 A field's default is the value that reproduces the behaviour from before the field existed; such a
-value is left out of the run's identity (see identity.py), so that adding a setting moves no digest.
-Fields without a default must be written in config.yaml, where each says where its value is from.
+value is left out of the run's identity (see identity.py), so that adding a setting changes no digest.
+Fields without a default must be written in config.yaml, with the source of their value.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pydantic import Field, model_validator
 
 from othink_mr1.config.strict import BelowOne, ConfigModel, Count, Fraction, NonNegative, Positive
 
-# What a method has in config.yaml beside its settings: see settings.py.
+# Keys of a method in config.yaml that are not settings: see settings.py.
 BESIDE_SETTINGS = ("inherits", "by_task")
 
-# The published protocol, faults included, or the right one: see scoring/. Or a coin, as a control.
+# The published protocol with its bugs, the exact one (see scoring/), or a coin flip as a control.
 RewardScorer = Literal["r1v", "exact", "random"]
 
 
@@ -43,12 +43,12 @@ class DynamicKL(ConfigModel):
 
 
 class PiecewiseKL(ConfigModel):
-    """The KL weight β(s) on straight lines between points: other readings of eq. 3, other schedules."""
+    """The KL weight β(s), linear between points: for other readings of eq. 3 and other schedules."""
 
     kind: Literal["piecewise"]
     points: list[Annotated[list[NonNegative], Field(min_length=2, max_length=2)]] = Field(
         min_length=2,
-        description="[step, β] each, in optimiser updates: the first of step 0, the last of step `steps`",
+        description="[step, β] pairs, in optimiser updates: the first at step 0, the last at step `steps`",
     )
 
     @model_validator(mode="after")
@@ -65,14 +65,14 @@ KLSchedule = Annotated[ConstantKL | DynamicKL | PiecewiseKL, Field(discriminator
 
 
 class NoTraining(ConfigModel):
-    """The backbone as it is."""
+    """The untrained backbone."""
 
     beside: ClassVar = BESIDE_SETTINGS
     trainer: Literal["none"]
 
 
 class _GradientTraining(ConfigModel):
-    """What SFT and GRPO share."""
+    """Settings common to SFT and GRPO."""
 
     beside: ClassVar = BESIDE_SETTINGS
 
@@ -106,8 +106,8 @@ class SFT(_GradientTraining):
 
     trainer: Literal["sft"]
     target: Literal["answer", "reasoning", "r1v"] = Field(
-        description="what is learned: the answer alone; the set's reasoning and the answer; or R1-V's "
-        "sft.py to the letter (training/r1v_sft.py)"
+        description="what is learned: only the answer; the set's reasoning and the answer; or exactly R1-V's "
+        "sft.py (training/r1v_sft.py)"
     )
     batch_size: Count = Field(description="examples per optimiser update")
 
@@ -123,16 +123,16 @@ class GRPO(_GradientTraining):
     advantage_epsilon: NonNegative = Field(description="added to the group's std in eq. 2")
     format_weight: NonNegative = Field(description="α of eq. 1")
     temperature: Annotated[Positive, Field(ge=1e-6)]
-    top_k: Annotated[int, Field(ge=0)] = Field(description="sample among the k likeliest tokens; 0: all")
+    top_k: Annotated[int, Field(ge=0)] = Field(description="sample among the k most likely tokens; 0: all")
     max_completion_tokens: Count
     kl_schedule: KLSchedule
     reward_scorer: RewardScorer = Field(
         "r1v",
-        description="whose accuracy is the reward: the published protocol's, the right one's, or that of a "
-        "coin, which knows nothing of the answer",
+        description="the accuracy reward: by the published protocol, by the exact one, or by a "
+        "coin flip, independent of the answer",
     )
     accuracy_weight: NonNegative = Field(
-        1.0, description="of the accuracy reward, which eq. 1 leaves at 1; 0: format alone, as a control"
+        1.0, description="weight of the accuracy reward; 1 in eq. 1; 0: only the format reward"
     )
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Overlays that a profile names, and a --configfile on the command line silently replaces."""
+"""A profile's overlays, which a --configfile on the command line silently replaces."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ def refuse_dropped_overlays(
     arguments: Sequence[str],
     overlays: Iterable[str | Path],
 ) -> None:
-    """End the process with one line if a profile's configfile is not among the overlays that are in force.
+    """End the process with a one-line error if a profile's configfile is not among the overlays in use.
 
     parser_of: Snakemake's get_argument_parser, which reads profiles as Snakemake does. arguments: of the
-    command line. A command line's --configfile, and a later profile's, take the place of a profile's own:
-    without this line `--profile mini --configfile mine.yaml` would plan the paper's study.
+    command line. A --configfile on the command line, or in a later profile, replaces a profile's own: without
+    this check `--profile mini --configfile mine.yaml` would plan the paper's study.
     """
     in_force = {Path(overlay).resolve() for overlay in overlays}
     given, _ = parser_of(None).parse_known_args(list(arguments))

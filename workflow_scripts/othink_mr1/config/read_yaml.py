@@ -1,7 +1,7 @@
 """Read and merge config files, with the line of every key.
 
-They are YAML 1.2. Snakemake reads the same files as YAML 1.1 for itself, so a value that both would read
-differently is refused; but for `1e-6`, a number here and a text there, as nothing uses Snakemake's reading.
+The files are YAML 1.2. Snakemake also reads them, as YAML 1.1, so a value that the two versions read
+differently is refused. `1e-6` (here a number, there a string) is allowed, as nothing uses Snakemake's value.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from othink_mr1.errors import UserError, first_line
 
 KeyPath = tuple[str, ...]
 
-# To YAML 1.1 `010` is 8, `48:00` is 2880 and `no` is false. To YAML 1.2 they are 10 and two texts.
+# In YAML 1.1 `010` is 8, `48:00` is 2880 and `no` is false. In YAML 1.2 they are 10 and two strings.
 _READ_DIFFERENTLY = re.compile(
     r"[+-]?0[0-9_bo]+|[+-]?[0-9][0-9_]*(:[0-9]+)+(\.[0-9_]*)?|yes|no|on|off", re.IGNORECASE
 )
-COMMAND_LINE = "--config"  # the place of what was written on Snakemake's command line
+COMMAND_LINE = "--config"  # the "file" of values given on Snakemake's command line
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Document:
     places: dict[KeyPath, str]
 
     def place_of(self, path: KeyPath) -> str | None:
-        """Where the key, or the nearest key above it, was written."""
+        """Where the key, or its nearest parent key, was written."""
         for length in range(len(path), 0, -1):
             if path[:length] in self.places:
                 return self.places[path[:length]]
@@ -61,7 +61,7 @@ def read_documents(files: list[Path], overrides: Mapping[str, Any] | None = None
 
 
 def _typed(value: Any, path: KeyPath, places: dict[KeyPath, str]) -> Any:
-    """Snakemake leaves what is inside the lists and dicts of --config as text: read it as YAML would."""
+    """Parse strings inside the lists and dicts of --config as YAML: Snakemake leaves them as text."""
     places[path] = COMMAND_LINE
     if isinstance(value, Mapping):
         return {key: _typed(item, (*path, str(key)), places) for key, item in value.items()}
@@ -73,11 +73,11 @@ def _typed(value: Any, path: KeyPath, places: dict[KeyPath, str]) -> Any:
         scalar = yaml_value(value)
     except (YAMLError, ValueError, RecursionError):
         return value
-    return value if isinstance(scalar, dict | list) else scalar  # a prompt's {question} is no mapping
+    return value if isinstance(scalar, dict | list) else scalar  # a prompt's {question} is not a mapping
 
 
 def yaml_value(text: str) -> Any:
-    """The value that a YAML text stands for. Raises YAMLError, ValueError or RecursionError."""
+    """The value of a YAML text. Raises YAMLError, ValueError or RecursionError."""
     return YAML(typ="safe", pure=True).load(text)
 
 
@@ -116,7 +116,7 @@ def _shown_name(file: Path) -> str:
 
 
 def _collect_places(node: Node | None, path: KeyPath, file: str, places: dict[KeyPath, str]) -> None:
-    """Note where every key is written. UserError for a value or key that the two YAMLs read differently."""
+    """Record where every key is written. UserError for what YAML 1.1 and 1.2 read differently."""
     if isinstance(node, SequenceNode):
         for index, item in enumerate(node.value):
             _collect_places(item, (*path, str(index)), file, places)

@@ -44,9 +44,9 @@ def merged_settings(methods: Mapping[str, dict[str, Any]], method: str, task: st
 def written_at(
     methods: Mapping[str, dict[str, Any]], method: str, task: str, path: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """The config path under which a method's setting for a task was written last.
+    """The config path at which a method's setting for a task was last written.
 
-    For a setting that is not there: below what is there of the keys above it.
+    For an absent setting: the path below its nearest existing parent.
     """
     places: list[tuple[tuple[str, ...], Mapping[str, Any]]] = []
     name: str | None = method

@@ -27,19 +27,19 @@ class HubSource(ConfigModel):
     kind: Literal["hub"]
     repository: Repository
     repository_type: Literal["dataset", "model"] = Field(
-        "dataset", description="some images lie in a repository that the hub lists as a model"
+        "dataset", description="some images are in a repository that the hub lists as a model"
     )
     revision: Revision = Field(description="a commit; `main` while the commit is not known")
     files: list[str] = Field(min_length=1, description="patterns of the files to fetch; nothing else is")
 
 
 class UrlSource(ConfigModel):
-    """One file on the web, pinned by its sha256. From where it comes is no part of what it is."""
+    """One file on the web, pinned by its sha256. Its address is not part of its identity."""
 
     kind: Literal["url"]
     base_url: Annotated[str, NO_EFFECT] = Field(
         pattern=r"^https?://[^\s/@]+(/[^\s@]*)?$",
-        description="a mirror's can stand in its place; no password",
+        description="may be a mirror's; no password",
     )
     path: Annotated[str, NO_EFFECT] = Field(
         pattern=r"^[^\s/?#][^\s?#]*[^\s/?#]$", description="below base_url"
@@ -53,7 +53,7 @@ class UrlSource(ConfigModel):
 
 
 class PromptsSource(ConfigModel):
-    """A test set in R1-V's form: a jsonl of prompts and, apart from it, the images."""
+    """A test set in R1-V's format: a jsonl of prompts, and the images in a separate source."""
 
     kind: Literal["prompts"]
     prompts: Name = Field(description="the source that holds the jsonl")
@@ -66,7 +66,7 @@ class PromptsSource(ConfigModel):
 
 
 class RenderedSource(ConfigModel):
-    """A set that the workflow draws itself, in the raw form of the real ones."""
+    """A set that the workflow draws itself, in the raw format of the real ones."""
 
     kind: Literal["rendered"]
     renderer: Literal["scenes", "geometry"]
@@ -112,14 +112,15 @@ class PretrainingShare(ConfigModel):
         description="relative to the other shares: how often a batch's example is from here"
     )
     untagged: Fraction = Field(
-        0.0, description="share of texts without <think> and <answer> tags: the format is to be learned"
+        0.0,
+        description="share of texts without <think> and <answer> tags, so that the format has to be learned",
     )
 
 
 class SmallBackbone(ConfigModel):
-    """A small Qwen2-VL that the workflow pretrains: to the miniature what the instruct model is to the paper.
+    """A small Qwen2-VL that the workflow pretrains: the miniature's counterpart of the instruct model.
 
-    Its tokenizer and weights are made from sources and seeds of its own, apart from the tasks' sets.
+    Its tokenizer and weights are made from their own sources and seeds, separate from the tasks' sets.
     """
 
     kind: Literal["pretrained"]

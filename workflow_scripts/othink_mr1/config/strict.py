@@ -1,4 +1,4 @@
-"""The bases of models: strict types, unknown keys refused, immutable."""
+"""Base classes of the models: strict types, unknown keys refused, immutable."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from othink_mr1.config.suggest import unknown_name
 
-# Of fp32, in which all of them are computed with: beyond it torch raises, or gives infinities.
+# The largest fp32 number. All settings are used in fp32: beyond it torch raises or gives infinities.
 LARGEST = 3.4e38
 
 Number = Annotated[float, Field(le=LARGEST)]
@@ -19,13 +19,13 @@ BelowOne = Annotated[Number, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
 Repository = Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$", description="owner/name on the hub")]
-# Quoted nowhere in the rules, so nothing that a shell reads otherwise; and not the root of the machine.
+# The rules do not quote it, so it has no characters special to a shell; and it is not the file system's root.
 Folder = Annotated[str, Field(pattern=r"^/?[\w.][\w./@+=-]*$")]
 Revision = Annotated[str, Field(pattern=r"^[\w./-]+$", description="a commit, a branch or a tag")]
 PromptTemplate = Annotated[str, Field(pattern=r"^[^{}]*\{question\}[^{}]*$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
-# Marks a field that no result depends on, so that identity.py leaves it out of every name.
+# Marks a field that affects no result, so that identity.py leaves it out of every name.
 NO_EFFECT = "no effect on any result"
 
 
@@ -36,18 +36,18 @@ class Strict(BaseModel):
 
 
 class ConfigModel(Strict):
-    """A part of config.yaml: of an unknown key it names the nearest known one.
+    """A part of config.yaml. The error for an unknown key suggests the nearest known one.
 
-    Its fields are no tuples: YAML has lists, and strict types take no list for a tuple.
+    Fields must not be tuples: YAML has lists, and strict types do not accept a list as a tuple.
     """
 
-    # Keys that stand beside a model's own in the config, and are taken out before.
+    # Extra keys allowed in the config that are not the model's fields; they are removed before validation.
     beside: ClassVar[tuple[str, ...]] = ()
 
     @model_validator(mode="before")
     @classmethod
     def _known_keys_alone(cls, content: Any) -> Any:
-        """Refuse an unknown key before one is missed that it was meant to be."""
+        """Report an unknown key before the missing key that it may be a misspelling of."""
         for key in content if isinstance(content, dict) else ():
             if key not in cls.model_fields:
                 raise ValueError(f"{key}: {unknown_name('key', key, [*cls.model_fields, *cls.beside])}")

@@ -1,4 +1,4 @@
-"""The study's config: the one definition of config.yaml, its types, ranges and references."""
+"""The only definition of config.yaml: its types, ranges and references."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from othink_mr1.config.sources import Backbone, Source
 from othink_mr1.config.strict import NO_EFFECT, ConfigModel, Count, Folder, Fraction, Name, PromptTemplate
 from othink_mr1.config.suggest import unknown_name
 
-# Tokens of a prompt that are neither the image's nor the question's: of the task's text, the chat template.
+# Prompt tokens that are neither the image's nor the question's: the task's text and the chat template.
 TEMPLATE_ALLOWANCE = 256
 # The chat template's share: roles, the system prompt that Qwen2-VL adds, the marks around the image.
 CHAT_TEMPLATE_TOKENS = 64
 
 
 class Preparation(ConfigModel):
-    """What every source goes through on its way to the common schema."""
+    """How every source is converted to the common schema."""
 
     max_pixels: Count = Field(description="larger images are shrunk to this many pixels")
     max_prompt_tokens: Count = Field(
@@ -41,17 +41,17 @@ class Task(ConfigModel):
     train_prompt: PromptTemplate
     test_prompt: PromptTemplate
     scorer: Name = Field(description="module othink_mr1.scoring.<scorer>")
-    max_new_tokens: Count = Field(description="of a test answer")
+    max_new_tokens: Count = Field(description="longest test answer")
     variant_of: Name | None = Field(
         None,
-        description="another task, of which this is one with another prompt, length or set: what is not "
-        "written here is that task's. Only a study that names it is tested on it; and it can be trained on "
-        "if it has another training set",
+        description="the parent task: this variant takes all settings that are not given here from it. "
+        "Only studies that name the variant test on it. It can be trained on "
+        "if its training set is not the parent's",
     )
 
 
 class Evaluation(ConfigModel):
-    """How the test answers are generated: greedily, by every method alike."""
+    """How test answers are generated: greedily, in the same way for every method."""
 
     precision: Literal["fp32", "bf16"]
 
@@ -91,7 +91,7 @@ class StudyConfig(ConfigModel):
     @model_validator(mode="before")
     @classmethod
     def _fill_variants(cls, content: Any) -> Any:
-        """Give the variants of tasks what they do not say themselves."""
+        """Fill in missing settings of task variants from their parent tasks."""
         tasks = content.get("tasks") if isinstance(content, dict) else None
         if not isinstance(tasks, dict):
             return content
@@ -109,17 +109,17 @@ class StudyConfig(ConfigModel):
 
     @property
     def own_tasks(self) -> list[str]:
-        """The tasks that are no variants of others."""
+        """The tasks that are not variants of others."""
         return [name for name, task in self.tasks.items() if task.variant_of is None]
 
     @property
     def trained_tasks(self) -> list[str]:
-        """The tasks that can be trained on: a variant with its parent's training set would be its parent."""
+        """The tasks that can be trained on, without variants that have their parent's training set."""
         return [
             name
             for name, task in self.tasks.items()
             if task.variant_of is None or self.tasks[task.variant_of].train != task.train
         ]
 
-    # By identity, not by content, which holds dicts: see per_config.py.
+    # By object identity, as the content has dicts, which cannot be hashed: see per_config.py.
     __hash__ = object.__hash__

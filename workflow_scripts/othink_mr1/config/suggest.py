@@ -1,11 +1,11 @@
-"""Name what is known when a name is not."""
+"""Suggestions for an unknown name."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-_FEW = 12  # so many names are listed even when one is near
+_FEW = 12  # up to this many known names are listed, even when one is close
 
 
 def unknown_name(what: str, name: object, known: Iterable[str]) -> str:

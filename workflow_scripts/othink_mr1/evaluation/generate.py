@@ -44,7 +44,7 @@ def generate_answers(
 ) -> None:
     """Answer a task's questions. examples: file of the test set; output: folder to fill.
 
-    Items that an interrupted attempt has answered are not answered again.
+    Items answered by an interrupted attempt are not answered again.
     """
     use_device(execution)
     identity = {
@@ -118,18 +118,18 @@ def answer(
     precision: str,
     answered: Callable[[int, Completion], None],
 ) -> None:
-    """Tell `answered` each example's place and greedy completion, without special tokens, as they end.
+    """Call `answered` with each example's index and greedy completion, without special tokens, as each ends.
 
-    A completion is truncated where it has max_new_tokens tokens and none of them ends it.
+    A completion is truncated if it has max_new_tokens tokens and no stop token.
 
-    Nothing is suppressed: these are the tokens that transformers' generate(do_sample=False) gives, with the
-    repetition penalty of the checkpoint's generation_config; in bf16, whose rounding depends on how products
-    are divided, up to that.
+    No token is suppressed: the tokens are those of transformers' generate(do_sample=False), with the
+    repetition penalty of the checkpoint's generation_config. In bf16 they may differ by rounding, which
+    depends on how products are divided.
     """
     if not examples:
         return
     prompts = _PromptsOnDemand(PromptMaker(model, processor), examples, task.prompt)
-    # In bf16 every near rival is an exact tie, and there are many: nothing would be settled.
+    # In bf16 close rivals are exact ties, and there are many: decoding alone would settle nothing.
     settled = precision == "fp32"
     penalty = RepetitionPenalty(model, prompts)
     choose: ChooseToken = (
@@ -137,7 +137,7 @@ def answer(
     )
     if penalty.acts:
         choose = penalty.applied(choose)
-    # Not inside the generator: its autocast would hold between its items, too.
+    # Autocast is here and not inside the generator, where it would stay active between items.
     stops = stop_tokens(processor)
     with autocast(precision, model.device):
         for number, tokens in decode_as_they_end(
@@ -150,7 +150,7 @@ def answer(
 
 
 class _PromptsOnDemand(Sequence[Prompt]):
-    """The examples' prompts, each made when decoding has a place for it: a set's pictures take gigabytes."""
+    """The examples' prompts, each made when decoding has room for it: a set's pictures take gigabytes."""
 
     def __init__(self, maker: PromptMaker, examples: Sequence[Example], template: str) -> None:
         self._maker, self._examples, self._template = maker, examples, template
@@ -158,6 +158,6 @@ class _PromptsOnDemand(Sequence[Prompt]):
     def __len__(self) -> int:
         return len(self._examples)
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # decoding takes one at a time
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # decoding only asks for single items
         example = self._examples[index]
         return self._maker.make([example.image], [fill_template(self._template, example.question)])[0]

@@ -1,4 +1,4 @@
-"""What the generation of answers is told of a task."""
+"""The task description that the generation of answers receives."""
 
 from __future__ import annotations
 

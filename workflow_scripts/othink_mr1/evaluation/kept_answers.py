@@ -1,8 +1,8 @@
-"""Completions of a task that is not answered to its end yet, appended one by one: a killed job loses none.
+"""Completions of an unfinished task, appended one by one: a killed job loses none.
 
-A hidden file in the answers' folder, which no rule declares. Each line has its own digest: a torn or damaged
-one is dropped, and its item answered again. Each names the commit that made it: a generation may be gone on
-with by other code, and its manifest then has both.
+They are in a hidden file in the answers folder, which no rule declares. Each line has its own digest: a torn
+or damaged line is dropped, and its item is answered again. Each line names the commit that made it: a
+generation may be resumed by other code, and its manifest then lists both commits.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from othink_mr1.artefacts.provenance import provenance
 from othink_mr1.errors import naming
 
 NAME = ".answered.jsonl"
-# What a power loss may cost: what was written since the file was brought to the disk.
+# A power loss may lose what was written since the last sync.
 SYNC_EVERY_SECONDS = 5.0
 
 
 class Completion(NamedTuple):
-    """What the model wrote, and whether it was cut at the most tokens that it may write."""
+    """The model's text, and whether it was truncated at the token limit."""
 
     completion: str
     truncated: bool
 
 
 class KeptAnswers:
-    """The completions that are there, by the item's number, and a place for further ones."""
+    """The completions so far, by item number; further ones can be added."""
 
     def __init__(self, folder: Path, made_of: Mapping[str, Any], items: int) -> None:
-        """made_of: JSON values; what was kept of something else is forgotten. items: of the task."""
+        """made_of: JSON values; completions kept for others are dropped. items: how many the task has."""
         self._file = folder / NAME
         self._of = _digest(made_of)
         self.completions: dict[int, Completion] = {}
         self._commit = provenance()["commit"]
-        self._commit_of: dict[int, str | None] = {}  # item -> that of the code that answered it
+        self._commit_of: dict[int, str | None] = {}  # item -> commit of the code that answered it
         dropped = self._read(items)
         if dropped:
             print(
@@ -52,7 +52,7 @@ class KeptAnswers:
                 flush=True,
             )
         lines = [self._line(item, completion) for item, completion in self.completions.items()]
-        # Anew: what is appended must begin at the start of a line.
+        # Rewritten: appended text must begin at the start of a line.
         write_text(self._file, "".join(lines))
         self._stream = self._file.open("a", encoding="utf-8")
         self._synced = time.monotonic()
@@ -79,22 +79,22 @@ class KeptAnswers:
 
     @property
     def commits(self) -> list[str | None]:
-        """Of all the code that answered an item."""
+        """The commits of all code that answered an item."""
         return sorted(set(self._commit_of.values()), key=str)
 
     def _line(self, item: int, completion: Completion) -> str:
-        # Escaped to ASCII: one line, whatever the model wrote.
+        # Escaped to ASCII, so that it is one line for any text of the model.
         return self._sealed({"item": item, **completion._asdict(), "by": self._commit_of[item]})
 
     def _sealed(self, entry: dict[str, Any]) -> str:
         return json.dumps({**entry, "sha256": _digest([self._of, entry])}) + "\n"
 
     def _read(self, items: int) -> int:
-        """Take the lines that are sound; returns how many are not."""
+        """Take over the sound lines; returns the number of damaged ones."""
         if not self._file.exists():
             return 0
         lines = self._file.read_bytes().split(b"\n")
-        last = lines.pop()  # what stands after the last line end: nothing, or a line that was torn
+        last = lines.pop()  # the text after the last line end: empty, or a torn line
         dropped = int(last != b"")
         for line in lines:
             try:
@@ -114,5 +114,5 @@ def _digest(value: Any) -> str:
 
 
 def forget_answers(folder: Path) -> None:
-    """Remove what was kept, when it is in a complete folder."""
+    """Remove the kept completions; called when the folder is complete and has them."""
     (folder / NAME).unlink(missing_ok=True)

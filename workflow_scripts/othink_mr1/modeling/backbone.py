@@ -1,7 +1,7 @@
-"""Loading and saving a Qwen2-VL: the 2B model and the small one go through the same code.
+"""Loading and saving a Qwen2-VL: the same code for the 2B model and the small one.
 
-A backbone folder holds config.json, safetensors weights, the tokenizer and the processor. A run's
-checkpoint is such a folder too, so that it loads like a backbone, here and with transformers' Auto classes.
+A backbone folder has config.json, safetensors weights, the tokenizer and the processor. A run's
+checkpoint is such a folder too, so it loads like a backbone, here and with transformers' Auto classes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def load_backbone(
 
     attention: `sdpa`, `eager` or `flash_attention_2`: the kernel of the vision tower; the language model's
     is ours (packed_attention.py).
-    Raises UserError when the folder is no backbone, or not what its manifest says.
+    Raises UserError if the folder is not a backbone, or does not match its manifest.
     """
     if not (folder / "config.json").exists():
         raise UserError(f"{folder}: no backbone here (no config.json); run the rule that makes it")
@@ -46,7 +46,7 @@ def load_backbone(
         use_safetensors=True,  # never a pickle
         local_files_only=True,
     )
-    # A weight that was not in the file is random; transformers only prints that.
+    # A weight that is missing in the file gets random values; transformers only prints a warning.
     absent = sorted(report["missing_keys"])
     if absent:
         raise UserError(f"{folder}: the weights lack {absent[0]} (and {len(absent) - 1} more); make it again")
@@ -62,8 +62,8 @@ def load_backbone(
 def verify_weights(folder: Path) -> str:
     """Compare a backbone's or a checkpoint's folder with its manifest; returns one digest for its files.
 
-    A backbone has a manifest; a run's checkpoint is a folder within the run, which has one. A folder that is
-    no artefact's is somebody's own, and only read. UserError if a file is not as the manifest says.
+    A backbone has its own manifest; a run's checkpoint is listed in the manifest of the run. A folder outside
+    artefact folders is the user's own, and is only read. UserError if a file does not match the manifest.
     """
     if is_artefact(folder):
         entries = verify_folder(folder)["files"]

@@ -1,9 +1,9 @@
 """Decoding: completions of prompts, token by token, for rollouts (sampled) and evaluation (greedy).
 
 Each prompt is computed once, in a packed row, and its keys and values are shared by its completions.
-Sequences that have ended leave the batch, and waiting prompts take their places, so only attention spends
-anything on padding. The loop, the cache and the choice of tokens are ours, because `generate` repeats the
-prompt for every completion, pads, and draws from one random stream for the whole batch.
+Sequences that have ended leave the batch, and waiting prompts take their places, so only attention computes
+padding. We do not use `generate`, because it repeats the prompt for every completion, pads, and draws from
+one random stream for the whole batch.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from othink_mr1.modeling.shared_prompt_cache import SharedPromptCache
 from othink_mr1.modeling.token_step import TokenStep
 
 # (logits [sequences, vocabulary], sequences [sequences], steps [sequences]) -> chosen token ids [sequences]
-# A sequence is prompt x group size + place in the group; its step counts its own tokens from 0.
+# Sequence number: prompt x group size + place in the group. Its step counts its own tokens from 0.
 ChooseToken = Callable[[Tensor, Tensor, Tensor], Tensor]
 
-# Computing new prompts has a fixed cost, so wait until this share of the places is free.
+# Computing new prompts has a fixed cost, so wait until this fraction of the places is free.
 REFILL_FROM = 1 / 8
-# Tokens of prompts that are computed at a time, with their pictures: a bound on memory.
+# Prompt tokens, with their pictures, that are computed at a time: a bound on memory.
 PREFILL_TOKENS = 16384
-# Shrinking the cache copies it, so wait until this share of it would go.
+# Shrinking the cache copies it, so wait until this fraction of it would be removed.
 SHRINK_FROM = 1 / 4
 
 
@@ -43,10 +43,10 @@ def decode(
     choose_token: ChooseToken,
     prompts_at_a_time: int | None = None,
 ) -> list[list[int]]:
-    """Continue every prompt group_size times; all prompts at a time unless said otherwise.
+    """Continue every prompt group_size times; by default all prompts at a time.
 
-    Returns prompts x group_size token lists, a prompt's completions in a row. Each ends with the stop token
-    that ended it, or has max_new_tokens tokens.
+    Returns prompts x group_size token lists, the completions of a prompt next to each other. Each ends with a
+    stop token, or has max_new_tokens tokens.
     """
     completions: list[list[int]] = [[] for _ in range(len(prompts) * group_size)]
     at_a_time = prompts_at_a_time or len(prompts)
@@ -67,9 +67,9 @@ def decode_as_they_end(
     choose_token: ChooseToken,
     prompts_at_a_time: int,
 ) -> Iterator[tuple[int, list[int]]]:
-    """As decode, but gives each sequence's number and tokens when it ends.
+    """As decode, but yields each sequence's number and tokens when it ends.
 
-    prompts are taken by index, once each and when there is a place, so the sequence may make them then.
+    Each prompt is indexed once, when there is room for it, so `prompts` may compute it lazily.
     """
     assert not model.training, "layers drop the cache in training mode with gradient checkpointing"
     batch = _Batch(
@@ -121,10 +121,10 @@ class _Batch:
         self._sequences = nothing()  # [rows]: number of each row's sequence
         self._places = nothing()  # [rows]: in the cache
         self._positions = nothing()  # [rows]: rotary position of the last token
-        self._counts = nothing()  # [rows]: tokens chosen so far; all but the last are in the cache
+        self._counts = nothing()  # [rows]: number of tokens chosen so far; all but the last are in the cache
         self._last = nothing()  # [rows]: the last token chosen
         self._tokens = torch.zeros(0, max_new_tokens, dtype=torch.long, device=self._device)  # all chosen
-        self._longest = 0  # of the counts
+        self._longest = 0  # largest of the counts
         self._largest_logit = torch.zeros((), device=self._device)  # magnitude
 
     def __bool__(self) -> bool:
@@ -132,12 +132,12 @@ class _Batch:
 
     @property
     def free(self) -> int:
-        """Free prompt places."""
+        """Number of free prompt places."""
         return len(self._free)
 
     @property
     def free_share(self) -> float:
-        """Share of the prompt places that are free."""
+        """Fraction of the prompt places that is free."""
         return len(self._free) / self._cache.prompts
 
     def admit(self, numbers: Sequence[int], prompts: Sequence[Prompt]) -> None:
@@ -169,7 +169,7 @@ class _Batch:
 
     def step(self) -> None:
         """Feed every sequence's last token and choose the next."""
-        # TokenStep chooses its precision itself; autocast would round the scores of attention, too.
+        # TokenStep chooses its precision itself; autocast would also round the attention scores.
         with torch.autocast(self._device.type, enabled=False):
             logits = self._step(self._last, self._positions, self._cache)
         self._note_size(logits)
@@ -180,7 +180,7 @@ class _Batch:
         self._longest += 1
 
     def remove_ended(self, may_shrink: bool) -> Iterator[tuple[int, list[int]]]:
-        """Give and forget the sequences whose last token ended them. Diverged if any logit was not finite.
+        """Yield and remove the sequences whose last token ended them. Diverged if any logit was not finite.
 
         may_shrink: the cache may give up empty places, since no prompt is waiting for them.
         """
@@ -218,12 +218,12 @@ class _Batch:
         self._tell_cache()
 
     def _note_size(self, logits: Tensor) -> None:
-        """Looked at when sequences end: a GPU would have to be waited for at each token."""
+        """Checked only when sequences end: checking each token would wait for the GPU each time."""
         largest = torch.linalg.vector_norm(logits, ord=math.inf)
         self._largest_logit = torch.maximum(self._largest_logit, largest)  # nan stays nan
 
     def _shrink(self) -> None:
-        """Give up empty places of the cache, if there are enough of them."""
+        """Remove empty places of the cache, if there are enough of them."""
         of_prompt: dict[int, list[int]] = {}
         for place in self._places.tolist():
             of_prompt.setdefault(place // self._cache.group, []).append(place % self._cache.group)
@@ -231,7 +231,7 @@ class _Batch:
         if len(of_prompt) * group > (1 - SHRINK_FROM) * self._cache.prompts * self._cache.group:
             return
         kept = sorted(of_prompt)
-        # A prompt with fewer sequences than the others fills up with places that nobody uses.
+        # A prompt with fewer sequences than the others is filled up with unused places.
         columns = [(of_prompt[prompt] + [0] * group)[:group] for prompt in kept]
         new_places = {
             prompt * self._cache.group + column: row * group + index
@@ -247,14 +247,14 @@ class _Batch:
 
 
 class _Recorder:
-    """Stands in for transformers' cache in the attention layers and takes down their keys and values."""
+    """Replaces transformers' cache in the attention layers and records their keys and values."""
 
     def __init__(self) -> None:
         self.keys: list[Tensor] = []  # per layer [kv heads, tokens, d], fp32
         self.values: list[Tensor] = []
 
     def update(self, keys: Tensor, values: Tensor, layer: int, *_: object) -> tuple[Tensor, Tensor]:
-        """keys, values: [1, kv heads, tokens, d], given back as they are."""
+        """keys, values: [1, kv heads, tokens, d], returned unchanged."""
         self.keys.append(keys[0].float())
         self.values.append(values[0].float())
         return keys, values
@@ -280,5 +280,5 @@ def _prefill(
 
 
 def greedy(logits: Tensor, sequences: Tensor, steps: Tensor) -> Tensor:
-    """The likeliest token of each sequence."""
+    """The most likely token of each sequence."""
     return logits.argmax(-1)

@@ -1,4 +1,4 @@
-"""The machine that computes: choosing it, its threads, and what manifests say of it."""
+"""The computing device: its choice, its threads, and its entry in manifests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Stopwatch:
     """Wall time of a job, for its manifest."""
 
     def __init__(self, execution: DeviceResources, earlier_seconds: float = 0.0) -> None:
-        """earlier_seconds: of the work of interrupted attempts that this one goes on from."""
+        """earlier_seconds: spent by the interrupted attempts from which this one resumes."""
         self._execution = execution
         self._started = time.monotonic() - earlier_seconds
 
@@ -31,7 +31,7 @@ class Stopwatch:
             "device": _device_name(self._execution.device),
             "execution": self._execution.model_dump(mode="json"),
             "threads": torch.get_num_threads(),
-            # What torch's kernels are chosen by: another one rounds otherwise.
+            # Determines torch's choice of kernels: another one rounds differently.
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
             "wall_seconds": seconds,
             "gpu_hours": round(seconds / 3600 * self._execution.gpus, 6),

@@ -1,4 +1,4 @@
-"""Whether tensors hold numbers: a training that diverged must not be saved, loaded or tested."""
+"""Checks that tensors are finite: a diverged training must not be saved, loaded or tested."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def first_not_finite(tensors: Mapping[str, Tensor]) -> str | None:
-    """Name of the first tensor that holds nan or an infinity, or None. One reduction each, no copies."""
+    """Name of the first tensor with nan or an infinity, or None. One reduction per tensor, no copies."""
     for name, tensor in tensors.items():
         if not math.isfinite(torch.linalg.vector_norm(tensor.detach(), ord=math.inf).item()):
             return name

@@ -1,13 +1,14 @@
-"""Attention of a packed row on the CPU: no padding to speak of, no mask, a prompt's keys never repeated.
+"""Attention of a packed row on the CPU: little padding, no mask, and a prompt's keys are never repeated.
 
 A completion's tokens see two sets of keys: their prompt's and their own. Each set has its own call of torch's
-flash attention, and the two outputs are merged by their log-sum-exps, as ring attention does
+flash attention, and the two outputs are merged with their log-sum-exps, as in ring attention
 (arXiv 2310.01889): with s the scores of set i, out_i = softmax(s) v and l_i = logsumexp(s),
 
     l = logaddexp(l_1, l_2),  out = exp(l_1 - l) out_1 + exp(l_2 - l) out_2.
 
-The backward kernel takes out and l and computes probabilities as exp(s - l), so with the merged ones it gives
-each set's exact share of the gradient. torch's public function returns no log-sum-exp, hence its operators.
+The backward kernel takes out and l and computes probabilities as exp(s - l), so with the merged values it
+gives each set's exact share of the gradient. torch's public function returns no log-sum-exp, so we call its
+operators.
 """
 
 from __future__ import annotations
@@ -25,20 +26,20 @@ from othink_mr1.modeling.row_layout import RowLayout, Span
 _forward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 _backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
 
-# A call costs about as much as this many pairs of query and key (40 to 50 µs, 4 heads of 64): sequences go
-# into one padded call as long as padding adds fewer pairs for each of them.
+# A call costs about as much as this many query-key pairs (40 to 50 µs, 4 heads of 64): sequences are put into
+# one padded call as long as padding adds fewer pairs for each of them.
 PAIRS_PER_CALL = 8192
 
 
 class Batch:
-    """Sequences of similar length that one causal call computes, padded at the right, where nobody looks."""
+    """Sequences of similar length in one causal call, padded on the right, which no real token attends to."""
 
     def __init__(self, spans: Sequence[Span]) -> None:
         self._shape = (len(spans), max(len(span) for span in spans))
         places = torch.arange(self._shape[1]).expand(self._shape)
         lengths = torch.tensor([len(span) for span in spans])[:, None]
         starts = torch.tensor([span.start for span in spans])[:, None]
-        # Padding repeats the last token: its scores are finite, and its output is dropped.
+        # Padding repeats the last token: its scores are finite, and its output is discarded.
         self._rows = (starts + torch.minimum(places, lengths - 1)).flatten()  # [sequences x longest]
         is_token = (places < lengths).flatten()
         self._tokens = is_token.nonzero().squeeze(1)
@@ -50,7 +51,7 @@ class Batch:
         return self._view(values.index_select(0, self._rows))
 
     def pad_with_zeros(self, values: Tensor) -> Tensor:
-        """As pad, with zeros for padding."""
+        """As pad, but the padding is zeros."""
         return self._view(values.index_select(0, self._rows).index_fill_(0, self._padding, 0))
 
     def _view(self, gathered: Tensor) -> Tensor:
@@ -77,7 +78,7 @@ def batches_of(spans: Sequence[Span]) -> list[Batch]:
 
 @dataclass(frozen=True)
 class FlashLayout:
-    """A row's layout as this kernel takes it."""
+    """A row's layout in the form that this kernel takes."""
 
     batches: list[Batch]
     shared: list[tuple[slice, slice]]  # tokens of a prompt, tokens of all of its completions

@@ -1,4 +1,4 @@
-"""Images under a frozen vision tower: each is encoded once, for rollouts, policy and reference alike."""
+"""Images with a frozen vision tower: each is encoded once, for rollouts, policy and reference."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from othink_mr1.modeling.prompts import Prompt
 class FrozenImages:
     """Encodes images and remembers their features until its memory is full.
 
-    Epochs visit a set in other orders, so forgetting the oldest would forget just what comes next; what does
-    not fit any more is encoded anew each time.
+    Nothing is evicted: epochs visit a set in different orders, so evicting the oldest could evict what comes
+    next. Images that no longer fit are encoded each time.
     """
 
     def __init__(self, model: Qwen2VLForConditionalGeneration, precision: str, limit_bytes: int) -> None:
@@ -35,7 +35,7 @@ class FrozenImages:
         for example, prompt in zip(examples, prompts, strict=True):
             if example in self._features or example in made:
                 continue
-            # Each alone: rounding depends on what is encoded together, after a restart on other images.
+            # One by one: rounding depends on what is encoded together, which differs after a restart.
             with autocast(self._precision, device):
                 pixels, grid = prompt.pixel_values.to(device), prompt.image_grid.to(device)
                 (features,) = image_features(self._model, pixels, grid)

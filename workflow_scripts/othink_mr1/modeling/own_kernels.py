@@ -1,4 +1,4 @@
-"""What of a loaded model is computed in the project's own way. Weights and their names stay as they are."""
+"""Replaces parts of a loaded model's computation with our own. Weights and their names do not change."""
 
 from __future__ import annotations
 

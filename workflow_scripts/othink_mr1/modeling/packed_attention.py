@@ -1,8 +1,8 @@
 """The attention function that transformers' layers call for packed rows.
 
-All layers but attention treat tokens one by one and take a packed row as it is. Attention goes by the row's
-layout, which the caller passes through the model. Nothing of transformers' layers is replaced, so gradient
-checkpointing works as ever.
+All layers but attention treat tokens one by one and accept a packed row unchanged. Attention uses the row's
+layout, which the caller passes through the model. No layer of transformers is replaced, so gradient
+checkpointing works as usual.
 """
 
 from __future__ import annotations
@@ -46,19 +46,19 @@ def packed_attention(
 ) -> tuple[Tensor, Tensor | None]:
     """Attention within a packed row: query [1, heads, tokens, d], key and value [1, kv heads, tokens, d].
 
-    Returns [1, tokens, heads, d] as transformers expects. Without a layout the batch is an ordinary one,
-    for transformers' own function.
+    Returns [1, tokens, heads, d] as transformers expects. Without a layout, the batch is an ordinary one and
+    goes to transformers' own function.
     """
     if packed_layout is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
-    # Under autocast the rotary embedding leaves fp32 queries and keys beside bf16 values.
+    # Under autocast, the rotary embedding gives fp32 queries and keys while values are bf16.
     q, k, v = (states[0].transpose(0, 1).to(value.dtype) for states in (query, key, value))
     return packed_layout.attend(q, k, v, scaling)[None], None
 
 
 def use_packed_attention(model: Qwen2VLForConditionalGeneration) -> None:
-    """Make the language model call packed_attention; the vision tower keeps its kernel."""
+    """Make the language model call packed_attention; the vision tower's kernel is unchanged."""
     AttentionInterface.register("packed", packed_attention)
-    # Without a mask function of the same name, transformers would ignore padding silently.
+    # Without a mask function of the same name, transformers would silently ignore padding.
     AttentionMaskInterface.register("packed", sdpa_mask)
     model.model.language_model.config._attn_implementation = "packed"

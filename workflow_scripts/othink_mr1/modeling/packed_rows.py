@@ -26,34 +26,34 @@ class Group:
 
     prompt: Prompt
     completions: Sequence[Sequence[int]]  # token ids, each non-empty
-    # Places in the prompt, from 1, whose tokens are to be predicted like a completion's. None but in R1-V's
-    # SFT, where the prompt is all there is.
+    # Places in the prompt, counted from 1, whose tokens are predicted like a completion's. Empty except in
+    # R1-V's SFT, where there is only a prompt.
     predicted: Sequence[int] = ()
 
     @property
     def tokens(self) -> int:
-        """Tokens that the group takes in a row."""
+        """Number of the group's tokens in a row."""
         return len(self.prompt) + sum(len(completion) for completion in self.completions)
 
 
 @dataclass(frozen=True)
 class PackedRow:
-    """One packed row and where everything is in it. Any number of passes and models can use it."""
+    """One packed row and the positions of its parts. Any number of passes and models can use it."""
 
     token_ids: Tensor  # [tokens]
-    in_prompt: Tensor  # [tokens], bool: a completion's image token, which a model may write, is no image
+    in_prompt: Tensor  # [tokens], bool: an image token that the model writes is no image
     positions: Tensor  # [3, tokens]
     pixel_values: Tensor | None  # [patches, values of a patch], all prompts' images; None with features
     image_grids: Tensor  # [prompts, 3]
     image_features: Tensor | None  # [image tokens, hidden], if the vision tower is frozen
-    predictors: Tensor  # row index of the token before each target; of a prompt alone, its last
-    targets: Tensor  # token ids to be predicted: of each group those in its prompt, then its completions
-    completion_lengths: list[int]  # targets of each completion; those in a prompt count as one of their own
+    predictors: Tensor  # row index of the token before each target; for a prompt alone, its last token
+    targets: Tensor  # token ids to predict: for each group those in its prompt, then its completions
+    completion_lengths: list[int]  # targets of each completion; those in a prompt count as one completion
     attention: AttentionLayout
 
 
 def pack(groups: Sequence[Group], device: torch.device) -> PackedRow:
-    """Lay out groups in one row, in their order. A group without anything to predict is a prompt alone."""
+    """Lay out groups in one row, in order. A group with nothing to predict is a prompt alone."""
     tokens, positions, predictors = [], [], []
     targets: list[Sequence[int]] = []
     in_prompt = []
@@ -101,9 +101,9 @@ def pack(groups: Sequence[Group], device: torch.device) -> PackedRow:
 
 
 def fill_rows(groups: Sequence[Group], row_tokens: int) -> Iterator[list[Group]]:
-    """Divide groups into rows of at most row_tokens, in their order.
+    """Divide groups into rows of at most row_tokens, in order.
 
-    A group that is longer than a row is divided into parts of at least one completion, each with the prompt.
+    A group longer than a row is divided into parts of at least one completion, each with the prompt.
     """
     row: list[Group] = []
     filled = 0
@@ -136,8 +136,8 @@ def _parts(group: Group, row_tokens: int) -> Iterator[Group]:
 def predictor_states(model: Qwen2VLForConditionalGeneration, row: PackedRow, recorder: Any = None) -> Tensor:
     """The language model's last hidden states at the row's predictors: [predictors, hidden].
 
-    Only they are asked for, so the last layer computes its feed-forward part, most of its work, for them
-    alone. recorder: stands in for transformers' cache in the attention layers, which call its `update`.
+    As only these are needed, the last layer computes its feed-forward part, most of its work, only for
+    them. recorder: replaces transformers' cache in the attention layers, which call its `update`.
     """
     embeddings = model.get_input_embeddings()(row.token_ids)  # [tokens, hidden]
     features = row.image_features
@@ -150,7 +150,7 @@ def predictor_states(model: Qwen2VLForConditionalGeneration, row: PackedRow, rec
     assert not text.has_sliding_layers, "Qwen2-VL's layers attend to everything"
     assert text.config.attention_dropout == 0, "packed attention drops nothing"
     arguments = {
-        "attention_mask": None,  # the layout is what attention goes by
+        "attention_mask": None,  # attention uses the layout instead
         "position_embeddings": text.rotary_emb(hidden, row.positions[:, None]),
         "past_key_values": recorder,
         "packed_layout": row.attention,
@@ -158,7 +158,7 @@ def predictor_states(model: Qwen2VLForConditionalGeneration, row: PackedRow, rec
     *layers, last = text.layers
     for layer in layers:
         hidden = layer(hidden, **arguments)
-    # Not checkpointed: what it would give up, the backward pass needs at once.
+    # Not checkpointed: the backward pass needs its activations first, so dropping them saves nothing.
     attended, _ = last.self_attn(last.input_layernorm(hidden), **arguments)
     chosen = (hidden + attended)[0].index_select(0, row.predictors)
     chosen = chosen + last.mlp(last.post_attention_layernorm(chosen))

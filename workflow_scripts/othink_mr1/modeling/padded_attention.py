@@ -1,7 +1,7 @@
-"""Attention of a packed row by torch's public function, in padded batches: for devices other than the CPU.
+"""Attention of a packed row with torch's public function, in padded batches: for devices other than the CPU.
 
-Sequences without a shared prompt are one batch, causal; a group's completions are another, whose keys are the
-prompt's, repeated, and their own. On a GPU torch picks the kernel. Nothing of this was run on one.
+Sequences without a shared prompt are one causal batch. A group's completions are another batch, whose keys
+are the prompt's (repeated) and their own. On a GPU torch picks the kernel. Not yet run on a GPU.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from othink_mr1.modeling.row_layout import RowLayout, Span
 
 @dataclass(frozen=True)
 class PaddedBatch:
-    """Spans of a row as a batch padded at the right."""
+    """Spans of a row as a batch padded on the right."""
 
     rows: Tensor  # [tokens of all spans]: their place in the row
     slots: Tensor  # [tokens of all spans]: their place in the flattened batch
@@ -54,15 +54,15 @@ class SharingBatch:
 
 @dataclass(frozen=True)
 class PaddedLayout:
-    """A row's layout as padded batches: one of what sees only itself, and one for each group that shares.
+    """A row's layout as padded batches: one of sequences that see only themselves, and one per sharing group.
 
-    A batch per group bounds the memory of scores by the longest completion of the group, not of the row, if
-    torch has no kernel that does without them.
+    If torch's kernel stores scores, a batch per group bounds their memory by the longest completion of the
+    group, not of the row.
     """
 
     alone: PaddedBatch  # sequences that see only themselves; shared prompts are among them
     sharing: list[SharingBatch]
-    order: Tensor  # [tokens]: place of each of the row's tokens in what the batches give
+    order: Tensor  # [tokens]: place of each of the row's tokens in the batches' outputs
 
     @classmethod
     def of(cls, layout: RowLayout, device: torch.device) -> PaddedLayout:
@@ -72,7 +72,7 @@ class PaddedLayout:
         sharing = []
         for shared in layout.shared_prompts:
             batch = PaddedBatch.of(shared.completions, device)
-            # Padding stands at the right, where causality hides it from every real token.
+            # Padding is on the right, where the causal mask hides it from every real token.
             sees_itself = torch.ones(batch.shape[1], batch.shape[1], dtype=torch.bool).tril()
             sees_prompt = torch.ones(batch.shape[1], len(shared.prompt), dtype=torch.bool)
             mask = torch.cat([sees_prompt, sees_itself], dim=1)[None, None].to(device)
@@ -82,8 +82,8 @@ class PaddedLayout:
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
         """query [tokens, heads, d], key and value [tokens, kv heads, d] -> [tokens, heads, d]."""
-        # Repeated for the query heads, since not all of torch's kernels take fewer heads of keys than of
-        # queries together with a mask.
+        # Repeated for the query heads, since not all of torch's kernels accept fewer key heads than query
+        # heads together with a mask.
         sharing_heads = query.shape[1] // key.shape[1]
         key, value = (states.repeat_interleave(sharing_heads, dim=1) for states in (key, value))
         q, k, v = (self.alone.unpack(x) for x in (query, key, value))

@@ -1,6 +1,6 @@
-"""The vision tower's first layer as a product: a convolution whose kernel is as large as its stride is one.
+"""The vision tower's first layer as a matrix product: a convolution whose kernel size equals its stride.
 
-torch's general convolution takes 2.7 times as long for the same numbers (benchmarks/own_kernels.py).
+torch's general convolution takes 2.7 times as long for the same result (benchmarks/own_kernels.py).
 """
 
 from __future__ import annotations
@@ -27,6 +27,6 @@ class ProductPatchEmbedding(torch.nn.Module):
 
 
 def embed_patches_by_product(model: Qwen2VLForConditionalGeneration) -> None:
-    """Replace the model's patch embedding in place; checkpoints are as before."""
+    """Replace the model's patch embedding in place; checkpoints do not change."""
     visual = model.model.visual
     visual.patch_embed = ProductPatchEmbedding(visual.patch_embed.proj)

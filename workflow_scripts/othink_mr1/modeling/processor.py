@@ -1,8 +1,8 @@
 """The processor (tokenizer, image processor, chat template) without torchvision.
 
-transformers' AutoProcessor for Qwen2-VL wants a video processor, which wants torchvision. The study has
-images only: the class here takes no video processor and reads images through Pillow, so it works with
-and without torchvision. It must bear transformers' name, which is written into saved checkpoints.
+transformers' AutoProcessor for Qwen2-VL requires a video processor, which requires torchvision. The study has
+only images: the class here has no video processor and reads images with Pillow, so it works with
+and without torchvision. It must have transformers' class name, which is written into saved checkpoints.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ def new_processor(tokenizer: Qwen2Tokenizer) -> Qwen2VLProcessor:
 
 
 def load_processor(folder: Path) -> Qwen2VLProcessor:
-    """Read the processor that stands beside a checkpoint's weights."""
+    """Read the processor from a checkpoint's folder."""
     processor: Qwen2VLProcessor = Qwen2VLProcessor.from_pretrained(folder, backend="pil")
     return processor
 
 
 def save_processor(processor: Qwen2VLProcessor, folder: Path) -> None:
-    """Write the processor; the image processor also into a file of its own, for AutoProcessor elsewhere."""
+    """Write the processor; the image processor also into its own file, for AutoProcessor elsewhere."""
     processor.save_pretrained(folder)
     processor.image_processor.save_pretrained(folder)
 
 
 def stop_tokens(processor: Qwen2VLProcessor) -> list[int]:
-    """The tokens that end a completion: end of message and end of text, as Qwen2-VL has it."""
+    """The tokens that end a completion: end of message and end of text, as in Qwen2-VL."""
     ids: list[int] = processor.tokenizer.convert_tokens_to_ids([END_OF_MESSAGE, END_OF_TEXT])
     return ids

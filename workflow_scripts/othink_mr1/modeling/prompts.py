@@ -1,7 +1,7 @@
-"""Prompts: one example's image and text as the tensors that the model takes, made once per example.
+"""Prompts: one example's image and text as the model's input tensors, made once per example.
 
-The dialogue is a single user message, the image first and then the text, and the opening of the
-assistant's message. No system message is added; Qwen2-VL's chat template puts in its own default one.
+The dialogue is a single user message, first the image and then the text, and the start of the
+assistant's message. We add no system message; Qwen2-VL's chat template inserts its default one.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from othink_mr1.modeling.processor import Qwen2VLProcessor
 class Prompt:
     """One prompt, on the CPU."""
 
-    token_ids: Tensor  # [tokens], every image patch group already one <|image_pad|>
+    token_ids: Tensor  # [tokens], already with one <|image_pad|> per image patch group
     pixel_values: Tensor  # [patches, values of a patch]
     image_grid: Tensor  # [1, 3]: time, height, width of the image in patches
     positions: Tensor  # [3, tokens]: rotary positions (time, height, width)
     next_position: int  # the position of the first completion token, on all three axes
-    # [image tokens, hidden]; known beforehand under a frozen vision tower
+    # [image tokens, hidden]; precomputed if the vision tower is frozen
     image_features: Tensor | None = None
 
     def __len__(self) -> int:
@@ -47,7 +47,7 @@ class PromptMaker:
         return self.make_of_dialogues(images, [self._dialogue(text) for text in texts])
 
     def make_of_dialogues(self, images: Sequence[bytes], dialogues: Sequence[str]) -> list[Prompt]:
-        """The same of dialogues that the chat template has made already, one image in each."""
+        """The same for dialogues to which the chat template was already applied, one image in each."""
         decoded = [Image.open(BytesIO(image)).convert("RGB") for image in images]
         inputs = self._processor(text=dialogues, images=decoded)
         patches = [int(torch.as_tensor(grid).prod()) for grid in inputs["image_grid_thw"]]
@@ -80,7 +80,7 @@ class PromptMaker:
 
 
 def fill_template(template: str, question: str) -> str:
-    """Put the question into a prompt template of the config (str.format would trip over LaTeX braces)."""
+    """Put the question into a prompt template of the config (str.format would fail on LaTeX braces)."""
     return template.replace("{question}", question)
 
 

@@ -1,8 +1,8 @@
 """The repetition penalty of a checkpoint's generation_config, as transformers applies it to greedy decoding.
 
-Logits of tokens that stand in the prompt or in the answer so far are divided by it where they are positive,
-and multiplied where they are negative (Keskar et al. 2019, arXiv 1909.05858). Qwen2-VL-2B-Instruct has 1,
-which is none; the 7B model and Qwen2.5-VL have 1.05.
+Logits of tokens that occur in the prompt or in the answer so far are divided by the penalty if positive, and
+multiplied by it if negative (Keskar et al. 2019, arXiv 1909.05858). Qwen2-VL-2B-Instruct has 1,
+that is, no penalty; the 7B model and Qwen2.5-VL have 1.05.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from othink_mr1.modeling.prompts import Prompt
 
 
 class RepetitionPenalty:
-    """Penalises what each sequence has had so far; one completion per prompt."""
+    """Penalises the tokens that each sequence has so far; one completion per prompt."""
 
     def __init__(self, model: Qwen2VLForConditionalGeneration, prompts: Sequence[Prompt]) -> None:
         self._penalty = model.generation_config.repetition_penalty or 1.0
@@ -28,18 +28,18 @@ class RepetitionPenalty:
 
     @property
     def acts(self) -> bool:
-        """Whether the checkpoint has one."""
+        """Whether the checkpoint has a penalty."""
         return self._penalty != 1.0
 
     def of(self, logits: Tensor, sequences: Tensor) -> Tensor:
-        """logits: [sequences, vocabulary] -> the same, penalised; without a penalty as they are."""
+        """logits: [sequences, vocabulary] -> the same, penalised; unchanged if there is no penalty."""
         if not self.acts:
             return logits
         penalised = torch.where(logits < 0, logits * self._penalty, logits / self._penalty)
         return torch.where(self._seen[sequences], penalised, logits)
 
     def applied(self, choose: ChooseToken) -> ChooseToken:
-        """choose, by penalised logits."""
+        """`choose` on penalised logits."""
 
         def chosen(logits: Tensor, sequences: Tensor, steps: Tensor) -> Tensor:
             for sequence in sequences[steps == 0].tolist():

@@ -1,8 +1,8 @@
-"""Who sees whom in a packed row: sequences that are causal in themselves, and prompts that groups share.
+"""Which tokens attend to which in a packed row: causal sequences, and prompts shared by groups.
 
-A row is [p1 c11 .. c1G p2 c21 ..]: each prompt, then its completions. A prompt with several completions is a
-sequence of its own, and so is each of them; the completions also see all of their prompt. A prompt with one
-completion and that completion are a single causal sequence.
+A row is [p1 c11 .. c1G p2 c21 ..]: each prompt, then its completions. A prompt with several completions is
+one sequence, and each completion is another; the completions also see all of their prompt. A prompt with only
+one completion forms a single causal sequence with it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class SharedPrompt:
     """A prompt whose tokens all of a group's completions see."""
 
     prompt: Span
-    completions: tuple[Span, ...]  # in a row, right behind the prompt
+    completions: tuple[Span, ...]  # next to each other, directly after the prompt
 
     @property
     def group(self) -> Span:
@@ -45,7 +45,7 @@ class RowLayout:
 
 
 def row_layout(groups: Sequence[tuple[int, Sequence[int]]]) -> RowLayout:
-    """Lay out groups, each (length of the prompt, lengths of its completions), in their order."""
+    """Lay out groups, each (length of the prompt, lengths of its completions), in order."""
     sequences: list[Span] = []
     shared_prompts = []
     start = 0

@@ -1,9 +1,9 @@
 """Greedy decoding whose tokens do not depend on what else is in the batch.
 
-Products are rounded in another way when they have other rows, so a sequence's logits differ by some 1e-6 of
-their scale with its neighbours: with those that happen to be left after a restart, too. Where the two
-likeliest tokens are so close that this could turn them around, the sequence is computed once more on its own,
-and that decides. For fp32: in bf16 rounding is a thousand times coarser.
+Matrix products round differently with different rows, so a sequence's logits vary by about 1e-6 of their
+scale with its neighbours in the batch, which are different after a restart. If the two most likely tokens are
+so close that this could swap them, the sequence is computed again on its own, and that result decides. Only
+for fp32: rounding in bf16 is a thousand times coarser.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from transformers import Qwen2VLForConditionalGeneration
 from othink_mr1.modeling.packed_rows import Group, pack, predictor_states
 from othink_mr1.modeling.prompts import Prompt
 
-# Difference of logits. One in 4,000 of the miniature's tokens has a rival that close; its fp32 logits, up to
-# 13, differ by 5e-6 at most between batches.
+# Difference of logits. One in 4,000 of the miniature's tokens has a rival that close. Its fp32 logits, up to
+# 13, differ by at most 5e-6 between batches.
 NEAR = 1e-3
 
 
@@ -32,7 +32,7 @@ class SettledGreedy:
         max_new_tokens: int,
         adjust: Callable[[Tensor, Tensor], Tensor] = lambda logits, sequences: logits,
     ) -> None:
-        """adjust: what was done to the logits that it is called with, likewise [sequences, vocabulary]."""
+        """adjust: (logits, sequences) -> logits, the change made to the logits before __call__ gets them."""
         self._model, self._prompts, self._adjust = model, prompts, adjust
         self._tokens = torch.zeros(len(prompts), max_new_tokens, dtype=torch.long, device=model.device)
 
@@ -47,9 +47,9 @@ class SettledGreedy:
         return chosen
 
     def _alone(self, sequence: int, step: int) -> Tensor:
-        """The likeliest token after the sequence's first `step` ones, computed without neighbours."""
+        """The most likely token after the sequence's first `step` tokens, computed without neighbours."""
         before = self._tokens[sequence, :step].tolist()
-        # The last token only stands for the one that is asked for: a row's states are those before each.
+        # The final 0 is a placeholder for the wanted token: a row gives the state before each token.
         row = pack([Group(self._prompts[sequence], [[*before, 0]])], self._model.device)
         state = predictor_states(self._model, row)[-1:]
         logits = self._model.lm_head(state).float()

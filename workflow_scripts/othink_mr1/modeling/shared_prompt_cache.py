@@ -1,9 +1,9 @@
-"""Keys and values while decoding: a prompt's once, shared by its completions; each completion's own.
+"""Keys and values during decoding: a prompt's are stored once and shared by its completions.
 
-The cache is a rectangle of prompts x group. A completion lives in one place of it; places may be empty, and
-sequences in the batch are the occupied places in any order. All of a group's queries meet the prompt's keys
-in one product. Everything is fp32, whatever the products' precision: scores of bf16 would be too coarse, and
-converting on every step costs more than the memory.
+The cache is a rectangle of prompts x group. A completion has one place in it; places may be empty, and the
+batch's sequences are the occupied places in any order. One product computes all of a group's queries with the
+prompt's keys. Everything is fp32, whatever the products' precision: bf16 scores would be too coarse, and
+converting at every step would cost more than the memory.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# Room for completions' tokens: so much at first, then twice as much each time.
+# Initial room for completions' tokens; it is doubled when full.
 FIRST_ROOM = 64
 
 
 @dataclass(frozen=True)
 class _LayerViews:
-    """One layer of the cache in the shapes that products take, since making views takes time, too."""
+    """One layer of the cache as views in the shapes that products take; kept, as making views takes time."""
 
     prompt_keys: Tensor  # [prompts x kv, d, tokens]
     prompt_values: Tensor  # [prompts x kv, tokens, d]
@@ -31,7 +31,7 @@ class _LayerViews:
 
 
 class SharedPromptCache:
-    """Prompt places x group places, in all layers."""
+    """Prompt places x group places, for all layers."""
 
     def __init__(
         self,
@@ -43,12 +43,12 @@ class SharedPromptCache:
         max_own_tokens: int,
         device: torch.device,
     ) -> None:
-        """max_own_tokens: the longest completion, without its last token, which needs no keys."""
+        """max_own_tokens: the longest completion without its last token, which needs no keys."""
         self._kv_heads, self._head_size = kv_heads, head_size
         self._scaling = head_size**-0.5
         self.prompts, self.group = prompts, group
         self._max_own_tokens = max_own_tokens
-        # Never uninitialised: a weight of 0 times what may be there must be 0.
+        # Never uninitialised: a weight of 0 times the content must be 0.
         empty = torch.zeros(layers, prompts, kv_heads, 0, head_size, device=device)
         self._prompt_keys, self._prompt_values = empty, empty.clone()  # [layers, prompts, kv, tokens, d]
         empty = torch.zeros(layers, prompts, kv_heads, group, 0, head_size, device=device)
@@ -59,12 +59,12 @@ class SharedPromptCache:
         self._places = torch.zeros(0, dtype=torch.long, device=device)
         self._lengths = torch.zeros(0, dtype=torch.long, device=device)
         self._longest_own = 0
-        self._layers: list[_LayerViews] = []  # empty: to be made again
+        self._layers: list[_LayerViews] = []  # empty: must be made again
 
     # --- what is in the cache
 
     def put_prompts(self, places: Sequence[int], keys: Sequence[Tensor], values: Sequence[Tensor]) -> None:
-        """Put prompts into places; what was there before, and its group's own tokens, is forgotten.
+        """Put prompts into places; the old prompts there, and their groups' own tokens, are removed.
 
         keys, values: per prompt [layers, kv heads, tokens, d].
         """
@@ -83,7 +83,7 @@ class SharedPromptCache:
             self._own_bias[place] = -torch.inf
 
     def set_sequences(self, places: Tensor, lengths: Tensor, longest: int) -> None:
-        """Say which places the batch's sequences are in, and how many own tokens each has there.
+        """Set which places the batch's sequences are in, and how many own tokens each has there.
 
         places: [sequences], prompt place x group + group place. longest: of the lengths.
         """
@@ -95,8 +95,8 @@ class SharedPromptCache:
         self._rows = rows.flatten()
         self._layers = []
         self._prompt_bias_rows = self._prompt_bias.flatten(0, 1)
-        # Which of the batch's rows (sequence, kv head) a row of the rectangle takes; an empty place takes the
-        # first, and nobody reads what it computes.
+        # The batch's row (sequence, kv head) for each row of the rectangle. An empty place takes the first;
+        # its result is not used.
         self._takes = torch.zeros(
             self.prompts * kv_heads * self.group, dtype=torch.long, device=places.device
         )
@@ -105,7 +105,7 @@ class SharedPromptCache:
     def keep(self, prompts: Sequence[int], group_places: Tensor) -> None:
         """Shrink the rectangle to some prompts and, for each, some group places: [prompts kept, group kept].
 
-        set_sequences must follow.
+        Call set_sequences afterwards.
         """
         device = self._prompt_keys.device
         rows = torch.tensor(prompts, device=device)
@@ -176,7 +176,7 @@ class SharedPromptCache:
 
         sequences, heads = query.shape[:2]
         sharing = heads // self._kv_heads  # query heads of one kv head
-        together = self.group * sharing  # queries that meet a prompt's keys of one kv head
+        together = self.group * sharing  # queries per prompt and kv head
         rows = query.reshape(-1, sharing * d).index_select(0, self._takes)
         prompt_scores = torch.baddbmm(
             self._prompt_bias_rows, rows.view(-1, together, d), views.prompt_keys, alpha=self._scaling

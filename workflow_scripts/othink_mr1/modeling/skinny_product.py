@@ -1,4 +1,4 @@
-"""Products of few rows with a weight matrix, as in decoding."""
+"""Products of a few rows with a weight matrix, as in decoding."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ BLOCK = 64
 
 
 class SkinnyProduct:
-    """x W' for x [rows, in] and W [out, in], with W copied into the order that suits the device.
+    """x W' for x [rows, in] and W [out, in], with W copied into the best memory order for the device.
 
-    MKL divides a product of a few rows badly among threads; a batched product over blocks of columns, whose
-    batch torch divides, is 1.2 to 2.2 times as fast (benchmarks/own_kernels.py). One thread, and a GPU, where
-    nothing was measured, take the plain product.
+    MKL splits a product of a few rows badly among threads. A batched product over blocks of columns, whose
+    batch torch splits, is 1.2 to 2.2 times as fast (benchmarks/own_kernels.py). With one thread, and on a GPU
+    (not measured), the plain product is used.
     """
 
     def __init__(self, weight: Tensor, dtype: torch.dtype) -> None:

@@ -9,13 +9,13 @@ from othink_mr1.config.sources import SmallBackbone
 from othink_mr1.modeling.own_kernels import use_own_kernels
 from othink_mr1.modeling.tokenizer import END_OF_MESSAGE, END_OF_TEXT
 
-# Of the feed-forward layers' width to the hidden state's.
+# Width of the feed-forward layers divided by the width of the hidden state.
 FEED_FORWARD_RATIO = 2
 
-# transformers' 0.02 suits widths in the thousands; at a width of 128 it makes learning start late.
+# transformers' 0.02 suits widths in the thousands; at width 128 learning then starts late.
 INITIALIZER_RANGE = 0.06
 
-# The axes of the picture get the slow half of the rotary frequencies. With the 2B model's base of a million
+# The axes of the picture get the slow half of the rotary frequencies. With the 2B model's base of a million,
 # two neighbouring cells of a small picture would look alike to a model with 16 frequencies.
 ROTARY_BASE = 10.0
 

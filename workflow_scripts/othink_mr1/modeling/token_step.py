@@ -1,8 +1,8 @@
-"""One decoding step of Qwen2-VL's language model: a token per sequence in, its successor's logits out.
+"""One decoding step of Qwen2-VL's language model: one token per sequence in, logits of the next token out.
 
-The same computation as transformers' layers, whose modules take longer to be called than to compute when
-there is one token per sequence. Projections that read the same input are one product here; their weights are
-copied for it when a TokenStep is made, in the products' precision, so make one per state of the weights.
+The same computation as transformers' layers, but with one token per sequence, calling their modules takes
+longer than computing. Projections with the same input are one product here. A TokenStep copies their weights,
+in the products' precision, so make a new one whenever the weights change.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from othink_mr1.modeling.skinny_product import SkinnyProduct
 
 @dataclass(frozen=True)
 class _Layer:
-    """One layer's weights. Those of its norms are in the matrices behind them."""
+    """One layer's weights. The norms' weights are multiplied into the matrices that follow them."""
 
     qkv: SkinnyProduct
     qkv_bias: Tensor
@@ -39,7 +39,7 @@ class TokenStep:
         assert not text.has_sliding_layers, "Qwen2-VL's layers attend to everything"
         device = model.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else torch.float32
-        self._dtype = dtype  # of the products
+        self._dtype = dtype  # precision of the products
         self._eps = torch.tensor(config.rms_norm_eps, device=model.device)
         self._heads, self._kv_heads = config.num_attention_heads, config.num_key_value_heads
         self._head_size = config.hidden_size // self._heads
@@ -50,9 +50,9 @@ class TokenStep:
         self._layers = [_layer(layer, dtype) for layer in text.layers]
 
     def __call__(self, tokens: Tensor, positions: Tensor, cache: SharedPromptCache) -> Tensor:
-        """tokens, positions: [sequences], those of the cache. Returns [sequences, vocabulary], fp32.
+        """tokens, positions: [sequences], as in the cache. Returns [sequences, vocabulary], fp32.
 
-        positions: a completion token's three rotary positions are equal, so there is one. The tokens' keys
+        positions: one per token, as a completion token's three rotary positions are equal. The tokens' keys
         and values are added to the cache.
         """
         rotary = self._rotary(positions)
@@ -76,13 +76,13 @@ class TokenStep:
         return self._head(self._normed(x)).float()
 
     def _normed(self, x: Tensor) -> Tensor:
-        """x / sqrt(mean(x²) + ε) by rows; one pass where torch's rms_norm on the CPU has five."""
+        """x / sqrt(mean(x²) + ε) by rows, in one pass; torch's rms_norm on the CPU makes five."""
         norm = torch.linalg.vector_norm(x, dim=1, keepdim=True)  # [sequences, 1]
         scale = torch.addcmul(self._eps, norm, norm, value=1 / x.shape[1]).rsqrt_()
         return (x * scale).to(self._dtype)
 
     def _rotary(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosines, and sines with the sign that rotation by halves takes: [sequences, 1, head size] each."""
+        """Cosines, and sines signed for rotation by halves: [sequences, 1, head size] each."""
         angles = positions[:, None].float() * self._frequencies  # [sequences, head size / 2]
         cosines, sines = (f(angles) * self._rotary_scaling for f in (torch.cos, torch.sin))
         return torch.cat([cosines, cosines], dim=1)[:, None], torch.cat([-sines, sines], dim=1)[:, None]

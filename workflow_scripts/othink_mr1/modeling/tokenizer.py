@@ -1,7 +1,7 @@
 """The small backbone's tokenizer: byte-level BPE with Qwen2-VL's splitting, special tokens and chat template.
 
-The class is transformers' own Qwen2Tokenizer (one digit per token, NFC), so that what is learned about
-numbers in the miniature is learned from the same pieces as in the real model.
+The class is transformers' Qwen2Tokenizer (one digit per token, NFC), so that the miniature learns numbers
+from the same tokens as the real model.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 END_OF_TEXT = "<|endoftext|>"
 END_OF_MESSAGE = "<|im_end|>"
 
-# In the order of Qwen2-VL's vocabulary, where they stand behind the text tokens, as here.
+# In the order of Qwen2-VL's vocabulary, where they come after the text tokens, as here.
 SPECIAL_TOKENS = (
     END_OF_TEXT,
     "<|im_start|>",
@@ -34,8 +34,8 @@ SPECIAL_TOKENS = (
     "<|video_pad|>",
 )
 
-# Renders messages of images and text as the instruct model's template does, its default system message
-# included (the study itself adds no system message; R1-V's prompts go through that template too).
+# Renders messages of images and text as the instruct model's template does, with its default system message
+# (the study itself adds no system message; R1-V's prompts use that template too).
 DEFAULT_SYSTEM_MESSAGE = "You are a helpful assistant."
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -56,7 +56,7 @@ CHAT_TEMPLATE = (
 def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> Qwen2Tokenizer:
     """Learn the merges from texts.
 
-    vocabulary_size: tokens at most, special tokens included; fewer when the texts hold no more merges.
+    vocabulary_size: the maximum, including special tokens; fewer if the texts give no more merges.
     """
     learned = Tokenizer(models.BPE())
     learned.normalizer = normalizers.NFC()
@@ -77,7 +77,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> Qwen2Tokenize
 
 
 def _qwen_tokenizer(learned: Tokenizer) -> Qwen2Tokenizer:
-    """Pour learned merges into transformers' class, the special tokens behind them."""
+    """Put learned merges into transformers' class, followed by the special tokens."""
     model = json.loads(learned.to_str())["model"]
     vocabulary: dict[str, int] = model["vocab"]
     merges = [tuple(merge) for merge in model["merges"]]

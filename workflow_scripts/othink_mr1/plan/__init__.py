@@ -1,1 +1,1 @@
-"""What the config means: identities and folders, runs, evaluations, what exhibits are made of, the tables."""
+"""The plan from the config: identities, folders, runs, evaluations, inputs of exhibits, the tables."""

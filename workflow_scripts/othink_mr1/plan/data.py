@@ -1,7 +1,7 @@
-"""The part of the plan that is about data: what is downloaded, where leaks are sought, what data cards say.
+"""The plan for data: downloads, leak reports, data cards.
 
-A set has a digest in its name; `data/leaks.csv` and `data/<task>.md` have not, so they have plan files like
-every exhibit.
+A set's name has a digest; the names `data/leaks.csv` and `data/<task>.md` have none, so these have plan files
+like every exhibit.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ LEAKS = "leaks"
 
 
 def data_card(task: str) -> str:
-    """The exhibit's name of a task's data card. No study can have it: their names hold no dot."""
+    """The exhibit name of a task's data card. No study can have that name: study names have no dot."""
     return f"data.{task}"
 
 
 def raw_parts(config: StudyConfig, source: str) -> dict[str, str]:
-    """The sources that hold a set's raw files, by their part: itself, or its prompts and its images."""
+    """The sources with a set's raw files, by part: the set itself, or its prompts and its images."""
     declared = config.sources[source]
     if isinstance(declared, PromptsSource):
         return {"prompts": declared.prompts, "images": declared.images}
@@ -30,7 +30,7 @@ def raw_parts(config: StudyConfig, source: str) -> dict[str, str]:
 
 
 def used_sets(config: StudyConfig) -> list[str]:
-    """The sources of the sets that the tasks need and the backbones are pretrained on, each once."""
+    """The sources of the sets that the tasks and the backbones' pretraining need, each once."""
     sets = [source for task in config.tasks.values() for source in (task.train, task.test)]
     for backbone in used_backbones(config):
         shares = getattr(config.backbones[backbone], "pretraining", {}).values()
@@ -39,7 +39,7 @@ def used_sets(config: StudyConfig) -> list[str]:
 
 
 def used_sources(config: StudyConfig) -> list[str]:
-    """The sources that these sets' raw files are of, each once."""
+    """The sources of these sets' raw files, each once."""
     parts = (part for source in used_sets(config) for part in raw_parts(config, source).values())
     return list(dict.fromkeys(parts))
 
@@ -50,7 +50,7 @@ def used_backbones(config: StudyConfig) -> list[str]:
 
 
 def downloads(config: StudyConfig) -> list[str]:
-    """The folders of all that the study needs from the internet."""
+    """The folders of everything that the study needs from the internet."""
     return [
         *(
             raw_folder(config, name)
@@ -66,7 +66,7 @@ def downloads(config: StudyConfig) -> list[str]:
 
 
 def hub_downloads(config: StudyConfig) -> dict[str, tuple[str, str, str]]:
-    """Folder of each hub download that the study needs -> repository's type, name, revision as written."""
+    """Folder of each hub download that the study needs -> repository's type, name, configured revision."""
     found: dict[str, tuple[str, str, str]] = {}
     for name in used_sources(config):
         source = config.sources[name]

@@ -1,8 +1,8 @@
-"""The lock file: which commit a branch stood for when it was first downloaded.
+"""The lock file: the commit of a branch when it was first downloaded.
 
 `downloads.lock.json` maps "<type>/<owner>/<name>@<written revision>" to {"commit": <40 hex digits>}. It is
-meant to be committed to git, so that everybody's `revision: main` is the same data. It is checked by every
-download and is no part of any identity.
+meant to be committed to git, so that everybody's `revision: main` is the same data. Every download checks it.
+It is not part of any identity.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def locked_commit(path: Path, key: str) -> str | None:
 
 
 def agree(path: Path, key: str, commit: str) -> None:
-    """Add an entry, or compare with the one that is there: UserError if that names another commit."""
-    # Imported here, as the Snakefile only reads.
+    """Add an entry, or check the existing one: UserError if it names another commit."""
+    # Imported here, as the Snakefile only reads the lock file.
     from filelock import FileLock, Timeout
 
     try:

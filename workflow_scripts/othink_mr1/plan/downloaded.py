@@ -1,4 +1,4 @@
-"""Keeps what was downloaded from branches and the lock file in agreement. No network."""
+"""Checks downloads from branches against the lock file. No network."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from othink_mr1.plan.download_lock import COMMIT, agree, lock_key, read_lock
 
 
 def check_downloads(config: StudyConfig, results: Path, lock_file: Path) -> None:
-    """Refuse to go on with a download that is of another commit than the lock file names.
+    """Refuse a download whose commit differs from the lock file's.
 
-    This happens when the lock file came with a pull, or from another machine, after the branch had moved. An
-    entry that is missing, because the lock file was lost, is written again from what is there.
-    Raises UserError that says how to go on.
+    This happens when the lock file came with a pull, or from another machine, after the branch had moved. A
+    missing entry (the lock file was lost) is written again from the downloaded data.
+    Raises UserError that says how to proceed.
     """
     lock = read_lock(lock_file)
     for folder, (kind, repository, revision) in hub_downloads(config).items():

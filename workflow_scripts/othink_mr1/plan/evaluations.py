@@ -1,4 +1,4 @@
-"""Evaluations: which checkpoint is tested on which task, and where its answers and scores are."""
+"""Evaluations: which checkpoint is tested on which task, and the paths of its answers and scores."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ class Evaluation:
 
 
 def answers_file(config: StudyConfig, evaluation: Evaluation) -> str:
-    """The evaluation's answers."""
+    """The path of the evaluation's answers."""
     folder = tested_task(config, evaluation.tested_on)
     return f"answers/{evaluation.checkpoint}/{folder}/answers.jsonl"
 
 
 def scores_file(config: StudyConfig, evaluation: Evaluation) -> str:
-    """The evaluation's scores."""
+    """The path of the evaluation's scores."""
     folder = tested_task(config, evaluation.tested_on)
     scorer = config.tasks[evaluation.tested_on].scorer
     return f"scores/{evaluation.checkpoint}/{folder}/{scorer}-{versions.SCORER}.csv"
 
 
 def leaks_of(config: StudyConfig, evaluation: Evaluation) -> str | None:
-    """The report of the test items that the evaluated run was trained on; None for the backbone as it is."""
+    """The report of test items in the evaluated run's training set; None for the untrained backbone."""
     if evaluation.run.task is None:
         return None
     trained_on = config.tasks[evaluation.run.task].train
@@ -59,7 +59,7 @@ def evaluations(config: StudyConfig, study: str) -> list[Evaluation]:
             tasks = config.own_tasks
         elif grid.tested_on == "own":
             tasks = [run.task] if run.task is not None else grid.tasks
-        else:  # the backbone as it is, trained on no task, is tested on all of them
+        else:  # the untrained backbone is tested on all tasks
             tasks = [task for task in config.own_tasks if task != run.task]
         steps = (*run.checkpoint_steps, None) if grid.curves else (None,)
         found.extend(Evaluation(run, step, task) for step in steps for task in tasks)
@@ -78,6 +78,6 @@ def all_evaluations(config: StudyConfig) -> list[Evaluation]:
 
 
 def point(config: StudyConfig, evaluation: Evaluation) -> str:
-    """Digest of all that the evaluation's identity has but the seed: what is tested, and on what."""
+    """Digest of the evaluation's identity without the seed: what is tested, and on what."""
     tested = tested_task(config, evaluation.tested_on)
     return digest({"run": evaluation.run.point, "step": evaluation.step, "tested_on": tested})

@@ -1,7 +1,7 @@
-"""The plan: which files each exhibit is made of. All paths are relative to the results root.
+"""The plans of exhibits: the files that each is made from. All paths are relative to the results root.
 
-An exhibit has a fixed name (`same_task.csv`), while what it is made of has names with digests. So each
-exhibit gets a plan file (plan_files.py) that lists the identities of all it needs.
+An exhibit has a fixed name (`same_task.csv`), while its inputs have names with digests. So each exhibit has a
+plan file (plan_files.py) that lists the identities of all its inputs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SAME_TASK, CROSS_TASK = "same_task", "cross_task"
 FORMAT_SWEEP, KL_SWEEP = "format_weight_sweep", "kl_weight_sweep"
 CURVES = "learning_curves"
 
-# Exhibit -> the studies whose csv it is drawn from. Figure 2 shows examples of the sets and needs none.
+# Exhibit -> the studies whose csv files it is drawn from. Figure 2 shows examples of the sets and needs none.
 FIGURES: dict[str, tuple[str, ...]] = {
     "figure1": (CURVES,),
     "figure2": (),
@@ -41,7 +41,7 @@ FIGURES: dict[str, tuple[str, ...]] = {
     "figure7": (CROSS_TASK,),
     "figure8": (CROSS_TASK,),
 }
-AUDIT = "scorer_audit"  # r1v against exact, of all evaluations
+AUDIT = "scorer_audit"  # compares r1v with exact on all evaluations
 CLAIMS_NEED = (SAME_TASK, CROSS_TASK, FORMAT_SWEEP, KL_SWEEP)
 REWARD_CURVES_OF = SAME_TASK  # figure 5: the reward curves of table 1's GRPO runs
 
@@ -54,7 +54,7 @@ def study_plan(config: StudyConfig, study: str) -> dict[str, Any]:
 
 @per_config
 def runs_plan(config: StudyConfig, exhibit: str) -> dict[str, Any]:
-    """The plan of `runs.csv` (every run) or `reward_curves.csv` (GRPO's runs of one study)."""
+    """The plan of `runs.csv` (every run) or `reward_curves.csv` (the GRPO runs of one study)."""
     runs = listed_runs(config, exhibit)
     varied = varied_settings(runs)
     return {"exhibit": exhibit, "runs": [_run_row(config, run, varied[run.name]) for run in runs]}
@@ -79,13 +79,13 @@ def examples_plan(config: StudyConfig) -> dict[str, Any]:
 
 
 def drawn_exhibits(config: StudyConfig) -> dict[str, tuple[str, ...]]:
-    """The tables, figures and claims that the config's studies suffice for -> those studies."""
+    """The tables, figures and claims that the config's studies are sufficient for -> those studies."""
     all_drawn = {"table1": (SAME_TASK,), **FIGURES, "claims": CLAIMS_NEED}
     return {name: needed for name, needed in all_drawn.items() if set(needed) <= set(config.studies)}
 
 
 def drawn_from(figure: str) -> tuple[str, ...]:
-    """The csv files, without their ending, that a figure is drawn from."""
+    """The csv files, without suffix, that a figure is drawn from."""
     return ("reward_curves",) if figure == "figure5" else FIGURES[figure]
 
 
@@ -95,7 +95,7 @@ def shows_items(figure: str) -> bool:
 
 
 def exhibit_files(config: StudyConfig) -> list[str]:
-    """Every exhibit that the config's studies suffice for, relative to the results root."""
+    """Every exhibit that the config's studies are sufficient for, relative to the results root."""
     drawn = drawn_exhibits(config)
     files = [f"{name}.csv" for name in collected_exhibits(config)]
     files += ["scorer_audit.csv", "data/leaks.csv"]
@@ -108,7 +108,7 @@ def exhibit_files(config: StudyConfig) -> list[str]:
 
 
 def collected_exhibits(config: StudyConfig) -> list[str]:
-    """The csv files: one per study, the runs, and the reward curves where their study exists."""
+    """The csv files: one per study, the runs, and the reward curves if their study exists."""
     return [*config.studies, "runs", *(["reward_curves"] if REWARD_CURVES_OF in config.studies else [])]
 
 
@@ -176,7 +176,7 @@ def _run_row(config: StudyConfig, run: Run, varied: dict[str, str]) -> dict[str,
 
 
 def _weights(run: Run) -> dict[str, Any]:
-    """α and the constant β of a GRPO run, the axes of the sweeps; None where a run has none."""
+    """α and the constant β of a GRPO run, the axes of the sweeps; None if the run has none."""
     if not isinstance(run.settings, GRPO):
         return {"format_weight": None, "kl_weight": None, "kl_schedule": None}
     schedule = run.settings.kl_schedule

@@ -1,4 +1,4 @@
-"""Where results lie, relative to the results root: files and folders, with the digests in their names."""
+"""Paths of results relative to the results root: files and folders, with digests in their names."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def examples_file(config: StudyConfig, source: str) -> str:
 
 @per_config
 def leaks_file(config: StudyConfig, train: str, test: str) -> str:
-    """The test items of one set that also stand in a training set."""
+    """The report of test items that also appear in a training set."""
     sets = "--".join(Path(data_folder(config, source)).name for source in (train, test))
     return f"data/leaks/{sets}-{versions.LEAKS}.csv"
 
@@ -48,5 +48,5 @@ def backbone_folder(config: StudyConfig, backbone: str) -> str:
 
 @per_config
 def tested_task(config: StudyConfig, task: str) -> str:
-    """A task with what determines its test answers, `geometry-1a2b3c4d5e`: the answers' folder's name."""
+    """The answers folder's name: task and digest of what determines the answers, `geometry-1a2b3c4d5e`."""
     return f"{task}-{digest(generation_identity(config, task))}"

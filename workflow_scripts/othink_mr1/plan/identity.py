@@ -1,8 +1,8 @@
 """Identity: the digest of everything that determines a result, and nothing else.
 
 Payloads are plain JSON values taken from the typed models, so that `1` and `1.0` agree and the order of
-keys does not matter. A setting that has its default is left out (strict.py's models give a default
-only to settings that were added later), so that a new setting moves no digest.
+keys does not matter. A setting with its default value is left out (strict.py's models give a default
+only to settings that were added later), so that a new setting changes no digest.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DIGEST_LENGTH = 10  # hex digits; 5,000 runs collide with probability 1e-5
 
 
 def canonical(value: Any) -> str:
-    """Canonical JSON: sorted keys, no white space, floats as Python writes them."""
+    """Canonical JSON: sorted keys, no whitespace, floats as Python writes them."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
@@ -33,7 +33,7 @@ def digest(payload: Any) -> str:
 
 
 def written(model: BaseModel) -> dict[str, Any]:
-    """The model's values without those that have their default or are marked as without effect."""
+    """The model's values, except defaults and fields marked NO_EFFECT."""
     without = {name for name, field in type(model).model_fields.items() if NO_EFFECT in field.metadata}
     values: dict[str, Any] = model.model_dump(mode="json", exclude_defaults=True, exclude=without)
     return values

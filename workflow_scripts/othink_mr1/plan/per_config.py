@@ -1,4 +1,4 @@
-"""Remembering what follows from a config: one reading of the Snakefile asks dozens of times for the same."""
+"""Caching of what is derived from a config: one parse of the Snakefile asks for the same dozens of times."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _Result = TypeVar("_Result")
 
 
 def per_config(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
-    """Call a function of a StudyConfig and names once for each; what it returns must not be changed.
+    """Cache a function of a StudyConfig and names; callers must not modify what it returns.
 
-    A config cannot be changed, so it is told from another by being that very object.
+    A config is immutable, so its object identity is the cache key.
     """
     return cast(Callable[_Arguments, _Result], lru_cache(maxsize=1_000_000)(function))

@@ -1,9 +1,9 @@
-"""Plan files: what an exhibit is made of, as an input of its rule.
+"""Plan files: a list of an exhibit's inputs, which is itself an input of the exhibit's rule.
 
-An exhibit has a fixed name, so no path tells Snakemake that it is to be made of something else now. But the
-results keep, in plans/, the plan that each exhibit was made of, with a digest of its text in its name. While
-that is the current plan it is the input, whatever the times of files say. Otherwise the input is a temporary
-file that is newer than any exhibit: so the exhibit is made again.
+An exhibit has a fixed name, so no path tells Snakemake that its inputs have changed. But the results folder
+keeps in plans/ the plan from which each exhibit was made, with a digest of its text in its name. While that
+is the current plan, it is the input, and file times do not matter. Otherwise the input is a temporary file
+that is newer than any exhibit, so the exhibit is made again.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from othink_mr1.plan.identity import DIGEST_LENGTH, canonical, digest
 from othink_mr1.plan.tables import Table
 
 _NAME = re.compile(rf".+-[0-9a-f]{{{DIGEST_LENGTH}}}\.json")
-_NEWER_THAN_ANY_CLOCK = 2.0**31 - 1  # what every file system can hold
+_NEWER_THAN_ANY_CLOCK = 2.0**31 - 1  # the latest time that every file system can store
 
 
 def plan_inputs(config: StudyConfig, newer: bool) -> Table[str]:
-    """Exhibit -> its current plan file: the one that the results keep, or a temporary one.
+    """Exhibit -> its current plan file: the one in the results folder, or a temporary one.
 
-    newer: let temporary ones be newer than any exhibit, to be made again.
+    newer: make temporary ones newer than any exhibit, so that their exhibits are made again.
     """
     found: Table[str] = Table()
     staging: Path | None = None
@@ -50,12 +50,12 @@ def plan_inputs(config: StudyConfig, newer: bool) -> Table[str]:
 
 
 def is_kept(path: str, config: StudyConfig) -> bool:
-    """Whether the exhibit of a plan file is made of it."""
+    """Whether the plan file is in the results folder: its exhibit was made from it."""
     return Path(path).parent == Path(config.results) / "plans"
 
 
 def let_plans_be_old(config: StudyConfig, plans: Mapping[str, str]) -> None:
-    """To be called when all is planned: after a job Snakemake refuses inputs newer than its outputs."""
+    """Call it after planning: when a job ends, Snakemake refuses inputs that are newer than its outputs."""
     for path in plans.values():
         if not is_kept(path, config):
             os.utime(path, (0, 0))
@@ -63,10 +63,10 @@ def let_plans_be_old(config: StudyConfig, plans: Mapping[str, str]) -> None:
 
 @contextmanager
 def made_of(plan: Path | None, results: Path) -> Iterator[None]:
-    """Around the writing of all files of an exhibit: when they are written the results keep its plan.
+    """Wrap the writing of all files of an exhibit; afterwards, store its plan in the results folder.
 
-    In between they keep none: an exhibit of which only some files are new is made of nothing. A plan without
-    a digest in its name is somebody's own, and not kept.
+    During the writing no plan is stored, so an exhibit with only some new files counts as not made. A plan
+    without a digest in its name is the user's own and is not stored.
     """
     if plan is None or not _NAME.fullmatch(plan.name):
         yield

@@ -1,6 +1,6 @@
 """Runs: the points of the study's grids, each with its identity and the name of its folder.
 
-The Snakefile and the command line tools get their runs from here, and from nowhere else.
+The only place from which the Snakefile and the command line tools get their runs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from othink_mr1.plan.per_config import per_config
 
 
 class RunDescription(Strict):
-    """All that a training entry point is told about its run, next to files and execution."""
+    """Everything that a training program is told about its run, besides files and execution."""
 
     name: str
     digest: str
@@ -44,16 +44,16 @@ class Run:
     settings: Any
     name: str
     digest: str
-    point: str  # digest of all of the identity but the seed: runs of one point, and only they, are averaged
+    point: str  # digest of the identity without the seed: exactly the runs of one point are averaged
 
     @property
     def trained(self) -> bool:
-        """False for the backbone as it is."""
+        """False for the untrained backbone."""
         return not isinstance(self.settings, NoTraining)
 
     @property
     def checkpoint_steps(self) -> tuple[int, ...]:
-        """Steps before the last one whose weights are kept."""
+        """Steps before the last whose weights are kept."""
         if not self.trained:
             return ()
         return tuple(step for step in self.settings.checkpoint_steps if step < self.settings.steps)
@@ -61,7 +61,7 @@ class Run:
 
 @per_config
 def grid_runs(config: StudyConfig, study: str) -> list[Run]:
-    """The runs of one study, in the order in which its exhibits list them, each once."""
+    """The runs of one study, in the order of its exhibits, each once."""
     grid = config.studies[study]
     runs = {}
     for backbone in grid.backbones or [config.backbone]:
@@ -69,7 +69,7 @@ def grid_runs(config: StudyConfig, study: str) -> list[Run]:
             for task, seed in _points(config, grid, method):
                 for changes in _combinations(grid):
                     run = make_run(config, backbone, method, task, seed, changes)
-                    runs[method, run.name] = run  # methods without training share the backbone's name
+                    runs[method, run.name] = run  # methods without training have the backbone's name
     return list(runs.values())
 
 
@@ -88,7 +88,7 @@ def make_run(
     seed: int | None,
     changes: dict[str, Any],
 ) -> Run:
-    """One run. `changes` (path -> value) are applied on the method's settings for the task."""
+    """One run. `changes` (path -> value) are applied to the method's settings for the task."""
     usual = _usual_settings(config, method, task)
     if isinstance(usual, NoTraining):
         identity = digest({"backbone": backbone_identity(config, backbone)})
@@ -100,14 +100,14 @@ def make_run(
     settings = validate_settings(with_changes(usual.model_dump(), changes))
     payload = _run_identity(config, backbone, task, seed, settings)
     identity = digest(payload)
-    # With the names by which exhibits tell rows apart: two methods may have the same settings.
+    # Includes the names by which exhibits distinguish rows: two methods may have the same settings.
     point = digest(payload | {"seed": None, "names": [backbone, task, method]})
     parts = [task, method, *_backbone_part(config, backbone), *_shown_weights(settings), f"s{seed}", identity]
     return Run(backbone, task, method, seed, settings, "-".join(parts), identity, point)
 
 
 def varied_settings(runs: Iterable[Run]) -> dict[str, dict[str, str]]:
-    """Run name -> the settings in which runs of its backbone, method and task differ: path -> value."""
+    """Run name -> the settings (path -> value) that vary among the runs of its backbone, method and task."""
     groups: dict[tuple[str, str, str | None], dict[str, dict[str, str]]] = {}
     for run in runs:
         group = groups.setdefault((run.backbone, run.method, run.task), {})
@@ -135,7 +135,7 @@ def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def _shown(value: Any) -> str:
-    """A number shortly, but never so that two look alike."""
+    """A number in short form, but different for different numbers."""
     if isinstance(value, float):
         return f"{value:g}" if float(f"{value:g}") == value else repr(value)
     return str(value)
@@ -147,7 +147,7 @@ def _usual_settings(config: StudyConfig, method: str, task: str | None) -> Any:
 
 
 def description(config: StudyConfig, run: Run) -> RunDescription:
-    """What the run's training job is given."""
+    """The description that the run's training job receives."""
     assert run.task is not None
     assert run.seed is not None
     task = config.tasks[run.task]
@@ -198,10 +198,10 @@ def _backbone_part(config: StudyConfig, backbone: str) -> list[str]:
 
 
 def _shown_weights(settings: Any) -> list[str]:
-    """What tells GRPO's runs apart for a reader: α, and a constant β.
+    """The part of a GRPO run's name that shows α and a constant β.
 
-    Always shown, so that a name depends on the run alone: a name that left out what is the method's usual
-    value would change with that value, and the run would be trained again.
+    Always shown, so that the name depends only on the run. If the method's usual value were left out,
+    changing that value in the config would rename the run, and it would be trained again.
     """
     if not isinstance(settings, GRPO):
         return []

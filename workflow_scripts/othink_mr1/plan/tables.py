@@ -1,6 +1,6 @@
-"""The study as tables, which the rules look up by the names in their paths.
+"""The study as tables, in which the rules look up the names in their paths.
 
-Every name here is a part of a path below the results root, digest included.
+Every name here is part of a path below the results root, with its digest.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Row = TypeVar("Row")
 
 
 class Table(dict[str, Row], Generic[Row]):
-    """Rows by their names. UserError for a name that the config does not yield."""
+    """Rows by name. UserError for a name that the config does not define."""
 
     def __missing__(self, name: str) -> Row:
         raise UserError(f"{name}: not of this config; `snakemake -n all` lists what is")
@@ -33,7 +33,7 @@ class Table(dict[str, Row], Generic[Row]):
 
 @dataclass(frozen=True)
 class RawFolder:
-    """raw/<name>. kind: of its source; settings: of the source, as JSON."""
+    """raw/<name>. kind: the source's; settings: the source's, as JSON."""
 
     kind: str
     settings: str
@@ -41,9 +41,9 @@ class RawFolder:
 
 @dataclass(frozen=True)
 class DataFolder:
-    """data/<name>. raw: names of the raw sets that it is made of, prompts before images.
+    """data/<name>. raw: names of the raw sets that it is made from, prompts before images.
 
-    arguments: of the preparation, for the shell.
+    arguments: for the preparation's command line.
     """
 
     raw: tuple[str, ...]
@@ -64,7 +64,7 @@ class BackboneFolder:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """runs/<name>. trainer: sft or grpo; settings: all that the training is told of the run, as JSON."""
+    """runs/<name>. trainer: sft or grpo; settings: the run's description for the training, as JSON."""
 
     trainer: str
     examples: str
@@ -74,11 +74,11 @@ class RunFolder:
 
 @dataclass(frozen=True)
 class AnswersFolder:
-    """answers/<checkpoint>/<tested_task>: of a checkpoint, on the task that it is tested on.
+    """answers/<checkpoint>/<tested_task>: a checkpoint's answers on a task.
 
-    made_of: the folder of its run or backbone; weights: where in it they are (`.`: the folder itself).
-    examples: the test set. task: what the generation is told of the task, as JSON. scores: the name of the
-    file of scores. leaks: the leak report of the two sets; none for the backbone as it is.
+    made_of: the folder of its run or backbone; weights: their path in that folder (`.`: the folder itself).
+    examples: the test set. task: the task's description for the generation, as JSON. scores: the name of the
+    scores file. leaks: the leak report of training and test set; None for the untrained backbone.
     """
 
     checkpoint: str
@@ -94,7 +94,7 @@ class AnswersFolder:
 
 @dataclass(frozen=True)
 class LeakReport:
-    """data/leaks/<name>.csv. train, test: data sets. arguments: names of the sources, for the shell."""
+    """data/leaks/<name>.csv. train, test: data sets. arguments: source names, for the command line."""
 
     train: str
     test: str
@@ -102,7 +102,7 @@ class LeakReport:
 
 
 def raw_sets(config: StudyConfig) -> Table[RawFolder]:
-    """What is downloaded or rendered."""
+    """All downloaded and rendered sets."""
     return Table(
         (
             Path(raw_folder(config, name)).name,
@@ -114,7 +114,7 @@ def raw_sets(config: StudyConfig) -> Table[RawFolder]:
 
 
 def data_sets(config: StudyConfig) -> Table[DataFolder]:
-    """What is prepared."""
+    """All prepared sets."""
     return Table(
         (
             Path(data_folder(config, name)).name,
@@ -128,7 +128,7 @@ def data_sets(config: StudyConfig) -> Table[DataFolder]:
 
 
 def backbones(config: StudyConfig) -> Table[BackboneFolder]:
-    """What runs start from."""
+    """All backbones from which runs start."""
     return Table(
         (
             Path(backbone_folder(config, name)).name,
@@ -148,7 +148,7 @@ def backbones(config: StudyConfig) -> Table[BackboneFolder]:
 
 
 def runs(config: StudyConfig, trainer: str | None = None) -> Table[RunFolder]:
-    """What is trained, or what one trainer trains."""
+    """All trained runs, or those of one trainer."""
     return Table(
         (
             run.name,
@@ -165,7 +165,7 @@ def runs(config: StudyConfig, trainer: str | None = None) -> Table[RunFolder]:
 
 
 def answers(config: StudyConfig) -> Table[list[AnswersFolder]]:
-    """Study -> the answers that its exhibits are made of."""
+    """Study -> the answers that its exhibits use."""
     return Table(
         (study, [_answers(config, evaluation) for evaluation in evaluations(config, study)])
         for study in config.studies
@@ -173,16 +173,16 @@ def answers(config: StudyConfig) -> Table[list[AnswersFolder]]:
 
 
 def answers_by_folder(studies: Mapping[str, list[AnswersFolder]]) -> Table[AnswersFolder]:
-    """`<checkpoint>/<tested task>` -> the answers; those of several studies once."""
+    """`<checkpoint>/<tested task>` -> the answers; answers used by several studies appear once."""
     return Table((f"{one.checkpoint}/{one.tested_task}", one) for found in studies.values() for one in found)
 
 
 def leak_pairs(config: StudyConfig) -> Table[LeakReport]:
-    """Every training set with every test set."""
+    """Every pair of a training set and a test set."""
     found: Table[LeakReport] = Table()
     for train in dict.fromkeys(task.train for task in config.tasks.values()):
         for test in dict.fromkeys(task.test for task in config.tasks.values()):
-            # Both drawn here: then a shared picture is a mistake. Real sets are what they are.
+            # If both are rendered here, a shared picture is a mistake. Real sets may share some.
             drawn = all(isinstance(config.sources[name], RenderedSource) for name in (train, test))
             found[Path(leaks_file(config, train, test)).stem] = LeakReport(
                 Path(data_folder(config, train)).name,
@@ -205,15 +205,15 @@ def leak_pair_of_task(config: StudyConfig, task: str) -> str:
 
 
 def any_of(names: Iterable[str]) -> str:
-    """A regular expression that matches exactly these names; nothing if there are none."""
+    """A regular expression that matches exactly these names, or nothing if there are none."""
     return "|".join(re.escape(name) for name in sorted(names)) or "(?!)"
 
 
 def any_digest_of(names: Iterable[str]) -> str:
-    """Like any_of for names of runs, but with any seed and digest.
+    """Like any_of for names of runs, but matches any seed and digest.
 
-    Snakemake puts the expression into each path that it fills in: with a list of all names the time to plan
-    would grow with the square of their number.
+    Snakemake inserts the expression into each path pattern: with a list of all names, planning time would
+    grow with the square of their number.
     """
     beginnings = {re.escape(name.rsplit("-", 2)[0]) for name in names}
     return "|".join(rf"{beginning}-s\d+-[0-9a-f]+" for beginning in sorted(beginnings)) or "(?!)"

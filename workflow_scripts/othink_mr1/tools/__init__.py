@@ -1,1 +1,1 @@
-"""What people type beside snakemake: status, verify, what-if, prune."""
+"""Command line tools beside snakemake: status, verify, what-if, prune."""

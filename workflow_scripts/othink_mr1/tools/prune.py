@@ -1,6 +1,6 @@
-"""What lies in a results root and is used by none of the given studies: a list, with sizes.
+"""Lists, with sizes, what is in a results folder and not used by any of the given studies.
 
-Nothing is deleted here: whether another study, in another checkout, needs it is the reader's to know.
+Nothing is deleted here: only the user knows whether a study in another checkout needs it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from othink_mr1.plan.folders import backbone_folder, data_folder, raw_folder
 
 @dataclass(frozen=True)
 class Unused:
-    """path: a folder or a file. bytes: of it."""
+    """path: a folder or a file. bytes: its size."""
 
     kind: str
     path: Path
@@ -28,7 +28,7 @@ class Unused:
 
 
 def find_unused(results: Path, studies: Iterable[StudyConfig]) -> list[Unused]:
-    """Artefact folders and sealed files that no table of the studies names. UserError without the folder."""
+    """Artefact folders and sealed files that no table of the studies names. UserError without `results`."""
     if not results.is_dir():
         raise UserError(f"{results}: there is no such folder; check `results`, or run snakemake first")
     used = {results / path for config in studies for path in _named(config)}
@@ -37,13 +37,13 @@ def find_unused(results: Path, studies: Iterable[StudyConfig]) -> list[Unused]:
     return [
         Unused(kind, path, size_of(path))
         for kind, path in found
-        # What is being written may be of a study that is not given.
+        # A folder that is being written may belong to a study that is not given.
         if path not in used and writer_of(path) is None
     ]
 
 
 def unused_lines(unused: Iterable[Unused]) -> Iterator[str]:
-    """The list for a reader."""
+    """The list as lines of text."""
     total = count = 0
     for entry in unused:
         total, count = total + entry.bytes, count + 1
@@ -52,7 +52,7 @@ def unused_lines(unused: Iterable[Unused]) -> Iterator[str]:
 
 
 def _named(config: StudyConfig) -> Iterator[str]:
-    """Every path below the results root that the study makes, but its exhibits."""
+    """Every path below the results root that the study makes, except its exhibits."""
     yield from (raw_folder(config, source) for source in used_sources(config))
     for source in used_sets(config):
         folder = data_folder(config, source)

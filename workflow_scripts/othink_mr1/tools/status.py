@@ -1,6 +1,6 @@
-"""How far the trainings of a study are, from their files alone: Slurm is not asked, no job is disturbed.
+"""The progress of a study's trainings, from their files only: Slurm is not asked, no job is disturbed.
 
-What is read may be written at that moment, so half a line, or a file that has just gone, is no error.
+Files may change while they are read, so half a line, or a file that has just disappeared, is not an error.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from othink_mr1.plan.runs import all_runs, varied_settings, varied_text
 
 State = Literal["waiting", "training", "interrupted", "complete", "damaged"]
 COLUMNS = ("run", "state", "step", "left", "reward", "loss", "node", "job", "varied")
-_RECENT_STEPS = 20  # whose mean tells the time left
+_RECENT_STEPS = 20  # their mean gives the time left
 
 
 @dataclass(frozen=True)
 class RunStatus:
-    """step: the last finished one, of an interrupted run the one that it goes on after.
+    """step: the last finished step; for an interrupted run, the step after which it will resume.
 
-    seconds_left: None if it is not training, or before its first step. reward, loss: of its last step, where
-    it has them. node, job: where it is trained now, job by Slurm's number.
+    seconds_left: None if it is not training, or before its first step. reward, loss: of the last step, if
+    it has them. node, job: where it is training now; job is Slurm's number.
     """
 
     run: str
@@ -43,7 +43,7 @@ class RunStatus:
     loss: float | None = None
     node: str | None = None
     job: str | None = None
-    varied: str = ""  # settings in which the study's runs of its method and task differ
+    varied: str = ""  # settings that vary among the study's runs of its method and task
 
 
 def study_status(config: StudyConfig) -> list[RunStatus]:
@@ -64,7 +64,7 @@ def study_status(config: StudyConfig) -> list[RunStatus]:
 
 
 def training_status(folder: Path, steps: int) -> RunStatus:
-    """How far the training is that fills a folder. Verified are the manifest and the files' sizes alone."""
+    """The progress of the training that fills a folder. Only the manifest and file sizes are verified."""
     rows = _metrics(folder)
     last = rows[-1] if rows else {}
     facts: dict[str, Any] = {"reward": _number(last.get("reward")), "loss": _number(last.get("loss"))}
@@ -78,14 +78,14 @@ def training_status(folder: Path, steps: int) -> RunStatus:
         node = writer.get("slurm_node") or writer.get("host")
         job = writer.get("slurm_job")
         return RunStatus(folder.name, "training", len(rows), steps, left, **facts, node=node, job=job)
-    # Not by the folder alone: Snakemake makes it before it starts a job.
+    # The folder's existence is not enough: Snakemake creates it before it starts a job.
     if mark_of(folder).exists() or _states(folder).exists():
         return RunStatus(folder.name, "interrupted", _saved_step(folder), steps, **facts)
     return RunStatus(folder.name, "waiting", 0, steps)
 
 
 def status_table(found: Sequence[RunStatus]) -> Iterator[str]:
-    """The lines of a table, and a last one with the sums."""
+    """The lines of a table, and a last line with the totals."""
     rows = [COLUMNS, *map(_cells, found)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     for row in rows:
@@ -117,7 +117,7 @@ def _duration(seconds: float | None) -> str:
 
 
 def _metrics(folder: Path) -> list[dict[str, str]]:
-    """The whole lines of metrics.csv."""
+    """The complete lines of metrics.csv."""
     try:
         text = (folder / "metrics.csv").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -134,7 +134,7 @@ def _number(text: str | None) -> float | None:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether a manifest can be read, and every file in it has the size that it says."""
+    """Whether the manifest can be read and every file in it has the listed size."""
     try:
         files = read_manifest(folder)["files"]
         return all((folder / name).stat().st_size == entry["bytes"] for name, entry in files.items())
@@ -147,7 +147,7 @@ def _states(folder: Path) -> Path:
 
 
 def _saved_step(folder: Path) -> int:
-    """The step of the newest state that is whole, by its manifest being there; 0 if there is none."""
+    """The step of the newest complete state, that is, one with a manifest; 0 if there is none."""
     steps = (path.parent.name for path in _states(folder).glob(f"step-*/{MANIFEST}"))
     numbers = (step.removeprefix("step-") for step in steps)
     return max((int(number) for number in numbers if number.isdecimal()), default=0)

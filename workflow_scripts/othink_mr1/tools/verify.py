@@ -1,6 +1,6 @@
-"""Verifies a whole results root: every file that has a manifest is read and compared with it.
+"""Verifies a whole results folder: every file that has a manifest is read and compared with it.
 
-It goes on after damage, changes nothing, and relies on nothing that was verified before.
+It continues after damage, changes nothing, and does not rely on earlier verifications.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ SAY_EVERY_SECONDS = 10.0
 
 @dataclass
 class Report:
-    """sound: kind -> how many folders and files, and their bytes. damaged, unfinished: lines that say what to
-    do. leftovers: with their bytes."""
+    """sound: kind -> number of folders and files, and their bytes. damaged, unfinished: lines that say what
+    to do. leftovers: with their sizes in bytes."""
 
     sound: dict[str, tuple[int, int]] = field(default_factory=lambda: dict.fromkeys(KINDS, (0, 0)))
     damaged: list[str] = field(default_factory=list)
@@ -34,13 +34,13 @@ class Report:
     leftovers: list[tuple[Path, int]] = field(default_factory=list)
 
     def add_sound(self, kind: str, size: int) -> None:
-        """Count a folder or a file of so many bytes."""
+        """Count a folder or file of `size` bytes."""
         count, before = self.sound[kind]
         self.sound[kind] = (count + 1, before + size)
 
 
 def verify_results(results: Path) -> Report:
-    """Read everything below a results root. UserError if there is no such folder."""
+    """Read everything below a results folder. UserError if there is no such folder."""
     if not results.is_dir():
         raise UserError(f"{results}: there is no such folder; check `results`, or run snakemake first")
     tree = results_tree(results)
@@ -88,7 +88,7 @@ def verify_results(results: Path) -> Report:
 
 
 def report_lines(results: Path, report: Report) -> Iterator[str]:
-    """The report for a reader."""
+    """The report as lines of text."""
     for kind, (count, size) in report.sound.items():
         yield f"{kind:<10} {count:>6} sound {_megabytes(size):>14}"
     for title, messages in (("damaged", report.damaged), ("unfinished", report.unfinished)):
@@ -122,14 +122,14 @@ def _refuse_scores_of_others(
 
 
 class _Progress:
-    """Says now and then how much has been read. total: bytes."""
+    """Prints from time to time how much has been read. total: bytes."""
 
     def __init__(self, total: int) -> None:
         self._total, self._read = total, 0
         self._started = self._said = time.monotonic()
 
     def add(self, size: int) -> None:
-        """So many bytes more were read."""
+        """Count further bytes as read."""
         self._read += size
         now = time.monotonic()
         if now - self._said >= SAY_EVERY_SECONDS:
@@ -143,7 +143,7 @@ class _Progress:
 
 @contextmanager
 def _noting(report: Report, path: Path) -> Iterator[None]:
-    """Note what cannot be read, and go on."""
+    """Record in the report what cannot be read, and continue."""
     try:
         yield
     except UserError as error:

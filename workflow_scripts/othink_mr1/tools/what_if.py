@@ -1,4 +1,4 @@
-"""What a change of the config would run: Snakemake is asked before and after it, and the difference told."""
+"""What a config change would run: Snakemake plans with and without the change, and both are shown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from othink_mr1.config.read_yaml import yaml_value
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.errors import UserError
 
-# Rule -> its part of `execution`. The rules whose jobs may have a GPU.
+# Rule -> its part of `execution`, for the rules whose jobs may have a GPU.
 _STAGES = {
     "pretrain_backbone": "pretrain",
     "train_sft": "train",
@@ -32,7 +32,7 @@ File = tuple[str, str]  # the rule that makes it, and its path
 
 
 def change_as_overlay(changes: Sequence[str]) -> dict[str, Any]:
-    """Changes `path.of.the.key=value`, the value in YAML, as the content of an overlay."""
+    """Turn changes `path.of.the.key=value` (the value in YAML) into the content of an overlay."""
     overlay: dict[str, Any] = {}
     for change in changes:
         path, equals, text = change.partition("=")
@@ -53,8 +53,8 @@ def change_as_overlay(changes: Sequence[str]) -> dict[str, Any]:
 
 
 def what_if(overlays: Sequence[Path], changes: Sequence[str]) -> Iterator[str]:
-    """What `snakemake all` would make now, and what after the changes; lines for a reader."""
-    config = Path("config.yaml")  # which Snakemake reads, too
+    """What `snakemake all` would make now, and after the changes; as lines of text."""
+    config = Path("config.yaml")  # Snakemake reads it too
     before = load_study([config, *overlays])
     now = _pending(overlays)
     if not changes:
@@ -70,7 +70,7 @@ def what_if(overlays: Sequence[Path], changes: Sequence[str]) -> Iterator[str]:
 
 
 def _pending(overlays: Sequence[Path]) -> set[File]:
-    """What Snakemake would make. UserError with its own words if it cannot say."""
+    """What Snakemake would make. UserError with Snakemake's message if planning fails."""
     command = [sys.executable, "-m", "snakemake", "all", "--summary"]
     if overlays:
         command += ["--configfile", *map(str, overlays)]

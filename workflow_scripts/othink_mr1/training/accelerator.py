@@ -1,8 +1,8 @@
-"""accelerate's Accelerator, as a training uses it: one process, and no precision but our own.
+"""accelerate's Accelerator as our trainings use it: one process, without its own mixed precision.
 
 It computes backward passes, clips gradients, and writes to trackers. Its `accumulate` is not used: a step's
-packed rows differ in number and size, and each is weighed by its share of the whole step (see `grpo_backward`
-and `supervised_backward`). `accumulate` would divide every row by one fixed number.
+packed rows differ in number and size, and each is weighted by its share of the whole step (see
+`grpo_backward` and `supervised_backward`). `accumulate` would divide every row by one fixed number.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from accelerate.utils import GradientAccumulationPlugin
 
 from othink_mr1.errors import UserError
 
-# Set by torchrun and `accelerate launch` for each of several processes.
+# Set by torchrun and `accelerate launch` in each of several processes.
 _LAUNCHED = ("LOCAL_RANK", "WORLD_SIZE")
 
 
 def new_accelerator(device: str, trackers: Sequence[GeneralTracker] = ()) -> Accelerator:
-    """An Accelerator whose settings are all given here: accelerate reads others from its ACCELERATE_*.
+    """An Accelerator with all settings given here, as accelerate would read missing ones from ACCELERATE_*.
 
-    device: cpu or cuda. The model is there already, so accelerate moves nothing. Its own autocast is off:
-    modeling/precision.py has the one that a run's settings ask for.
+    device: cpu or cuda. The model is already there, so accelerate moves nothing. Its autocast is off:
+    modeling/precision.py sets the precision that a run's settings give.
     """
     if launched := [name for name in _LAUNCHED if name in os.environ]:
         raise UserError(f"{launched[0]} is set, but a training is one process; start it without a launcher")

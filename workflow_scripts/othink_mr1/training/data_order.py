@@ -1,6 +1,6 @@
-"""Which examples a step takes: a permutation per epoch, found from the step number alone.
+"""Which examples a step uses: a permutation per epoch, computed from the step number only.
 
-Nothing is consumed or remembered, so a run that starts again at step n takes what it would have taken.
+There is no iterator state, so a run that resumes at step n uses the same examples as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import numpy as np
 
 
 def example_indices(step: int, batch: int, examples: int, seed: int) -> list[int]:
-    """The examples of a step (counted from 1): places (step-1)·batch .. step·batch-1 of the endless order.
+    """The examples of a step (counted from 1): places (step-1)·batch .. step·batch-1 of an endless order.
 
-    The order is a permutation of all examples per epoch, drawn from (seed, epoch). A batch may reach into
-    the next epoch.
+    The order is one permutation of all examples per epoch, drawn from (seed, epoch). A batch may continue
+    into the next epoch.
     """
     places = range((step - 1) * batch, step * batch)
     epochs = {place // examples for place in places}

@@ -1,4 +1,4 @@
-"""What ends a training that is no longer one of numbers."""
+"""Stops a training whose values have become nan or infinite."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from othink_mr1.errors import Diverged, UserError
 
 
 def require_finite(step: int, settings: TrainingSettings, **values: float) -> None:
-    """UserError if a value of a step, as its loss or its gradient's norm, is nan or infinite."""
+    """UserError if a value of a step, such as its loss or gradient norm, is nan or infinite."""
     for name, value in values.items():
         if not math.isfinite(value):
             raise UserError(_diverged(step, settings, f"the {name.replace('_', ' ')} is {value}"))
@@ -19,7 +19,7 @@ def require_finite(step: int, settings: TrainingSettings, **values: float) -> No
 
 @contextmanager
 def naming_the_step(step: int, settings: TrainingSettings) -> Iterator[None]:
-    """Let a Diverged of the model, which knows of no step, tell step and remedy."""
+    """Add step and remedy to a Diverged error of the model, which does not know the step."""
     try:
         yield
     except Diverged as error:

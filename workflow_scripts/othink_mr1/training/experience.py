@@ -1,4 +1,4 @@
-"""What a rollout leaves for the updates on it, and how it survives a restart between two of them."""
+"""A rollout's results for the updates that use it, and their saving between two updates."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from othink_mr1.training.training_state import Carried
 
 @dataclass(frozen=True)
 class Experience:
-    """Completions (token ids, prompts x group, a group in a row) with their rewards.
+    """Completions (token ids, prompts x group, a group's next to each other) with their rewards.
 
-    row_tokens: of the packed rows, which must stay what they are while this is in use.
+    row_tokens: of the packed rows, which must not change while this is in use.
     old_log_probabilities: under the policy that sampled, per packed row; None before the first update.
     """
 
@@ -43,7 +43,7 @@ class Experience:
 
     @classmethod
     def carried(cls, carried: Carried, device: torch.device) -> Experience:
-        """What to_carry gave."""
+        """The inverse of to_carry."""
         tensors = carried.tensors
         rows = sum(name.startswith("old_") for name in tensors)
         return cls(

@@ -1,7 +1,7 @@
 """GRPO and GRPO-D: roll out, reward, compare within groups, update; the KL weight follows its schedule.
 
-Departures from the paper, which leaves these open: the reference is the backbone throughout; its
-log-probabilities are not computed when the KL weight is constantly 0 (the log's kl is empty then).
+Our choices where the paper says nothing: the reference is always the backbone; its log-probabilities are not
+computed if the KL weight is always 0 (the log's kl is then empty).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Question:
-    """A prompt and the gold answer by which its completions are rewarded."""
+    """A prompt and the gold answer against which its completions are rewarded."""
 
     prompt: Prompt
     gold: str
@@ -59,7 +59,7 @@ class Question:
 
 @dataclass(frozen=True)
 class UpdateSums:
-    """What one pass over a rollout's completions gives, next to the gradient."""
+    """What one pass over a rollout's completions computes, besides the gradient."""
 
     loss: float
     kl: float | None  # mean over completions of the token mean, nats
@@ -77,7 +77,7 @@ def train_grpo(
     questions_of: Callable[[int], list[Question]],
     session: TrainingSession,
 ) -> None:
-    """Make the updates that the session has left. questions_of gives a rollout's questions (from 1)."""
+    """Make the session's remaining updates. questions_of: rollout number (from 1) -> its questions."""
     reference = _reference(model, settings)
     prepare_for_training(model, settings.train_vision_tower, execution.gradient_checkpointing)
     optimisation = Optimisation(session.accelerator, model, settings)
@@ -92,7 +92,7 @@ def train_grpo(
                     experience = _gather(
                         model, processor, settings, execution, seed, scorer, questions, rollout_number
                     )
-                else:  # the run goes on in the middle of a rollout
+                else:  # the run resumes between the updates on a rollout
                     experience = Experience.carried(session.carried, model.device)
                 rows = packed_rollout(prompts, experience.completions, experience.row_tokens, model.device)
                 reference_log_probabilities = _without_gradient(reference, rows, settings)
@@ -114,7 +114,7 @@ def train_grpo(
         require_finite(step, settings, loss=sums.loss)
         rate, norm = optimisation.update(step)
         if experience.old_log_probabilities is None:
-            # The first update is on-policy: its own log-probabilities are those that sampled.
+            # The first update is on-policy: its own log-probabilities are those of the sampling policy.
             experience = replace(experience, old_log_probabilities=sums.log_probabilities)
         values = {
             "learning_rate": rate,
@@ -155,7 +155,7 @@ def packed_rollout(
 ) -> list[PackedRow]:
     """A rollout in packed rows of at most row_tokens, made once for the reference and all updates.
 
-    completions: prompts x group size, a group in a row; the rows have them in this order.
+    completions: prompts x group size, a group's next to each other; the rows keep this order.
     """
     group_size = len(completions) // len(prompts)
     groups = [
@@ -168,10 +168,10 @@ def packed_rollout(
 def _reference(
     model: Qwen2VLForConditionalGeneration, settings: GRPO
 ) -> Qwen2VLForConditionalGeneration | None:
-    """A frozen copy of the model as it is before training, if the KL penalty ever counts."""
+    """A frozen copy of the model before training, if the KL weight is ever above 0."""
     if isinstance(settings.kl_schedule, ConstantKL) and settings.kl_schedule.weight == 0:
         return None
-    # A frozen vision tower is the reference's too. (Copying modules in `memo` gives them back as they are.)
+    # A frozen vision tower is shared with the reference. (deepcopy returns modules in `memo` uncopied.)
     shared = {} if settings.train_vision_tower else {id(model.model.visual): model.model.visual}
     return copy.deepcopy(model, shared).requires_grad_(False).eval()
 
@@ -180,7 +180,7 @@ def _reference(
 def _without_gradient(
     model: Qwen2VLForConditionalGeneration | None, rows: Sequence[PackedRow], settings: GRPO
 ) -> list[Tensor] | None:
-    """Log-probabilities per row under a model, or None without one."""
+    """Log-probabilities per row under a model, or None if there is no model."""
     if model is None:
         return None
     with autocast(settings.precision, model.device):
@@ -200,7 +200,7 @@ def grpo_backward(
     """Add the gradient of eq. 4's loss, a mean over all completions of their token means.
 
     advantages: [completions], in the rows' order. old_log_probabilities: per row; None on the first,
-    on-policy update. Any division into rows gives the same up to rounding.
+    on-policy update. The division into rows changes the result only by rounding.
     """
     total = len(advantages)
     loss_sum, kl_sum, clip_sum, collected = 0.0, 0.0, 0.0, []
@@ -234,7 +234,7 @@ def grpo_backward(
 def _reward_metrics(rewards: Rewards, group_size: int) -> dict[str, float]:
     """Means over the rollout; reward_std is the mean of the groups' standard deviations."""
     groups = rewards.total.view(-1, group_size)
-    # Equal rewards have no spread, but rounding can find one.
+    # Equal rewards have no spread, but rounding can produce one.
     spread = groups.std(dim=1, correction=1).masked_fill(all_equal(groups), 0)  # [prompts]
     return {
         "reward": rewards.total.mean().item(),

@@ -16,14 +16,14 @@ from othink_mr1.training.runs import training_run
 def train_grpo_run(
     run: RunDescription, execution: TrainingExecution, examples_file: Path, backbone: Path, output: Path
 ) -> None:
-    """Train the backbone by GRPO or GRPO-D, as the settings' KL schedule says, and fill the run's folder.
+    """Train the backbone with GRPO or GRPO-D, depending on the KL schedule, and fill the run's folder.
 
-    An interrupted attempt is gone on with; see training/session.py.
+    An interrupted attempt is resumed; see training/session.py.
     """
     settings = run.settings
     if not isinstance(settings, GRPO):
         raise UserError(f"run {run.name}: its trainer is {settings.trainer}; train_grpo.py takes grpo")
-    load_scorer(run.scorer)  # an unknown one is named before the first step
+    load_scorer(run.scorer)  # report an unknown scorer before the first step
     with training_run(run, execution, examples_file, backbone, output, COLUMNS) as training:
         if training is None:
             return

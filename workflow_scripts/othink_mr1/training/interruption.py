@@ -1,8 +1,8 @@
-"""Signals that ask a training to end, answered where nothing is half done.
+"""Signals that ask a training to end, handled only where nothing is half done.
 
 SIGTERM comes from a scheduler, SIGINT from Ctrl-C, SIGHUP from a terminal that closes, SIGURG from Slurm some
-time before a job's limit (SIGUSR1 would end the shells around the training). SIGKILL cannot be answered: the
-last saved state is what is left.
+time before a job's limit (SIGUSR1 would end the shells around the training). SIGKILL cannot be handled: the
+last saved state remains.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGURG)
 
 
 class Stop(BaseException):
-    """Raised within `interruptible`. No Exception: nothing between may take it for a failure of its own."""
+    """Raised within `interruptible`. Not an Exception, so that no handler takes it for a failure."""
 
 
 class Interruption:
@@ -31,11 +31,11 @@ class Interruption:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Answer the signals within the block; elsewhere than in the main thread they are left alone."""
+        """Handle the signals within the block. Outside the main thread this does nothing."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # by nohup
+        ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # set by nohup
         answered = [number for number in SIGNALS if not (ignored and number == signal.SIGHUP)]
         before = {number: signal.signal(number, self._note) for number in answered}
         try:
@@ -46,7 +46,7 @@ class Interruption:
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Within the block a signal, also one that came before, raises Stop at once."""
+        """Within the block, a signal raises Stop at once, even if it came before the block."""
         self._may_stop = True
         try:
             if self.requested is not None:
@@ -61,18 +61,18 @@ class Interruption:
         if number == signal.SIGHUP:
             _leave_terminal()
         if self._may_stop:
-            self._may_stop = False  # the next signal must not disturb what Stop leads to
+            self._may_stop = False  # further signals must not disturb the handling of Stop
             raise Stop
 
 
 def _leave_terminal() -> None:
-    """Send nowhere what is still printed to a terminal that is gone: an error would cost the state.
+    """Discard output to a terminal that is gone: an error of printing would prevent saving the state.
 
-    A log file stays what it is.
+    Output to a log file is kept.
     """
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for output in (1, 2):
-        with suppress(OSError):  # one that was closed from the start
+        with suppress(OSError):  # a stream that was closed from the start
             if stat.S_ISCHR(os.fstat(output).st_mode):
                 os.dup2(nowhere, output)
     os.close(nowhere)

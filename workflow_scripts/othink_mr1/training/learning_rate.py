@@ -11,8 +11,8 @@ def learning_rate_factor(
 ) -> float:
     """Factor on the peak learning rate at update `step` of `steps` (counted from 1), in (0, 1].
 
-    It rises linearly over the warm-up steps (so that even the first update moves something), and then
-    stays, or falls linearly or by half a cosine, to end just above 0.
+    It rises linearly over the warm-up steps (so that even the first update changes the weights), and then
+    stays constant, or falls linearly or by half a cosine, to end just above 0.
     """
     warmup = round(warmup_fraction * steps)
     if step <= warmup:

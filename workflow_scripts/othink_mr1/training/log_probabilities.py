@@ -1,4 +1,4 @@
-"""Log-probabilities of completions under a model, prompts computed once and shared by their completions."""
+"""Log-probabilities of completions under a model; each prompt is computed once for all its completions."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from transformers import Qwen2VLForConditionalGeneration
 
 from othink_mr1.modeling.packed_rows import PackedRow, pad_rows, predictor_states
 
-# Logits are the largest tensor of all (a real vocabulary has 152k entries): so many numbers at a time.
-# On the CPU smaller chunks stay in the cache, but their products are slow: the best of 2^17 .. 2^23.
-# The GPU's number is a bound on memory, not measured.
+# Logits are the largest tensor (a real vocabulary has 152k entries), so they are computed in chunks of this
+# many numbers. CPU: the best of 2^17 .. 2^23; smaller chunks stay in the cache, but their products are slow.
+# GPU: a bound on memory, not measured.
 LOGITS_AT_A_TIME = {"cpu": 2**21, "cuda": 2**27}
 
 
 def completion_log_probabilities(
     model: Qwen2VLForConditionalGeneration, row: PackedRow, temperature: float = 1.0
 ) -> Tensor:
-    """log π(token | image, prompt, tokens before), in nats, fp32: [completions, longest], zeros behind ends.
+    """log π(token | image, prompt, tokens before), in nats, fp32: [completions, longest], zeros after ends.
 
     The completions are those of the row's groups, in order. temperature divides the logits, as in sampling.
-    The softmax is over the whole vocabulary: what sampling leaves out (top_k, placeholders) counts here, as
-    in TRL.
+    The softmax is over the whole vocabulary, including tokens that sampling excludes (top_k, placeholders),
+    as in TRL.
     """
     hidden = predictor_states(model, row)  # [completion tokens, hidden]
     values: Tensor = _TokenLogProbabilities.apply(hidden, model.lm_head.weight, row.targets, temperature)
@@ -34,9 +34,9 @@ def completion_log_probabilities(
 class _TokenLogProbabilities(torch.autograd.Function):
     """log softmax(W h / T)[target] for hidden states h [tokens, hidden] and the head's weights W.
 
-    Neither logits nor probabilities are kept: the backward pass computes a chunk's logits again, turns them
-    into their gradient (onehot - p) g / T in place, and multiplies. One product more, and memory that does
-    not grow with the number of tokens.
+    Neither logits nor probabilities are kept: the backward pass recomputes a chunk's logits, turns them
+    into their gradient (onehot - p) g / T in place, and multiplies. This costs one more product, and memory
+    does not grow with the number of tokens.
     """
 
     @staticmethod
@@ -75,7 +75,7 @@ class _TokenLogProbabilities(torch.autograd.Function):
 
 
 def _product_dtype(hidden: Tensor) -> torch.dtype:
-    """The type that autocast would give the head's product."""
+    """The dtype that autocast would give the head's product."""
     device = hidden.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
 

@@ -1,4 +1,4 @@
-"""The optimiser: AdamW, the learning rate's schedule, clipping; and what of the model is trained."""
+"""The optimiser: AdamW, learning rate schedule, clipping; and which weights are trained."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from othink_mr1.config.methods import TrainingSettings
 from othink_mr1.training.divergence import require_finite
 from othink_mr1.training.learning_rate import learning_rate_factor
 
-# Name of a state's file -> AdamW's name of the values in it.
+# Name of a state's file -> AdamW's name for the values in it.
 _ADAM_STATE = {"first_moments": "exp_avg", "second_moments": "exp_avg_sq", "update_counts": "step"}
 
 
@@ -24,9 +24,9 @@ class Optimisation:
         self, accelerator: Accelerator, model: Qwen2VLForConditionalGeneration, settings: TrainingSettings
     ) -> None:
         self._accelerator, self._settings, self._model = accelerator, settings, model
-        # Tied weights are one parameter, which is named once.
+        # Tied weights are one parameter and appear once.
         self._trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
-        # As usual, decay is for matrices only; biases and norms have no scale to shrink.
+        # As usual, only matrices decay, not biases and norms.
         matrices = [weight for weight in self._trained.values() if weight.ndim > 1]
         others = [weight for weight in self._trained.values() if weight.ndim <= 1]
         adam = torch.optim.AdamW(
@@ -38,13 +38,13 @@ class Optimisation:
             betas=(settings.adam_beta1, settings.adam_beta2),
             fused=True,
         )
-        # In one process the prepared model is the model itself.
+        # With one process the prepared model is the model itself.
         _, self._adam = accelerator.prepare(model, adam)
 
     def update(self, step: int) -> tuple[float, float]:
-        """Make update `step` (from 1). Returns the learning rate and the gradient's norm before clipping.
+        """Make update `step` (from 1). Returns the learning rate and the gradient norm before clipping.
 
-        UserError, and no update, if the norm is not finite; UserError if the update left no finite weights.
+        UserError, and no update, if the norm is not finite; UserError if a weight is not finite afterwards.
         """
         settings = self._settings
         rate = settings.learning_rate * learning_rate_factor(
@@ -67,24 +67,24 @@ class Optimisation:
             kinds[kind] = {
                 name: self._adam.state[weight][key]
                 for name, weight in self._trained.items()
-                if key in self._adam.state[weight]  # a weight without a gradient has none
+                if key in self._adam.state[weight]  # a weight without a gradient has no such entry
             }
         return kinds
 
     def restore(self, tensors_of: Callable[[str], dict[str, Tensor]]) -> None:
-        """Put `tensors()` of an equal model back, one kind after the other, into torch's usual memory."""
+        """Load the `tensors()` of an equal model, one kind after another, into memory allocated by torch."""
         with torch.no_grad():
             for name, value in tensors_of("weights").items():
                 self._trained[name].copy_(value)
             for kind, key in _ADAM_STATE.items():
                 for name, value in tensors_of(kind).items():
                     weight = self._trained[name]
-                    # Memory that torch has allocated: results of its kernels may depend on the alignment.
+                    # Memory allocated by torch: results of its kernels may depend on the alignment.
                     place = value.clone() if key == "step" else torch.empty_like(weight).copy_(value)
                     self._adam.state[weight][key] = place.to(weight.device)
 
     def state_bytes(self) -> int:
-        """The size of all that `tensors()` gives after an update: trained weights and two moments."""
+        """The size of `tensors()` after an update: trained weights and two moments."""
         return 3 * _bytes(self._trained.values())
 
     def checkpoint_bytes(self) -> int:
@@ -99,7 +99,7 @@ def _bytes(weights: Iterable[Tensor]) -> int:
 def prepare_for_training(
     model: Qwen2VLForConditionalGeneration, train_vision_tower: bool, gradient_checkpointing: bool
 ) -> None:
-    """Freeze the vision tower if it is not to be trained; turn on gradient checkpointing if wanted."""
+    """Freeze the vision tower unless it is trained; turn on gradient checkpointing if requested."""
     model.model.visual.requires_grad_(train_vision_tower)
     if gradient_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})

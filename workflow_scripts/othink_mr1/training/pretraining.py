@@ -1,7 +1,7 @@
-"""Pretraining of the small backbone: supervised, on a mixture of sources of its own.
+"""Pretraining of the small backbone: supervised, on a mixture of its own sources.
 
-It gives the miniature what instruction tuning gave the 2B model: some skill at both tasks, and the answer
-format as one habit beside plain words.
+It does for the miniature what instruction tuning did for the 2B model: the backbone sometimes answers
+correctly, and sometimes in the answer format instead of plain words.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from othink_mr1.training.saved_states import SavedStates
 from othink_mr1.training.session import TrainingSession
 from othink_mr1.training.supervised import COLUMNS, Lesson, train_supervised
 
-# Texts of each source that the tokenizer learns from; more change nothing in rendered text.
+# Number of each source's texts from which the tokenizer learns; with rendered text, more change nothing.
 TOKENIZER_TEXTS = 1000
 
-# Which texts are untagged is drawn from the seed's own stream of this number, apart from the mixture's order.
+# Untagged texts are drawn from the seed's stream of this number, independent of the mixture's order.
 UNTAGGED_STREAM = 1
 
 
@@ -50,7 +50,7 @@ def pretrain_backbone(
             f"got {', '.join(sorted(example_files)) or 'none'}"
         )
     use_device(execution)
-    # Without what has its default: a setting that is added later must not make this another backbone.
+    # Without defaults, so that a setting added later does not change this backbone's identity.
     identity = {"settings": settings.model_dump(mode="json", exclude_defaults=True)}
     with filling(output, identity, keep=True, precious=True) as artefact:
         if artefact.complete:
@@ -76,7 +76,7 @@ def pretrain_backbone(
 def _prepare(
     settings: SmallBackbone, execution: TrainingExecution, example_files: Mapping[str, Path]
 ) -> tuple[Qwen2VLForConditionalGeneration, Qwen2VLProcessor, Callable[[int], list[Lesson]]]:
-    """Model, processor, and the lessons of each step (from 1). The same every time."""
+    """Model, processor, and the lessons of each step (from 1). Deterministic."""
     examples = {name: StoredExamples(path) for name, path in example_files.items()}
     tokenizer = train_tokenizer(_texts(settings, examples), settings.vocabulary_size)
     processor = new_processor(tokenizer)
@@ -108,7 +108,7 @@ def _prepare(
 def mixture_order(settings: SmallBackbone, sizes: Mapping[str, int]) -> list[tuple[str, int]]:
     """(source, index) of every example of the pretraining, in order.
 
-    Each place draws its source by the shares; a source's own examples come in its own epochs' order.
+    Each place draws its source with the shares' probabilities; a source's examples come in its epoch order.
     """
     names = sorted(settings.pretraining)
     shares = np.array([settings.pretraining[name].share for name in names])
@@ -118,7 +118,7 @@ def mixture_order(settings: SmallBackbone, sizes: Mapping[str, int]) -> list[tup
     for source, name in enumerate(names):
         own_places = np.flatnonzero(draws == source).tolist()
         if own_places:
-            # One batch as long as all of this source's places: its whole order at once.
+            # One batch with all of this source's places gives its whole order at once.
             indices = example_indices(1, len(own_places), sizes[name], settings.seed)
             for place, index in zip(own_places, indices, strict=True):
                 mixture[place] = (name, index)
@@ -126,7 +126,7 @@ def mixture_order(settings: SmallBackbone, sizes: Mapping[str, int]) -> list[tup
 
 
 def untagged_places(settings: SmallBackbone, mixture: Sequence[tuple[str, int]]) -> list[bool]:
-    """Whether the text at each place of the mixture has no tags, by the shares that its source says."""
+    """Whether the text at each place of the mixture has no tags, with the share given for its source."""
     draws = np.random.default_rng([settings.seed, UNTAGGED_STREAM]).random(len(mixture))
     return [
         bool(draw < settings.pretraining[name].untagged)
@@ -135,7 +135,7 @@ def untagged_places(settings: SmallBackbone, mixture: Sequence[tuple[str, int]])
 
 
 def untagged_text(reasoning: str | None, gold: str) -> str:
-    """What target_text says, in plain words."""
+    """The content of target_text in plain words, without tags."""
     answer = f"The answer is {gold}."
     return answer if reasoning is None else f"{reasoning} {answer}"
 
@@ -159,7 +159,7 @@ def _texts(settings: SmallBackbone, examples: Mapping[str, StoredExamples]) -> l
 
 
 def _as_sft(settings: SmallBackbone) -> SFT:
-    """The optimiser's settings that are not in the config: usual values for a model from scratch."""
+    """Optimiser settings that are not in the config: usual values for a model trained from scratch."""
     return SFT(
         trainer="sft",
         target="reasoning",

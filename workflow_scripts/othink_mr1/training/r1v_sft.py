@@ -1,9 +1,9 @@
-"""R1-V's supervised fine-tuning to the letter: src/open_r1/sft.py at bbbbe3d, lines 103-172.
+"""R1-V's supervised fine-tuning, reproduced exactly: src/open_r1/sft.py at bbbbe3d, lines 103-172.
 
-A baseline of the paper's lineage, and not what SFT should be: the question stands bare, without the words
-about tags that GRPO and the evaluation add to it, and before the image; there is a system message that
-neither of them has; all of the dialogue is learned but the image, up to a prompt for one more answer that
-stands behind its end; and where a set has no reasoning, as GeoQA, the answer begins with "None".
+A historical baseline, not good SFT. The question has no instruction about tags, which GRPO and the evaluation
+add, and comes before the image. There is a system message, which neither of them has. The whole dialogue
+except the image is learned, including a prompt for one more answer after its end. For a set without
+reasoning, such as GeoQA, the answer begins with "None".
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SYSTEM_MESSAGE = (
 
 
 def r1v_dialogue(processor: Qwen2VLProcessor, example: Example) -> str:
-    """The example's text: system message, question, image, answer, and a prompt for one more."""
+    """The example's text: system message, question, image, answer, and a prompt for one more answer."""
     thinking = None if example.reasoning is None else f"<think>{example.reasoning}</think>"
     messages = [
         {"role": "system", "content": [{"type": "text", "text": SYSTEM_MESSAGE}]},
@@ -36,7 +36,7 @@ def r1v_dialogue(processor: Qwen2VLProcessor, example: Example) -> str:
 
 
 def r1v_lessons(processor: Qwen2VLProcessor, prompts: Sequence[Prompt]) -> list[Lesson]:
-    """prompts: whole dialogues. The loss is on every token but the first, which nothing predicts, and the
+    """prompts: whole dialogues. The loss is on every token except the first, which nothing predicts, and the
     image's."""
     image = processor.image_token_id
     return [

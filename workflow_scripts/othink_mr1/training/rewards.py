@@ -1,4 +1,4 @@
-"""Rewards (eq. 1): R = R_accuracy + α · R_format. A weight of R_accuracy other than 1 is a control's."""
+"""Rewards (eq. 1): R = R_accuracy + α · R_format. Only controls weight R_accuracy by other than 1."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from othink_mr1.scoring.format import format_followed
 from othink_mr1.scoring.workers import Question, Rule, TimedOut, shared_workers
 
 _RULES: dict[RewardScorer, Rule] = {"r1v": "r1v_reward", "exact": "exact_reward"}
-_COIN = 1  # the fifth number of a seed: apart from the numbers that sampled the completion, which have four
+_COIN = 1  # fifth number of the seed: separate from sampling, whose seeds have four numbers
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ def score_completions(
 ) -> Rewards:
     """Reward each completion of a rollout (from 1) against its gold answer.
 
-    scorer: name of the task's. By settings.reward_scorer r1v, the published training rule, laxer for counting
-    than its evaluation; exact; or random, 0 or 1 by a coin of (seed, rollout, place in the rollout). A
-    completion that exceeds the scorer's limits earns no accuracy reward.
+    scorer: name of the task's scorer. settings.reward_scorer: r1v, the published training rule, for counting
+    laxer than its evaluation; exact; or random, 0 or 1 by a coin flip seeded by (seed, rollout, place in the
+    rollout). A completion that exceeds the scorer's limits gets no accuracy reward.
     """
     if settings.reward_scorer == "random":
         coins = [
@@ -57,6 +57,6 @@ def score_completions(
 
 
 def accuracy_rewards(questions: Sequence[Question]) -> list[float]:
-    """The accuracy rewards, from this process's scoring workers, which stay warm between steps."""
+    """The accuracy rewards, from this process's scoring workers, which stay alive between steps."""
     replies = shared_workers().answers(questions)
     return [0.0 if isinstance(reply, TimedOut) else reply for reply in replies]

@@ -16,9 +16,9 @@ from othink_mr1.training.sampling import Sampler, tokens_never_sampled, uniform_
 
 @dataclass(frozen=True)
 class Rollout:
-    """prompts x group completions, a group in a row."""
+    """prompts x group completions, a group's next to each other."""
 
-    completions: list[list[int]]  # token ids, the stop token included
+    completions: list[list[int]]  # token ids, including the stop token
     texts: list[str]  # without special tokens
     owners: list[int]  # index of each completion's prompt
     truncated: list[bool]  # no stop token within max_completion_tokens
@@ -32,7 +32,7 @@ def roll_out(
     seed: int,
     step: int,
 ) -> Rollout:
-    """Sample settings.group_size completions per prompt; seed and step choose the random streams."""
+    """Sample settings.group_size completions per prompt; seed and step determine the random streams."""
     tokenizer = processor.tokenizer
     stops = stop_tokens(processor)
     uniform = uniform_numbers(seed, step, len(prompts), settings.group_size, settings.max_completion_tokens)

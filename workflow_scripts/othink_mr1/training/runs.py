@@ -1,4 +1,4 @@
-"""What the runs of all trainers share: their folder, their examples, their start and their end."""
+"""Common to the runs of all trainers: their folder, examples, start and end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from othink_mr1.training.data_order import example_indices
 from othink_mr1.training.saved_states import SavedStates
 from othink_mr1.training.session import TrainingSession
 
-# Of the job's memory, for the features of images under a frozen vision tower.
+# Share of the job's memory for image features, if the vision tower is frozen.
 SHARE_OF_MEMORY_FOR_IMAGES = 1 / 4
 
 
@@ -46,7 +46,7 @@ class TrainingRun:
         self.model, self.processor = load_backbone(backbone, execution.attention, execution.device)
         self._examples = StoredExamples(examples_file)
         self._maker = PromptMaker(self.model, self.processor)
-        # Features change with every update when the vision tower is trained.
+        # If the vision tower is trained, features change with every update.
         self._frozen = (
             None if settings.train_vision_tower else _frozen_images(self.model, settings, execution)
         )
@@ -59,15 +59,15 @@ class TrainingRun:
 
     @property
     def examples(self) -> int:
-        """How many there are."""
+        """The number of examples."""
         return len(self._examples)
 
     def prompts_of(
         self, step: int, batch: int, dialogue_of: Callable[[Example], str] | None = None
     ) -> tuple[list[Prompt], list[Example]]:
-        """A step's prompts (from 1), and their examples.
+        """The prompts of a step (counted from 1), and their examples.
 
-        dialogue_of: an example's dialogue, where it is not the task's training prompt.
+        dialogue_of: gives an example's dialogue, if it is not the task's training prompt.
         """
         indices = example_indices(step, batch, len(self._examples), self._run.seed)
         examples = [self._examples[index] for index in indices]
@@ -82,7 +82,7 @@ class TrainingRun:
         return prompts, examples
 
     def save_checkpoint(self, folder: Path) -> None:
-        """Write the weights as they are."""
+        """Write the current weights."""
         save_checkpoint(self.model, self.processor, folder)
 
 
@@ -95,15 +95,15 @@ def training_run(
     output: Path,
     columns: Sequence[str],
 ) -> Iterator[TrainingRun | None]:
-    """The run's folder with run.yaml; final checkpoint and manifest come when the block succeeds.
+    """The run's folder with run.yaml; the final checkpoint and manifest are written when the block succeeds.
 
-    None if the run is complete already.
+    None if the run is already complete.
     """
     settings = run.settings
     assert isinstance(settings, SFT | GRPO)
     use_device(execution)
     description = run.model_dump(mode="json")
-    # The digest leaves out what has its default, so a setting that is added later makes no other run of it.
+    # The digest leaves out defaults, so a setting added later does not change the run's identity.
     identity = {"digest": run.digest}
     with filling(output, identity, keep=True, precious=True) as artefact:
         if artefact.complete:
@@ -124,7 +124,7 @@ def training_run(
 
 
 def _yaml(description: dict[str, Any]) -> str:
-    """A run's description for people: the manifest has the same for programs."""
+    """A run's description for people; programs find the same in the manifest."""
     stream = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False

@@ -1,4 +1,4 @@
-"""Sampling the next token, reproducibly for each completion whatever else is in the batch."""
+"""Sampling the next token, reproducible for each completion regardless of the rest of the batch."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def uniform_numbers(
 ) -> Tensor:
     """One random number in [0, 1) for every token of a rollout: [prompts x completions, tokens], fp64.
 
-    Each completion has a stream of its own, seeded by (seed, step, prompt, completion), so what it draws
-    does not depend on the batch or on when others end.
+    Each completion has its own stream, seeded by (seed, step, prompt, completion), so its numbers do not
+    depend on the batch or on when others end.
     """
     streams = [
         np.random.default_rng([seed, step, prompt, completion]).random(max_new_tokens)
@@ -39,7 +39,7 @@ class Sampler:
     ) -> None:
         """uniform: [sequences, tokens]; top_k 0: all tokens; never: token ids that cannot be sampled.
 
-        vocabulary: rows of the logits; those beyond tokenizer_length stand for no token and cannot be sampled
+        vocabulary: number of logits; those beyond tokenizer_length belong to no token and cannot be sampled
         either.
         """
         self._uniform = uniform
@@ -55,18 +55,18 @@ class Sampler:
         if 0 < self._top_k < logits.shape[1]:
             least = logits.topk(self._top_k, dim=1).values[:, -1:]
             logits = logits.masked_fill(logits < least, -torch.inf)
-        # Summed up in fp64, since the sum over a large vocabulary must not lose its small terms.
+        # Summed in fp64, since the sum over a large vocabulary must not lose small terms.
         cumulative = logits.softmax(dim=1).cumsum(dim=1, dtype=torch.float64)  # [sequences, vocabulary]
         threshold = self._uniform[sequences, steps, None] * cumulative[:, -1:]
-        # The first token whose cumulative probability exceeds the number; tokens of probability 0 never do.
+        # The first token whose cumulative probability exceeds the number; never a token of probability 0.
         chosen = torch.searchsorted(cumulative, threshold, right=True).squeeze(1)
-        # Behind the last one if the logits are nan: any token, since the loss will say so and end the run.
+        # With nan logits the index is past the end: any token will do, since the loss will stop the run.
         return chosen.clamp(max=logits.shape[1] - 1)
 
 
 def tokens_never_sampled(special_tokens: Sequence[int], stop_tokens: Sequence[int]) -> list[int]:
-    """All special tokens but those that end a completion.
+    """All special tokens except those that end a completion.
 
-    A sampled vision placeholder would demand an image that is not there; the others have no place in text.
+    A sampled vision placeholder would require an image that does not exist; the others do not belong in text.
     """
     return sorted(set(special_tokens) - set(stop_tokens))

@@ -1,8 +1,8 @@
-"""The saved states of one training: which to go on from, which to forget.
+"""The saved states of one training: which to resume from, which to delete.
 
-They lie in the hidden folder `.<run>.states` beside the run's, which no rule declares, so Snakemake never
-deletes it. The newest two are kept: should the newest be damaged, the other serves. With the one that is
-being written and one that was set aside there are never more than MOST_AT_A_TIME.
+They are in the hidden folder `.<run>.states` beside the run's folder. No rule declares it, so Snakemake never
+deletes it. The newest two are kept: if the newest is damaged, the other is used. Including one that is
+being written and one set aside as unusable, there are never more than MOST_AT_A_TIME.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ class SavedStates:
         self.folder = run_folder.with_name(f".{run_folder.name}.states")
 
     def path(self, step: int) -> Path:
-        """Where the state after a step is, or would be."""
+        """The path of the state after a step, existing or not."""
         return self.folder / f"{_STATE}{step}"
 
     def newest(self, refuse: Callable[[SavedState], str | None]) -> SavedState | None:
-        """The newest state that is whole and that `refuse` finds no reason against.
+        """The newest state that is complete and for which `refuse` returns no reason.
 
-        Those that were newer are set aside, and the log says why. `refuse` may raise UserError for a state
-        that is sound but cannot be gone on from as things are: an older one is used then, and if there is
-        none the error is raised and nothing is touched. So it is when a state cannot be read.
+        Refused newer states are renamed, and the log says why. `refuse` may raise UserError for a state that
+        is sound but cannot be resumed from at present. Then an older one is used; if there is none, the error
+        is raised and nothing is changed. A state that cannot be read raises UserError at once.
         """
         if not self.folder.exists():
             return None
@@ -74,12 +74,12 @@ class SavedStates:
         return None
 
     def prune(self) -> None:
-        """Forget all states but the newest."""
+        """Delete all states but the newest KEPT."""
         for step in sorted(self._steps(), reverse=True)[KEPT:]:
             self._forget(self.path(step))
 
     def remove(self) -> None:
-        """Forget everything: the run is complete."""
+        """Delete everything: the run is complete."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _steps(self) -> Iterator[int]:
@@ -89,7 +89,7 @@ class SavedStates:
                 yield int(number)
 
     def _set_aside(self, refused: list[tuple[int, str]]) -> None:
-        """Keep the newest of the refused states under another name, and no older one."""
+        """Keep the newest of the refused states under another name, and delete the older ones."""
         for number, (step, reason) in enumerate(refused):
             if number == 0:
                 for older in self.folder.glob(f"{_ASIDE}*"):
@@ -103,7 +103,7 @@ class SavedStates:
             print(f"{what}: {reason}", file=sys.stderr, flush=True)
 
     def _forget(self, folder: Path) -> None:
-        # Renamed first: a folder that is half deleted would look like a damaged state.
+        # Renamed first: a half-deleted folder would look like a damaged state.
         going = folder.with_name(f"{_GOING}{folder.name}")
         shutil.rmtree(going, ignore_errors=True)
         folder.rename(going)

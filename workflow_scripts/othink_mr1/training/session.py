@@ -1,8 +1,8 @@
-"""A training that can be stopped at any moment and goes on where it was: on the CPU, to the bit.
+"""A training that can be stopped at any moment and resumed; on the CPU the result is bit-identical.
 
-It logs each step, keeps the checkpoints that the study wants, saves the state every so many steps and when
-the process is told to end, and starts from the newest valid state. Under another execution or number of
-threads it goes on, too, with other rounding.
+It logs each step, keeps the study's checkpoints, saves the state at regular intervals and when the process is
+told to end, and starts from the newest valid state. With another execution or number of threads it also
+resumes, but rounds differently.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from othink_mr1.training.trackers import OTHERS, TENSORBOARD, make_trackers, tra
 from othink_mr1.training.training_log import TrainingLog, has_columns
 from othink_mr1.training.training_state import METRICS, Carried, restore_state, write_state
 
-# Beside weights: metrics, logs, the file system's own needs.
+# For everything but weights: metrics, logs, file system overhead.
 MARGIN_BYTES = 64 * 2**20
 
 COMPUTING_PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pillow")
 
 
 class TrainingSession:
-    """What a trainer calls around its steps. Begins with `watched`."""
+    """Called by a trainer around its steps. Enter it with `watched`."""
 
     def __init__(
         self,
@@ -49,14 +49,14 @@ class TrainingSession:
         save_checkpoint: Callable[[Path], None],
         name: str,
     ) -> None:
-        """facts: JSON values that a state must have been made of to be used."""
+        """facts: JSON values that must equal those of a state for it to be used."""
         self._artefact, self._facts = artefact, dict(facts)
         self._columns, self._settings, self._execution = log_columns, settings, execution
         self._save_checkpoint = save_checkpoint
         self._states = SavedStates(artefact.folder)
         self._interruption = Interruption()
         self._state = self._states.newest(self._reason_against)
-        # Of the checkpoints that exist: path in the run's folder -> sha256.
+        # Files of the existing checkpoints: path in the run's folder -> sha256.
         self._digests: dict[str, str] = dict(self._state.facts["checkpoints"]) if self._state else {}
         self._clean_folder()
         trackers = make_trackers(execution.trackers, artefact.folder, name)
@@ -84,9 +84,9 @@ class TrainingSession:
                 )
 
     def steps(self, optimisation: Optimisation) -> Iterator[int]:
-        """Bring the saved state back, if there is one, and give the steps that are left.
+        """Restore the saved state, if there is one, and yield the remaining steps.
 
-        UserError if the disk has no room for what the training will write at most.
+        UserError if the disk has too little room for the most that the training may write.
         """
         self._optimisation = optimisation
         self._require_space(optimisation.state_bytes(), optimisation.checkpoint_bytes())
@@ -96,9 +96,9 @@ class TrainingSession:
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Around what changes neither weights nor files: when the process is told to end, it ends here.
+        """Wrap code that changes neither weights nor files: a process told to end does so here.
 
-        The state after the last finished step is saved before; Interrupted tells the rest.
+        The state after the last finished step is saved first; then Interrupted is raised.
         """
         try:
             with self._interruption.interruptible():
@@ -107,7 +107,7 @@ class TrainingSession:
             raise self._interrupted() from None
 
     def _interrupted(self) -> Interrupted:
-        """Save what is not saved yet, and say so."""
+        """Save the state if it is not saved yet; returns the error to raise."""
         if self._done > self._saved:
             self._save_state()
         number = self._interruption.requested
@@ -118,9 +118,9 @@ class TrainingSession:
     def finish_step(
         self, step: int, values: Mapping[str, float | None], carried: Carried | None = None
     ) -> None:
-        """Log a step whose update is made; keep a checkpoint and the state where it is their turn.
+        """Log a finished step; save a checkpoint or the state if due.
 
-        carried: what the next step needs of this one. It is given back as `self.carried` after a restart.
+        carried: what the next step needs from this one. After a restart it is in `self.carried`.
         """
         self.log.step(step, values)
         self.carried = carried or Carried()
@@ -145,7 +145,7 @@ class TrainingSession:
         self._digests |= digests
 
     def finish(self, **facts: Any) -> None:
-        """Finish the trackers, write the run's manifest with these facts, and forget the states."""
+        """Finish the trackers, write the run's manifest with these facts, and delete the states."""
         self._tracking.close()
         self._artefact.finish(
             self._digests,
@@ -158,12 +158,12 @@ class TrainingSession:
 
     @contextmanager
     def watched(self) -> Iterator[TrainingSession]:
-        """Answer signals within the block, and tell trackers of its steps."""
+        """Handle signals within the block, and report its steps to trackers."""
         with self._interruption.watched(), self._tracking:
             self._tracking.enter_context(tracking(self.accelerator, self._artefact.folder))
             try:
                 yield self
-            except Stop:  # between the frames of `interruptible`
+            except Stop:  # raised while entering or leaving `interruptible`
                 raise self._interrupted() from None
 
     def _save_state(self) -> None:
@@ -183,7 +183,7 @@ class TrainingSession:
         self._states.prune()
 
     def _reason_against(self, state: SavedState) -> str | None:
-        """Why a whole state is none of this training, or None."""
+        """Why a complete state does not belong to this training, or None."""
         for name, value in self._facts.items():
             if state.facts.get(name) != value:
                 return f"its {name} is another's"
@@ -194,7 +194,7 @@ class TrainingSession:
         for name, sha256 in state.facts["checkpoints"].items():
             path = self._artefact.folder / name
             if not path.is_file() or sha256_of(path) != sha256:
-                # Only training from the start could make it again: that is for the user to say.
+                # Only training from the start could make it again; the user must decide that.
                 raise UserError(
                     f"{path}: is missing or damaged, and the saved states build on it; restore it from a "
                     f"copy, or delete {self._artefact.folder} and {self._states.folder} to train from the "
@@ -203,7 +203,7 @@ class TrainingSession:
         return None
 
     def _clean_folder(self) -> None:
-        """Leave of an interrupted attempt's folder the checkpoints that the state knows, and the curves."""
+        """Empty an interrupted attempt's folder, except for the state's checkpoints and the curves."""
         kept = {name.partition("/")[0] for name in self._digests}
         if self._state:
             kept |= {TENSORBOARD, OTHERS}
@@ -232,15 +232,15 @@ class TrainingSession:
             )
 
     def _attempt(self, earlier: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """What this process computes with; `not_to_the_bit`: what of it rounds otherwise than before."""
+        """What this process computes with; `not_to_the_bit`: the parts that round differently than before."""
         facts = self._stopwatch.facts()
-        # Also because git is to be asked now, and not when the process is to end.
+        # Called here so that git runs now, and not while the process is being ended.
         made_by = provenance()
         attempt = {
             "after_step": self._done,
             "commit": made_by["commit"],
             **{key: facts[key] for key in ("device", "execution", "threads", "cpu_capability")},
-            # What reads the texts and pictures and computes with them.
+            # Packages that read the texts and pictures and compute with them.
             "packages": {name: made_by["packages"][name] for name in COMPUTING_PACKAGES},
         }
         others = _other_rounding(earlier[-1], attempt) if earlier else []
@@ -248,13 +248,13 @@ class TrainingSession:
 
 
 def _other_rounding(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What decides how results are rounded, and is another than it was, or is not known of the state."""
+    """Factors of rounding that differ from before, or that the state does not record."""
     old, new = _rounding(before), _rounding(now)
     return [f"{key} {old.get(key, 'unknown')}, now {new[key]}" for key in new if old.get(key) != new[key]]
 
 
 def _rounding(attempt: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known of it, by name."""
+    """The known factors of rounding, by name."""
     execution = attempt["execution"]
     known = {key: attempt.get(key) for key in ("device", "threads", "cpu_capability")}
     known |= attempt.get("packages", {})
@@ -264,6 +264,6 @@ def _rounding(attempt: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _other_commit(attempts: Sequence[Mapping[str, Any]]) -> str:
-    """What to say where a run goes on by other code than it was begun with."""
+    """The message for a run that is resumed with other code than it was started with."""
     first, now = attempts[0].get("commit"), attempts[-1]["commit"]
     return "" if first == now else f", by commit {now}; it was begun by {first}"

@@ -20,8 +20,8 @@ def train_sft_run(
 ) -> None:
     """Fine-tune the backbone on the examples' target texts and fill the run's folder.
 
-    An interrupted attempt is gone on with; see training/session.py. UserError if the target is the reasoning
-    and no example has one.
+    An interrupted attempt is resumed; see training/session.py. UserError if the target is the reasoning
+    and no example has any.
     """
     settings = run.settings
     if not isinstance(settings, SFT):
@@ -41,7 +41,7 @@ def train_sft_run(
 
 
 def sft_lessons(training: TrainingRun, settings: SFT, step: int) -> list[Lesson]:
-    """The lessons of a step (from 1), as the settings' target says."""
+    """The lessons of a step (from 1), depending on the settings' target."""
     processor = training.processor
     if settings.target == "r1v":
         prompts, _ = training.prompts_of(

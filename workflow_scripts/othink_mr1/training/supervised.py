@@ -1,7 +1,7 @@
-"""Supervised training on target texts: SFT's loss, and the small backbone's pretraining too.
+"""Supervised training on target texts, for SFT and for the small backbone's pretraining.
 
-The prompt is the one that GRPO trains with, image before text; only the target and the end of the message
-are learned. R1-V's own SFT, which does otherwise, is in r1v_sft.py.
+The prompt is the same as in GRPO, image before text; only the target and the end of the message
+are learned. R1-V's own SFT, which differs, is in r1v_sft.py.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ COLUMNS = ("learning_rate", "loss", "gradient_norm", "target_tokens")
 
 @dataclass(frozen=True)
 class Lesson:
-    """A prompt and the tokens that are to follow it; the loss is on these.
+    """A prompt and the tokens that should follow it, on which the loss is computed.
 
-    predicted: places in the prompt, from 1, whose tokens the loss is on, too.
+    predicted: places in the prompt, counted from 1, whose tokens are also in the loss.
     """
 
     prompt: Prompt
@@ -41,14 +41,14 @@ class Lesson:
 
     @property
     def group(self) -> Group:
-        """For packing."""
+        """The lesson as a group, for packing."""
         return Group(self.prompt, [self.target] if self.target else [], self.predicted)
 
 
 def make_lessons(
     processor: Qwen2VLProcessor, prompts: Sequence[Prompt], examples: Sequence[Example]
 ) -> list[Lesson]:
-    """The examples' prompts with the target texts that are to follow them."""
+    """The examples' prompts with the target texts that should follow them."""
     targets = [target_text(example.reasoning, example.gold) + END_OF_MESSAGE for example in examples]
     token_ids = processor.tokenizer(targets)["input_ids"]
     return [Lesson(prompt, target) for prompt, target in zip(prompts, token_ids, strict=True)]
@@ -61,7 +61,7 @@ def train_supervised(
     lessons_of: Callable[[int], list[Lesson]],
     session: TrainingSession,
 ) -> None:
-    """Make the updates that the session has left; lessons_of gives a step's batch."""
+    """Make the session's remaining updates; lessons_of gives a step's batch."""
     prepare_for_training(model, settings.train_vision_tower, execution.gradient_checkpointing)
     model.train()
     optimisation = Optimisation(session.accelerator, model, settings)
@@ -87,7 +87,7 @@ def supervised_backward(
     """Add the gradient of the mean negative log-likelihood over all target tokens of the batch.
 
     Whole lessons are packed into rows of at most row_tokens. Returns the loss in nats and the number of
-    target tokens. Any row_tokens gives the same up to rounding.
+    target tokens. row_tokens changes the result only by rounding.
     """
     tokens = sum(len(lesson.target) + len(lesson.predicted) for lesson in lessons)
     total = 0.0

@@ -1,6 +1,6 @@
-"""Trackers: the programs that show a training's curves, written to by accelerate's classes for them.
+"""Trackers: programs that show a training's curves, fed through accelerate's tracker classes.
 
-What they are told is in metrics.csv, too, and no result depends on it. After a restart they may be told some
+Their data is also in metrics.csv, and no result depends on them. After a restart they may get some
 steps a second time. None of them sends anything from this machine, unless the user's environment says so.
 """
 
@@ -18,8 +18,8 @@ from accelerate.tracking import LOGGER_TYPE_TO_CLASS, GeneralTracker, get_availa
 
 from othink_mr1.errors import UserError, naming
 
-TENSORBOARD = "tensorboard"  # its folder in the run's
-OTHERS = ".trackers"  # what the other trackers keep; hidden, so that no manifest lists it
+TENSORBOARD = "tensorboard"  # its folder in the run's folder
+OTHERS = ".trackers"  # folder of the other trackers; hidden, so that no manifest lists it
 _PROJECT = "othink-mr1"
 
 
@@ -50,9 +50,9 @@ def make_trackers(names: Sequence[str], run_folder: Path, run: str) -> list[Gene
 
 
 def _ways(run: str, folder: str) -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
-    """Of each tracker: what its class is given, and variables that keep it offline and in the folder.
+    """For each tracker: arguments of its class, and variables that keep it offline and in the folder.
 
-    A variable that the user has set stays as it is.
+    A variable that the user has set is not changed.
     """
     return {
         TENSORBOARD: ({}, {}),
@@ -66,7 +66,7 @@ def _ways(run: str, folder: str) -> dict[str, tuple[dict[str, Any], dict[str, st
                 "COMET_EXPERIMENT_NAME": run,
             },
         ),
-        # Without its own changes to a git or DVC repository.
+        # Must not change a git or DVC repository.
         "dvclive": ({"dir": f"{folder}/dvclive", "dvcyaml": None, "save_dvc_exp": False}, {}),
         "mlflow": ({"run_name": run}, {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}),
         "swanlab": ({"experiment_name": run}, {"SWANLAB_MODE": "offline", "SWANLAB_LOG_DIR": folder}),
@@ -90,6 +90,6 @@ def tracking(accelerator: Accelerator, run_folder: Path) -> Iterator[None]:
 
 
 def _except_tensorboards(raised: threading.ExceptHookArgs) -> None:
-    """Print no traceback of TensorBoard's thread: it raises the same error in ours, at the same step."""
+    """Print no traceback of TensorBoard's thread: the same error is raised in our thread at the same step."""
     if not type(raised.thread).__module__.startswith("tensorboard."):
         threading.__excepthook__(raised)

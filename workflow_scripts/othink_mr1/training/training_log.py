@@ -1,4 +1,4 @@
-"""What a training run says while it runs: metrics.csv, trackers, lines with the time left."""
+"""The output of a running training: metrics.csv, trackers, log lines with the time left."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STEP, _SECONDS = "step", "seconds"
 
 
 class TrainingLog:
-    """One row per optimiser step. Empty values (None) are left empty in the csv and kept from trackers."""
+    """One row per optimiser step. None is left empty in the csv and not sent to trackers."""
 
     def __init__(
         self,
@@ -31,9 +31,9 @@ class TrainingLog:
         done: int = 0,
         earlier: bytes = b"",
     ) -> None:
-        """columns: between `step` and `seconds`, which every log has; steps: in all.
+        """columns: those between `step` and `seconds`, which every log has; steps: the total.
 
-        earlier: metrics.csv after the `done` steps that a resumed run goes on from.
+        earlier: metrics.csv after the `done` steps from which a resumed run continues.
         """
         self._folder, self._name, self._steps, self._done = folder, name, steps, done
         self._accelerator = accelerator
@@ -45,7 +45,7 @@ class TrainingLog:
         self._said = -SECONDS_BETWEEN_LINES
 
     def step(self, step: int, values: Mapping[str, float | None]) -> None:
-        """Record a finished step (from 1); its seconds are those since the step before."""
+        """Record a finished step (from 1); its seconds are counted from the end of the previous step."""
         now = time.monotonic()
         row = {_STEP: step, **values, _SECONDS: round(now - self._step_started, 4)}
         assert list(row) == self._columns, f"columns {list(row)}"
@@ -64,7 +64,7 @@ class TrainingLog:
             print(f"{done}: {shown}", file=sys.stderr, flush=True)
 
     def so_far(self) -> bytes:
-        """metrics.csv as it is now."""
+        """The current content of metrics.csv."""
         return self._file.read_bytes()
 
 

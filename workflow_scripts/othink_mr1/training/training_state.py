@@ -1,9 +1,8 @@
-"""The state of a training between two steps, on disk: all that the next step depends on.
+"""The state of a training between two steps, on disk: everything that the next step depends on.
 
-That is the trained weights, AdamW's moments, the step (the data's order, samples and the learning rate follow
-from it) and what a trainer carries from one step to the next. No random generator has a state between two
-steps: none is drawn from but those that are seeded for the purpose. Safetensors and JSON, no pickles. The
-manifest is written last.
+That is the trained weights, AdamW's moments, the step (which determines data order, samples and learning
+rate) and what a trainer carries from one step to the next. No random generator has a state between two steps:
+each is newly seeded for its purpose. Safetensors and JSON, no pickles. The manifest is written last.
 
 accelerate's save_state is not used: it writes pickles, and only while the training waits.
 """
@@ -35,7 +34,7 @@ _CARRIED = "carried"
 
 @dataclass(frozen=True)
 class Carried:
-    """What a trainer takes from one step to the next besides weights: JSON values and tensors, by name."""
+    """What a trainer carries from one step to the next besides weights: JSON values and tensors, by name."""
 
     notes: dict[str, Any] = field(default_factory=dict)
     tensors: dict[str, Tensor] = field(default_factory=dict)
@@ -60,9 +59,9 @@ def write_state(
 
 
 def verify_state(folder: Path) -> dict[str, Any]:
-    """The manifest of a state whose every file is as it was written.
+    """The manifest of a state, after checking that every file is as it was written.
 
-    Damaged if one is not, UserError if one cannot be read.
+    Damaged if a file is not, UserError if one cannot be read.
     """
     if not (folder / MANIFEST).exists():
         raise Damaged(f"{folder / MANIFEST}: missing")
@@ -70,9 +69,9 @@ def verify_state(folder: Path) -> dict[str, Any]:
 
 
 def restore_state(folder: Path, optimisation: Optimisation) -> Carried:
-    """Bring a verified state back: weights and moments into place.
+    """Restore a verified state: load weights and moments.
 
-    UserError if it holds nan or infinite numbers, as versions before these were refused could save.
+    UserError if it has nan or infinite numbers, which early versions could save.
     """
     optimisation.restore(lambda name: _load(folder, name))
     for name, tensors in optimisation.tensors().items():
