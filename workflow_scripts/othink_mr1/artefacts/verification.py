@@ -89,7 +89,7 @@ def verify_file(path: Path) -> str:
 
 
 def verify_sealed(path: Path, make: str = "run snakemake to make it") -> dict[str, Any]:
-    """Compare a single file with the manifest beside it, and return that. Raises UserError as verify_folder does.
+    """Compare a single file with the manifest beside it, and return that. UserError as verify_folder.
 
     make: what the message tells to do if there is no such file.
     """
