@@ -82,6 +82,27 @@ def test_a_broken_file_ends_in_one_line(tmp_path: Path, text: str, said: str) ->
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("methods: {%s: {kind: base}}" % ("m" * 240), "methods.mmm.*at most 40 characters"),
+        ("studies: {%s: {methods: [sft], tasks: [counting]}}" % ("s" * 240), "at most 40 characters"),
+        (
+            "preparation: {max_prompt_tokens: 1000000}\n"
+            f'tasks: {{counting: {{train_prompt: "{{question}} {"very " * 40_000}"}}}}',
+            "tasks.counting.train_prompt: String should have at most 8000 characters",
+        ),
+    ],
+    ids=["method", "study", "prompt"],
+)
+def test_what_a_file_name_or_a_command_line_cannot_hold(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError, match=said) as caught:
+        load_study([PAPER, file])
+    assert len(str(caught.value)) < 500
+
+
 def test_anchors_and_merged_keys_are_read_and_located(tmp_path: Path) -> None:
     file = tmp_path / "own.yaml"
     file.write_text("a: &a\n  b: 1\n  c: 2\nd:\n  <<: *a\n  c: 3\n")

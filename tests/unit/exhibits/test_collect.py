@@ -210,6 +210,7 @@ def test_damaged_scores_are_refused(results, tmp_path, content, said):
     ("content", "said"),
     [
         ("{", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
         ('{"exhibit": "x", "evaluations": []}', "evaluations"),
         ('{"exhibit": "x", "evaluations": [{}]}', r"evaluations\.0\.point"),
     ],

@@ -116,14 +116,17 @@ def _method_problems(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
     for method, raw in config.methods.items():
         by_task = raw.get("by_task", {})
         if not isinstance(by_task, dict):
-            yield ("methods", method, "by_task"), f"must be a mapping of tasks to settings, got {by_task!r}"
+            yield (
+                ("methods", method, "by_task"),
+                f"must be a mapping of tasks to settings, got {by_task!r:.100}",
+            )
             continue
         for task, own in by_task.items():
             path = ("methods", method, "by_task", str(task))
             if task not in config.trained_tasks:
                 yield path, unknown_name("task", task, config.trained_tasks)
             if not isinstance(own, dict):
-                yield path, f"must be a mapping of settings to values, got {own!r}"
+                yield path, f"must be a mapping of settings to values, got {own!r:.100}"
     for method in config.methods:
         for task in config.trained_tasks:
             try:
@@ -169,7 +172,9 @@ def _first_problem(error: ValidationError, content: Any) -> tuple[KeyPath, str]:
         return (*path, *setting.split(".")), problem
     if first["type"].startswith("union_tag"):
         return (*path, first["ctx"]["discriminator"].strip("'")), first["msg"]
-    return path, first["msg"] if first["type"] == "missing" else f"{first['msg']}, got {first['input']!r}"
+    return path, first["msg"] if first[
+        "type"
+    ] == "missing" else f"{first['msg']}, got {first['input']!r:.100}"
 
 
 def _as_written(location: tuple[int | str, ...], content: Any, *, missing: bool) -> KeyPath:

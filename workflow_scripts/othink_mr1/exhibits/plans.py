@@ -138,5 +138,5 @@ def read_plan(path: Path, kind: type[Plan]) -> Plan:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise UserError(f"{path}: {key}: {first['msg']}; let snakemake write the plan again") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UserError(f"{path}: is not JSON; let snakemake write the plan again") from None
