@@ -19,6 +19,7 @@ from othink_mr1.config.profiles import refuse_dropped_overlays
 from othink_mr1.errors import errors_in_one_line
 from othink_mr1.plan.downloaded import check_downloads
 from othink_mr1.plan.plan_files import let_plans_be_old
+from othink_mr1.scoring.task_scorers import check_scorers
 
 if workflow.is_main_process:
     refuse_dropped_overlays(
@@ -32,6 +33,7 @@ with errors_in_one_line():
         [Path("config.yaml"), *map(Path, workflow.overwrite_configfiles)],
         workflow.config_settings.config,
     )
+    check_scorers(study)
 
 
 configfile: "config.yaml"

@@ -108,7 +108,7 @@ def test_the_remedy_is_the_readers(manifest: Path) -> None:
 @pytest.mark.parametrize("levels", [500, 100_000])
 def test_a_manifest_of_many_levels_is_one_line(manifest: Path, levels: int) -> None:
     manifest.write_text('{"files": {}, "manifest_sha256": "", "a": ' + "[" * levels + "]" * levels + "}")
-    with pytest.raises(UserError, match="; ask$"):
+    with pytest.raises(UserError, match=r"; ask$"):
         parse_manifest(manifest, "ask")
 
 

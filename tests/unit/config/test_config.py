@@ -85,6 +85,31 @@ def test_a_broken_file_ends_in_one_line(tmp_path: Path, text: str, said: str) ->
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("seeds: [42, 43, 42]", "seeds.2: 42 is in the list already"),
+        ("studies: {same_task: {seeds: [1, 1]}}", "studies.same_task.seeds.1: 1 is in the list already"),
+        (
+            "studies: {same_task: {methods: [sft, sft]}}",
+            "studies.same_task.methods.1: 'sft' is in the list already",
+        ),
+        (
+            "studies: {same_task: {vary: {learning_rate: [1e-6, 0.000001]}}}",
+            "studies.same_task.vary.learning_rate.1: 1e-06 is in the list already",
+        ),
+        ("results: README.md", "results: must be a folder; README.md is a file"),
+        ("results: README.md/a/b", "results: must be a folder; README.md is a file"),
+    ],
+)
+def test_what_planning_would_stumble_over(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError) as caught:
+        load_study([PAPER, file])
+    assert str(caught.value) == f"{file}:1: {said}"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
         ("methods: {%s: {kind: base}}" % ("m" * 240), "methods.mmm.*at most 40 characters"),
         ("studies: {%s: {methods: [sft], tasks: [counting]}}" % ("s" * 240), "at most 40 characters"),
         (

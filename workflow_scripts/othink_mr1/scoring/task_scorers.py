@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Protocol, cast
 
 from othink_mr1 import scoring
+from othink_mr1.config.study import StudyConfig
 from othink_mr1.errors import UserError
 from othink_mr1.plan.versions import SCORER
 from othink_mr1.scoring.outcomes import Judgement
@@ -44,6 +45,15 @@ def load_scorer(name: str) -> Scorer:
     if not _is_scorer(module):
         raise _unknown(name)
     return cast(Scorer, module)
+
+
+def check_scorers(config: StudyConfig) -> None:
+    """UserError if a task's scorer is unknown."""
+    for name, task in config.tasks.items():
+        try:
+            load_scorer(task.scorer)
+        except UserError as error:
+            raise UserError(f"config: tasks.{name}.scorer: {error}") from None
 
 
 def check_gold(gold: str, scorers: Iterable[str]) -> None:
