@@ -26,13 +26,15 @@ SHELL := bash
 .PHONY: environment mini verify status what-if prune test test-slow test-all test-crash check bench gpu-check gpu-wheels gpu-page \
 	clean-environment
 
+# Bars per rule on a terminal; elsewhere Snakemake's own lines, as the plugin prints nothing there.
+progress = $(shell test -t 2 && echo --logger rich)
 installed = @test -e .venv/runtime-installed || { echo "$@: nothing is installed yet; run make environment" >&2; exit 2; }
 
 environment: .venv/runtime-installed
 
 mini: .venv/runtime-installed
 	.venv/bin/python workflow_scripts/check_config.py --config config.yaml --overlay mini/study.yaml
-	.venv/bin/snakemake --profile mini all
+	.venv/bin/snakemake --profile mini all $(progress)
 
 verify:
 	$(installed)

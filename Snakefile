@@ -71,6 +71,21 @@ onstart:
             let_plans_be_old(study, plans())
 
 
+onsuccess:
+    if workflow.is_main_process:
+        first = Path(study.results, "tables", "table1.md")
+        hint = f"; open {first} first" if first.exists() else ""
+        print(f"The results are in {study.results}{hint}.", file=sys.stderr)
+
+
+onerror:
+    if workflow.is_main_process:
+        print(
+            "Run the same command again to resume. What to do about failures: docs/failures.md.",
+            file=sys.stderr,
+        )
+
+
 rule all:
     default_target: True
     input:
