@@ -8,7 +8,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from othink_mr1.exhibits.figure_inputs import FigureInputs
+from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.frames import pooled, single_seeds
 from othink_mr1.exhibits.marks import (
     HOLLOW,
@@ -22,7 +22,6 @@ from othink_mr1.exhibits.marks import (
     titled,
     with_paper,
 )
-from othink_mr1.exhibits.output import AnyChart, Figure
 from othink_mr1.exhibits.theme import method_colour, method_shape, task_label
 
 _TITLE = "Figure 1 · Test accuracy over training steps"

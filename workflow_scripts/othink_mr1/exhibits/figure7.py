@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from othink_mr1.exhibits.figure_inputs import FigureInputs
+from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.frames import final, pooled, single_seeds
 from othink_mr1.exhibits.marks import (
     HOLLOW,
@@ -20,7 +20,6 @@ from othink_mr1.exhibits.marks import (
     titled,
     with_paper,
 )
-from othink_mr1.exhibits.output import AnyChart, Figure
 from othink_mr1.exhibits.theme import INK, SIZE, method_colour, method_styles, task_label, task_letters
 
 _TITLE = "Figure 7 · Cross-task validation"

@@ -9,9 +9,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from othink_mr1.exhibits.frames import WEIGHT_PATHS, by_setting, final, pooled, single_seeds
-from othink_mr1.exhibits.leaks_note import leaks_note
-from othink_mr1.exhibits.output import AnyChart
+from othink_mr1.exhibits.figure_files import AnyChart
+from othink_mr1.exhibits.frames import ALL_SEEDS, WEIGHT_PATHS, by_setting, final, pooled, single_seeds
 from othink_mr1.exhibits.text import wrapped
 from othink_mr1.exhibits.theme import (
     INK,
@@ -124,6 +123,20 @@ def cut_note(frame: pd.DataFrame) -> str:
     ]
     more = f", and {len(shown) - _MOST_CUT} more in the csv" if len(shown) > _MOST_CUT else ""
     return f"answers cut at max_new_tokens: {', '.join(shown[:_MOST_CUT])}{more}"
+
+
+def leaks_note(frame: pd.DataFrame) -> list[str]:
+    """A line that says how many test items the runs of a study were trained on; none without such runs."""
+    rows = frame[frame.shared_items.notna() & (frame.seed != ALL_SEEDS)]
+    counts = []
+    for (trained_on, tested_on), found in rows.groupby(["trained_on", "tested_on"], sort=False):
+        pair = f"{task_letters(str(trained_on))} → {task_letters(str(tested_on))}"
+        row = found.iloc[0]
+        counts.append(
+            f"{task_label(str(tested_on)) if trained_on == tested_on else pair} "
+            f"{row.shared_items:.0f} of {row['items']:.0f} ({row.near_shared_items:.0f} near)"
+        )
+    return [f"test items that also stand in the training set: {', '.join(counts)}"] if counts else []
 
 
 def titled(title: str, lines: list[str], width: float) -> alt.Title:
