@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from othink_mr1.config.sources import Backbone, HubBackbone
+from othink_mr1.config.sources import Backbone
 from othink_mr1.data.download.command import download_by_arguments
 from othink_mr1.errors import run_entry_point
 
 
 def main() -> None:
-    download_by_arguments(__doc__, "backbone", Backbone, {"hub": HubBackbone})
+    download_by_arguments(__doc__, "backbone", Backbone, ["hub"])
 
 
 if __name__ == "__main__":

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import argparse
 import signal
-from collections.abc import Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from othink_mr1.config.sources import HubBackbone, HubSource, UrlSource
 from othink_mr1.data.download.client import Patience
 from othink_mr1.data.download.sources import download
 from othink_mr1.errors import UserError
 from othink_mr1.json_argument import parse_json
 from othink_mr1.path_argument import path_argument
 
-Downloaded = HubSource | UrlSource | HubBackbone
 
-
-def download_by_arguments(
-    description: str | None, what: str, settings: Any, kinds: Mapping[str, type[Downloaded]]
-) -> None:
+def download_by_arguments(description: str | None, what: str, settings: Any, kinds: Collection[str]) -> None:
     """Parse the arguments and download. UserError if they make no sense, or if the download fails.
 
-    what: name of the option that has the settings as JSON; settings: their type; kinds: of these, by name,
-    those that can be downloaded.
+    what: name of the option that has the settings as JSON; settings: their type; kinds: those of them that
+    can be downloaded.
     """
     default = Patience()
     parser = argparse.ArgumentParser(description=description)
@@ -47,7 +42,7 @@ def download_by_arguments(
     # The hub's library would first wait for all files that it is fetching.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     source = parse_json(settings, arguments.settings, f"--{what}")
-    if not isinstance(source, tuple(kinds.values())):
+    if source.kind not in kinds:
         raise UserError(f"--{what}: must be of kind {' or '.join(kinds)}, got {source.kind}")
     if arguments.attempts < 1 or not 0 < arguments.first_wait < 3600:
         raise UserError("--attempts must be at least 1, --first-wait more than 0 and less than 3600 seconds")
