@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import altair as alt
 import pandas as pd
 
@@ -72,10 +74,7 @@ def _panel(frame: pd.DataFrame, trained: str, tested: str) -> AnyChart:
     axis = alt.Axis(labelFontSize=SIZE, ticks=False, labelExpr="split(datum.label, ', ')")
     x = alt.X("label:N", sort=order, title=None, axis=axis)
     domain = domain_of(ours.r1v_high, paper.paper_accuracy, from_zero=True)
-
-    def y(field: str) -> alt.Y:
-        return percent(field, f"accuracy, {task_label(tested)}", domain)
-
+    y = partial(percent, title=f"accuracy, {task_label(tested)}", domain=domain)
     base = alt.Chart(ours).encode(x=x)
     layers: list[alt.Chart] = [
         base.mark_bar(size=44).encode(y=y("r1v_accuracy"), color=method_colour(ours.method).legend(None)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -185,10 +186,7 @@ def sweep_panel(
     colour, shape = method_colour(ours.method), method_shape(ours.method)
     if ours.label.nunique() == 1:
         colour, shape = colour.legend(None), shape.legend(None)
-
-    def y(field: str) -> alt.Y:
-        return percent(field, title, domain)
-
+    y = partial(percent, title=title, domain=domain)
     base = alt.Chart(ours).encode(x=position)
     high = f"{name}_high"
     layers: list[alt.Chart] = [
@@ -210,12 +208,8 @@ def sweep_panel(
 
 
 def _seeds(frame: pd.DataFrame) -> str:
-    several = sorted(set(single_seeds(frame).seed) - {""}, key=_seed_order)
+    several = sorted(set(single_seeds(frame).seed) - {""}, key=int)
     if several:
         return f"means over seeds {', '.join(several)}, small dots: single seeds"
-    only = sorted(set(frame.seed) - {""}, key=_seed_order)
+    only = sorted(set(frame.seed) - {""}, key=int)
     return f"seed {', '.join(only)}" if only else ""
-
-
-def _seed_order(seed: str) -> tuple[int, str]:
-    return (int(seed), "") if seed.isdigit() else (0, seed)
