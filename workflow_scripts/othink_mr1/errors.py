@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -103,6 +104,18 @@ def rust_disk_errors(kind: type[Exception], path: Path) -> Iterator[None]:
             raise
         number = int(found.group(1))
         raise OSError(number, first_line(error), str(path)) from None
+
+
+@contextmanager
+def temporary_file_errors() -> Iterator[None]:
+    """Turn a failed write to a temporary file into a UserError that says where it was and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{tempfile.gettempdir()}: cannot keep images there ({first_line(error)}); make room, or set "
+            "TMPDIR to another folder"
+        ) from None
 
 
 @contextmanager

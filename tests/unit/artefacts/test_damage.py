@@ -35,9 +35,9 @@ from othink_mr1.data.prepare import prepare_dataset
 from othink_mr1.data.row_to_example import RowLimits
 from othink_mr1.data.stored_examples import StoredExamples
 from othink_mr1.errors import UserError
+from othink_mr1.exhibits.collected_tables import read_metrics
 from othink_mr1.exhibits.frames import read_study
 from othink_mr1.exhibits.read_points import read_scores
-from othink_mr1.exhibits.reward_curves import read_metrics
 from othink_mr1.scoring.answers import read_answers
 from othink_mr1.scoring.scores import Score, write_scores
 

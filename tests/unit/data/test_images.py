@@ -8,8 +8,7 @@ from PIL import Image
 from raw_sets import picture
 
 from othink_mr1.data import images
-from othink_mr1.data.image_tokens import image_tokens
-from othink_mr1.data.images import Picture, UnusableImage, bounded_image, decoded
+from othink_mr1.data.images import Picture, UnusableImage, bounded_image, decoded, image_tokens
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG"])

@@ -14,6 +14,12 @@ from othink_mr1.artefacts.manifests import write_sealed_text
 from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.errors import UserError
 from othink_mr1.exhibits.collect import collect_study
+from othink_mr1.exhibits.collected_tables import (
+    collect_reward_curves,
+    collect_runs,
+    smoothed,
+    smoothing_window,
+)
 from othink_mr1.exhibits.frames import (
     STUDY_COLUMNS,
     pooled,
@@ -23,8 +29,6 @@ from othink_mr1.exhibits.frames import (
     write_frame,
 )
 from othink_mr1.exhibits.plans import RunsPlan, StudyPlan, read_plan
-from othink_mr1.exhibits.reward_curves import collect_reward_curves, smoothed, smoothing_window
-from othink_mr1.exhibits.runs_table import collect_runs
 
 
 @pytest.fixture(scope="module")

@@ -28,12 +28,11 @@ from othink_mr1.exhibits import figure1, figure2, figure3, figure4, figure5, fig
 from othink_mr1.exhibits.case_panels import draw_cases
 from othink_mr1.exhibits.cases import cases_frame, find_cases
 from othink_mr1.exhibits.collect import collect_study
-from othink_mr1.exhibits.figure_inputs import FigureInputs
+from othink_mr1.exhibits.collected_tables import collect_reward_curves
+from othink_mr1.exhibits.figure_files import FigureInputs, write_figure
 from othink_mr1.exhibits.frames import read_study, write_frame
-from othink_mr1.exhibits.leaks_note import leaks_note
-from othink_mr1.exhibits.output import write_figure
+from othink_mr1.exhibits.marks import leaks_note
 from othink_mr1.exhibits.plans import RunsPlan, StudiesPlan, StudyPlan, read_plan
-from othink_mr1.exhibits.reward_curves import collect_reward_curves
 from othink_mr1.exhibits.table1 import latex, markdown, table1
 from othink_mr1.exhibits.theme import METHODS
 

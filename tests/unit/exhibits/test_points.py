@@ -19,7 +19,7 @@ from othink_mr1.exhibits.cases import Case, cases_frame, rule_line, subtitle
 from othink_mr1.exhibits.claims import check_claims, claim_points
 from othink_mr1.exhibits.collect import collect_study
 from othink_mr1.exhibits.figure1 import curve_points
-from othink_mr1.exhibits.figure_inputs import FigureInputs
+from othink_mr1.exhibits.figure_files import FigureInputs
 from othink_mr1.exhibits.frames import by_setting, pooled, read_study, write_frame
 from othink_mr1.exhibits.marks import labelled
 from othink_mr1.exhibits.plans import StudiesPlan, StudyPlan

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from othink_mr1.exhibits.statistics import (
+from othink_mr1.exhibits.paper_numbers import (
     difference_interval,
     relative_gain,
     two_proportion_p,

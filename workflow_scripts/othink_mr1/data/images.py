@@ -25,6 +25,11 @@ KEPT_BYTES_PER_PIXEL, KEPT_EXTRA_BYTES = 6, 2**20
 LARGE_IMAGE = 4_000_000
 _LARGE_ONES = threading.Lock()
 
+TOKEN_SIDE = 28  # pixels of a token's side: 2 x 2 patches of 14 x 14
+LEAST_PIXELS = 56 * 56
+# The 2B model's own. The small backbone's is lower and makes no more tokens.
+MOST_PIXELS = 12_845_056
+
 # What Pillow raises on broken files, depending on the format and on where it is broken.
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 
@@ -84,6 +89,24 @@ def bounded_image(data: bytes, max_pixels: int) -> Picture:
     stream = io.BytesIO()
     picture.save(stream, "PNG")
     return Picture(stream.getvalue(), *picture.size)
+
+
+def image_tokens(width: int, height: int) -> int:
+    """How many tokens Qwen2-VL makes of a picture of width x height pixels, without loading transformers.
+
+    Source: `smart_resize` in transformers' models/qwen2_vl/image_processing_qwen2_vl.py (5.23) and Qwen2-VL's
+    preprocessor_config.json. The tests compare it with transformers' own.
+    """
+    rows, columns = round(height / TOKEN_SIDE), round(width / TOKEN_SIDE)
+    if rows * columns * TOKEN_SIDE**2 > MOST_PIXELS:
+        shrink = math.sqrt(height * width / MOST_PIXELS)
+        rows = max(1, math.floor(height / shrink / TOKEN_SIDE))
+        columns = max(1, math.floor(width / shrink / TOKEN_SIDE))
+    elif rows * columns * TOKEN_SIDE**2 < LEAST_PIXELS:
+        grow = math.sqrt(LEAST_PIXELS / (height * width))
+        rows = math.ceil(height * grow / TOKEN_SIDE)
+        columns = math.ceil(width * grow / TOKEN_SIDE)
+    return rows * columns
 
 
 def decoded(data: bytes) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Leaks: test items that also stand in a training set, the same or nearly so."""
+"""Leaks: test items that also appear in a training set, the same or nearly so."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ COLUMNS = tuple(field.name for field in fields(Leak))
 
 @dataclass(frozen=True)
 class LeakCounts:
-    """Test items by how they stand in a training set.
+    """Test items by how they appear in a training set.
 
     same: picture and question; near: a near picture, same question; picture: the very picture, but only with
     other questions. So `same + picture` items share their picture. An item may count as near and as picture.
@@ -85,8 +85,8 @@ def find_leaks(train: Fingerprints, test: Fingerprints, train_name: str, test_na
                 picture="same" if train.pixels[item] == pixels else "near",
                 distance=distance,
                 question="same" if train.question_sha256[item] == question else "other",
-                train_question=_one_line(train.questions[item]),
-                test_question=_one_line(test.questions[place]),
+                train_question=" ".join(train.questions[item].split()),
+                test_question=" ".join(test.questions[place].split()),
                 same_picture=closest.with_picture(pixels),
             )
         )
@@ -196,7 +196,3 @@ def _first_with(pixels: list[bytes]) -> dict[bytes, int]:
     for place, each in enumerate(pixels):
         first.setdefault(each, place)
     return first
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from othink_mr1.artefacts.verification import visible_files
 from othink_mr1.data.parquet_files import bounded_batches, image_column_fits, readable_parquet
-from othink_mr1.data.raw_rows import RawRow
+from othink_mr1.data.row_to_example import RawRow
 from othink_mr1.errors import UserError
 
 REQUIRED_COLUMNS = ("image", "problem", "solution")

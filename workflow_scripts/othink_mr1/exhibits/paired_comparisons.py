@@ -6,14 +6,20 @@ docs/statistics.md has the formulas and how often the intervals hold the true di
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from othink_mr1.exhibits.accuracy_intervals import Estimate, mean_accuracy
-from othink_mr1.exhibits.point_scores import PointScores
-from othink_mr1.exhibits.sign_flip import sign_flip_p
-from othink_mr1.exhibits.spread import SEEDS_FOR_A_SPREAD, Spread, per_picture, variance_of_seeds
+from othink_mr1.exhibits.accuracy_intervals import (
+    SEEDS_FOR_A_SPREAD,
+    Estimate,
+    PointScores,
+    Spread,
+    mean_accuracy,
+    per_picture,
+    variance_of_seeds,
+)
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,25 @@ def compare(value: PointScores, baseline: PointScores, confidence: float = 0.95)
         centre=centre,
         variances=spread,
     )
+
+
+def sign_flip_p(differences: Iterable[int]) -> float:
+    """Two-sided p that differences like these, each as likely of the other sign, sum up so far from 0.
+
+    differences: a whole number per picture. All 2^n signs are counted, by convolution of the distribution of
+    the sum with one difference after the other. Where the differences are 0 and ±1 this is McNemar's exact
+    test. (Fisher 1935, The Design of Experiments, section 21.)
+    """
+    sizes = [abs(int(difference)) for difference in differences if difference]
+    distribution = np.ones(1)  # of the sum -> its probability; the middle is 0
+    for size in sizes:
+        wider = np.zeros(len(distribution) + 2 * size)
+        wider[: len(distribution)] += distribution / 2
+        wider[2 * size :] += distribution / 2
+        distribution = wider
+    observed = abs(sum(int(difference) for difference in differences))
+    sums = np.abs(np.arange(len(distribution)) - sum(sizes))
+    return min(1.0, float(distribution[sums >= observed].sum()))
 
 
 def at_most_one(difference: float) -> float | None:

@@ -20,7 +20,6 @@ from othink_mr1.errors import UserError
 from othink_mr1.exhibits.plans import EvaluationEntry, StudyPlan
 from othink_mr1.exhibits.read_points import read_scores
 from othink_mr1.exhibits.text import ELLIPSIS, one_line, visible
-from othink_mr1.plan.runs import varied_text
 from othink_mr1.scoring.answer_tag import answer_text
 from othink_mr1.scoring.answers import Answer, read_answers
 
@@ -55,18 +54,7 @@ def audit_scores(plan: StudyPlan, results: Path) -> pd.DataFrame:
     for entry in plan.evaluations:
         scores = read_scores(results / entry.scores, entry.tested_on, results / entry.answers)
         answers = _answers(entry, results, scores)
-        about = {
-            "point": entry.point,
-            "backbone": entry.backbone,
-            "method": entry.method,
-            "run": entry.run,
-            "step": entry.step,
-            "trained_on": entry.trained_on or "",
-            "tested_on": entry.tested_on,
-            "seed": "" if entry.seed is None else str(entry.seed),
-            "varied": varied_text(entry.varied),
-        }
-        rows += [about | row for row in (*_table(scores), *_items(scores, answers))]
+        rows += [entry.columns() | row for row in (*_table(scores), *_items(scores, answers))]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     return frame.astype({"step": "float64"}).astype({"step": "Int64"})
 

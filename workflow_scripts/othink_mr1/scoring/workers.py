@@ -13,7 +13,7 @@ import contextlib
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ from typing import Any
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
+from othink_mr1.data.in_order import chunks
 from othink_mr1.errors import UserError
 from othink_mr1.scoring.worker import CRASHES, LIMITS, Question, Rule, answer, start
 
@@ -85,17 +86,18 @@ class ScoringWorkers:
         """
         too_long = TimedOut(f"longer than {LONGEST} characters")
         replies: dict[Question, Any] = {one: too_long for one in questions if len(one.completion) > LONGEST}
-        chunks = list(_chunks(one for one in dict.fromkeys(questions) if one not in replies))
+        unread = [one for one in dict.fromkeys(questions) if one not in replies]
+        waiting = list(chunks(unread, _CHUNK, _characters, _CHUNK_CHARACTERS))
         for _ in range(_ROUNDS):
             failed = []
-            for chunk, outcome in self._outcomes(chunks):
+            for chunk, outcome in self._outcomes(waiting):
                 if isinstance(outcome, list):
                     replies.update(zip(chunk, outcome, strict=True))
                 elif len(chunk) == 1 and (limit := LIMITS.get(getattr(outcome, "exitcode", 0))):
                     replies[chunk[0]] = TimedOut(limit)
                 else:
                     failed.append((chunk, outcome))
-            chunks = [[one] for chunk, _ in failed for one in chunk]
+            waiting = [[one] for chunk, _ in failed for one in chunk]
         for chunk, outcome in failed:
             if getattr(outcome, "exitcode", 0) not in CRASHES:
                 raise UserError(
@@ -158,23 +160,13 @@ class ScoringWorkers:
         return ProcessPool(self.count, _LIFETIME, start, (self._megabytes,), spawn)
 
 
+def _characters(question: Question) -> int:
+    return len(question.completion) + len(question.gold)
+
+
 def _end(pool: ProcessPool) -> None:
     pool.stop()
     pool.join()
-
-
-def _chunks(questions: Iterable[Question]) -> Iterator[list[Question]]:
-    chunk: list[Question] = []
-    characters = 0
-    for question in questions:
-        size = len(question.completion) + len(question.gold)
-        if chunk and (len(chunk) == _CHUNK or characters + size > _CHUNK_CHARACTERS):
-            yield chunk
-            chunk, characters = [], 0
-        chunk.append(question)
-        characters += size
-    if chunk:
-        yield chunk
 
 
 _shared: ScoringWorkers | None = None

@@ -16,7 +16,7 @@ from othink_mr1.artefacts import provenance
 from othink_mr1.artefacts.atomic_files import sha256_of
 from othink_mr1.artefacts.manifests import MANIFEST, read_manifest
 from othink_mr1.config.sources import HubSource
-from othink_mr1.data.download.retries import Patience
+from othink_mr1.data.download.client import Patience
 from othink_mr1.data.download.sources import download
 from othink_mr1.errors import UserError
 
