@@ -9,7 +9,7 @@ import pytest
 
 from othink_mr1.artefacts.manifests import seal, write_sealed_text
 from othink_mr1.errors import run_entry_point
-from othink_mr1.exhibits.scorer_audit import COLUMNS, LONGEST, cell_text
+from othink_mr1.exhibits.scorer_audit import COLUMNS, LONGEST
 from othink_mr1.scoring.answers import Answer
 from othink_mr1.scoring.scores import score_answers, write_scores
 from othink_mr1.scoring.workers import shared_workers
@@ -141,27 +141,6 @@ def test_other_tasks_in_the_files_are_not_looked_at(tmp_path):
         stream.write("words,geometry,0,1,0,wrong,,0\n")
     seal(tmp_path / row["scores"])
     assert audit(tmp_path, row) == alone
-
-
-@pytest.mark.parametrize(
-    ("text", "cell"),
-    [
-        ("=1+1", "'=1+1"),
-        ("+1", "'+1"),
-        ("-1", "'-1"),
-        ("@SUM(A1)", "'@SUM(A1)"),
-        (" \n=1", "'=1"),  # once it is on one line
-        ("＝1", "'＝1"),
-        ("'=1", "''=1"),  # one apostrophe taken off is the text again
-        ("1=1", "1=1"),
-        ("", ""),
-        ("a\x00b\x1b[31m\u202e\ud800\r\n\tc", "a□b□[31m□□ c"),
-        ("x" * 200, "x" * 200),
-        ("x" * 201, "x" * 199 + "…"),
-    ],
-)
-def test_cells_are_no_formulas_and_one_line(text, cell):
-    assert cell_text(text) == cell
 
 
 def test_hostile_texts_stay_texts(tmp_path):

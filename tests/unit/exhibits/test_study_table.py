@@ -41,7 +41,17 @@ def frame(tmp_path: Path) -> pd.DataFrame:
         ]
         write_sealed_text(tmp_path / file, header + "".join(rows))
         about = {"varied": {"learning_rate": rate} if rate else {}, "point": f"{method}{rate}"}
-        return plan | about | {"scores": file, "examples": "own.parquet", "run": file, "leaks": None}
+        return (
+            plan
+            | about
+            | {
+                "scores": file,
+                "answers": "deleted/answers.jsonl",
+                "examples": "own.parquet",
+                "run": file,
+                "leaks": None,
+            }
+        )
 
     plan = [
         entry("base", "", None, 4, 0),

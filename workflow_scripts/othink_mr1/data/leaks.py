@@ -13,6 +13,7 @@ import numpy as np
 
 from othink_mr1.artefacts.manifests import written_sealed
 from othink_mr1.artefacts.verification import verify_sealed
+from othink_mr1.csv_cells import guarded, unguarded
 from othink_mr1.data.fingerprints import Fingerprints
 from othink_mr1.errors import UserError
 
@@ -124,7 +125,8 @@ def write_leaks(path: Path, leaks: Iterable[Leak]) -> None:
     with written_sealed(path) as aside, open(aside, "w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(asdict(leak) for leak in leaks)
+        for leak in leaks:
+            writer.writerow({column: guarded(value) for column, value in asdict(leak).items()})
 
 
 def read_leaks(path: Path) -> list[Leak]:
@@ -148,7 +150,8 @@ def _leak(line: dict[str, Any]) -> Leak:
         raise ValueError(f"a picture {line['picture']!r} and a question {line['question']!r}")
     if line["picture"] == "same" and not line["same_picture"]:
         raise ValueError("a same picture of no item")
-    return Leak(**(line | {"distance": int(line["distance"])}))
+    texts: dict[str, Any] = {column: unguarded(cell) for column, cell in line.items()}
+    return Leak(**(texts | {"distance": int(line["distance"])}))
 
 
 class _Closest:

@@ -19,6 +19,7 @@ from othink_mr1.artefacts.artefact import filling
 from othink_mr1.artefacts.atomic_files import written_aside
 from othink_mr1.artefacts.manifests import read_manifest
 from othink_mr1.artefacts.verification import verify_folder
+from othink_mr1.csv_cells import guarded
 from othink_mr1.data.examples import EXAMPLES_FILE, Example, write_examples
 from othink_mr1.data.in_order import in_order
 from othink_mr1.data.parquet_rows import count_parquet_rows, parquet_files, read_parquet_rows
@@ -166,7 +167,7 @@ def _judged(
                 continue
             reason, detail = str(outcome), outcome.detail
             unusable[reason] += 1
-            table.writerow((number, place, f"{reason}: {detail}" if detail else reason))
+            table.writerow((number, guarded(place), f"{reason}: {detail}" if detail else reason))
             if detail and not first:
                 first = f", first row {number} ({place}): {detail}"
     if unusable.total() > most * count:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from othink_mr1.artefacts.manifests import write_sealed_text
 from othink_mr1.artefacts.verification import verify_sealed
+from othink_mr1.csv_cells import guarded
 from othink_mr1.errors import UserError
 from othink_mr1.scoring.outcomes import OUTCOMES
 
@@ -111,7 +112,9 @@ _TEXT = (
 
 
 def write_frame(path: Path, frame: pd.DataFrame) -> None:
-    """Write a csv atomically, with its manifest; numbers with six significant digits."""
+    """Write a csv atomically, with its manifest; numbers with six significant digits, no formulas."""
+    texts = frame.select_dtypes(include=["object", "string"])
+    frame = frame.assign(**{str(column): texts[column].map(guarded) for column in texts})
     write_sealed_text(path, frame.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
 
 

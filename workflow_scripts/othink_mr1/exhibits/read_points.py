@@ -13,6 +13,7 @@ import pandas as pd
 from othink_mr1.artefacts.made_of import has_other_answers, has_other_weights
 from othink_mr1.artefacts.manifests import MANIFEST, read_manifest
 from othink_mr1.artefacts.verification import verify_sealed
+from othink_mr1.csv_cells import unguarded
 from othink_mr1.data.examples import read_examples
 from othink_mr1.errors import UserError
 from othink_mr1.exhibits.accuracy_intervals import PointScores
@@ -79,6 +80,7 @@ def read_scores(path: Path, task: str, answers: Path) -> pd.DataFrame:
     again = "remove it and let snakemake score the answers again"
     kinds = dict.fromkeys(_SCORE_TEXT, str)
     scores = read_csv(path, SCORE_COLUMNS, again, dtype=kinds, keep_default_na=False)
+    scores = scores.assign(**{column: scores[column].map(unguarded) for column in _SCORE_TEXT})
     for column in _VERDICTS:
         if not scores[column].isin([0, 1]).all():
             raise UserError(f"{path}: {column} must be 0 or 1 in every row")

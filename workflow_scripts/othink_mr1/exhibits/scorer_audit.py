@@ -4,8 +4,7 @@ Per evaluation four rows of kind `table`, its 2 x 2 table in `items`; then a row
 item that the scorers judge differently, in the order of the scores.
 
 Golds and completions are untrusted. Each text is on one line, what cannot be printed is □, and it is cut to
-200 characters. Where it begins with one of = + - @, which a spreadsheet would take for a formula, or with an
-apostrophe, an apostrophe stands before it: without that it is the text again.
+200 characters.
 """
 
 from __future__ import annotations
@@ -41,8 +40,6 @@ COLUMNS = (
     "items",  # how many there are of these two verdicts; 1 for an item
     *_TEXTS,  # of an item; answer: the text of its answer tag, empty if it has none or several
 )
-# Also as wide as Chinese characters: spreadsheets read those as the others.
-_MARKED = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "'")
 
 
 def audit_scores(plan: StudyPlan, results: Path) -> pd.DataFrame:
@@ -57,12 +54,6 @@ def audit_scores(plan: StudyPlan, results: Path) -> pd.DataFrame:
         rows += [entry.columns() | row for row in (*_table(scores), *_items(scores, answers))]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     return frame.astype({"step": "float64"}).astype({"step": "Int64"})
-
-
-def cell_text(text: str) -> str:
-    """An untrusted text as it stands in the csv; see the top of this file."""
-    line = one_line(text, LONGEST)
-    return f"'{line}" if line.startswith(_MARKED) else line
 
 
 def _answers(entry: EvaluationEntry, results: Path, scores: pd.DataFrame) -> dict[str, Answer]:
@@ -97,12 +88,12 @@ def _items(scores: pd.DataFrame, answers: dict[str, Answer]) -> Iterator[dict[st
             "r1v_correct": score["r1v_correct"],
             "exact_correct": score["exact_correct"],
             "items": 1,
-            "id": cell_text(answer.id),
-            "gold": cell_text(answer.gold),
-            "answer": cell_text(tag) if isinstance(tag, str) else "",
-            "completion_end": cell_text(_end(answer.completion)),
+            "id": one_line(answer.id, LONGEST),
+            "gold": one_line(answer.gold, LONGEST),
+            "answer": one_line(tag, LONGEST) if isinstance(tag, str) else "",
+            "completion_end": one_line(_end(answer.completion), LONGEST),
             "outcome": score["outcome"],
-            "reason": cell_text(score["reason"]),
+            "reason": one_line(score["reason"], LONGEST),
         }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from othink_mr1.artefacts.atomic_files import require_writable
 from othink_mr1.artefacts.made_of import ANSWERS_DIGEST
 from othink_mr1.artefacts.manifests import seal, unreadable, write_sealed_text
+from othink_mr1.csv_cells import guarded
 from othink_mr1.data.progress import Progress
 from othink_mr1.errors import UserError
 from othink_mr1.scoring.answers import Answer
@@ -136,7 +137,7 @@ def write_scores(path: Path, scores: Iterable[Score], answers_sha256: str) -> No
     table.writerow(COLUMNS)
     for score in scores:
         values = (getattr(score, column) for column in COLUMNS)
-        table.writerow([int(value) if isinstance(value, bool) else value for value in values])
+        table.writerow([int(value) if isinstance(value, bool) else guarded(value) for value in values])
     try:
         if not path.exists():
             write_sealed_text(path, text.getvalue(), facts)
