@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from othink_mr1.data.download.client import Patience
+from othink_mr1.data.download.environment import check_network_variables
 from othink_mr1.data.download.sources import download
 from othink_mr1.errors import UserError
 from othink_mr1.json_argument import parse_json
@@ -39,6 +40,7 @@ def download_by_arguments(description: str | None, what: str, settings: Any, kin
         help="seconds before the second attempt, later ones wait longer (default: %(default)s)",
     )
     arguments = parser.parse_args()
+    check_network_variables()
     # Otherwise Ctrl-C would wait until the hub's library has fetched its current files.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     source = parse_json(settings, arguments.settings, f"--{what}")
