@@ -3,8 +3,9 @@
 import io
 import zlib
 
+import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 from raw_sets import picture
 
 from othink_mr1.data import images
@@ -72,7 +73,7 @@ def test_shrunk_sides_are_rounded_down():
         ("LA", (0, 0), 255),  # transparent: white shows
         ("RGBA", (0, 0, 0, 0), 255),
         ("RGBA", (0, 0, 0, 51), 204),
-        ("I;16", 200 * 256, 200),
+        ("I;16", 200 * 257, 200),
     ],
 )
 def test_odd_modes_become_rgb(mode, colour, expected):
@@ -80,6 +81,59 @@ def test_odd_modes_become_rgb(mode, colour, expected):
     with Image.open(io.BytesIO(data)) as image:
         assert image.mode == "RGB"
         assert image.getpixel((0, 0)) == (expected,) * 3
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "expected"),
+    [
+        (np.uint16, [0, 32768, 65535], [0, 128, 255]),
+        (np.uint16, [0, 1000, 4095], [0, 62, 255]),
+        (np.uint16, [0, 100, 255], [0, 100, 255]),
+        (np.int32, [0, 2**30, 2**31 - 1], [0, 128, 255]),
+        (np.int32, [-100, 0, 155], [0, 72, 183]),
+        (np.float32, [0.0, 0.25, 1.0], [0, 64, 255]),
+        (np.float32, [0.0, 100.0, 255.0], [0, 100, 255]),
+        (np.float32, [0.0, 5e4, 1e5], [0, 128, 255]),
+    ],
+)
+def test_grey_of_more_bits_is_scaled_not_cut_off(dtype, values, expected):
+    stream = io.BytesIO()
+    Image.fromarray(np.array([values] * 3, dtype)).save(stream, "TIFF")
+    shown = decoded(bounded_image(stream.getvalue(), 1000).data)
+    assert [shown.getpixel((x, 1))[0] for x in range(3)] == expected
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_grey_that_is_no_number_is_unusable(value):
+    stream = io.BytesIO()
+    Image.fromarray(np.full((4, 4), value, np.float32)).save(stream, "TIFF")
+    with pytest.raises(UnusableImage, match="values that are no numbers"):
+        bounded_image(stream.getvalue(), 1000)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_turned_as_its_exif_says(form, orientation):
+    """A portrait that the camera kept lying down, or mirrored."""
+    upright = Image.new("RGB", (40, 60), "white")
+    upright.paste("red", (0, 0, 20, 30))
+    upright.paste("blue", (20, 0, 40, 30))
+    back = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_270,
+    }  # fmt: skip
+    kept = upright.transpose(back[orientation]) if orientation in back else upright
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    stream = io.BytesIO()
+    kept.save(stream, form, exif=exif)
+    bounded = bounded_image(stream.getvalue(), 10_000)
+    assert (bounded.width, bounded.height) == (40, 60)
+    assert (bounded.data == stream.getvalue()) == (orientation == 1 and form in ("JPEG", "PNG"))
+    shown = decoded(bounded.data)
+    red, blue = shown.getpixel((8, 12)), shown.getpixel((32, 12))
+    assert (red[0] > 200 > red[2], blue[2] > 200 > blue[0]) == (True, True)
 
 
 def test_a_transparent_colour_of_an_rgb_picture_becomes_white():

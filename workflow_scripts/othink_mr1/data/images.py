@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 # Refused before decoding: such a picture takes gigabytes of memory. Real ones have below a million pixels.
 LARGEST_IMAGE = 50_000_000
@@ -50,7 +50,7 @@ class Picture:
 def bounded_image(data: bytes, max_pixels: int) -> Picture:
     """The picture as PNG or JPEG whose RGB is what the model sees, with at most `max_pixels` pixels.
 
-    Bytes that are so already are returned as they are, with an alpha channel too if it is opaque all over
+    A picture whose EXIF orientation says so is turned. Bytes that are so already are returned as they are, with an alpha channel too if it is opaque all over
     (encoding CLEVR-like pictures anew takes 20 times as long as decoding them). Larger pictures are shrunk
     with their aspect kept; transparent ones are laid on white, as in Qwen's own preprocessing.
     UnusableImage, with a reason that is the same for all such pictures, if it is unreadable or beyond the
@@ -66,8 +66,10 @@ def bounded_image(data: bytes, max_pixels: int) -> Picture:
             _check_aspect(*image.size)
             with _LARGE_ONES if pixels > LARGE_IMAGE else nullcontext():
                 image.load()
+                turned = image.getexif().get(ExifTags.Base.Orientation, 1) not in (0, 1)
                 if (
                     image.format in KEPT_FORMATS
+                    and not turned
                     and (image.mode == "RGB" or _is_opaque(image))
                     # A PNG can declare one colour of an RGB picture transparent.
                     and "transparency" not in image.info
@@ -75,7 +77,8 @@ def bounded_image(data: bytes, max_pixels: int) -> Picture:
                     and len(data) <= KEPT_BYTES_PER_PIXEL * pixels + KEPT_EXTRA_BYTES
                 ):
                     return Picture(data, *image.size)
-                picture = _shrunk(_as_rgb(image), max_pixels)
+                upright = ImageOps.exif_transpose(image) if turned else image
+                picture = _shrunk(_as_rgb(upright), max_pixels)
     except UnusableImage:
         raise
     except Image.DecompressionBombError as error:
@@ -125,9 +128,8 @@ def _check_aspect(width: int, height: int) -> None:
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):
-        # 16 bits per pixel; Pillow's own conversion cuts off instead of scaling.
-        return Image.fromarray((np.asarray(image).clip(0, 65535) // 256).astype(np.uint8)).convert("RGB")
+    if image.mode.startswith("I") or image.mode == "F":
+        return _eight_bits(np.asarray(image)).convert("RGB")
     if image.has_transparency_data:
         # No more copies at a time than are needed: of a large picture each takes 200 MB.
         layer = image if image.mode == "RGBA" else image.convert("RGBA")
@@ -136,6 +138,21 @@ def _as_rgb(image: Image.Image) -> Image.Image:
         del layer, ground
         return laid.convert("RGB")
     return image.convert("RGB")
+
+
+def _eight_bits(grey: np.ndarray) -> Image.Image:
+    """A grey picture of more bits, or of floats, scaled; Pillow's own conversion cuts off instead.
+
+    White is the largest value of the narrowest usual range that holds all values; black is 0, or the lowest
+    value if that is negative.
+    """
+    if not np.isfinite(grey).all():
+        raise UnusableImage("grey image with values that are no numbers")
+    least, most = min(0.0, float(grey.min())), float(grey.max())
+    usual = (1.0, 255.0) if grey.dtype.kind == "f" else (255.0, 4095.0, 65535.0)
+    white = next((ceiling for ceiling in usual if most <= ceiling), most)
+    scaled = (grey.astype(np.float64) - least) * (255 / (white - least))
+    return Image.fromarray(scaled.round().astype(np.uint8))
 
 
 def _shrunk(image: Image.Image, max_pixels: int) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Environment variables that lead the network libraries: a wrong one is named before anything is asked for."""
+"""Environment variables that lead the network libraries: a wrong one is named before anything is fetched."""
 
 from __future__ import annotations
 
