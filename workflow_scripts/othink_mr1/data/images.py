@@ -50,9 +50,10 @@ class Picture:
 def bounded_image(data: bytes, max_pixels: int) -> Picture:
     """The picture as PNG or JPEG whose RGB is what the model sees, with at most `max_pixels` pixels.
 
-    A picture whose EXIF orientation says so is turned. Bytes that are so already are returned as they are, with an alpha channel too if it is opaque all over
-    (encoding CLEVR-like pictures anew takes 20 times as long as decoding them). Larger pictures are shrunk
-    with their aspect kept; transparent ones are laid on white, as in Qwen's own preprocessing.
+    A picture whose EXIF orientation says so is turned. Bytes that are so already are returned as they are,
+    with an alpha channel too if it is opaque all over (encoding CLEVR-like pictures anew takes 20 times as
+    long as decoding them). Larger pictures are shrunk with their aspect kept; transparent ones are laid on
+    white, as in Qwen's own preprocessing.
     UnusableImage, with a reason that is the same for all such pictures, if it is unreadable or beyond the
     limits.
     """
