@@ -30,6 +30,7 @@ PASSING = frozenset({408, 425, 429})  # and 5xx
 # The hub counts requests in windows of five minutes; a server that wants longer than that is given up.
 LONGEST_ASKED_SECONDS = 300.0
 LONGEST_WAIT_SECONDS = 60.0  # between two attempts, if the server does not ask for more
+MOST_PAGES = 1000  # of the lists of files that one program asks for; the hub's have a thousand files each
 OFFLINE_REMEDY = "run `snakemake download` on a machine with internet and the same results folder"
 _CHECK = "check its entry in config.yaml, and HF_ENDPOINT if that is set"
 _FILE = re.compile(r"/resolve/[^/]+/(.+)")
@@ -89,6 +90,7 @@ class DownloadClient(httpx2.Client):
         super().__init__(follow_redirects=True, timeout=TIMEOUT)
         self._what, self._patience = what, patience
         self._thread = threading.local()
+        self._pages = 0
 
     def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         # The library fetches each file in one thread: first it asks the hub, then perhaps another host, whose
@@ -99,6 +101,9 @@ class DownloadClient(httpx2.Client):
         what = ": ".join(names)
         if offline():
             raise UserError(f"{what}: not asked for, as HF_HUB_OFFLINE is set; {OFFLINE_REMEDY}")
+        self._pages += "/tree/" in request.url.path
+        if self._pages > MOST_PAGES:
+            raise UserError(f"{what}: its list of files has no end in {MOST_PAGES} pages; {_CHECK}")
         # The library sends the token wherever a listing's next page is said to be. On redirects to other
         # hosts httpx removes it.
         if not _is_hub(request.url):
