@@ -84,6 +84,8 @@ def bounded_image(data: bytes, max_pixels: int) -> Picture:
         raise
     except Image.DecompressionBombError as error:
         raise UnusableImage(f"image above {LARGEST_IMAGE} pixels") from error
+    except MemoryError as error:
+        raise UnusableImage("image that takes more memory than one may") from error
     except UNREADABLE as error:
         # Pillow says "image file is truncated" and "Truncated File Read".
         cut = "truncated" in str(error).lower()

@@ -20,6 +20,7 @@ from othink_mr1.artefacts.atomic_files import written_aside
 from othink_mr1.artefacts.manifests import read_manifest
 from othink_mr1.artefacts.verification import verify_folder
 from othink_mr1.csv_cells import guarded
+from othink_mr1.data.bounds import bounded_time
 from othink_mr1.data.examples import EXAMPLES_FILE, Example, write_examples
 from othink_mr1.data.in_order import in_order
 from othink_mr1.data.parquet_rows import count_parquet_rows, parquet_files, read_parquet_rows
@@ -108,7 +109,12 @@ def _writing(out: Path) -> Iterator[None]:
 def _readable(rows: Iterator[RawRow], where: str) -> Iterator[RawRow]:
     """The rows; a disk that fails while they are read is no fault of the disk that is written to."""
     try:
-        yield from rows
+        while True:
+            with bounded_time(where):
+                row = next(rows, None)
+            if row is None:
+                return
+            yield row
     except OSError as error:
         raise UserError(
             f"{where}: cannot be read ({first_line(error)}); check that disk and try again"
@@ -130,7 +136,8 @@ def _attempt(
 ) -> tuple[int, str, Example | UnusableRow]:
     """Number and place of a row, and what came of it."""
     try:
-        example = row_to_example(row, number, limits)
+        with bounded_time(row.where):
+            example = row_to_example(row, number, limits)
         check_gold(example.gold)
         return number, row.where, example
     except UserError as error:
