@@ -35,7 +35,6 @@ class PaperAccuracy:
 
     version: str
     source: str
-    backbone: str
     accuracy: float
     correct: int | None
     items: int
@@ -104,7 +103,6 @@ def paper_accuracy(
     return PaperAccuracy(
         version=row.version,
         source=row.source,
-        backbone=row.backbone,
         accuracy=row.value / 100,
         correct=None if pd.isna(row.correct) else int(row.correct),
         items=int(row["items"]),
@@ -137,9 +135,9 @@ def _agrees(published: pd.Series, ours: float | None) -> pd.Series:
 
 
 def difference_interval(
-    correct: int, items: int, other_correct: int, other_items: int, confidence: float = 0.95
+    correct: int, items: int, other_correct: int, other_items: int
 ) -> tuple[float, float]:
-    """Newcombe's interval of correct/items - other_correct/other_items: (low, high), both in -1..1.
+    """Newcombe's 95 % interval of correct/items - other_correct/other_items: (low, high), both in -1..1.
 
     It is his hybrid score interval without continuity correction. The samples are taken as independent,
     which errs to the wide side for two checkpoints that answer the same items.
@@ -147,7 +145,7 @@ def difference_interval(
     _check(correct, items)
     _check(other_correct, other_items)
     low, high = confint_proportions_2indep(
-        correct, items, other_correct, other_items, method="newcomb", compare="diff", alpha=1 - confidence
+        correct, items, other_correct, other_items, method="newcomb", compare="diff", alpha=0.05
     )
     return float(low), float(high)
 
