@@ -19,22 +19,6 @@ _FEW = 10  # fewer right or wrong answers do not show how items differ
 
 
 @dataclass(frozen=True)
-class PointScores:
-    """The verdicts on one point: runs that differ in their seed alone, tested on the same items.
-
-    The arrays are [seeds, items] of 0 or 1.
-    """
-
-    seeds: tuple[int | None, ...]  # (None,) for the untrained backbone, which has no seed
-    items: tuple[str, ...]  # ids, in one order for all seeds
-    pictures: tuple[str, ...]  # per item, what identifies its picture: items of one picture are dependent
-    r1v_correct: np.ndarray
-    exact_correct: np.ndarray
-    format_ok: np.ndarray
-    truncated: np.ndarray
-
-
-@dataclass(frozen=True)
 class Estimate:
     """A share with its interval, all in 0..1."""
 
@@ -51,19 +35,15 @@ class Estimate:
         return "items and seeds" if self.seed_spread_known else "items"
 
 
-def mean_accuracy(
-    correct: np.ndarray,
-    pictures: Sequence[str],
-    confidence: float = 0.95,
-    chosen: np.ndarray | None = None,
-) -> Estimate:
-    """The mean over seeds and items with its interval. correct: [seeds, items] of 0 or 1; pictures: per item.
+def mean_accuracy(correct: np.ndarray, pictures: Sequence[str], chosen: np.ndarray | None = None) -> Estimate:
+    """The mean over seeds and items with its 95 % interval. correct: [seeds, items] of 0 or 1.
 
     Wilson's interval with the number of items that tells as much as these answers do, mean · (1 - mean) over
     the variance of the mean (Franco et al. 2019, J. Survey Statistics and Methodology 7, 334-364), and with
     the quantile of Spread. With one seed and one item per picture it is Wilson's own; it has a width when all
-    answers are right, too, and stays within 0..1. Below three seeds it is of the items alone. chosen: as in
-    accuracy_among.
+    answers are right, too, and stays within 0..1. Below three seeds it is of the items alone.
+
+    pictures: of each item; chosen: as in accuracy_among.
     """
     seeds, items = correct.shape
     value = float(correct.mean())
@@ -72,7 +52,7 @@ def mean_accuracy(
         value = float((correct * chosen).sum() / items)
     effective, spread = effective_items(correct, pictures, chosen)
     low, high = proportion_confint(
-        value * effective, effective, alpha=2 * norm.sf(spread.quantile(confidence)), method="wilson"
+        value * effective, effective, alpha=2 * norm.sf(spread.quantile(0.95)), method="wilson"
     )
     known = seeds >= SEEDS_FOR_A_SPREAD
     # Rounding can leave a limit at -1e-17, or on the wrong side of a value of 0 or 1.
@@ -84,7 +64,7 @@ def accuracy_among(correct: np.ndarray, chosen: np.ndarray, pictures: Sequence[s
 
     chosen: [seeds, items] of 0 or 1. `items` of the result is the number of chosen answers.
     """
-    return mean_accuracy(correct, pictures, chosen=chosen) if chosen.any() else None
+    return mean_accuracy(correct, pictures, chosen) if chosen.any() else None
 
 
 def share_test(correct: np.ndarray, pictures: Sequence[str], share: float) -> tuple[float, float]:
@@ -193,10 +173,10 @@ class Spread:
             return smallest
         return float(brentq(lambda p: self.quantile(1 - p) - abs(distance), smallest, 1.0, xtol=1e-15))
 
-    def detectable(self, confidence: float, power: float = 0.80) -> float:
-        """The smallest difference whose interval leaves 0 out with this probability, as an approximation.
+    def detectable(self, confidence: float) -> float:
+        """The smallest difference whose interval leaves 0 out with 80 % power, as an approximation.
 
         It is the sum of the quantiles of the test and of the power, times the standard error (Julious 2004,
         Statistics in Medicine 23, 1921-1986).
         """
-        return (self.quantile(confidence) + self.quantile(2 * power - 1)) * self.standard_error
+        return (self.quantile(confidence) + self.quantile(0.60)) * self.standard_error

@@ -17,20 +17,24 @@ from typing import Any
 import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
-from othink_mr1.exhibits.accuracy_intervals import Estimate, PointScores, mean_accuracy, share_test
+from othink_mr1.exhibits.accuracy_intervals import Estimate, mean_accuracy, share_test
 from othink_mr1.exhibits.frames import WEIGHT_PATHS
-from othink_mr1.exhibits.paired_comparisons import PairedDifference, at_most_one, compare
+from othink_mr1.exhibits.paired_comparisons import (
+    PairedDifference,
+    at_most_one,
+    compare,
+    difference_interval,
+    two_proportion_p,
+)
 from othink_mr1.exhibits.paper_numbers import (
     PaperAccuracy,
-    difference_interval,
     paper_accuracy,
     paper_number,
     paper_rows,
     relative_gain,
-    two_proportion_p,
 )
 from othink_mr1.exhibits.plans import StudiesPlan
-from othink_mr1.exhibits.read_points import read_points
+from othink_mr1.exhibits.read_points import PointScores, read_points
 from othink_mr1.exhibits.verdicts import (
     HIGH_SHARE,
     NOT_MEASURED,

@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 
 from othink_mr1.data.leaks import count_leaks, read_leaks
-from othink_mr1.exhibits.accuracy_intervals import PointScores, accuracy_among, mean_accuracy
+from othink_mr1.exhibits.accuracy_intervals import accuracy_among, mean_accuracy
 from othink_mr1.exhibits.frames import ALL_SEEDS, OUTCOME_COUNTS, STUDY_COLUMNS, WEIGHT_PATHS
 from othink_mr1.exhibits.paper_numbers import paper_accuracy, paper_backbone, paper_format_accuracy
 from othink_mr1.exhibits.plans import EvaluationEntry, StudyPlan
-from othink_mr1.exhibits.read_points import StudyPoint, read_points
+from othink_mr1.exhibits.read_points import PointScores, StudyPoint, read_points
 
 _WEIGHTS = ("format_weight", "kl_weight")
 _SHARED = ("shared_items", "near_shared_items")

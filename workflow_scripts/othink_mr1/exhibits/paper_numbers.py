@@ -1,5 +1,4 @@
-"""The paper's published numbers (paper_numbers.csv), which of them compares with a row of ours, and the
-statistics of its counts of correct answers: the answers themselves are not known.
+"""The paper's published numbers (paper_numbers.csv), and which of them compares with a row of ours.
 
 The csv has one row per number: the paper's version, where it stands, what it measures (in percent),
 correct and items where the count is known, how it is printed, and a note where it was inferred.
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from statsmodels.stats.proportion import confint_proportions_2indep, proportions_ztest
 
 # The paper's small backbone stands for every backbone of ours that is not of the 7B kind: the miniature
 # compares in pattern, not in numbers, and the exhibits name the paper's backbone.
@@ -35,7 +33,6 @@ class PaperAccuracy:
 
     version: str
     source: str
-    backbone: str
     accuracy: float
     correct: int | None
     items: int
@@ -104,7 +101,6 @@ def paper_accuracy(
     return PaperAccuracy(
         version=row.version,
         source=row.source,
-        backbone=row.backbone,
         accuracy=row.value / 100,
         correct=None if pd.isna(row.correct) else int(row.correct),
         items=int(row["items"]),
@@ -136,37 +132,6 @@ def _agrees(published: pd.Series, ours: float | None) -> pd.Series:
     return (published - ours).abs() < _EQUAL_WEIGHTS
 
 
-def difference_interval(
-    correct: int, items: int, other_correct: int, other_items: int, confidence: float = 0.95
-) -> tuple[float, float]:
-    """Newcombe's interval of correct/items - other_correct/other_items: (low, high), both in -1..1.
-
-    It is his hybrid score interval without continuity correction. The samples are taken as independent,
-    which errs to the wide side for two checkpoints that answer the same items.
-    """
-    _check(correct, items)
-    _check(other_correct, other_items)
-    low, high = confint_proportions_2indep(
-        correct, items, other_correct, other_items, method="newcomb", compare="diff", alpha=1 - confidence
-    )
-    return float(low), float(high)
-
-
-def two_proportion_p(correct: int, items: int, other_correct: int, other_items: int) -> float:
-    """Two-sided p of the two-proportion z test with pooled variance; 1 when all or none are correct."""
-    _check(correct, items)
-    _check(other_correct, other_items)
-    if correct + other_correct in (0, items + other_items):
-        return 1.0  # no variance: the samples do not differ at all
-    _, p = proportions_ztest([correct, other_correct], [items, other_items])
-    return float(p)
-
-
 def relative_gain(value: float, baseline: float) -> float:
     """(value - baseline) / baseline; not a number when the baseline is zero."""
     return (value - baseline) / baseline if baseline else math.nan
-
-
-def _check(correct: int, items: int) -> None:
-    assert 0 <= correct <= items, (correct, items)
-    assert items > 0

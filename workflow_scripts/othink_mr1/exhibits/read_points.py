@@ -16,7 +16,6 @@ from othink_mr1.artefacts.verification import verify_sealed
 from othink_mr1.csv_cells import unguarded
 from othink_mr1.data.examples import read_examples
 from othink_mr1.errors import UserError
-from othink_mr1.exhibits.accuracy_intervals import PointScores
 from othink_mr1.exhibits.frames import read_csv
 from othink_mr1.exhibits.plans import EvaluationEntry, StudyPlan
 from othink_mr1.scoring.outcomes import OUTCOMES
@@ -24,6 +23,22 @@ from othink_mr1.scoring.scores import COLUMNS as SCORE_COLUMNS
 
 _VERDICTS = ("r1v_correct", "exact_correct", "format_ok", "truncated")
 _SCORE_TEXT = ("id", "task", "outcome", "reason")
+
+
+@dataclass(frozen=True)
+class PointScores:
+    """The verdicts on one point: runs that differ in their seed alone, tested on the same items.
+
+    The arrays are [seeds, items] of 0 or 1.
+    """
+
+    seeds: tuple[int | None, ...]  # (None,) for the untrained backbone, which has no seed
+    items: tuple[str, ...]  # ids, in one order for all seeds
+    pictures: tuple[str, ...]  # per item, what identifies its picture: items of one picture are dependent
+    r1v_correct: np.ndarray
+    exact_correct: np.ndarray
+    format_ok: np.ndarray
+    truncated: np.ndarray
 
 
 @dataclass
