@@ -16,7 +16,7 @@ from accelerate.state import AcceleratorState
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, GeneralTracker
 from accelerate.utils import DynamoBackend, LoggerType
 from pydantic import ValidationError
-from test_training_runs import metrics, train
+from trainings import Train
 
 from othink_mr1.config.execution import TRACKERS
 from othink_mr1.errors import UserError, run_entry_point
@@ -24,8 +24,8 @@ from othink_mr1.training import trackers
 from othink_mr1.training.accelerator import new_accelerator
 from othink_mr1.training.trackers import make_trackers, tracking
 from othink_mr1.training.training_log import TrainingLog
-from run_contents import curves
-from tiny import Tiny, execution
+from run_contents import curves, metrics
+from tiny import execution
 
 
 def test_the_names_are_those_that_accelerate_knows() -> None:
@@ -45,11 +45,11 @@ def test_the_config_is_read_without_accelerate() -> None:
 
 
 def test_a_package_that_is_not_installed_is_told_before_training(
-    tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trackers, "get_available_trackers", lambda: [LoggerType.TENSORBOARD])
     with pytest.raises(UserError, match=r"^trackers: wandb, aim: not installed; pip install wandb aim, or "):
-        train("sft", tiny, examples_file, tmp_path / "run", trackers=["wandb", "tensorboard", "aim"])
+        train("sft", trackers=["wandb", "tensorboard", "aim"])
     assert not (tmp_path / "run" / "metrics.csv").exists()
 
 
@@ -96,21 +96,19 @@ class Recorder(GeneralTracker):
         self.calls.append("finish")
 
 
-def test_a_tracker_is_told_every_step_and_finished(
-    tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_tracker_is_told_every_step_and_finished(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder()
     monkeypatch.setattr("othink_mr1.training.session.make_trackers", lambda *_: [recorder])
-    rows = metrics(train("sft", tiny, examples_file, tmp_path / "run"))
+    rows = metrics(train("sft"))
     assert recorder.calls == ["start", "finish"]
     assert [
         {"step": str(step), **{k: str(v) for k, v in told.items()}} for step, told in recorder.told
     ] == rows
 
 
-def test_without_trackers_the_run_is_the_same(tiny: Tiny, examples_file: Path, tmp_path: Path) -> None:
-    without = train("sft", tiny, examples_file, tmp_path / "without", trackers=[])
-    drawn = train("sft", tiny, examples_file, tmp_path / "drawn")
+def test_without_trackers_the_run_is_the_same(train: Train) -> None:
+    without = train("sft", name="without", trackers=[])
+    drawn = train("sft", name="drawn")
     assert not (without / "tensorboard").exists()
     weights = "checkpoint/model.safetensors"
     assert (without / weights).read_bytes() == (drawn / weights).read_bytes()
