@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from importlib import metadata
-from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
-REPOSITORY = Path(__file__).parents[2]
+from repository import REPOSITORY
 
 
 def pins(file: str) -> dict[str, str]:

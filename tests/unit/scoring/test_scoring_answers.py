@@ -4,15 +4,11 @@ import csv
 import gzip
 import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from entry_points import program
 
 from othink_mr1.scoring.task_scorers import SCORER_VERSION
-
-SCRIPTS = Path(__file__).resolve().parents[3] / "workflow_scripts"
 
 
 def answer(id="a", task="counting", completion="<think>x</think> <answer> 3 </answer>", gold="3", **more):
@@ -27,12 +23,7 @@ def write(path, *answers):
 
 
 def run(answers, scores, *more):
-    return subprocess.run(
-        [sys.executable, SCRIPTS / "score_answers.py", "--answers", answers, "--scores", scores, *more],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    return program("score_answers", "--answers", answers, "--scores", scores, *more)
 
 
 def error_of(outcome):
