@@ -32,6 +32,10 @@ def results(tmp_path_factory):
     return root
 
 
+def plan_of(root, name="same_task"):
+    return json.loads((root / f"plans/{name}.json").read_text())
+
+
 def collect(root, study):
     return collect_study(read_plan(root / f"plans/{study}.json", StudyPlan), root)
 
@@ -39,7 +43,7 @@ def collect(root, study):
 def test_counts_are_those_of_the_scores(results):
     frame = collect(results, "same_task")
     assert tuple(frame) == STUDY_COLUMNS
-    plan = json.loads((results / "plans/same_task.json").read_text())
+    plan = plan_of(results)
     singles = frame[frame.seed != "all"]
     assert len(singles) == len(plan["evaluations"])
     for entry, (_, row) in zip(plan["evaluations"], singles.iterrows(), strict=True):
@@ -92,7 +96,7 @@ def test_items_that_the_run_was_trained_on_are_counted(results):
 
 
 def test_an_absent_leak_report_is_one_line(results):
-    plan = json.loads((results / "plans/same_task.json").read_text())
+    plan = plan_of(results)
     plan["evaluations"] = [plan["evaluations"][-1] | {"leaks": "data/leaks/none.csv"}]
     with pytest.raises(UserError, match=r"none\.csv: there is no such file; let snakemake look for leaks"):
         collect_study(StudyPlan.model_validate(plan), results)
@@ -127,7 +131,7 @@ SCORES = "id,task,format_ok,r1v_correct,exact_correct,outcome,reason,truncated\n
 
 def test_each_outcome_is_counted(results, tmp_path):
     """Two seeds: every outcome a number of times that no other has."""
-    plan = json.loads((results / "plans/same_task.json").read_text())
+    plan = plan_of(results)
     entries = [row for row in plan["evaluations"] if (row["method"], row["tested_on"]) == ("sft", "counting")]
     times = {
         "correct": (7, 1), "wrong": (6, 2), "no_answer_tag": (5, 0), "several_answers": (0, 4),
@@ -154,7 +158,7 @@ def test_each_outcome_is_counted(results, tmp_path):
 
 
 def test_other_items_are_refused(results, tmp_path):
-    plan = json.loads((results / "plans/same_task.json").read_text())
+    plan = plan_of(results)
     entry = plan["evaluations"][2]
     shorter = tmp_path / "shorter.csv"
     lines = (results / entry["scores"]).read_text().splitlines()[:-1]
@@ -183,7 +187,7 @@ def test_other_items_are_refused(results, tmp_path):
     ],
 )
 def test_damaged_scores_are_refused(results, tmp_path, content, said):
-    plan = json.loads((results / "plans/same_task.json").read_text())
+    plan = plan_of(results)
     path = tmp_path / "scores.csv"
     if content is not None:
         write_sealed_text(path, content)
@@ -220,7 +224,7 @@ def test_runs(results):
 
 
 def test_an_incomplete_run_is_refused(results, tmp_path):
-    plan = json.loads((results / "plans/runs.json").read_text())
+    plan = plan_of(results, "runs")
     plan["runs"][0]["folder"] = str(tmp_path)
     with pytest.raises(UserError, match=r"incomplete, it has no manifest\.json"):
         collect_runs(RunsPlan.model_validate(plan), results)

@@ -8,12 +8,12 @@ import pty
 import shutil
 import signal
 import stat
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from entry_points import program
 from safetensors.torch import load_file, save_file
 from trainings import BATCHES, SETTINGS, TRAINERS, NewRun, Train, description, interrupted
 
@@ -406,15 +406,12 @@ def test_every_file_can_be_read_by_whoever_may_read_its_folder(
 
 def test_the_entry_point_says_it_in_one_line(tiny: Tiny, examples_file: Path, tmp_path: Path) -> None:
     settings = sft_settings(learning_rate=3e38)
-    command = [
-        sys.executable,
-        str(Path(__file__).parents[3] / "workflow_scripts" / "train_sft.py"),
+    done = program(
+        "train_sft",
         *("--run", description(settings).model_dump_json()),
         *("--execution", execution().model_dump_json()),
-        *("--examples", str(examples_file), "--backbone", str(tiny.folder)),
-        *("--output", str(tmp_path / "run")),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        *("--examples", examples_file, "--backbone", tiny.folder, "--output", tmp_path / "run"),
+    )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith("error: step ")

@@ -11,10 +11,9 @@ from trainings import Train, description
 
 from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.errors import UserError
-from othink_mr1.modeling.prompts import PromptMaker, fill_template
+from othink_mr1.modeling.prompts import fill_template
 from othink_mr1.training import sft_runs
 from othink_mr1.training.accelerator import new_accelerator
-from othink_mr1.training.r1v_sft import r1v_dialogue, r1v_lessons
 from othink_mr1.training.runs import TrainingRun
 from othink_mr1.training.sft_runs import sft_lessons
 from othink_mr1.training.supervised import Lesson, supervised_backward
@@ -91,18 +90,6 @@ def test_r1vs_text_to_the_letter(example: Example, target: str, tiny: Tiny, tmp_
     learned = decode(tokens[list(lesson.predicted)])
     assert learned == R1V.replace("IMAGE", "").replace("TARGET", target).removeprefix("<|im_start|>")
     assert lesson.target == []
-
-
-def test_r1vs_lessons_are_its_dialogues(tiny: Tiny, tmp_path: Path) -> None:
-    made = lessons(tiny, "r1v", tmp_path, EXAMPLES[:2])
-    dialogues = [r1v_dialogue(tiny.processor, example) for example in EXAMPLES[:2]]
-    maker = PromptMaker(tiny.model, tiny.processor)
-    again = r1v_lessons(
-        tiny.processor, maker.make_of_dialogues([one.image for one in EXAMPLES[:2]], dialogues)
-    )
-    assert [lesson.prompt.token_ids.tolist() for lesson in again] == [
-        lesson.prompt.token_ids.tolist() for lesson in made
-    ]
 
 
 @pytest.mark.parametrize("target", ["reasoning", "r1v"])

@@ -14,7 +14,6 @@ from safetensors.torch import load_file
 from trainings import SETTINGS, TRAINERS, NewRun, Train, description, one_step
 
 from othink_mr1.artefacts.manifests import read_manifest
-from othink_mr1.config.execution import GenerationExecution
 from othink_mr1.errors import UserError
 from othink_mr1.evaluation.generate import generate_answers
 from othink_mr1.evaluation.generation_task import GenerationTask
@@ -28,6 +27,7 @@ from othink_mr1.training.sft_runs import train_sft_run
 from run_contents import metrics
 from tiny import (
     EXAMPLES,
+    GENERATION,
     TEMPLATE,
     Tiny,
     execution,
@@ -174,18 +174,7 @@ def test_pretraining_makes_a_backbone_that_trains_and_answers(examples_file: Pat
     assert (again / "tokenizer.json").read_bytes() == (backbone / "tokenizer.json").read_bytes()
 
     task = GenerationTask(name="geometry", prompt=TEMPLATE, max_new_tokens=5)
-    how = GenerationExecution.model_validate(
-        {
-            "cpus": 1,
-            "memory_gb": 1,
-            "hours": 1,
-            "device": "cpu",
-            "gpus": 0,
-            "batch_size": 3,
-            "attention": "sdpa",
-        }
-    )
-    generate_answers(backbone, "base", how, "fp32", task, examples_file, tmp_path / "answers")
+    generate_answers(backbone, "base", GENERATION, "fp32", task, examples_file, tmp_path / "answers")
     lines = (tmp_path / "answers/answers.jsonl").read_text().splitlines()
     answers = [json.loads(line) for line in lines]
     assert [answer["id"] for answer in answers] == [example.id for example in EXAMPLES]
