@@ -9,10 +9,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from synthetic_results import SyntheticResults
+from synthetic_results import SyntheticResults, collected, write_verdicts
 
-from othink_mr1.artefacts.manifests import write_sealed_text
-from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.exhibits import figure4
 from othink_mr1.exhibits.cases import Case, cases_frame, rule_line, subtitle
 from othink_mr1.exhibits.claims import check_claims, claim_points
@@ -217,14 +215,10 @@ PAPER = {"counting": (200, (85, 137, 129, 153)), "geometry": (754, (117, 245, 22
 def test_the_papers_own_counts_give_the_papers_table(tmp_path: Path) -> None:
     plan = []
     for task, (items, counts) in PAPER.items():
-        examples = [Example(f"{n:04d}", b"%d" % n, "?", "1", None) for n in range(items)]
-        write_examples(examples, tmp_path / f"{task}.parquet")
         for method, correct in zip(("base", "sft", "grpo", "grpo-d"), counts, strict=True):
             file = f"{task}-{method}.csv"
-            verdicts = ["1,1,correct" if n < correct else "0,0,wrong" for n in range(items)]
-            rows = [f"{n:04d},{task},1,{verdict},,0\n" for n, verdict in enumerate(verdicts)]
-            header = "id,task,format_ok,r1v_correct,exact_correct,outcome,reason,truncated\n"
-            write_sealed_text(tmp_path / file, header + "".join(rows))
+            verdicts = ["1,1,1,correct,,0"] * correct + ["1,0,0,wrong,,0"] * (items - correct)
+            write_verdicts(tmp_path, file, f"{task}.parquet", task, verdicts)
             base = method == "base"
             plan.append(
                 {
@@ -235,7 +229,7 @@ def test_the_papers_own_counts_give_the_papers_table(tmp_path: Path) -> None:
                     "answers": f"answers/{file}", "examples": f"{task}.parquet", "leaks": None,
                 }
             )  # fmt: skip
-    frame = _collected(plan, tmp_path)
+    frame = collected(plan, tmp_path)
     text = markdown(table1(frame))
     base, sft, grpo, grpo_d = ("42.50", "15.52"), ("68.50", "32.49"), ("64.50", "30.24"), ("76.50", "34.35")
     printed = {"base": base, "SFT": sft, "GRPO": grpo, "GRPO-D": grpo_d}
@@ -253,13 +247,6 @@ def test_the_papers_own_counts_give_the_papers_table(tmp_path: Path) -> None:
     ):
         assert cell in text
     assert "VC: 200 items; GR: 754 items" in text
-
-
-def _collected(plan: list[dict[str, Any]], root: Path) -> pd.DataFrame:
-    """Collected without a check of weights, which these made-up runs do not have."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("othink_mr1.exhibits.read_points.has_other_weights", lambda *_: False)
-        return collect_study(StudyPlan.model_validate({"exhibit": "same_task", "evaluations": plan}), root)
 
 
 def test_a_plan_is_json_that_names_its_points() -> None:
