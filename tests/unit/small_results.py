@@ -9,13 +9,12 @@ import json
 from pathlib import Path
 
 import pandas as pd
-from raw_sets import picture
+from raw_sets import picture, rendered_source
 
 from othink_mr1.artefacts.artefact import filling
 from othink_mr1.artefacts.atomic_files import sha256_of, write_json, write_text
 from othink_mr1.artefacts.manifests import write_sealed_text
 from othink_mr1.artefacts.verification import contents_digest, verify_folder, verify_part
-from othink_mr1.config.sources import RenderedSource
 from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.data.fingerprints import fingerprint_set
 from othink_mr1.data.leaks import Leak, write_leaks
@@ -51,10 +50,7 @@ def answers(checkpoint: str) -> str:
 
 def write_small_results(root: Path) -> Path:
     """Write all of it; returns the root."""
-    source = RenderedSource(
-        kind="rendered", renderer="scenes", split="train", items=2, seed=1, image_size=56, reasoning=False
-    )
-    render_source(source, root / RAW)
+    render_source(rendered_source("scenes", items=2, image_size=56), root / RAW)
     examples = [Example(f"{n:06d}", picture(colour=(n, 0, 0)), "How many ?", "3", None) for n in range(2)]
     with filling(root / DATA, {"form": "parquet"}) as artefact:
         write_examples(examples, root / EXAMPLES)

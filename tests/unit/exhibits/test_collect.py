@@ -7,11 +7,10 @@ import shutil
 import pandas as pd
 import pytest
 from statsmodels.stats.proportion import proportion_confint
-from synthetic_results import SyntheticResults
+from synthetic_results import HEADER, SyntheticResults, write_verdicts
 
 from othink_mr1.artefacts.artefact import write_manifest
 from othink_mr1.artefacts.manifests import write_sealed_text
-from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.errors import UserError
 from othink_mr1.exhibits.collect import collect_study
 from othink_mr1.exhibits.collected_tables import (
@@ -38,6 +37,10 @@ def results(tmp_path_factory):
     return root
 
 
+def plan_of(root, name="same_task"):
+    return json.loads((root / f"plans/{name}.json").read_text())
+
+
 def collect(root, study):
     return collect_study(read_plan(root / f"plans/{study}.json", StudyPlan), root)
 
@@ -45,7 +48,7 @@ def collect(root, study):
 def test_counts_are_those_of_the_scores(results):
     frame = collect(results, "same_task")
     assert tuple(frame) == STUDY_COLUMNS
-    plan = json.loads((results / "plans/same_task.json").read_text())
+    plan = plan_of(results)
     singles = frame[frame.seed != "all"]
     assert len(singles) == len(plan["evaluations"])
     for entry, (_, row) in zip(plan["evaluations"], singles.iterrows(), strict=True):
@@ -98,7 +101,7 @@ def test_items_that_the_run_was_trained_on_are_counted(results):
 
 
 def test_an_absent_leak_report_is_one_line(results):
-    plan = json.loads((results / "plans/same_task.json").read_text())
+    plan = plan_of(results)
     plan["evaluations"] = [plan["evaluations"][-1] | {"leaks": "data/leaks/none.csv"}]
     with pytest.raises(UserError, match=r"none\.csv: there is no such file; let snakemake look for leaks"):
         collect_study(StudyPlan.model_validate(plan), results)
@@ -128,12 +131,9 @@ def test_frames_survive_the_csv(results, tmp_path):
         assert len(pooled(read_study(tmp_path / "a.csv"))) == len(pooled(frame))
 
 
-SCORES = "id,task,format_ok,r1v_correct,exact_correct,outcome,reason,truncated\n"
-
-
 def test_each_outcome_is_counted(results, tmp_path):
     """Two seeds: every outcome a number of times that no other has."""
-    plan = json.loads((results / "plans/same_task.json").read_text())
+    plan = plan_of(results)
     entries = [row for row in plan["evaluations"] if (row["method"], row["tested_on"]) == ("sft", "counting")]
     times = {
         "correct": (7, 1), "wrong": (6, 2), "no_answer_tag": (5, 0), "several_answers": (0, 4),
@@ -141,13 +141,10 @@ def test_each_outcome_is_counted(results, tmp_path):
     }  # fmt: skip
     for seed, entry in enumerate(entries):
         outcomes = [outcome for outcome, counts in times.items() for _ in range(counts[seed])]
-        rows = [f"{n},counting,1,0,{int(o == 'correct')},{o},,0\n" for n, o in enumerate(outcomes)]
-        write_sealed_text(tmp_path / f"{seed}.csv", SCORES + "".join(rows))
+        rows = [f"1,0,{int(outcome == 'correct')},{outcome},,0" for outcome in outcomes]
+        write_verdicts(tmp_path, f"{seed}.csv", "examples.parquet", "counting", rows)
         entry |= {"scores": str(tmp_path / f"{seed}.csv"), "answers": "deleted/answers.jsonl"}
         entry["examples"] = str(tmp_path / "examples.parquet")
-    write_examples(
-        [Example(str(n), b"%d" % n, "?", "1", None) for n in range(21)], tmp_path / "examples.parquet"
-    )
     frame = collect_study(StudyPlan(exhibit="x", evaluations=entries), results)
     columns = ["items", "exact_correct", "outcome_wrong", "outcome_no_answer_tag"]
     columns += ["outcome_several_answers", "outcome_unparseable", "outcome_timeout"]
@@ -172,7 +169,7 @@ def test_scores_of_other_answers_are_refused(results, tmp_path):
 
 
 def test_other_items_are_refused(results, tmp_path):
-    plan = json.loads((results / "plans/same_task.json").read_text())
+    plan = plan_of(results)
     entry = plan["evaluations"][2]
     shorter = tmp_path / "shorter.csv"
     lines = (results / entry["scores"]).read_text().splitlines()[:-1]
@@ -189,19 +186,25 @@ def test_other_items_are_refused(results, tmp_path):
         ("", "is no csv"),
         ("id,task,format_ok\na,counting,1\n", "has no column 'r1v_correct'"),
         ("id,task,format_ok,r1v_correct\na,counting,1,1\n", "has no column 'exact_correct'"),
-        (SCORES + "a,counting,1,yes,1,correct,,0\n", "r1v_correct must be 0 or 1"),
-        (SCORES + "a,counting,1,1,2,correct,,0\n", "exact_correct must be 0 or 1"),
-        (SCORES + "a,counting,1,1,0,maybe,,0\n", "outcome 'maybe' is none of correct, wrong, no_answer_tag"),
-        (SCORES + "a,counting,1,1,0,,,0\n", "outcome '' is none of"),
-        (SCORES + "b,counting,1,1,1,correct,,0\na,counting,1,1,0,correct,,0\n", "of id 'a' contradict each"),
-        (SCORES + "a,counting,1,1,1,wrong,another number,0\n", "of id 'a' contradict each"),
-        (SCORES + 2 * "a,counting,1,1,1,correct,,0\n", "has id 'a' of task 'counting' twice"),
-        (SCORES + "a,counting,1,1,1,correct,,\n", "truncated must be 0 or 1"),
-        (SCORES + "a,geometry,1,1,1,correct,,0\n", "has no scores of task 'counting'"),
+        (HEADER + "a,counting,1,yes,1,correct,,0\n", "r1v_correct must be 0 or 1"),
+        (HEADER + "a,counting,1,1,2,correct,,0\n", "exact_correct must be 0 or 1"),
+        (
+            HEADER + "a,counting,1,1,0,maybe,,0\n",
+            "outcome 'maybe' is none of correct, wrong, no_answer_tag",
+        ),
+        (HEADER + "a,counting,1,1,0,,,0\n", "outcome '' is none of"),
+        (
+            HEADER + "b,counting,1,1,1,correct,,0\na,counting,1,1,0,correct,,0\n",
+            "of id 'a' contradict each",
+        ),
+        (HEADER + "a,counting,1,1,1,wrong,another number,0\n", "of id 'a' contradict each"),
+        (HEADER + 2 * "a,counting,1,1,1,correct,,0\n", "has id 'a' of task 'counting' twice"),
+        (HEADER + "a,counting,1,1,1,correct,,\n", "truncated must be 0 or 1"),
+        (HEADER + "a,geometry,1,1,1,correct,,0\n", "has no scores of task 'counting'"),
     ],
 )
 def test_damaged_scores_are_refused(results, tmp_path, content, said):
-    plan = json.loads((results / "plans/same_task.json").read_text())
+    plan = plan_of(results)
     path = tmp_path / "scores.csv"
     if content is not None:
         write_sealed_text(path, content)
@@ -239,7 +242,7 @@ def test_runs(results):
 
 
 def test_an_incomplete_run_is_refused(results, tmp_path):
-    plan = json.loads((results / "plans/runs.json").read_text())
+    plan = plan_of(results, "runs")
     plan["runs"][0]["folder"] = str(tmp_path)
     with pytest.raises(UserError, match=r"incomplete, it has no manifest\.json"):
         collect_runs(RunsPlan.model_validate(plan), results)

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from othink_mr1.artefacts.artefact import filling
-from othink_mr1.config.load import load_study
 from othink_mr1.config.strict import NO_EFFECT, Strict
 from othink_mr1.errors import UserError
 from othink_mr1.plan import evaluations as plan
@@ -16,10 +15,10 @@ from othink_mr1.plan import tables
 from othink_mr1.plan.data import downloads, hub_downloads, leaks_plan
 from othink_mr1.plan.downloaded import check_downloads
 from othink_mr1.plan.tables import leak_pairs
+from repository import study
 
-REPOSITORY = Path(__file__).parents[3]
-PAPER = load_study([REPOSITORY / "config.yaml"])
-MINIATURE = load_study([REPOSITORY / "config.yaml", REPOSITORY / "mini" / "study.yaml"])
+PAPER = study()
+MINIATURE = study("mini/study.yaml")
 
 
 def names(folders: list[str]) -> set[str]:
@@ -44,7 +43,7 @@ def test_another_choice_of_set_and_images_downloads_these() -> None:
         "tasks": {"counting": {"train": "clevr_70k"}},
         "sources": {"superclevr_test": {"images": "superclevr_all_images"}},
     }
-    chosen = names(downloads(load_study([REPOSITORY / "config.yaml"], changed)))
+    chosen = names(downloads(study(**changed)))
     assert {"raw/clevr_70k", "raw/superclevr_all_images"} <= chosen
     assert not {"raw/clevr_37k", "raw/superclevr_images"} & chosen
 
@@ -54,7 +53,7 @@ def test_a_mirror_or_a_threshold_moves_no_identity() -> None:
         "sources": {"r1v_geoqa_prompts": {"base_url": "http://mirror.local/raw"}},
         "preparation": {"largest_unusable_share": 0.5},
     }
-    changed = load_study([REPOSITORY / "config.yaml"], mirrored)
+    changed = study(**mirrored)
     assert downloads(changed) == downloads(PAPER)
     assert leak_pairs(changed) == leak_pairs(PAPER)
     assert changed.sources["r1v_geoqa_prompts"].url.startswith("http://mirror.local/raw/Deep-Agent/R1-V/bbbb")
@@ -78,7 +77,7 @@ def test_the_values_without_effect_are_these() -> None:
 
 
 def test_another_limit_of_the_prompts_is_another_set() -> None:
-    changed = load_study([REPOSITORY / "config.yaml"], {"preparation": {"max_prompt_tokens": 1024}})
+    changed = study(preparation={"max_prompt_tokens": 1024})
     assert not set(leak_pairs(changed)) & set(leak_pairs(PAPER))
 
 

@@ -19,8 +19,8 @@ from othink_mr1.config.sources import HubSource
 from othink_mr1.data.download.client import Patience
 from othink_mr1.data.download.sources import download
 from othink_mr1.errors import UserError
+from repository import SCRIPTS
 
-SCRIPTS = Path(__file__).parents[4] / "workflow_scripts"
 SET = "datasets/owner/set"
 FIRST = "data/train-00000-of-00002.parquet"
 SECOND = "data/train-00001-of-00002.parquet"
