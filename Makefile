@@ -16,7 +16,8 @@
 # make gpu-page   rewrites docs/gpu.md; ADD=results/gpu-check/gpu_check.json adds that file
 # make bench  speed and memory compared with TRL, R1-V and transformers; results in results/bench
 # make environment   creates only the environment, .venv
-# Everything is installed into .venv on first use; nothing else on the machine is touched.
+# Everything is installed into .venv on first use; nothing else on the machine is touched. What only reads
+# (verify, status, what-if, prune) installs nothing.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 .SHELLFLAGS := -eu -o pipefail -c
@@ -25,22 +26,30 @@ SHELL := bash
 .PHONY: environment mini verify status what-if prune test test-slow test-all test-crash check bench gpu-check gpu-wheels gpu-page \
 	clean-environment
 
+# Bars per rule on a terminal; elsewhere Snakemake's own lines, as the plugin prints nothing there.
+progress = $(shell test -t 2 && echo --logger rich)
+installed = @test -e .venv/runtime-installed || { echo "$@: nothing is installed yet; run make environment" >&2; exit 2; }
+
 environment: .venv/runtime-installed
 
 mini: .venv/runtime-installed
 	.venv/bin/python workflow_scripts/check_config.py --config config.yaml --overlay mini/study.yaml
-	.venv/bin/snakemake --profile mini all
+	.venv/bin/snakemake --profile mini all $(progress)
 
-verify: .venv/runtime-installed
+verify:
+	$(installed)
 	.venv/bin/python workflow_scripts/verify_results.py --config config.yaml $(addprefix --overlay ,$(OVERLAY))
 
-status: .venv/runtime-installed
+status:
+	$(installed)
 	.venv/bin/python workflow_scripts/status.py --config config.yaml $(addprefix --overlay ,$(OVERLAY))
 
-what-if: .venv/runtime-installed
+what-if:
+	$(installed)
 	.venv/bin/python workflow_scripts/what_if.py $(addprefix --overlay ,$(OVERLAY)) $(foreach change,$(SET),--set '$(change)')
 
-prune: .venv/runtime-installed
+prune:
+	$(installed)
 	.venv/bin/python workflow_scripts/prune.py --config config.yaml $(addprefix --overlay ,$(OVERLAY))
 
 # One thread per test: two tests run at a time.

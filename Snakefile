@@ -13,11 +13,13 @@ min_version("9.27")
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 
 from othink_mr1.artefacts.one_writer import hold_results
+from othink_mr1.artefacts.start_checks import refuse_future, refuse_links
 from othink_mr1.config.load import load_study
 from othink_mr1.config.profiles import refuse_dropped_overlays
 from othink_mr1.errors import errors_in_one_line
 from othink_mr1.plan.downloaded import check_downloads
 from othink_mr1.plan.plan_files import let_plans_be_old
+from othink_mr1.scoring.task_scorers import check_scorers
 
 if workflow.is_main_process:
     refuse_dropped_overlays(
@@ -31,6 +33,7 @@ with errors_in_one_line():
         [Path("config.yaml"), *map(Path, workflow.overwrite_configfiles)],
         workflow.config_settings.config,
     )
+    check_scorers(study)
 
 
 configfile: "config.yaml"
@@ -50,7 +53,7 @@ include: "rules/report.smk"
 
 if workflow.is_main_process:
     with errors_in_one_line():
-        check_downloads(study, Path(study.results), LOCK_FILE)
+        check_downloads(study, Path(study.results), LOCK_FILE, write=False)
 
 
 # Snakemake runs this before its first job: not under -n, not in jobs, and not when there is nothing to do.
@@ -58,10 +61,30 @@ onstart:
     if workflow.is_main_process:
         with errors_in_one_line():
             hold_results(Path(study.results))
+            refuse_links(Path(study.results))
+            refuse_future(
+                Path(study.results, file) for file in exhibit_files(study)
+            )
             # Backups that Snakemake made of an earlier start's outputs: it would restore them when a job fails.
             shutil.rmtree(".snakemake/backups", ignore_errors=True)
+            check_downloads(study, Path(study.results), LOCK_FILE, write=True)
             check_cluster()
             let_plans_be_old(study, plans())
+
+
+onsuccess:
+    if workflow.is_main_process:
+        first = Path(study.results, "tables", "table1.md")
+        hint = f"; open {first} first" if first.exists() else ""
+        print(f"The results are in {study.results}{hint}.", file=sys.stderr)
+
+
+onerror:
+    if workflow.is_main_process:
+        print(
+            "Run the same command again to resume. What to do about failures: docs/failures.md.",
+            file=sys.stderr,
+        )
 
 
 rule all:

@@ -23,7 +23,7 @@ from scipy.stats import norm
 
 from othink_mr1.exhibits.accuracy_intervals import mean_accuracy
 from othink_mr1.exhibits.paired_comparisons import compare
-from othink_mr1.exhibits.point_scores import PointScores
+from othink_mr1.exhibits.read_points import PointScores
 
 ITEM_SPREAD, SEED_ITEM_SPREAD = 2.0, 1.0  # standard deviations in logits
 SPREADS = (0.0, 0.5, 1.0, 2.0, 4.0)

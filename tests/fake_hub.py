@@ -92,6 +92,7 @@ class FakeHub:
         self._with_cdn = cdn
         self.endpoint = self.cdn_endpoint = ""
         self.next_page_at: str | None = None  # an address other than the hub's own for a listing's next page
+        self.endless_listing = False
         for name, files in (read_root(Path(content)) if isinstance(content, str | Path) else content).items():
             if name == "raw":
                 self.raw.update(files)

@@ -105,7 +105,7 @@ class Handler(BaseHTTPRequestHandler):
         entries = commit.tree()
         first = int(parse_qs(self.query).get("cursor", ["0"])[0])
         headers = {}
-        if first + self.hub.page < len(entries):
+        if first + self.hub.page < len(entries) or self.hub.endless_listing:
             where = self.hub.next_page_at or self.hub.endpoint
             query = f"recursive=true&expand=false&cursor={first + self.hub.page}"
             headers["Link"] = f'<{where}{self.route}?{query}>; rel="next"'

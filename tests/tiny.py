@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from othink_mr1.config.execution import TrainingExecution
+from othink_mr1.config.execution import GenerationExecution, TrainingExecution
 from othink_mr1.config.methods import GRPO, SFT
 from othink_mr1.config.sources import SmallBackbone
 from othink_mr1.data.examples import Example
@@ -102,6 +102,11 @@ def grpo_settings(**changes: Any) -> GRPO:
         "kl_schedule": {"kind": "constant", "weight": 0.04},
     }
     return GRPO.model_validate(TRAINING | values | changes)
+
+
+GENERATION = GenerationExecution.model_validate(
+    {"cpus": 1, "memory_gb": 1, "hours": 1, "device": "cpu", "gpus": 0, "batch_size": 3, "attention": "sdpa"}
+)
 
 
 def build_backbone() -> tuple[Any, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from othink_mr1.config.load import load_study
 from othink_mr1.errors import run_entry_point
 from othink_mr1.plan.runs import all_runs
+from othink_mr1.scoring.task_scorers import check_scorers
 
 
 def main() -> None:
@@ -17,6 +18,7 @@ def main() -> None:
     parser.add_argument("--overlay", type=Path, action="append", default=[], help="merged in order")
     arguments = parser.parse_args()
     config = load_study([arguments.config, *arguments.overlay])
+    check_scorers(config)
     trained = sum(run.trained for run in all_runs(config))
     print(f"config is sound: {len(config.studies)} studies, {trained} training runs, into {config.results}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from othink_mr1.errors import run_entry_point
 from othink_mr1.exhibits.collect_command import collect_by_arguments
-from othink_mr1.exhibits.leaks_table import collect_leaks
+from othink_mr1.exhibits.collected_tables import collect_leaks
 from othink_mr1.exhibits.plans import LeaksPlan
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from othink_mr1.errors import run_entry_point
 from othink_mr1.exhibits.collect_command import collect_by_arguments
+from othink_mr1.exhibits.collected_tables import collect_reward_curves
 from othink_mr1.exhibits.plans import RunsPlan
-from othink_mr1.exhibits.reward_curves import collect_reward_curves
 
 
 def main() -> None:

@@ -5,11 +5,10 @@ Also writes the same as a Markdown table.
 
 from __future__ import annotations
 
-import argparse
-
 from othink_mr1.artefacts.manifests import write_sealed_text
 from othink_mr1.errors import run_entry_point
 from othink_mr1.exhibits.collect import collect_study
+from othink_mr1.exhibits.collect_command import plan_parser
 from othink_mr1.exhibits.frames import read_study, write_frame
 from othink_mr1.exhibits.plans import StudyPlan, read_plan
 from othink_mr1.exhibits.study_table import study_table
@@ -19,11 +18,7 @@ from othink_mr1.plan.plan_files import made_of
 
 def main() -> None:
     """Read the plan, collect, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--plan", type=path_argument, required=True)
-    parser.add_argument(
-        "--results", type=path_argument, required=True, help="the root of the paths in the plan"
-    )
+    parser = plan_parser(__doc__)
     parser.add_argument("--output", type=path_argument, required=True, metavar="CSV")
     parser.add_argument("--table", type=path_argument, required=True, metavar="MARKDOWN")
     arguments = parser.parse_args()

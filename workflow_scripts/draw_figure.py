@@ -6,8 +6,7 @@ import argparse
 import importlib
 
 from othink_mr1.errors import UserError, run_entry_point
-from othink_mr1.exhibits.figure_inputs import FigureInputs
-from othink_mr1.exhibits.output import write_figure
+from othink_mr1.exhibits.figure_files import FigureInputs, write_figure
 from othink_mr1.path_argument import path_argument
 from othink_mr1.plan.plan_files import made_of
 

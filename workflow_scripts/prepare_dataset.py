@@ -6,6 +6,7 @@ import argparse
 from functools import partial
 
 from othink_mr1.artefacts.manifests import MANIFEST
+from othink_mr1.data.bounds import limit_memory
 from othink_mr1.data.prepare import prepare_dataset
 from othink_mr1.data.row_to_example import RowLimits
 from othink_mr1.errors import run_entry_point
@@ -35,6 +36,7 @@ def main() -> None:
     arguments = parser.parse_args()
     for name in arguments.scorers:
         load_scorer(name)  # raises if there is no such scorer
+    limit_memory()
     # Reads the whole raw set first, which takes minutes.
     prepare_dataset(
         arguments.form,

@@ -7,12 +7,13 @@ othink_mr1/scoring/scores.py, the two protocols in othink_mr1/scoring/__init__.p
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 
 from othink_mr1.errors import UserError, run_entry_point
 from othink_mr1.path_argument import path_argument
-from othink_mr1.scoring.answers import read_answers
+from othink_mr1.scoring.answers import parse_answers, read_content
 from othink_mr1.scoring.scores import require_place_for_scores, score_answers, totals, write_scores
 from othink_mr1.scoring.task_scorers import load_scorer
 from othink_mr1.scoring.workers import ScoringWorkers
@@ -44,7 +45,8 @@ def main() -> None:
         if not (task and separator and name):
             raise UserError(f"--scorer {pair!r}: must be TASK=SCORER")
         chosen[task] = name
-    answers = read_answers(arguments.answers)
+    content = read_content(arguments.answers)
+    answers = parse_answers(content, arguments.answers)
     first_lines: dict[str, int] = {}
     for line, answer in enumerate(answers, start=1):
         first_lines.setdefault(answer.task, line)
@@ -69,7 +71,7 @@ def main() -> None:
             scores = score_answers(answers, scorers, workers)
         except UserError as error:
             raise UserError(f"{arguments.answers}, {error}") from None
-    write_scores(arguments.scores, scores)
+    write_scores(arguments.scores, scores, hashlib.sha256(content).hexdigest())
     print(json.dumps(totals(scores), ensure_ascii=False))
 
 

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
-
 from othink_mr1.artefacts.manifests import write_sealed_text
 from othink_mr1.errors import UserError, run_entry_point
 from othink_mr1.exhibits.answer_forms import answer_chart, answer_distribution
-from othink_mr1.exhibits.data_card import TEST, TRAIN, data_card
-from othink_mr1.exhibits.output import as_svg
+from othink_mr1.exhibits.collect_command import plan_parser
+from othink_mr1.exhibits.data_card import TEST, TRAIN, data_card, set_facts
+from othink_mr1.exhibits.figure_files import as_svg
 from othink_mr1.exhibits.plans import DataCardPlan, read_plan
-from othink_mr1.exhibits.set_facts import set_facts
 from othink_mr1.path_argument import path_argument
 from othink_mr1.plan.plan_files import made_of
 
 
 def main() -> None:
     """Read the plan and the sets, write both files."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--plan", type=path_argument, required=True)
-    parser.add_argument(
-        "--results", type=path_argument, required=True, help="the root of the paths in the plan"
-    )
+    parser = plan_parser(__doc__)
     parser.add_argument("--task", required=True, help="the plan's task")
     parser.add_argument("--output", type=path_argument, required=True, help="Markdown to write")
     parser.add_argument(

@@ -12,7 +12,7 @@ from benchmarks.speed.labels import PHASES, SYSTEMS, present_phases
 from benchmarks.speed.rounds import phase_columns
 from benchmarks.speed.shapes import GRPO_SHAPES, SWEEPS
 from othink_mr1.artefacts.atomic_files import write_text, written_aside
-from othink_mr1.exhibits.output import AnyChart, as_svg
+from othink_mr1.exhibits.figure_files import AnyChart, as_svg
 from othink_mr1.exhibits.theme import INK, QUIET
 
 _PNG_SCALE = 2  # pixels of the png per pixel of the layout

@@ -1,13 +1,16 @@
-"""The workflow's programs, called in this process: starting one takes seconds."""
+"""The workflow's programs: called in this process, as starting one takes seconds, or started."""
 
 from __future__ import annotations
 
 import importlib
+import resource
+import subprocess
 import sys
 
 import pytest
 
 from othink_mr1.errors import run_entry_point
+from repository import SCRIPTS
 
 
 def run(script, *arguments):
@@ -19,3 +22,21 @@ def run(script, *arguments):
         except SystemExit as stop:
             return stop.code
     return None
+
+
+def program(script, *arguments, largest_file=resource.RLIM_INFINITY, **options):
+    """Run an entry point in a process of its own. largest_file: bytes; it can write no larger one."""
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+
+    command = [sys.executable, SCRIPTS / f"{script}.py", *map(str, arguments)]
+    options = {"timeout": 120, "preexec_fn": limit} | options
+    return subprocess.run(command, capture_output=True, text=True, **options)
+
+
+def python(code, *arguments, **options):
+    """Run Python code, which can import the package and the entry points, in a process of its own."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    options = {"cwd": SCRIPTS, "timeout": 120} | options
+    return subprocess.run(command, capture_output=True, text=True, **options)

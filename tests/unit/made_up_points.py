@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from othink_mr1.exhibits.point_scores import PointScores
+from othink_mr1.exhibits.read_points import PointScores
 
 
 def point(correct, seeds=None, pictures=None) -> PointScores:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from othink_mr1.artefacts.artefact import write_manifest
 from othink_mr1.artefacts.manifests import MANIFEST
+from othink_mr1.config.sources import RenderedSource
 
 
 def finished(folder):
@@ -20,11 +21,22 @@ def finished(folder):
     return folder
 
 
+def saved(image, form="PNG", **options):
+    """The bytes of a picture's file."""
+    stream = io.BytesIO()
+    image.save(stream, form, **options)
+    return stream.getvalue()
+
+
 def picture(size=(8, 6), mode="RGB", form="PNG", colour=None):
     """A picture's bytes; `colour` in the mode's own terms."""
-    stream = io.BytesIO()
-    Image.new(mode, size, *([colour] if colour is not None else [])).save(stream, form)
-    return stream.getvalue()
+    return saved(Image.new(mode, size, *([colour] if colour is not None else [])), form)
+
+
+def rendered_source(renderer, split="train", **changes):
+    """A source of pictures that are drawn."""
+    settings = {"kind": "rendered", "renderer": renderer, "split": split, "reasoning": True}
+    return RenderedSource.model_validate(settings | {"items": 24, "seed": 3} | changes)
 
 
 def training_row(number=0, **changes):

@@ -9,13 +9,12 @@ import json
 from pathlib import Path
 
 import pandas as pd
-from raw_sets import picture
+from raw_sets import picture, rendered_source
 
 from othink_mr1.artefacts.artefact import filling
 from othink_mr1.artefacts.atomic_files import sha256_of, write_json, write_text
 from othink_mr1.artefacts.manifests import write_sealed_text
 from othink_mr1.artefacts.verification import contents_digest, verify_folder, verify_part
-from othink_mr1.config.sources import RenderedSource
 from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.data.fingerprints import fingerprint_set
 from othink_mr1.data.leaks import Leak, write_leaks
@@ -30,6 +29,7 @@ BACKBONE = "backbones/small-23456789ab"
 RUN, BASE = "counting-sft-s1-3456789abc", "base-456789abcd"
 TASK = "counting-56789abcde"
 SCORES = f"scores/{RUN}/{TASK}/counting-1.csv"
+SCORED = f"answers/{RUN}/{TASK}/answers.jsonl"
 EXHIBITS = (
     "same_task.csv",
     "tables/table1.md",
@@ -50,10 +50,7 @@ def answers(checkpoint: str) -> str:
 
 def write_small_results(root: Path) -> Path:
     """Write all of it; returns the root."""
-    source = RenderedSource(
-        kind="rendered", renderer="scenes", split="train", items=2, seed=1, image_size=56, reasoning=False
-    )
-    render_source(source, root / RAW)
+    render_source(rendered_source("scenes", items=2, image_size=56), root / RAW)
     examples = [Example(f"{n:06d}", picture(colour=(n, 0, 0)), "How many ?", "3", None) for n in range(2)]
     with filling(root / DATA, {"form": "parquet"}) as artefact:
         write_examples(examples, root / EXAMPLES)
@@ -65,7 +62,11 @@ def write_small_results(root: Path) -> Path:
     write_run(root)
     for checkpoint in (RUN, f"{RUN}-step5", BASE):
         write_answers(root, checkpoint)
-    write_scores(root / SCORES, [Score("000000", "counting", True, True, True, "correct", "", False)])
+    write_scores(
+        root / SCORES,
+        [Score("000000", "counting", True, True, True, "correct", "", False)],
+        sha256_of(root / SCORED),
+    )
     write_frame(root / EXHIBITS[0], pd.DataFrame([dict.fromkeys(STUDY_COLUMNS, "")]))
     for name in EXHIBITS[1:]:
         write_sealed_text(root / name, f"an exhibit, {name}\n")

@@ -8,11 +8,17 @@ import json
 import random
 from pathlib import Path
 
+import pandas as pd
+import pytest
 from PIL import Image, ImageDraw
 
 from othink_mr1.artefacts.artefact import filling
+from othink_mr1.artefacts.atomic_files import sha256_of
+from othink_mr1.artefacts.manifests import write_sealed_text
 from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.data.leaks import Leak, write_leaks
+from othink_mr1.exhibits.collect import collect_study
+from othink_mr1.exhibits.plans import StudyPlan
 from othink_mr1.scoring.answers import Answer
 from othink_mr1.scoring.scores import score_answers, write_scores
 from othink_mr1.scoring.workers import shared_workers
@@ -175,7 +181,7 @@ class SyntheticResults:
         with filling(answers.parent, {"run": name}) as artefact:
             answers.write_text("".join(json.dumps(vars(row), ensure_ascii=False) + "\n" for row in rows))
             artefact.finish(code=self.code)
-        write_scores(scores, score_answers(rows, {task: task}, shared_workers()))
+        write_scores(scores, score_answers(rows, {task: task}, shared_workers()), sha256_of(answers))
 
     def _run(self, folder: Path, method: str, steps: int, seed: int) -> None:
         rng = random.Random(f"{folder.name}")
@@ -256,3 +262,21 @@ def _png(image):
     stream = io.BytesIO()
     image.save(stream, format="PNG")
     return stream.getvalue()
+
+
+HEADER = "id,task,format_ok,r1v_correct,exact_correct,outcome,reason,truncated\n"
+
+
+def write_verdicts(root: Path, scores: str, examples: str, task: str, rows: list[str]) -> None:
+    """Scores of made-up items, and their examples: a row for each, from `format_ok` on."""
+    names = [f"{number:04d}" for number in range(len(rows))]
+    lines = [f"{name},{task},{row}\n" for name, row in zip(names, rows, strict=True)]
+    write_sealed_text(root / scores, HEADER + "".join(lines))
+    write_examples([Example(name, name.encode(), "?", "1", None) for name in names], root / examples)
+
+
+def collected(plan: list[dict], root: Path) -> pd.DataFrame:
+    """A study, without a check of weights, which these made-up runs do not have."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("othink_mr1.exhibits.read_points.has_other_weights", lambda *_: False)
+        return collect_study(StudyPlan.model_validate({"exhibit": "same_task", "evaluations": plan}), root)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from importlib import metadata
-from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
-REPOSITORY = Path(__file__).parents[2]
+from repository import REPOSITORY
 
 
 def pins(file: str) -> dict[str, str]:
@@ -36,7 +35,7 @@ def test_every_requirement_is_in_some_conda_environment() -> None:
     texts = "".join((REPOSITORY / "envs" / f"{name}.yaml").read_text() for name in ("training", "analysis"))
     missing = {name for name in pins("requirements.txt") if name not in texts.lower().replace("_", "-")}
     # What starts the jobs.
-    assert missing == {"snakemake", "snakemake-executor-plugin-slurm"}
+    assert missing == {"snakemake", "snakemake-executor-plugin-slurm", "snakemake-logger-plugin-rich"}
 
 
 @pytest.mark.parametrize("file", ["requirements.txt", "requirements-dev.txt"])

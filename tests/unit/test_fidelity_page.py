@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
-from othink_mr1.config.load import load_study
 from othink_mr1.config.methods import GRPO
 from othink_mr1.plan.exhibits import all_evaluations
 from othink_mr1.plan.runs import all_runs
+from repository import REPOSITORY, study
 
-ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/fidelity.md").read_text(encoding="utf-8")
-OVERLAYS = sorted(path.name for path in (ROOT / "studies").glob("*.yaml"))
+PAGE = (REPOSITORY / "docs/fidelity.md").read_text(encoding="utf-8")
+OVERLAYS = sorted(path.name for path in (REPOSITORY / "studies").glob("*.yaml"))
 ITEMS = {"superclevr_test": 200, "geoqa_test": 754}
 GROUPS = ("backbone", "seeds", "backbones", "preparation", "tasks", "methods", "evaluation", "studies")
 
@@ -31,7 +29,7 @@ def leaves(content: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def test_every_value_of_the_config_is_on_the_page() -> None:
     yaml = YAML(typ="safe")
-    config = yaml.load(ROOT / "config.yaml")
+    config = yaml.load(REPOSITORY / "config.yaml")
     expected = dict(leaves({key: config[key] for key in GROUPS}))
     rows = re.findall(r"^\| `([a-z][\w.-]*)` \| `(.+?)` \| (.*) \| (.+) \| (.+) \|$", PAGE, re.MULTILINE)
     said = {key: value for key, value, *_ in rows}
@@ -42,7 +40,7 @@ def test_every_value_of_the_config_is_on_the_page() -> None:
 
 def costs(*overlays: str) -> tuple[dict[str, Any], dict[tuple[str, str], int]]:
     """The runs of a study by name, and the answers of its evaluations."""
-    config = load_study([ROOT / "config.yaml", *(ROOT / "studies" / name for name in overlays)])
+    config = study(*(f"studies/{name}" for name in overlays))
     runs = {run.name: run.settings for run in all_runs(config) if run.trained}
     answers = {
         (entry.checkpoint, entry.tested_on): ITEMS[config.tasks[entry.tested_on].test]
@@ -89,7 +87,7 @@ def test_the_readings_are_what_the_page_says() -> None:
 def test_the_controls_constants_are_the_means_of_the_dynamic_weight() -> None:
     from benchmarks.draw_readings import curve, weighted_mean
 
-    config = load_study([ROOT / "config.yaml", ROOT / "studies/controls.yaml"])
+    config = study("studies/controls.yaml")
     by_name = {(run.method, run.task): run.settings for run in all_runs(config) if run.trained}
     for task in ("counting", "geometry"):
         dynamic = by_name["grpo-d", task]

@@ -349,25 +349,6 @@ def test_a_short_write_is_continued_where_it_ended(under: Path) -> None:
     assert state(under) == {"file": b"12345678"}
 
 
-@pytest.mark.parametrize("number", [1, 3])
-@pytest.mark.parametrize(
-    ("source", "error"),
-    [
-        (
-            "import numpy, safetensors.numpy as s; s.save_file({'a': numpy.zeros(9)}, 'file')",
-            "SafetensorError",
-        ),
-        ("import pyarrow, pyarrow.parquet as p; p.write_table(pyarrow.table({'a': [1]}), 'file')", "OSError"),
-    ],
-)
-def test_the_libraries_report_a_full_disk(source: str, error: str, number: int, under: Path) -> None:
-    outcome = run_python(source, under, no_space_from=number)
-
-    assert outcome.returncode == 1
-    assert error in outcome.stderr.splitlines()[-1]
-    assert "No space left on device" in outcome.stderr.splitlines()[-1]
-
-
 def test_a_timeout_kills_everything(under: Path) -> None:
     source = """
 import os, subprocess, time

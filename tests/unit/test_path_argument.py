@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from othink_mr1.path_argument import path_argument
-
-SCRIPTS = Path(__file__).parents[2] / "workflow_scripts"
+from repository import SCRIPTS
 
 
 def test_a_path_of_one_part_gets_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

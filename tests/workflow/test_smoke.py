@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -126,6 +127,26 @@ def test_a_change_and_its_way_back(smoke: Finished) -> None:
     assert {rule: count for rule, count in changed.items() if rule.startswith("train_")} == {"train_grpo": 1}
     back = job_counts(run_snakemake(smoke.checkout, [*SMOKE, "-n", "all"]).stdout)
     assert not {rule for rule in back if rule.startswith(("train_", "generate_", "score_"))}
+
+
+def test_a_parse_writes_nothing(smoke: Finished) -> None:
+    before = {path: path.lstat().st_mtime_ns for path in smoke.results.rglob("*")}
+    sft_alone = ["--config", "studies={same_task: {methods: [sft]}}"]
+    plan = run_snakemake(smoke.checkout, [*SMOKE, "-n", "all", *sft_alone])
+    assert "collect_study" in job_counts(plan.stdout)
+    assert {path: path.lstat().st_mtime_ns for path in smoke.results.rglob("*")} == before
+
+
+def test_a_result_from_the_future_is_named_before_work_starts(smoke: Finished) -> None:
+    file = smoke.results / "same_task.csv"
+    now = file.stat().st_mtime
+    os.utime(file, (time.time() + 2 * 86400,) * 2)
+    before = {path: path.lstat().st_mtime_ns for path in smoke.results.rglob("*")}
+    done = run_snakemake(smoke.checkout, [*SMOKE, "all"])
+    assert done.returncode != 0
+    assert f"{file.relative_to(smoke.checkout)}: its time is 2 days in the future" in done.stderr
+    assert before.items() <= {path: path.lstat().st_mtime_ns for path in smoke.results.rglob("*")}.items()
+    os.utime(file, (now, now))
 
 
 def test_another_generation_length_regenerates_that_task_and_retrains_nothing(smoke: Finished) -> None:

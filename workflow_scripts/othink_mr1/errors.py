@@ -7,9 +7,11 @@ import os
 import re
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any, TextIO, cast
 
 # Disk errors (full, forbidden, failing), and what to do about each.
 _DISK_REMEDIES = {
@@ -28,6 +30,9 @@ _DISK_REMEDIES = {
 # Rust libraries (safetensors) give the error number only in the text of their own exception.
 _RUST_ERROR = re.compile(r"\(os error (\d+)\)")
 
+# What could move a terminal's cursor, change its colours or its title: all control characters but line ends
+# and tabs. And halves of surrogate pairs, which no stream can encode.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 # torch's own error on a GPU, and the plain RuntimeError of its CPU allocator.
 _OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory", re.IGNORECASE)
@@ -60,6 +65,24 @@ def first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
+def printable(text: str) -> str:
+    """A text that may be of an untrusted file; its control characters are written as escape sequences."""
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+class _Printable:
+    """A text stream that gets printable text only."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(printable(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Add this path to an OSError that names no file, such as errors of writing."""
@@ -84,6 +107,18 @@ def rust_disk_errors(kind: type[Exception], path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def temporary_file_errors() -> Iterator[None]:
+    """Turn a failed write to a temporary file into a UserError that says where it was and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{tempfile.gettempdir()}: cannot keep images there ({first_line(error)}); make room, or set "
+            "TMPDIR to another folder"
+        ) from None
+
+
+@contextmanager
 def errors_in_one_line() -> Iterator[None]:
     """End the process with a one-line error and exit code 1 for an error that the user can fix.
 
@@ -92,13 +127,13 @@ def errors_in_one_line() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {printable(str(error))}")
     except OSError as error:
         if error.errno not in _DISK_REMEDIES:
             raise
         # TensorBoard gives file names as bytes.
         where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-        sys.exit(f"error: {where}{error.strerror}; {_DISK_REMEDIES[error.errno]}")
+        sys.exit(f"error: {printable(where)}{error.strerror}; {_DISK_REMEDIES[error.errno]}")
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(str(error)):
             raise
@@ -112,8 +147,9 @@ def errors_in_one_line() -> Iterator[None]:
 
 
 def run_entry_point(main: Callable[[], None]) -> None:
-    """Run a command line program; see errors_in_one_line."""
-    with errors_in_one_line():
+    """Run a command line program; see errors_in_one_line. It prints no control characters."""
+    stdout, stderr = (cast(TextIO, _Printable(stream)) for stream in (sys.stdout, sys.stderr))
+    with errors_in_one_line(), redirect_stdout(stdout), redirect_stderr(stderr):
         main()
 
 

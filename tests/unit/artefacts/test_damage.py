@@ -19,11 +19,13 @@ from small_results import (
     LEAKS,
     RAW,
     RUN,
+    SCORED,
     SCORES,
     answers,
     write_small_results,
 )
 
+from othink_mr1.artefacts.atomic_files import sha256_of
 from othink_mr1.artefacts.manifests import MANIFEST, manifest_beside
 from othink_mr1.artefacts.verification import verify_folder, verify_part
 from othink_mr1.data.examples import read_examples
@@ -33,9 +35,9 @@ from othink_mr1.data.prepare import prepare_dataset
 from othink_mr1.data.row_to_example import RowLimits
 from othink_mr1.data.stored_examples import StoredExamples
 from othink_mr1.errors import UserError
+from othink_mr1.exhibits.collected_tables import read_metrics
 from othink_mr1.exhibits.frames import read_study
 from othink_mr1.exhibits.read_points import read_scores
-from othink_mr1.exhibits.reward_curves import read_metrics
 from othink_mr1.scoring.answers import read_answers
 from othink_mr1.scoring.scores import Score, write_scores
 
@@ -46,10 +48,11 @@ def prepare(root: Path) -> int:
     return prepare_dataset("parquet", [root / RAW], root / "out", RowLimits(401408, 2048), 0.0)
 
 
-# File -> what reads it, given the root.
+# What reads a file, given the root. The file's name is the key's first word.
 READERS: dict[str, Callable[[Path], Any]] = {
     f"{RAW}/data/train-00000-of-00001.parquet": prepare,
     EXAMPLES: lambda root: list(read_examples(root / EXAMPLES)),
+    f"{EXAMPLES} by index": lambda root: len(StoredExamples(root / EXAMPLES)),
     FINGERPRINTS: lambda root: read_fingerprints(root / FINGERPRINTS).ids,
     LEAKS: lambda root: read_leaks(root / LEAKS),
     f"{BACKBONE}/model.safetensors": lambda root: verify_folder(root / BACKBONE),
@@ -58,7 +61,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     ),
     f"runs/{RUN}/metrics.csv": lambda root: list(read_metrics(root / "runs" / RUN).loss),
     ANSWERS: lambda root: read_answers(root / ANSWERS),
-    SCORES: lambda root: len(read_scores(root / SCORES, "counting")),
+    SCORES: lambda root: len(read_scores(root / SCORES, "counting", root / SCORED)),
     EXHIBITS[0]: lambda root: len(read_study(root / EXHIBITS[0])),
 }
 SEALED = (FINGERPRINTS, LEAKS, SCORES, EXHIBITS[0])
@@ -98,27 +101,33 @@ def artefact(file: Path) -> Path:
     return next(folder for folder in file.parents if (folder / MANIFEST).exists())
 
 
-@pytest.mark.parametrize("name", READERS)
-def test_a_whole_file_is_read(root: Path, name: str) -> None:
-    assert READERS[name](root)
+FILES = pytest.mark.parametrize(
+    ("name", "read"), [(key.split()[0], READERS[key]) for key in READERS], ids=READERS
+)
 
 
-@pytest.mark.parametrize("name", READERS)
-def test_a_damaged_file_is_refused_by_name(root: Path, name: str) -> None:
+@FILES
+def test_a_whole_file_is_read(root: Path, name: str, read: Callable[[Path], Any]) -> None:
+    assert (root / name).exists()
+    assert read(root)
+
+
+@FILES
+def test_a_damaged_file_is_refused_by_name(root: Path, name: str, read: Callable[[Path], Any]) -> None:
     path = root / name
     for content in damaged_bytes(path):
         path.write_bytes(content)
-        message = refused(lambda: READERS[name](root))
+        message = refused(lambda: read(root))
         assert message.startswith(f"{path}: ")
         assert f"delete {path if name in SEALED else artefact(path)}" in message
         assert message.endswith("run snakemake again")
 
 
-@pytest.mark.parametrize("name", READERS)
-def test_a_deleted_file_is_refused_by_name(root: Path, name: str) -> None:
+@FILES
+def test_a_deleted_file_is_refused_by_name(root: Path, name: str, read: Callable[[Path], Any]) -> None:
     path = root / name
     path.unlink()
-    message = refused(lambda: READERS[name](root))
+    message = refused(lambda: read(root))
     assert message.startswith(f"{path}: ")
     if name in SEALED:
         assert "there is no such file; let snakemake " in message
@@ -126,41 +135,23 @@ def test_a_deleted_file_is_refused_by_name(root: Path, name: str) -> None:
         assert "missing, though the manifest lists it; restore it from a copy, or delete " in message
 
 
-@pytest.mark.parametrize("name", READERS)
-def test_a_damaged_manifest_is_refused_by_name(root: Path, name: str) -> None:
+@FILES
+def test_a_damaged_manifest_is_refused_by_name(root: Path, name: str, read: Callable[[Path], Any]) -> None:
     path = root / name
     manifest = manifest_beside(path)
     if name not in SEALED:
         manifest = artefact(path) / MANIFEST
     for content in damaged_bytes(manifest):
         manifest.write_bytes(content)
-        message = refused(lambda: READERS[name](root))
+        message = refused(lambda: read(root))
         assert message.startswith(f"{manifest}: ")
         # A flipped byte may make another key of the digest's: then it looks like one of an earlier version.
         assert message.endswith(("run snakemake again", "another results folder with this one"))
     manifest.unlink()
     if name in SEALED:
-        assert f"has no {manifest.name} beside it" in refused(lambda: READERS[name](root))
+        assert f"has no {manifest.name} beside it" in refused(lambda: read(root))
     else:
-        assert "incomplete, it has no manifest.json" in refused(lambda: READERS[name](root))
-
-
-@pytest.mark.parametrize("change", ["truncated", "flipped", "deleted"])
-def test_training_and_generation_read_no_damaged_set(root: Path, change: str) -> None:
-    path = root / EXAMPLES
-    assert len(StoredExamples(path)) == 2
-    if change == "deleted":
-        path.unlink()
-    else:
-        path.write_bytes(damaged_bytes(path)[0 if change == "truncated" else 3])
-    message = refused(lambda: StoredExamples(path))
-    assert f"or delete {path.parent}, to have all of that made anew, and run snakemake again" in message
-
-
-def test_a_set_that_is_being_prepared_is_not_read(root: Path) -> None:
-    (root / EXAMPLES).with_name(MANIFEST).unlink()
-    assert "incomplete" in refused(lambda: StoredExamples(root / EXAMPLES))
-    assert "incomplete" in refused(lambda: next(read_examples(root / EXAMPLES)))
+        assert "incomplete, it has no manifest.json" in refused(lambda: read(root))
 
 
 def test_answers_and_sets_of_somebodys_own_are_read(root: Path, tmp_path: Path) -> None:
@@ -200,21 +191,21 @@ class TestScoresThatAreThere:
         elif fault == "damaged":
             manifest.write_bytes(damaged_bytes(manifest)[2])
         elif fault == "of another table":
-            write_scores(path.with_name("other.csv"), [])
+            write_scores(path.with_name("other.csv"), [], "")
             manifest_beside(path.with_name("other.csv")).replace(manifest)
-        write_scores(path, [self.SCORE])
+        write_scores(path, [self.SCORE], sha256_of(root / SCORED))
         assert path.stat().st_mtime_ns == before
-        assert len(read_scores(path, "counting")) == 1
+        assert len(read_scores(path, "counting", root / SCORED)) == 1
 
     def test_another_table_is_left_and_so_is_a_damaged_one(self, root: Path) -> None:
         path = root / SCORES
         content = damaged_bytes(path)[3]
         path.write_bytes(content)
-        message = refused(lambda: write_scores(path, [self.SCORE]))
+        message = refused(lambda: write_scores(path, [self.SCORE], sha256_of(root / SCORED)))
         assert message == f"{path}: exists and holds something else; remove it, or choose another name"
         assert path.read_bytes() == content
-        assert "was damaged" in refused(lambda: read_scores(path, "counting"))
+        assert "was damaged" in refused(lambda: read_scores(path, "counting", root / SCORED))
         # As the message of the damage says.
         path.unlink()
-        write_scores(path, [self.SCORE])
-        assert len(read_scores(path, "counting")) == 1
+        write_scores(path, [self.SCORE], sha256_of(root / SCORED))
+        assert len(read_scores(path, "counting", root / SCORED)) == 1

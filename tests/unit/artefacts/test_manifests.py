@@ -105,6 +105,13 @@ def test_the_remedy_is_the_readers(manifest: Path) -> None:
         parse_manifest(manifest, "ask")
 
 
+@pytest.mark.parametrize("levels", [500, 100_000])
+def test_a_manifest_of_many_levels_is_one_line(manifest: Path, levels: int) -> None:
+    manifest.write_text('{"files": {}, "manifest_sha256": "", "a": ' + "[" * levels + "]" * levels + "}")
+    with pytest.raises(UserError, match=r"; ask$"):
+        parse_manifest(manifest, "ask")
+
+
 def test_a_single_file_has_its_manifest_hidden_beside_it(tmp_path: Path) -> None:
     file = tmp_path / "scores" / "r1v-1.csv"
     write_sealed_text(file, "id\n1\n")

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -91,14 +92,9 @@ def left(start: Start, folder: Path, host: str = "") -> subprocess.Popen[str]:
     return process
 
 
-def hidden(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.parent.iterdir() if path.name.startswith("."))
-
-
-def test_the_second_waits_and_takes_over_when_the_first_is_killed(
-    folder: Path, start: Start, capfd: pytest.CaptureFixture[str]
-) -> None:
-    first = held(start, folder)
+@contextmanager
+def waiting(folder: Path) -> Iterator[threading.Event]:
+    """A thread that waits for the lock in the background; the event is set when it has it."""
     taken = threading.Event()
 
     def second() -> None:
@@ -107,13 +103,25 @@ def test_the_second_waits_and_takes_over_when_the_first_is_killed(
 
     thread = threading.Thread(target=second)
     thread.start()
-    assert not taken.wait(0.5)
-    first.kill()
-    first.wait()
-    killed = time.monotonic()
-    assert taken.wait(20)
-    assert time.monotonic() - killed < 10 < module.LEASE_SECONDS
+    yield taken
     thread.join()
+
+
+def hidden(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.parent.iterdir() if path.name.startswith("."))
+
+
+def test_the_second_waits_and_takes_over_when_the_first_is_killed(
+    folder: Path, start: Start, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first = held(start, folder)
+    with waiting(folder) as taken:
+        assert not taken.wait(0.5)
+        first.kill()
+        first.wait()
+        killed = time.monotonic()
+        assert taken.wait(20)
+        assert time.monotonic() - killed < 10 < module.LEASE_SECONDS
     name = f"process {first.pid} on {socket.gethostname()}"
     assert capfd.readouterr().err.splitlines() == [
         f"{folder}: is being written by {name}; waiting until that is done",
@@ -211,19 +219,11 @@ def test_a_live_process_is_not_taken_over(
 ) -> None:
     monkeypatch.setattr(module, "LEASE_SECONDS", 1.5)
     first = held(start, folder, "node7")
-    waited = threading.Event()
-
-    def second() -> None:
-        with one_writer(folder):
-            waited.set()
-
-    thread = threading.Thread(target=second)
-    thread.start()
-    assert not waited.wait(4)
-    first.communicate("\n", timeout=20)
-    assert first.returncode == 0
-    assert waited.wait(20)
-    thread.join()
+    with waiting(folder) as taken:
+        assert not taken.wait(4)
+        first.communicate("\n", timeout=20)
+        assert first.returncode == 0
+        assert taken.wait(20)
 
 
 def test_the_writer_is_known_while_it_writes(folder: Path, start: Start) -> None:

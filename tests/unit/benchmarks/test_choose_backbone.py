@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from benchmarks.choose_backbone import HELD_OUT, Measured, measured
 
-from othink_mr1.config.load import load_study
 from othink_mr1.data.examples import Example
+from repository import study
 from tiny import QUESTIONS, Tiny, picture
-
-REPOSITORY = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("task", ["counting", "geometry"])
 def test_a_backbone_is_measured(tiny: Tiny, task: str) -> None:
-    config = load_study([REPOSITORY / "config.yaml", REPOSITORY / "tests" / "study.yaml"])
+    config = study("tests/study.yaml")
     examples = [Example(str(items), picture(items), QUESTIONS[0], str(items), None) for items in (1, 2)]
     found = measured(config, task, (tiny.model, tiny.processor), examples)
     assert found == Measured(greedy=0.0, pass_at_8=0.0, format=0.0, greedy_format=0.0)
@@ -31,7 +28,7 @@ def test_the_rule_has_bounds_on_both_sides() -> None:
 
 
 def test_the_held_out_sets_are_no_tasks_sets() -> None:
-    config = load_study([REPOSITORY / "config.yaml", REPOSITORY / "mini" / "study.yaml"])
+    config = study("mini/study.yaml")
     for task, name in HELD_OUT.items():
         assert config.sources[name].split == "held_out"
         assert config.sources[name].renderer == config.sources[config.tasks[task].test].renderer

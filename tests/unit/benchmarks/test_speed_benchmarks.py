@@ -10,32 +10,21 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("trl")
+from repository import REPOSITORY
 
-ROOT = Path(__file__).resolve().parents[3]
+pytest.importorskip("trl")
 
 
 def test_a_quick_run_compares_equal_systems(tmp_path: Path) -> None:
     """The program itself stops when losses, gradients or answers of the systems differ."""
+    only = ["--quick", "--only", "grpo", "--only", "sft"]
     run = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "benchmarks.speed",
-            "--quick",
-            "--only",
-            "grpo",
-            "--only",
-            "sft",
-            "--output",
-            tmp_path,
-        ],
-        cwd=ROOT,
+        [sys.executable, "-m", "benchmarks.speed", *only, "--output", tmp_path],
+        cwd=REPOSITORY,
         env=os.environ | {"PYTHONPATH": "workflow_scripts"},
         capture_output=True,
         text=True,
         timeout=300,
-        check=False,
     )
     assert run.returncode == 0, run.stderr[-2000:]
     with open(tmp_path / "grpo_step.csv", newline="") as stream:

@@ -12,10 +12,9 @@ from othink_mr1.config.methods import DynamicKL
 from othink_mr1.config.read_yaml import read_documents
 from othink_mr1.config.settings import merged_settings, validate_settings
 from othink_mr1.errors import UserError
+from repository import REPOSITORY, study
 
-REPOSITORY = Path(__file__).parents[3]
 PAPER = REPOSITORY / "config.yaml"
-OVERLAYS = [REPOSITORY / "mini" / "study.yaml", REPOSITORY / "tests" / "study.yaml"]
 
 
 def edited(tmp_path: Path, old: str, new: str) -> Path:
@@ -27,17 +26,18 @@ def edited(tmp_path: Path, old: str, new: str) -> Path:
 
 
 def test_paper_study_is_sound() -> None:
-    config = load_study([PAPER])
+    config = study()
     assert config.seeds == [42]
     assert config.backbones["qwen2_vl_2b_instruct"].revision == "895c3a49bc3fa70a340399125c650a463535e71c"
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.parent.name)
-def test_overlays_are_sound(overlay: Path) -> None:
-    config = load_study([PAPER, overlay])
+@pytest.mark.parametrize(
+    ("overlay", "own"), [("mini/study.yaml", {"sft_targets"}), ("tests/study.yaml", set())]
+)
+def test_overlays_are_sound(overlay: str, own: set[str]) -> None:
+    config = study(overlay)
     assert config.backbone == "small_qwen2_vl"
-    own = {"sft_targets"} if overlay.parent.name == "mini" else set()
-    assert set(config.studies) == set(load_study([PAPER]).studies) | own
+    assert set(config.studies) == set(study().studies) | own
 
 
 @pytest.mark.parametrize("value", ["010", "-01", "0o17", "48:00", "1:30.5", "yes", "No", "on", "OFF"])
@@ -82,6 +82,52 @@ def test_a_broken_file_ends_in_one_line(tmp_path: Path, text: str, said: str) ->
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("seeds: [42, 43, 42]", "seeds.2: 42 is in the list already"),
+        ("studies: {same_task: {seeds: [1, 1]}}", "studies.same_task.seeds.1: 1 is in the list already"),
+        (
+            "studies: {same_task: {methods: [sft, sft]}}",
+            "studies.same_task.methods.1: 'sft' is in the list already",
+        ),
+        (
+            "studies: {same_task: {vary: {learning_rate: [1e-6, 0.000001]}}}",
+            "studies.same_task.vary.learning_rate.1: 1e-06 is in the list already",
+        ),
+        ("results: README.md", "results: must be a folder; README.md is a file"),
+        ("results: README.md/a/b", "results: must be a folder; README.md is a file"),
+    ],
+)
+def test_what_planning_would_stumble_over(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError) as caught:
+        load_study([PAPER, file])
+    assert str(caught.value) == f"{file}:1: {said}"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("methods: {%s: {kind: base}}" % ("m" * 240), "methods.mmm.*at most 40 characters"),
+        ("studies: {%s: {methods: [sft], tasks: [counting]}}" % ("s" * 240), "at most 40 characters"),
+        (
+            "preparation: {max_prompt_tokens: 1000000}\n"
+            f'tasks: {{counting: {{train_prompt: "{{question}} {"very " * 40_000}"}}}}',
+            "tasks.counting.train_prompt: String should have at most 8000 characters",
+        ),
+    ],
+    ids=["method", "study", "prompt"],
+)
+def test_what_a_file_name_or_a_command_line_cannot_hold(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError, match=said) as caught:
+        load_study([PAPER, file])
+    assert len(str(caught.value)) < 500
+
+
 def test_anchors_and_merged_keys_are_read_and_located(tmp_path: Path) -> None:
     file = tmp_path / "own.yaml"
     file.write_text("a: &a\n  b: 1\n  c: 2\nd:\n  <<: *a\n  c: 3\n")
@@ -92,7 +138,7 @@ def test_anchors_and_merged_keys_are_read_and_located(tmp_path: Path) -> None:
 
 
 def test_exponent_without_point_is_a_number() -> None:
-    settings = validate_settings(merged_settings(load_study([PAPER]).methods, "grpo", "geometry"))
+    settings = validate_settings(merged_settings(study().methods, "grpo", "geometry"))
     assert settings.learning_rate == 1e-6
 
 
@@ -279,14 +325,19 @@ def test_command_line_overrides_are_typed_and_located() -> None:
         load_study([PAPER], {"methods": {"grpo": {"group_size": "1"}}})
 
 
+def piecewise(points: list[list[float]]) -> dict[str, Any]:
+    """A method with this KL schedule."""
+    schedule = {"kind": "piecewise", "points": points}
+    return {"methods": {"mine": {"inherits": "grpo-d", "kl_schedule": schedule}}}
+
+
 DIRECT = {"variant_of": "counting", "test_prompt": "{question} Directly.", "max_new_tokens": 16}
 
 
 def test_a_variant_of_a_task_is_that_task_but_for_what_it_says() -> None:
-    config = load_study([PAPER], {"tasks": {"direct": DIRECT}})
+    config = study(tasks={"direct": DIRECT})
     own, variant = config.tasks["counting"], config.tasks["direct"]
-    changed = {"variant_of": "counting", "test_prompt": "{question} Directly.", "max_new_tokens": 16}
-    assert variant == own.model_copy(update=changed)
+    assert variant == own.model_copy(update=DIRECT)
     assert config.own_tasks == ["counting", "geometry"]
 
 
@@ -317,47 +368,19 @@ def test_a_variant_of_a_task_is_that_task_but_for_what_it_says() -> None:
             "studies.same_task.tested_on: Input should be 'own'",
         ),
         (
-            {
-                "methods": {
-                    "mine": {
-                        "inherits": "grpo-d",
-                        "kl_schedule": {"kind": "piecewise", "points": [[0, 0.1], [9, 0.2]]},
-                    }
-                }
-            },
+            piecewise([[0, 0.1], [9, 0.2]]),
             "methods.mine.kl_schedule.points: the last must be of step ",
         ),
         (
-            {
-                "methods": {
-                    "mine": {
-                        "inherits": "grpo-d",
-                        "kl_schedule": {"kind": "piecewise", "points": [[1, 0.1], [1004, 0.2]]},
-                    }
-                }
-            },
+            piecewise([[1, 0.1], [1004, 0.2]]),
             "kl_schedule.points: steps must rise from 0 and not repeat, got [1.0, 1004.0]",
         ),
         (
-            {
-                "methods": {
-                    "mine": {
-                        "inherits": "grpo-d",
-                        "kl_schedule": {"kind": "piecewise", "points": [[0, 0.1], [0.5, 0.2]]},
-                    }
-                }
-            },
+            piecewise([[0, 0.1], [0.5, 0.2]]),
             "kl_schedule.points: steps must be whole numbers, got [0.0, 0.5]",
         ),
         (
-            {
-                "methods": {
-                    "mine": {
-                        "inherits": "grpo-d",
-                        "kl_schedule": {"kind": "piecewise", "points": [[0, 0.1], [1004]]},
-                    }
-                }
-            },
+            piecewise([[0, 0.1], [1004]]),
             "kl_schedule.points.1: List should have at least 2",
         ),
         (
@@ -382,7 +405,7 @@ def test_mistakes_in_variants_schedules_and_tests(overrides: dict[str, Any], sai
 
 
 def test_grpo_d_inherits_all_but_the_schedule() -> None:
-    methods = load_study([PAPER]).methods
+    methods = study().methods
     for task in ("counting", "geometry"):
         grpo = validate_settings(merged_settings(methods, "grpo", task))
         dynamic = validate_settings(merged_settings(methods, "grpo-d", task))
@@ -391,7 +414,7 @@ def test_grpo_d_inherits_all_but_the_schedule() -> None:
 
 
 def test_published_kl_weights() -> None:
-    methods = load_study([PAPER]).methods
+    methods = study().methods
     weights = {
         task: validate_settings(merged_settings(methods, "grpo", task)).kl_schedule.weight
         for task in ("counting", "geometry")

@@ -6,10 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageEnhance
-from raw_sets import picture
+from raw_sets import picture, rendered_source, saved
 
 from othink_mr1.artefacts.manifests import seal
-from othink_mr1.config.sources import RenderedSource
 from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.data.fingerprints import (
     SCHEMA,
@@ -19,6 +18,7 @@ from othink_mr1.data.fingerprints import (
     pixel_digest,
     read_fingerprints,
 )
+from othink_mr1.data.images import decoded
 from othink_mr1.data.leaks import NEAR_BITS
 from othink_mr1.data.rendering.render_source import render_items
 from othink_mr1.errors import UserError
@@ -88,8 +88,7 @@ def test_a_set_is_read_in_its_order_and_threads_change_nothing(tmp_path):
 
 
 def scenes(split, items, seed):
-    settings = {"kind": "rendered", "renderer": "scenes", "style": "clevr", "reasoning": False}
-    source = RenderedSource.model_validate(settings | {"split": split, "items": items, "seed": seed})
+    source = rendered_source("scenes", split, style="clevr", items=items, seed=seed)
     return [item.image for item in render_items(source)]
 
 
@@ -101,11 +100,8 @@ def bits(one, other):
 
 def test_copies_are_near_and_others_are_not():
     """The hash and the threshold that benchmarks/near_pictures.py measures, on few pictures."""
-    stream = io.BytesIO()
     for image in scenes("test", 12, 2):
-        stream.seek(0)
-        image.save(stream, "JPEG", quality=60)
-        assert bits(image, Image.open(stream).convert("RGB")) <= 8
+        assert bits(image, decoded(saved(image, "JPEG", quality=60))) <= 8
         assert bits(image, image.resize((56, 56))) <= 8
         assert bits(image, ImageEnhance.Brightness(image).enhance(1.2)) <= 20
         assert min(bits(image, other) for other in scenes("train", 20, 1)) > NEAR_BITS

@@ -1,14 +1,13 @@
 """Hostile archives are refused: nothing is written by their names, and they do not fill the memory."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from entry_points import python
 from hostile_tars import HOSTILE_TARS, TAR_LINKS
 from hostile_zips import HOSTILE_LISTS, HOSTILE_ZIPS, ZIP_LINKS
-from raw_sets import finished, prompt_row, write_prompts, write_tar, write_zip
+from raw_sets import write_tar, write_zip
 
 from othink_mr1.data.raw_images import archives
 from othink_mr1.data.raw_images.image_store import ImageStore
@@ -20,9 +19,6 @@ HOSTILE |= {what: ("a.tgz", *rest) for what, rest in HOSTILE_TARS.items()}
 LISTS = {what: ("a.zip", *rest) for what, rest in HOSTILE_LISTS.items()}
 LINKS = {what: ("a.zip", make, "1.png: no such image") for what, make in ZIP_LINKS.items()}
 LINKS |= {what: ("a.tgz", make, "1.png: no such image") for what, make in TAR_LINKS.items()}
-
-SCRIPTS = Path(__file__).parents[3] / "workflow_scripts"
-
 
 # Prints the peak of its own memory (MiB): at the start, and after each folder that it is told to read.
 READ_ALL = r"""
@@ -72,32 +68,11 @@ def test_memory_stays_bounded(tmp_path):
         folders.append(str(tmp_path / what))
         (tmp_path / what).mkdir()
         make(tmp_path / what / name)
-    done = subprocess.run(
-        [sys.executable, "-c", READ_ALL, json.dumps(folders)],
-        capture_output=True,
-        text=True,
-        cwd=SCRIPTS,
-        timeout=60,
-    )
+    done = python(READ_ALL, json.dumps(folders))
     assert done.returncode == 0, done.stderr
     start, *peaks = [int(line.split()[0]) for line in done.stdout.splitlines()]
     assert len(peaks) == len(HOSTILE)
     assert peaks[-1] < start + 40, done.stdout
-
-
-def test_the_entry_point_says_it_in_one_line(tmp_path):
-    raw = write_prompts(tmp_path / "raw", [prompt_row("a.png")])
-    write_zip(raw / "images.zip", {"../a.png": b"x"})
-    options = ["--form", "prompts", "--max-pixels", "999", "--max-prompt-tokens", "99"]
-    options += ["--largest-unusable-share", "0", "--raw", finished(raw), "--output", tmp_path / "out"]
-    command = [sys.executable, SCRIPTS / "prepare_dataset.py", *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1
-    assert done.stderr == (
-        f"error: {raw}/images.zip: member '../a.png' leads out of the archive; do not use this file\n"
-    )
-    assert not (tmp_path / "a.png").exists()
-    assert not list((tmp_path / "out").iterdir())
 
 
 def test_tar_members_are_counted(tmp_path, monkeypatch):

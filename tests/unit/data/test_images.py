@@ -3,13 +3,13 @@
 import io
 import zlib
 
+import numpy as np
 import pytest
-from PIL import Image
-from raw_sets import picture
+from PIL import ExifTags, Image
+from raw_sets import picture, saved
 
 from othink_mr1.data import images
-from othink_mr1.data.image_tokens import image_tokens
-from othink_mr1.data.images import Picture, UnusableImage, bounded_image, decoded
+from othink_mr1.data.images import Picture, UnusableImage, bounded_image, decoded, image_tokens
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG"])
@@ -21,15 +21,12 @@ def test_fitting_pictures_keep_their_bytes(form):
 
 def test_an_opaque_alpha_channel_stays_and_a_transparent_spot_does_not():
     image = Image.new("RGBA", (40, 30), (200, 100, 50, 255))
-    stream = io.BytesIO()
-    image.save(stream, "PNG")
-    assert bounded_image(stream.getvalue(), 1200).data == stream.getvalue()
-    assert decoded(stream.getvalue()).getpixel((0, 0)) == (200, 100, 50)
+    opaque = saved(image)
+    assert bounded_image(opaque, 1200).data == opaque
+    assert decoded(opaque).getpixel((0, 0)) == (200, 100, 50)
     image.putpixel((3, 3), (200, 100, 50, 0))
-    stream = io.BytesIO()
-    image.save(stream, "PNG")
-    bounded = bounded_image(stream.getvalue(), 1200).data
-    assert bounded != stream.getvalue()
+    bounded = bounded_image(saved(image), 1200).data
+    assert bounded != saved(image)
     assert decoded(bounded).getpixel((3, 3)) == (255, 255, 255)
 
 
@@ -73,7 +70,7 @@ def test_shrunk_sides_are_rounded_down():
         ("LA", (0, 0), 255),  # transparent: white shows
         ("RGBA", (0, 0, 0, 0), 255),
         ("RGBA", (0, 0, 0, 51), 204),
-        ("I;16", 200 * 256, 200),
+        ("I;16", 200 * 257, 200),
     ],
 )
 def test_odd_modes_become_rgb(mode, colour, expected):
@@ -83,10 +80,62 @@ def test_odd_modes_become_rgb(mode, colour, expected):
         assert image.getpixel((0, 0)) == (expected,) * 3
 
 
-def test_a_transparent_colour_of_an_rgb_picture_becomes_white():
+@pytest.mark.parametrize(
+    ("dtype", "values", "expected"),
+    [
+        (np.uint16, [0, 32768, 65535], [0, 128, 255]),
+        (np.uint16, [0, 1000, 4095], [0, 62, 255]),
+        (np.uint16, [0, 100, 255], [0, 100, 255]),
+        (np.int32, [0, 2**30, 2**31 - 1], [0, 128, 255]),
+        (np.int32, [-100, 0, 155], [0, 72, 183]),
+        (np.float32, [0.0, 0.25, 1.0], [0, 64, 255]),
+        (np.float32, [0.0, 100.0, 255.0], [0, 100, 255]),
+        (np.float32, [0.0, 5e4, 1e5], [0, 128, 255]),
+    ],
+)
+def test_grey_of_more_bits_is_scaled_not_cut_off(dtype, values, expected):
     stream = io.BytesIO()
-    Image.new("RGB", (8, 6), (1, 2, 3)).save(stream, "PNG", transparency=(1, 2, 3))
-    assert decoded(bounded_image(stream.getvalue(), 1000).data).getpixel((0, 0)) == (255, 255, 255)
+    Image.fromarray(np.array([values] * 3, dtype)).save(stream, "TIFF")
+    shown = decoded(bounded_image(stream.getvalue(), 1000).data)
+    assert [shown.getpixel((x, 1))[0] for x in range(3)] == expected
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_grey_that_is_no_number_is_unusable(value):
+    stream = io.BytesIO()
+    Image.fromarray(np.full((4, 4), value, np.float32)).save(stream, "TIFF")
+    with pytest.raises(UnusableImage, match="values that are no numbers"):
+        bounded_image(stream.getvalue(), 1000)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_turned_as_its_exif_says(form, orientation):
+    """A portrait that the camera kept lying down, or mirrored."""
+    upright = Image.new("RGB", (40, 60), "white")
+    upright.paste("red", (0, 0, 20, 30))
+    upright.paste("blue", (20, 0, 40, 30))
+    back = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_270,
+    }  # fmt: skip
+    kept = upright.transpose(back[orientation]) if orientation in back else upright
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    stream = io.BytesIO()
+    kept.save(stream, form, exif=exif)
+    bounded = bounded_image(stream.getvalue(), 10_000)
+    assert (bounded.width, bounded.height) == (40, 60)
+    assert (bounded.data == stream.getvalue()) == (orientation == 1 and form in ("JPEG", "PNG"))
+    shown = decoded(bounded.data)
+    red, blue = shown.getpixel((8, 12)), shown.getpixel((32, 12))
+    assert (red[0] > 200 > red[2], blue[2] > 200 > blue[0]) == (True, True)
+
+
+def test_a_transparent_colour_of_an_rgb_picture_becomes_white():
+    data = saved(Image.new("RGB", (8, 6), (1, 2, 3)), transparency=(1, 2, 3))
+    assert decoded(bounded_image(data, 1000).data).getpixel((0, 0)) == (255, 255, 255)
 
 
 def test_other_formats_become_png():
@@ -94,13 +143,10 @@ def test_other_formats_become_png():
     assert data.startswith(b"\x89PNG")
 
 
-def test_enormous_pictures_are_refused_before_decoding():
+@pytest.mark.parametrize("side", [20_000, 8_000])
+def test_enormous_pictures_are_refused_before_decoding(side):
     data = bytearray(picture())
-    data[16:24] = (20_000).to_bytes(4, "big") * 2
-    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
-    with pytest.raises(UnusableImage, match="image above 50000000 pixels"):
-        bounded_image(bytes(data), 1000)
-    data[16:24] = (8_000).to_bytes(4, "big") * 2
+    data[16:24] = side.to_bytes(4, "big") * 2
     data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
     with pytest.raises(UnusableImage, match="image above 50000000 pixels"):
         bounded_image(bytes(data), 1000)
@@ -123,10 +169,7 @@ def test_a_file_with_more_in_it_than_a_picture_is_written_anew():
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "BMP", "TIFF"])
 def test_cut_off_pictures_are_told_from_other_bytes(form):
-    noise = Image.effect_noise((40, 30), 90).convert("RGB")
-    stream = io.BytesIO()
-    noise.save(stream, form)
-    data = stream.getvalue()
+    data = saved(Image.effect_noise((40, 30), 90).convert("RGB"), form)
     bounded_image(data, 10_000)
     with pytest.raises(UnusableImage, match=r"^truncated image$"):
         bounded_image(data[: len(data) * 2 // 3], 10_000)
@@ -137,30 +180,8 @@ def test_cut_off_pictures_are_told_from_other_bytes(form):
 def test_image_tokens_are_those_of_the_processor():
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
-    sides = [
-        1,
-        2,
-        13,
-        14,
-        15,
-        27,
-        28,
-        41,
-        42,
-        43,
-        55,
-        56,
-        57,
-        112,
-        224,
-        333,
-        480,
-        633,
-        2048,
-        3583,
-        3585,
-        9000,
-    ]
+    sides = [14 * patches + more for patches in (1, 2, 3, 4) for more in (-1, 0, 1)]
+    sides += [1, 2, 112, 224, 333, 480, 633, 2048, 3583, 3585, 9000]
     for width in sides:
         for height in sides:
             if max(width, height) <= 200 * min(width, height):

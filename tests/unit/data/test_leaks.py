@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from entry_points import run
 from leak_reports import leak
-from raw_sets import picture
+from raw_sets import picture, rendered_source
 from test_fingerprints import write_set
 
 from othink_mr1.artefacts.manifests import write_sealed_text
-from othink_mr1.config.sources import RenderedSource
 from othink_mr1.data.fingerprints import Fingerprints
 from othink_mr1.data.leaks import (
     COLUMNS,
@@ -166,8 +165,7 @@ def find(root, train, test, *more, name="pair"):
 @pytest.mark.parametrize("renderer", ["scenes", "geometry"])
 def test_rendered_sets_share_no_picture(tmp_path, renderer):
     for split in ("train", "test"):
-        settings = {"kind": "rendered", "renderer": renderer, "split": split, "items": 40, "seed": 1}
-        source = RenderedSource.model_validate(settings | {"image_size": 56, "reasoning": False})
+        source = rendered_source(renderer, split, items=40, image_size=56)
         items = [(png_bytes(item.image), item.question) for item in render_items(source)]
         write_set(tmp_path / f"{split}.parquet", *items)
     assert find(tmp_path, "train", "test", "--refuse") is None
@@ -201,13 +199,9 @@ def test_all_pairs_are_collected(tmp_path):
     (tmp_path / "data/leaks").mkdir(parents=True)
     write_leaks(tmp_path / "data/leaks/a.csv", [leak(), leak(test_id="5")])
     write_leaks(tmp_path / "data/leaks/b.csv", [])
+    about = {"train_task": "counting", "test_rows_from": "x"}
     pairs = [
-        {
-            "train_task": "counting",
-            "test_task": task,
-            "leaks": f"data/leaks/{name}.csv",
-            "test_rows_from": "x",
-        }
+        about | {"test_task": task, "leaks": f"data/leaks/{name}.csv"}
         for task, name in (("geometry", "b"), ("counting", "a"))
     ]
     plan = tmp_path / "plan.json"

@@ -104,6 +104,22 @@ def test_other_kinds_of_text_and_bytes_are_read(tmp_path, text, binary):
         assert (row.image, row.question, row.solution) == (picture(), "café", "1")
 
 
+def test_dictionaries_and_columns_without_a_value_are_read(tmp_path):
+    """As pandas writes categories, and as some write a column `thinking` of which no row has one."""
+    columns = {
+        "image": pa.array([picture()] * 3).dictionary_encode(),
+        "problem": pa.array(["a", "b", "a"]).dictionary_encode(),
+        "solution": pa.array(["1", None, "1"]).dictionary_encode(),
+        "thinking": pa.nulls(3),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "train.parquet")
+    rows = list(read_parquet_rows([tmp_path / "train.parquet"]))
+    assert [(row.question, row.solution, row.thinking) for row in rows] == [
+        ("a", "1", None), ("b", None, None), ("a", "1", None),
+    ]  # fmt: skip
+    assert {row.image for row in rows} == {picture()}
+
+
 def test_rows_of_all_files_are_counted(tmp_path):
     for name, rows in (("train-0.parquet", 250), ("train-1.parquet", 3)):
         write_parquet(tmp_path, [training_row(n) for n in range(rows)], name)

@@ -1,23 +1,28 @@
 """Preparation: one schema, no row dropped in silence, the same bytes again, bounded memory."""
 
-import io
 import json
-import resource
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from entry_points import program, python
 from PIL import Image
-from raw_sets import finished, picture, prompt_row, training_row, write_parquet, write_prompts, write_zip
+from raw_sets import (
+    finished,
+    picture,
+    prompt_row,
+    rendered_source,
+    saved,
+    training_row,
+    write_parquet,
+    write_prompts,
+    write_zip,
+)
 
 from othink_mr1.artefacts import artefact as artefacts
 from othink_mr1.artefacts.atomic_files import sha256_of
 from othink_mr1.artefacts.manifests import read_manifest
-from othink_mr1.config.load import load_study
-from othink_mr1.config.sources import RenderedSource
 from othink_mr1.data import prepare
 from othink_mr1.data.examples import Example, read_examples
 from othink_mr1.data.images import decoded
@@ -28,10 +33,7 @@ from othink_mr1.data.row_to_example import RowLimits
 from othink_mr1.errors import UserError
 from othink_mr1.plan.tables import data_sets
 from othink_mr1.scoring.task_scorers import check_gold
-
-REPOSITORY = Path(__file__).parents[3]
-SCRIPTS = REPOSITORY / "workflow_scripts"
-
+from repository import study
 
 LIMITS = RowLimits(max_pixels=401408, max_prompt_tokens=2048)
 
@@ -73,10 +75,7 @@ def test_test_rows(tmp_path):
 @pytest.mark.parametrize("renderer", ["scenes", "geometry"])
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_rendered_sets_go_the_same_way(tmp_path, renderer, split):
-    source = RenderedSource(
-        kind="rendered", renderer=renderer, split=split, items=12, seed=1, image_size=56, reasoning=True
-    )
-    render_source(source, tmp_path / "raw")
+    render_source(rendered_source(renderer, split, items=12, image_size=56), tmp_path / "raw")
     form = "prompts" if split == "test" else "parquet"
     examples = prepared(tmp_path / "raw", tmp_path / "out", form, expect_rows=12)
     assert len({e.id for e in examples}) == 12
@@ -187,10 +186,9 @@ def test_training_rows_whose_gold_no_answer_can_meet_are_left_out_and_listed(tmp
 
 def test_a_set_is_checked_by_the_scorers_of_all_tasks_that_use_it():
     tasks = {"counting": {"train": "rendered_geometry"}}  # beside geometry's own use of it
-    study = load_study([REPOSITORY / "config.yaml", REPOSITORY / "mini" / "study.yaml"], {"tasks": tasks})
     scorers = {
         name.rpartition("-")[0]: row.arguments.partition(" --scorers ")[2].split(" --")[0]
-        for name, row in data_sets(study).items()
+        for name, row in data_sets(study("mini/study.yaml", tasks=tasks)).items()
     }
     assert {source: names for source, names in scorers.items() if names} == {
         "rendered_geometry": "counting geometry",
@@ -212,11 +210,9 @@ def test_no_gold_form_of_the_published_sets_is_refused():
 
 
 def noise(number):
-    """A picture's bytes that parquet cannot compress, about 30 kB."""
-    pixels = np.random.default_rng(number).integers(0, 255, (100, 100, 3), dtype=np.uint8)
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG", compress_level=0)
-    return stream.getvalue()
+    """A picture's bytes that parquet cannot compress, about 40 kB."""
+    pixels = np.random.default_rng(number).integers(0, 255, (120, 120, 3), dtype=np.uint8)
+    return saved(Image.fromarray(pixels), compress_level=0)
 
 
 @pytest.mark.parametrize(("too_large", "threads"), [("examples", "2"), ("report", "1")])
@@ -231,7 +227,7 @@ def test_a_full_disk_is_one_line(tmp_path, too_large, threads):
     raw = finished(write_parquet(tmp_path / "raw", rows))
     options = ["--form", "parquet", "--max-pixels", "401408", "--max-prompt-tokens", "2048", "--raw", raw]
     options += ["--largest-unusable-share", "1", "--threads", threads, "--output", tmp_path / "out"]
-    done = run("prepare_dataset.py", *options, largest_file=limit)
+    done = program("prepare_dataset", *options, largest_file=limit)
     assert done.returncode == 1
     said = done.stderr.splitlines()[-1]
     assert said.startswith(f"error: {tmp_path}/out: cannot be written (")
@@ -239,7 +235,7 @@ def test_a_full_disk_is_one_line(tmp_path, too_large, threads):
     assert said.endswith("); make room on that disk, or change who may write there, and try again")
     assert "Traceback" not in done.stderr
     assert list((tmp_path / "out").iterdir()) == []
-    assert run("prepare_dataset.py", *options).returncode == 0
+    assert program("prepare_dataset", *options).returncode == 0
     assert read_manifest(tmp_path / "out")["raw_rows"] == len(rows)
 
 
@@ -289,19 +285,6 @@ def test_a_complete_set_is_left_as_it_is(tmp_path, capsys, monkeypatch):
     assert (out / "manifest.json").read_bytes() == before
 
 
-def test_a_set_that_lost_its_manifest_or_a_file_is_made_again(tmp_path, capsys):
-    raw = finished(write_parquet(tmp_path / "raw", [training_row(0), training_row(1)]))
-    out = tmp_path / "out"
-    examples = prepared(raw, out)
-    before = (out / "examples.parquet").read_bytes()
-    (out / "manifest.json").unlink()
-    assert prepared(raw, out) == examples
-    (out / "examples.parquet").unlink()
-    assert prepared(raw, out) == examples
-    assert "is made again, since it is not what it was: " in capsys.readouterr().err
-    assert (out / "examples.parquet").read_bytes() == before
-
-
 def test_a_stray_file_in_a_raw_folder_is_not_prepared(tmp_path):
     raw = finished(write_parquet(tmp_path / "raw", [training_row(0)]))
     write_parquet(raw, [training_row(1)], ".train-hidden.parquet")
@@ -310,17 +293,6 @@ def test_a_stray_file_in_a_raw_folder_is_not_prepared(tmp_path):
     with pytest.raises(UserError, match=r"train-stray\.parquet: is not listed in .*; move it out"):
         prepared(raw, tmp_path / "other")
     assert not (tmp_path / "other").exists()
-
-
-def test_raw_files_are_verified_before_use(tmp_path):
-    raw = finished(write_parquet(tmp_path / "raw", [training_row(n) for n in range(3)]))
-    (file,) = raw.rglob("*.parquet")
-    data = bytearray(file.read_bytes())
-    data[100] ^= 1
-    file.write_bytes(data)
-    with pytest.raises(UserError, match="its sha256 is not the manifest's"):
-        prepared(raw, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
 
 
 def test_the_same_set_gives_the_same_bytes(tmp_path):
@@ -336,13 +308,7 @@ def test_the_same_set_gives_the_same_bytes(tmp_path):
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak from Linux's /proc")
 def test_memory_does_not_grow_with_the_set(tmp_path):
     """8 times the rows, 180 MB, in a process of its own: the peak stays where it is."""
-    lots = np.random.default_rng(0)
-    images = []
-    for _ in range(20):
-        stream = io.BytesIO()
-        pixels = lots.integers(0, 255, (120, 120, 3), dtype=np.uint8)  # noise: parquet cannot compress it
-        Image.fromarray(pixels).save(stream, "PNG", compress_level=0)
-        images.append(stream.getvalue())
+    images = [noise(number) for number in range(20)]
     code = (
         "import re, sys; from pathlib import Path; from othink_mr1.data.prepare import prepare_dataset;"
         "from othink_mr1.data.row_to_example import RowLimits;"
@@ -356,58 +322,34 @@ def test_memory_does_not_grow_with_the_set(tmp_path):
         # Bytes differ from row to row, else parquet would keep them in a dictionary.
         data = [training_row(n, image={"bytes": images[n % 20] + b"%d" % n, "path": ""}) for n in range(rows)]
         raw = finished(write_parquet(tmp_path / f"raw{rows}", data))
-        done = subprocess.run(
-            [sys.executable, "-c", code, raw, tmp_path / f"out{rows}"],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            cwd=SCRIPTS,
-        )
+        done = python(code, raw, tmp_path / f"out{rows}")
         assert done.returncode == 0, done.stderr
         peaks.append(int(done.stdout) / 1024)
     assert peaks[1] < peaks[0] + 40, f"{peaks} MiB"
 
 
-def run(script, *arguments, largest_file=resource.RLIM_INFINITY):
-    """largest_file: bytes; the program can write no larger one."""
-    command = [sys.executable, SCRIPTS / script, *arguments]
-
-    def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
-
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, preexec_fn=limit)
-
-
 def test_entry_points_render_and_prepare(tmp_path):
-    source = {
-        "kind": "rendered",
-        "renderer": "scenes",
-        "items": 8,
-        "seed": 1,
-        "image_size": 56,
-        "reasoning": True,
-    }
+    source = {"kind": "rendered", "renderer": "scenes", "items": 8, "seed": 1, "image_size": 56}
     for split, form in (("train", "parquet"), ("test", "prompts")):
-        settings = json.dumps(source | {"split": split})
-        assert (
-            run("render_source.py", "--source", settings, "--output", tmp_path / f"raw/{split}").returncode
-            == 0
-        )
+        settings = json.dumps(source | {"reasoning": True, "split": split})
+        raw = tmp_path / "raw" / split
+        assert program("render_source", "--source", settings, "--output", raw).returncode == 0
         options = ["--form", form, "--max-pixels", "401408", "--max-prompt-tokens", "2048"]
         options += ["--largest-unusable-share", "0.005", "--expect-rows", "8", "--threads", "2"]
-        raw = tmp_path / f"raw/{split}/manifest.json"
-        done = run("prepare_dataset.py", *options, "--raw", raw, "--output", tmp_path / split)
+        done = program(
+            "prepare_dataset", *options, "--raw", raw / "manifest.json", "--output", tmp_path / split
+        )
         assert done.returncode == 0, done.stderr
         assert "8/8" in done.stderr  # progress
 
 
 def test_entry_points_report_mistakes_in_one_line(tmp_path):
-    wrong = run("render_source.py", "--source", '{"kind": "rendered"}', "--output", tmp_path / "raw")
+    wrong = program("render_source", "--source", '{"kind": "rendered"}', "--output", tmp_path / "raw")
     assert wrong.returncode == 1
     assert wrong.stderr == "error: --source: rendered.renderer: Field required\n"
     options = ["--form", "parquet", "--max-pixels", "9", "--max-prompt-tokens", "9"]
     options += ["--largest-unusable-share", "0", "--raw", tmp_path / "none", "--output", tmp_path / "out"]
-    absent = run("prepare_dataset.py", *options)
+    absent = program("prepare_dataset", *options)
     assert absent.returncode == 1
     assert absent.stderr == (
         f"error: {tmp_path}/none: incomplete, it has no manifest.json; run snakemake to make it\n"
@@ -424,6 +366,6 @@ def test_entry_points_report_mistakes_in_one_line(tmp_path):
     ],
 )
 def test_wrong_numbers_are_named(option, value, message):
-    done = run("prepare_dataset.py", option, value)
+    done = program("prepare_dataset", option, value)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == f"prepare_dataset.py: error: argument {option}: {message}"

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import pytest
 from pydantic import ValidationError
+from raw_sets import rendered_source
 
-from othink_mr1.config.sources import RenderedSource
 from othink_mr1.data.rendering.estimates import angle_by_eye, count_at_a_glance
 from othink_mr1.data.rendering.geometry import render_geometry
 from othink_mr1.data.rendering.items import RenderedItem
 from othink_mr1.data.rendering.scenes import render_scenes
 
-
-def source(**settings: object) -> RenderedSource:
-    usual = {"kind": "rendered", "split": "backbone", "items": 200, "seed": 1, "reasoning": True}
-    return RenderedSource.model_validate(usual | settings)
+source = partial(rendered_source, split="backbone", items=200)
 
 
 RENDER = {"scenes": render_scenes, "geometry": render_geometry}

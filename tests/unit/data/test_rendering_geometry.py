@@ -4,11 +4,12 @@ import cmath
 import math
 import re
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
+from raw_sets import rendered_source
 
-from othink_mr1.config.sources import RenderedSource
 from othink_mr1.data.rendering import geometry
 from othink_mr1.data.rendering.geometry_kinds import KINDS
 from othink_mr1.data.rendering.render_source import png_bytes
@@ -17,9 +18,7 @@ from othink_mr1.errors import UserError
 ANGLE_KINDS = [name for name, kind in KINDS.items() if "angle" in kind.form]
 
 
-def source(**changes):
-    settings = {"renderer": "geometry", "split": "train", "items": 24, "seed": 3}
-    return RenderedSource(kind="rendered", reasoning=True, **(settings | changes))
+source = partial(rendered_source, "geometry")
 
 
 @pytest.mark.parametrize(

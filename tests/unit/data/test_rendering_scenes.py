@@ -1,22 +1,20 @@
 """Counting scenes: what is drawn, what is asked and what is answered agree."""
 
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from raw_sets import rendered_source
 
-from othink_mr1.config.sources import RenderedSource
 from othink_mr1.data.rendering import scenes
 from othink_mr1.data.rendering.canvas import Pen
 from othink_mr1.data.rendering.items import SPLIT_SHARES, split_of
 from othink_mr1.data.rendering.render_source import png_bytes
 from othink_mr1.data.rendering.shapes import SHAPES
 
-
-def source(**changes):
-    settings = {"renderer": "scenes", "split": "train", "style": "clevr", "items": 24, "seed": 3}
-    return RenderedSource(kind="rendered", reasoning=True, **(settings | changes))
+source = partial(rendered_source, "scenes", style="clevr")
 
 
 def test_counts_are_equally_frequent():

@@ -2,25 +2,23 @@
 
 import json
 import zipfile
+from functools import partial
 
 import datasets
 import pyarrow.parquet as pq
 import pytest
+from raw_sets import rendered_source
 
 from othink_mr1.artefacts.manifests import read_manifest
-from othink_mr1.config.sources import RenderedSource
 from othink_mr1.data.rendering.render_source import render_source
 from othink_mr1.errors import UserError
 
-
-def source(renderer, split, reasoning=False, **changes):
-    settings = {"items": 5, "seed": 1, "image_size": 56} | changes
-    return RenderedSource(kind="rendered", renderer=renderer, split=split, reasoning=reasoning, **settings)
+source = partial(rendered_source, items=5, image_size=56, reasoning=False)
 
 
 @pytest.mark.parametrize(("split", "reasoning"), [("train", True), ("held_out", False), ("backbone", True)])
 def test_training_sets_are_parquet_as_on_the_hub(tmp_path, split, reasoning):
-    render_source(source("geometry", split, reasoning), tmp_path / "raw")
+    render_source(source("geometry", split, reasoning=reasoning), tmp_path / "raw")
     table = pq.read_table(tmp_path / "raw/data/train-00000-of-00001.parquet")
     texts = ["thinking", "problem", "solution"] if reasoning else ["problem", "solution"]
     assert table.column_names == ["image", *texts]
@@ -35,7 +33,7 @@ def test_training_sets_are_parquet_as_on_the_hub(tmp_path, split, reasoning):
 
 
 def test_datasets_reads_the_image_column(tmp_path):
-    render_source(source("scenes", "train", True), tmp_path / "raw")
+    render_source(source("scenes", "train", reasoning=True), tmp_path / "raw")
     files = str(tmp_path / "raw/data/*.parquet")
     rows = datasets.load_dataset(
         "parquet", data_files=files, cache_dir=str(tmp_path / "cache"), split="train"

@@ -7,8 +7,7 @@ from PIL import Image
 from raw_sets import picture
 
 from othink_mr1.data import row_to_example as rows
-from othink_mr1.data.raw_rows import RawRow
-from othink_mr1.data.row_to_example import RowLimits, UnusableRow, row_to_example
+from othink_mr1.data.row_to_example import RawRow, RowLimits, UnusableRow, row_to_example
 
 # 100 tokens for picture and question, beside those of the texts around them.
 LIMITS = RowLimits(max_pixels=401408, max_prompt_tokens=356)

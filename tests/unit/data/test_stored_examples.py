@@ -1,14 +1,12 @@
 """Prepared sets as training and evaluation read them: by index, and never damaged."""
 
 import os
-import subprocess
-import sys
 import tempfile
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from entry_points import python
 
 from othink_mr1.artefacts.artefact import write_manifest
 from othink_mr1.data.examples import Example, read_examples, write_examples
@@ -55,16 +53,6 @@ def test_damaged_files_are_one_line(path, read):
         assert "\n" not in str(caught.value)
 
 
-def test_a_flipped_byte_is_seen_by_the_manifest(path):
-    write_manifest(path.parent)
-    assert len(read_all(path)) == 150
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-    with pytest.raises(UserError, match="its sha256 is not the manifest's"):
-        StoredExamples(path)
-
-
 def test_other_files_are_no_prepared_sets(tmp_path):
     with pytest.raises(UserError, match="there is no such file; prepare the set first"):
         StoredExamples(tmp_path / "none.parquet")
@@ -101,14 +89,8 @@ def test_the_images_are_not_held_in_memory_and_nothing_is_left_on_the_disk(tmp_p
     for name in ("home", "temporary"):
         (tmp_path / name).mkdir()
     files = sorted(tmp_path.rglob("*"))
-    done = subprocess.run(
-        [sys.executable, "-c", READ_ALL, tmp_path / "set/examples.parquet"],
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).parents[3] / "workflow_scripts",
-        env={"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "temporary")},
-        timeout=120,
-    )
+    environment = {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "temporary")}
+    done = python(READ_ALL, tmp_path / "set/examples.parquet", env=environment)
     assert done.returncode == 0, done.stderr
     before, after = map(int, done.stdout.split())
     assert after < before + 200
@@ -129,14 +111,3 @@ def test_no_room_for_the_copy_is_one_line(path, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
     with pytest.raises(UserError, match=r"/none: cannot keep images there \(.*\); make room, or set TMPDIR"):
         StoredExamples(path)
-
-
-def test_what_needs_no_pictures_does_not_load_datasets():
-    """It takes half a second, which scoring and Snakemake's own reading have no use for."""
-    code = (
-        "import sys, othink_mr1.data.examples, othink_mr1.plan.runs, othink_mr1.scoring.scores;"
-        "assert not {'datasets', 'torch'} & set(sys.modules)"
-    )
-    subprocess.run(
-        [sys.executable, "-c", code], cwd=Path(__file__).parents[3] / "workflow_scripts", check=True
-    )

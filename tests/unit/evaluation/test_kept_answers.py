@@ -9,7 +9,6 @@ import torch
 
 from othink_mr1.artefacts.manifests import read_manifest
 from othink_mr1.artefacts.provenance import provenance
-from othink_mr1.config.execution import GenerationExecution
 from othink_mr1.data.examples import write_examples
 from othink_mr1.errors import UserError
 from othink_mr1.evaluation import kept_answers
@@ -20,11 +19,7 @@ from othink_mr1.modeling.decoding import decode, greedy
 from othink_mr1.modeling.processor import load_processor, stop_tokens
 from othink_mr1.modeling.settled_greedy import SettledGreedy
 from othink_mr1.scoring.answers import read_answers
-from tiny import EXAMPLES, TEMPLATE, Tiny
-
-HOW = GenerationExecution.model_validate(
-    {"cpus": 1, "memory_gb": 1, "hours": 1, "device": "cpu", "gpus": 0, "batch_size": 3, "attention": "sdpa"}
-)
+from tiny import EXAMPLES, GENERATION, TEMPLATE, Tiny
 
 
 class Killed(BaseException):
@@ -47,7 +42,13 @@ class Generation:
     def start(self) -> list[bytes]:
         for task, folder in zip(self.tasks, self.folders, strict=True):
             generate_answers(
-                self.checkpoint, "base", HOW, "fp32", task, folder.with_name("examples.parquet"), folder
+                self.checkpoint,
+                "base",
+                GENERATION,
+                "fp32",
+                task,
+                folder.with_name("examples.parquet"),
+                folder,
             )
         return [(folder / "answers.jsonl").read_bytes() for folder in self.folders]
 

@@ -8,8 +8,15 @@ from made_up_points import seeds_of_accuracy
 from scipy.stats import norm, t
 from statsmodels.stats.proportion import proportion_confint
 
-from othink_mr1.exhibits.accuracy_intervals import accuracy_among, effective_items, mean_accuracy, share_test
-from othink_mr1.exhibits.spread import Spread, per_picture, variance_of_seeds
+from othink_mr1.exhibits.accuracy_intervals import (
+    Spread,
+    accuracy_among,
+    effective_items,
+    mean_accuracy,
+    per_picture,
+    share_test,
+    variance_of_seeds,
+)
 
 
 def one_seed(right, items):

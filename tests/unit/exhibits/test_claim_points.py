@@ -72,25 +72,3 @@ def test_no_text_stands_for_a_number_that_is_none(results, tmp_path):
     text = rows.to_csv(index=False)
     assert not {"nan", "inf", "<NA>", "None"} & set(text.replace("\n", ",").split(","))
     assert json.dumps(rows["items"].dropna().tolist()) == json.dumps([20] * rows["items"].notna().sum())
-
-
-def test_two_learning_rates_are_no_seeds_of_each_other(tmp_path):
-    """From one seed and two learning rates: two rows of one seed each, not one of two seeds."""
-    root = tmp_path / "results"
-    made = SyntheticResults(root, items=12)
-    made.write_all()
-    runs = [
-        made.evaluation("sft", "geometry", "geometry", 42, accuracy, weights=(None, place))
-        | {"point": f"sft at {rate}", "varied": {"learning_rate": rate}}
-        for place, (rate, accuracy) in enumerate((("1e-05", 0.9), ("0.001", 0.1)))
-    ]
-    plan = json.loads((root / "plans/claims.json").read_text())
-    base = [e for e in plan["studies"][0]["evaluations"] if e["method"] == "base"]
-    plan["studies"][0]["evaluations"] = [*base, *runs]
-    (root / "plans/claims.json").write_text(json.dumps(plan))
-    rows = claims(root)
-    rows = rows[rows.claim == "same_task_sft_over_base_geometry"]
-    assert rows.setting.tolist() == ["learning_rate 1e-05", "learning_rate 0.001"]
-    assert rows.value_seeds.tolist() == [1, 1]
-    assert rows["items"].tolist() == [12, 12]
-    assert rows.value.nunique() == 2

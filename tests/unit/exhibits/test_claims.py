@@ -9,7 +9,7 @@ import pytest
 from made_up_points import pair, point, seeds_of_accuracy
 from statsmodels.stats.multitest import multipletests
 
-from othink_mr1.exhibits.claims import COLUMNS, COMPARISONS, ClaimPoint, check_claims
+from othink_mr1.exhibits.claims import CLAIMS, COLUMNS, ClaimPoint, check_claims
 from othink_mr1.exhibits.paper_numbers import paper_accuracy
 from othink_mr1.exhibits.verdicts import verdict_of_interval, verdict_of_peak
 
@@ -77,15 +77,8 @@ def claim_point(method, trained_on, tested_on, scores, weights=(None, None), **m
 def final_points(accuracies, items, seeds=1):
     """Points of each (method, trained on, tested on): accuracies of one seed, or of more around it."""
     for number, ((method, trained_on, tested_on), accuracy) in enumerate(accuracies.items()):
-        right = (
-            [round(accuracy * items)]
-            if not trained_on
-            else [
-                min(items, max(0, round((accuracy + off) * items))) for off in np.linspace(-0.03, 0.03, seeds)
-            ]
-            if seeds > 1
-            else [round(accuracy * items)]
-        )
+        offsets = np.linspace(-0.03, 0.03, seeds) if trained_on and seeds > 1 else [0]
+        right = [min(items, max(0, round((accuracy + offset) * items))) for offset in offsets]
         correct = seeds_of_accuracy(*right, items=items, random_state=number)
         names = (None,) if not trained_on else tuple(range(42, 42 + seeds))
         yield claim_point(method, trained_on, tested_on, point(correct, names))
@@ -135,6 +128,11 @@ def studies(items=400, seeds=1):
 @pytest.fixture(scope="module")
 def claims():
     return check_claims(studies()).set_index("claim")
+
+
+def rows_of(**made):
+    """The claims of these studies alone."""
+    return check_claims({**dict.fromkeys(STUDIES, ()), **made})
 
 
 def test_the_papers_columns(claims):
@@ -238,7 +236,7 @@ def test_gain_is_empty_when_the_baseline_is_nothing():
         claim_point("sft", "counting", "counting", value),
         claim_point("base", "", "counting", dataclasses.replace(nothing, seeds=(None,))),
     ]
-    rows = check_claims({**dict.fromkeys(STUDIES, ()), "same_task": points}).set_index("claim")
+    rows = rows_of(same_task=points).set_index("claim")
     row = rows.loc["same_task_sft_over_base_counting"]
     assert row.baseline == 0
     assert row.baseline_high > 0
@@ -260,7 +258,7 @@ def test_settings_that_vary_are_rows_of_their_own():
         )
         for (method, right), rate in itertools.product((("sft", 50), ("grpo", 40)), ("1e-05", "0.001"))
     ]  # fmt: skip
-    rows = check_claims({**dict.fromkeys(STUDIES, ()), "same_task": [base, *runs]})
+    rows = rows_of(same_task=[base, *runs])
     over_base = rows[rows.claim == "same_task_sft_over_base_geometry"]
     assert over_base.setting.tolist() == ["learning_rate 1e-05", "learning_rate 0.001"]
     over_grpo = rows[rows.claim == "same_task_sft_over_grpo_geometry"]
@@ -278,7 +276,7 @@ def test_where_a_weight_varies_the_papers_number_must_be_of_the_same():
         )
         for alpha in (0.0, 1.0)
     ]  # fmt: skip
-    rows = check_claims({**dict.fromkeys(STUDIES, ()), "same_task": [base, *runs]})
+    rows = rows_of(same_task=[base, *runs])
     rows = rows[rows.claim == "same_task_grpo_over_base_geometry"]
     assert rows.paper_value.isna().tolist() == [True, False]
     assert rows.paper_p.isna().tolist() == [True, False]
@@ -290,7 +288,7 @@ def test_the_papers_size_of_effect():
     right = {SIZE: 0.34, DIRECTION: 0.6}
     for verdict, accuracy in right.items():
         points = final_points({k: accuracy if k[0] == "grpo-d" else v for k, v in SAME.items()}, 400)
-        rows = check_claims({**dict.fromkeys(STUDIES, ()), "same_task": list(points)}).set_index("claim")
+        rows = rows_of(same_task=list(points)).set_index("claim")
         assert rows.verdict["same_task_grpo_d_over_base_geometry"] == verdict
     paper = paper_accuracy("small", "grpo-d", "geometry", "geometry").accuracy
     assert paper == pytest.approx(0.3435)
@@ -300,9 +298,9 @@ def test_what_was_not_run_is_not_measured():
     only_base = {name: [p for p in points if p.method == "base"] for name, points in studies().items()}
     rows = check_claims(only_base)
     assert set(rows.verdict) == {"not measured"}
-    assert len(rows) == len(COMPARISONS) + 3
+    assert len(rows) == len(CLAIMS)
     assert rows[["value", "difference", "p", "p_holm"]].isna().all(axis=None)
-    assert check_claims(dict.fromkeys(STUDIES, ())).empty
+    assert rows_of().empty
 
 
 def test_a_sweep_of_two_settings_is_two_sweeps():
@@ -313,7 +311,7 @@ def test_a_sweep_of_two_settings_is_two_sweeps():
         for rate in ("1e-05", "0.001")
         for p in made
     ]
-    rows = check_claims({**dict.fromkeys(STUDIES, ()), "kl_weight_sweep": points})
+    rows = rows_of(kl_weight_sweep=points)
     rows = rows[rows.claim == "kl_weight_rises_then_falls"]
     assert rows.setting.tolist() == ["learning_rate 1e-05", "learning_rate 0.001"]
     assert rows.counts.str.count("/100").tolist() == [3, 3]

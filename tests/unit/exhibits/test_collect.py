@@ -2,16 +2,23 @@
 
 import csv
 import json
+import shutil
 
 import pandas as pd
 import pytest
 from statsmodels.stats.proportion import proportion_confint
-from synthetic_results import SyntheticResults
+from synthetic_results import HEADER, SyntheticResults, write_verdicts
 
+from othink_mr1.artefacts.artefact import write_manifest
 from othink_mr1.artefacts.manifests import write_sealed_text
-from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.errors import UserError
 from othink_mr1.exhibits.collect import collect_study
+from othink_mr1.exhibits.collected_tables import (
+    collect_reward_curves,
+    collect_runs,
+    smoothed,
+    smoothing_window,
+)
 from othink_mr1.exhibits.frames import (
     STUDY_COLUMNS,
     pooled,
@@ -21,8 +28,6 @@ from othink_mr1.exhibits.frames import (
     write_frame,
 )
 from othink_mr1.exhibits.plans import RunsPlan, StudyPlan, read_plan
-from othink_mr1.exhibits.reward_curves import collect_reward_curves, smoothed, smoothing_window
-from othink_mr1.exhibits.runs_table import collect_runs
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +37,10 @@ def results(tmp_path_factory):
     return root
 
 
+def plan_of(root, name="same_task"):
+    return json.loads((root / f"plans/{name}.json").read_text())
+
+
 def collect(root, study):
     return collect_study(read_plan(root / f"plans/{study}.json", StudyPlan), root)
 
@@ -39,7 +48,7 @@ def collect(root, study):
 def test_counts_are_those_of_the_scores(results):
     frame = collect(results, "same_task")
     assert tuple(frame) == STUDY_COLUMNS
-    plan = json.loads((results / "plans/same_task.json").read_text())
+    plan = plan_of(results)
     singles = frame[frame.seed != "all"]
     assert len(singles) == len(plan["evaluations"])
     for entry, (_, row) in zip(plan["evaluations"], singles.iterrows(), strict=True):
@@ -92,7 +101,7 @@ def test_items_that_the_run_was_trained_on_are_counted(results):
 
 
 def test_an_absent_leak_report_is_one_line(results):
-    plan = json.loads((results / "plans/same_task.json").read_text())
+    plan = plan_of(results)
     plan["evaluations"] = [plan["evaluations"][-1] | {"leaks": "data/leaks/none.csv"}]
     with pytest.raises(UserError, match=r"none\.csv: there is no such file; let snakemake look for leaks"):
         collect_study(StudyPlan.model_validate(plan), results)
@@ -122,12 +131,9 @@ def test_frames_survive_the_csv(results, tmp_path):
         assert len(pooled(read_study(tmp_path / "a.csv"))) == len(pooled(frame))
 
 
-SCORES = "id,task,format_ok,r1v_correct,exact_correct,outcome,reason,truncated\n"
-
-
 def test_each_outcome_is_counted(results, tmp_path):
     """Two seeds: every outcome a number of times that no other has."""
-    plan = json.loads((results / "plans/same_task.json").read_text())
+    plan = plan_of(results)
     entries = [row for row in plan["evaluations"] if (row["method"], row["tested_on"]) == ("sft", "counting")]
     times = {
         "correct": (7, 1), "wrong": (6, 2), "no_answer_tag": (5, 0), "several_answers": (0, 4),
@@ -135,13 +141,10 @@ def test_each_outcome_is_counted(results, tmp_path):
     }  # fmt: skip
     for seed, entry in enumerate(entries):
         outcomes = [outcome for outcome, counts in times.items() for _ in range(counts[seed])]
-        rows = [f"{n},counting,1,0,{int(o == 'correct')},{o},,0\n" for n, o in enumerate(outcomes)]
-        write_sealed_text(tmp_path / f"{seed}.csv", SCORES + "".join(rows))
-        entry["scores"] = str(tmp_path / f"{seed}.csv")
+        rows = [f"1,0,{int(outcome == 'correct')},{outcome},,0" for outcome in outcomes]
+        write_verdicts(tmp_path, f"{seed}.csv", "examples.parquet", "counting", rows)
+        entry |= {"scores": str(tmp_path / f"{seed}.csv"), "answers": "deleted/answers.jsonl"}
         entry["examples"] = str(tmp_path / "examples.parquet")
-    write_examples(
-        [Example(str(n), b"%d" % n, "?", "1", None) for n in range(21)], tmp_path / "examples.parquet"
-    )
     frame = collect_study(StudyPlan(exhibit="x", evaluations=entries), results)
     columns = ["items", "exact_correct", "outcome_wrong", "outcome_no_answer_tag"]
     columns += ["outcome_several_answers", "outcome_unparseable", "outcome_timeout"]
@@ -153,13 +156,25 @@ def test_each_outcome_is_counted(results, tmp_path):
     assert frame.exact_low[2] < 8 / 42 < frame.exact_high[2]
 
 
+def test_scores_of_other_answers_are_refused(results, tmp_path):
+    """Answers that were changed together with their manifest."""
+    root = tmp_path / "results"
+    shutil.copytree(results, root)
+    plan = read_plan(root / "plans/same_task.json", StudyPlan)
+    answers = root / plan.evaluations[1].answers
+    answers.write_text(answers.read_text().replace("<answer>", "<answer> "))
+    write_manifest(answers.parent)
+    with pytest.raises(UserError, match=f"scores other answers than {answers} has now; delete"):
+        collect_study(plan, root)
+
+
 def test_other_items_are_refused(results, tmp_path):
-    plan = json.loads((results / "plans/same_task.json").read_text())
+    plan = plan_of(results)
     entry = plan["evaluations"][2]
     shorter = tmp_path / "shorter.csv"
     lines = (results / entry["scores"]).read_text().splitlines()[:-1]
     write_sealed_text(shorter, "\n".join(lines) + "\n")
-    entry["scores"] = str(shorter)
+    entry |= {"scores": str(shorter), "answers": "deleted/answers.jsonl"}
     with pytest.raises(UserError, match=r"shorter\.csv: scores other items of counting"):
         collect_study(StudyPlan.model_validate(plan), results)
 
@@ -171,19 +186,25 @@ def test_other_items_are_refused(results, tmp_path):
         ("", "is no csv"),
         ("id,task,format_ok\na,counting,1\n", "has no column 'r1v_correct'"),
         ("id,task,format_ok,r1v_correct\na,counting,1,1\n", "has no column 'exact_correct'"),
-        (SCORES + "a,counting,1,yes,1,correct,,0\n", "r1v_correct must be 0 or 1"),
-        (SCORES + "a,counting,1,1,2,correct,,0\n", "exact_correct must be 0 or 1"),
-        (SCORES + "a,counting,1,1,0,maybe,,0\n", "outcome 'maybe' is none of correct, wrong, no_answer_tag"),
-        (SCORES + "a,counting,1,1,0,,,0\n", "outcome '' is none of"),
-        (SCORES + "b,counting,1,1,1,correct,,0\na,counting,1,1,0,correct,,0\n", "of id 'a' contradict each"),
-        (SCORES + "a,counting,1,1,1,wrong,another number,0\n", "of id 'a' contradict each"),
-        (SCORES + 2 * "a,counting,1,1,1,correct,,0\n", "has id 'a' of task 'counting' twice"),
-        (SCORES + "a,counting,1,1,1,correct,,\n", "truncated must be 0 or 1"),
-        (SCORES + "a,geometry,1,1,1,correct,,0\n", "has no scores of task 'counting'"),
+        (HEADER + "a,counting,1,yes,1,correct,,0\n", "r1v_correct must be 0 or 1"),
+        (HEADER + "a,counting,1,1,2,correct,,0\n", "exact_correct must be 0 or 1"),
+        (
+            HEADER + "a,counting,1,1,0,maybe,,0\n",
+            "outcome 'maybe' is none of correct, wrong, no_answer_tag",
+        ),
+        (HEADER + "a,counting,1,1,0,,,0\n", "outcome '' is none of"),
+        (
+            HEADER + "b,counting,1,1,1,correct,,0\na,counting,1,1,0,correct,,0\n",
+            "of id 'a' contradict each",
+        ),
+        (HEADER + "a,counting,1,1,1,wrong,another number,0\n", "of id 'a' contradict each"),
+        (HEADER + 2 * "a,counting,1,1,1,correct,,0\n", "has id 'a' of task 'counting' twice"),
+        (HEADER + "a,counting,1,1,1,correct,,\n", "truncated must be 0 or 1"),
+        (HEADER + "a,geometry,1,1,1,correct,,0\n", "has no scores of task 'counting'"),
     ],
 )
 def test_damaged_scores_are_refused(results, tmp_path, content, said):
-    plan = json.loads((results / "plans/same_task.json").read_text())
+    plan = plan_of(results)
     path = tmp_path / "scores.csv"
     if content is not None:
         write_sealed_text(path, content)
@@ -196,6 +217,7 @@ def test_damaged_scores_are_refused(results, tmp_path, content, said):
     ("content", "said"),
     [
         ("{", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
         ('{"exhibit": "x", "evaluations": []}', "evaluations"),
         ('{"exhibit": "x", "evaluations": [{}]}', r"evaluations\.0\.point"),
     ],
@@ -220,7 +242,7 @@ def test_runs(results):
 
 
 def test_an_incomplete_run_is_refused(results, tmp_path):
-    plan = json.loads((results / "plans/runs.json").read_text())
+    plan = plan_of(results, "runs")
     plan["runs"][0]["folder"] = str(tmp_path)
     with pytest.raises(UserError, match=r"incomplete, it has no manifest\.json"):
         collect_runs(RunsPlan.model_validate(plan), results)

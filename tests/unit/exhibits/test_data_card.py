@@ -15,8 +15,8 @@ from othink_mr1.artefacts.artefact import filling
 from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.data.leaks import write_leaks
 from othink_mr1.exhibits.answer_forms import answer_chart, answer_distribution, are_small_numbers, form_of
-from othink_mr1.exhibits.markdown_text import markdown_text
-from othink_mr1.exhibits.output import as_svg
+from othink_mr1.exhibits.figure_files import as_svg
+from othink_mr1.exhibits.text import markdown_text
 
 HOSTILE = (
     "<script>alert(1)</script> [x](https://evil.example/a_b) ![i](u) | `c` **b**\n"

@@ -3,8 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 import xml.etree.ElementTree
 from dataclasses import replace
 from itertools import pairwise
@@ -17,7 +15,9 @@ from PIL import Image
 from synthetic_results import SyntheticResults
 
 from othink_mr1.artefacts.artefact import write_manifest
-from othink_mr1.artefacts.manifests import manifest_beside, write_sealed_text
+from othink_mr1.artefacts.atomic_files import sha256_of
+from othink_mr1.artefacts.made_of import ANSWERS_DIGEST
+from othink_mr1.artefacts.manifests import manifest_beside, seal, write_sealed_text
 from othink_mr1.artefacts.verification import verify_sealed
 from othink_mr1.data.examples import Example, read_examples, write_examples
 from othink_mr1.data.leaks import Leak, write_leaks
@@ -26,16 +26,14 @@ from othink_mr1.exhibits import figure1, figure2, figure3, figure4, figure5, fig
 from othink_mr1.exhibits.case_panels import draw_cases
 from othink_mr1.exhibits.cases import cases_frame, find_cases
 from othink_mr1.exhibits.collect import collect_study
-from othink_mr1.exhibits.figure_inputs import FigureInputs
+from othink_mr1.exhibits.collected_tables import collect_reward_curves
+from othink_mr1.exhibits.figure_files import FigureInputs, write_figure
 from othink_mr1.exhibits.frames import read_study, write_frame
-from othink_mr1.exhibits.leaks_note import leaks_note
-from othink_mr1.exhibits.output import write_figure
+from othink_mr1.exhibits.marks import leaks_note
 from othink_mr1.exhibits.plans import RunsPlan, StudiesPlan, StudyPlan, read_plan
-from othink_mr1.exhibits.reward_curves import collect_reward_curves
 from othink_mr1.exhibits.table1 import latex, markdown, table1
 from othink_mr1.exhibits.theme import METHODS
 
-SCRIPTS = Path(__file__).resolve().parents[3] / "workflow_scripts"
 FIGURES = {1: figure1, 2: figure2, 3: figure3, 4: figure4, 5: figure5, 6: figure6, 7: figure7, 8: figure8}
 STUDIES = ("same_task", "cross_task", "format_weight_sweep", "kl_weight_sweep", "learning_curves")
 
@@ -187,10 +185,12 @@ def test_completions_cannot_leave_the_page(results, tmp_path):
         + "</think> <answer> 7 </answer>"
     )
     entries = read_plan(root / "plans/figure3.json", StudiesPlan).studies[0].evaluations
-    for path in {root / entry.answers for entry in entries}:
+    for entry in entries:
+        path = root / entry.answers
         lines = [json.loads(line) | {"completion": hostile} for line in path.read_text().splitlines()]
         path.write_text("".join(json.dumps(line) + "\n" for line in lines))
         write_manifest(path.parent)
+        seal(root / entry.scores, {ANSWERS_DIGEST: sha256_of(path)})
     figure = figure3.draw(inputs(root, 3))
     assert len(figure.data) == 4
     write_figure(figure, tmp_path / "figure")
@@ -223,36 +223,21 @@ def test_methods_stay_apart_in_grey():
 
 def same_task_frame(exact=(), **accuracies):
     """Rows of one task; accuracy per method, `-` for `_`. exact: it by the exact scorer, else 0.1 less."""
-    exact = dict(exact)
-    rows = [
-        {
-            "backbone": "b_1",
-            "method": method.replace("_", "-"),
-            "trained_on": "" if method == "base" else "counting",
-            "tested_on": "counting",
-            "seed": "" if method == "base" else "42",
-            "items": 200,
-            "r1v_accuracy": accuracy,
-            "r1v_low": accuracy - 0.05,
-            "r1v_high": accuracy + 0.05,
-            "exact_accuracy": exact.get(method, accuracy - 0.1),
-            "exact_low": exact.get(method, accuracy - 0.1) - 0.05,
-            "exact_high": exact.get(method, accuracy - 0.1) + 0.05,
-            "well_formed": 100,
-            "well_formed_accuracy": accuracy + 0.1,
-            "well_formed_low": accuracy,
-            "well_formed_high": accuracy + 0.2,
-            "truncated_share": 0.02,
-            "truncated_low": 0.01,
-            "truncated_high": 0.05,
-            "point": method,
-            "varied": "",
-            "spread": "items",
-            "paper_backbone": "P",
-            "paper_version": "v1",
+    rows = []
+    for name, accuracy in accuracies.items():
+        base = name == "base"
+        shares = {
+            "r1v": (accuracy, 0.05),
+            "exact": (dict(exact).get(name, accuracy - 0.1), 0.05),
+            "well_formed": (accuracy + 0.1, 0.1),
         }
-        for method, accuracy in accuracies.items()
-    ]
+        row = {"backbone": "b_1", "method": name.replace("_", "-"), "point": name, "varied": ""}
+        row |= {"trained_on": "" if base else "counting", "tested_on": "counting"}
+        row |= {"seed": "" if base else "42", "items": 200, "well_formed": 100, "spread": "items"}
+        row |= {"truncated_share": 0.02, "truncated_low": 0.01, "truncated_high": 0.05}
+        for share, (value, half) in shares.items():
+            row |= {f"{share}_accuracy": value, f"{share}_low": value - half, f"{share}_high": value + half}
+        rows.append(row | {"paper_backbone": "P", "paper_version": "v1"})
     columns = ["step", "format_weight", "kl_weight", "kl_schedule", "shared_items"]
     columns += ["paper_accuracy", "paper_items"]
     return pd.DataFrame(rows).assign(**dict.fromkeys(columns, float("nan")))
@@ -381,14 +366,8 @@ def test_the_commands(results, tmp_path):
     studies = {name: results / f"{name}.csv" for name in STUDIES}
     collected = {"same_task": "study", "runs": "runs", "reward_curves": "reward_curves"}
     for exhibit, what in collected.items():
-        files = (
-            "--plan",
-            plans / f"{exhibit}.json",
-            "--results",
-            results,
-            "--output",
-            out / f"{exhibit}.csv",
-        )
+        files = ("--plan", plans / f"{exhibit}.json", "--results", results)
+        files += ("--output", out / f"{exhibit}.csv")
         table = ("--table", out / "tables" / f"{exhibit}.md") if what == "study" else ()
         assert run(f"collect_{what}", *files, *table) is None
     table = ("--output-markdown", out / "table.md", "--output-latex", out / "table.tex")
@@ -401,16 +380,8 @@ def test_the_commands(results, tmp_path):
 
     made = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     figure = {f"figures/figure6.{kind}" for kind in ("svg", "png", "html", "csv")}
-    tables = {
-        "same_task.csv",
-        "tables/same_task.md",
-        "runs.csv",
-        "reward_curves.csv",
-        "table.md",
-        "table.tex",
-        "claims.csv",
-    }
-    exhibits = tables | figure
+    tables = {"same_task.csv", "runs.csv", "reward_curves.csv", "claims.csv"}
+    exhibits = tables | {"tables/same_task.md", "table.md", "table.tex"} | figure
     assert made == exhibits | {manifest_beside(Path(name)).as_posix() for name in exhibits}
     for name in exhibits:
         verify_sealed(out / name)
@@ -435,14 +406,3 @@ def test_mistakes_end_in_one_line(arguments, said, tmp_path):
     assert said in message
     assert "\n" not in message
     assert list(tmp_path.iterdir()) == []
-
-
-def test_exhibits_do_not_import_torch():
-    modules = sorted(path.stem for path in (SCRIPTS / "othink_mr1/exhibits").glob("[a-z]*.py"))
-    assert "figure1" in modules
-    code = "import sys\n" + "\n".join(f"import othink_mr1.exhibits.{name}" for name in modules)
-    code += "\nassert 'torch' not in sys.modules and 'transformers' not in sys.modules"
-    outcome = subprocess.run(
-        [sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, text=True, timeout=60
-    )
-    assert outcome.returncode == 0, outcome.stderr

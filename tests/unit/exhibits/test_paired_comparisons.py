@@ -8,8 +8,7 @@ from made_up_points import pair, point, seeds_of_accuracy
 from scipy.stats import binomtest
 from statsmodels.stats.contingency_tables import mcnemar
 
-from othink_mr1.exhibits.paired_comparisons import compare
-from othink_mr1.exhibits.sign_flip import sign_flip_p
+from othink_mr1.exhibits.paired_comparisons import compare, sign_flip_p
 
 
 @pytest.mark.parametrize(("first", "second"), [(12, 3), (3, 12), (6, 0), (5, 5), (0, 0), (40, 22)])

@@ -9,17 +9,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from synthetic_results import SyntheticResults
+from synthetic_results import SyntheticResults, collected, write_verdicts
 
-from othink_mr1.artefacts.manifests import write_sealed_text
-from othink_mr1.config.load import load_study
-from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.exhibits import figure4
 from othink_mr1.exhibits.cases import Case, cases_frame, rule_line, subtitle
 from othink_mr1.exhibits.claims import check_claims, claim_points
 from othink_mr1.exhibits.collect import collect_study
 from othink_mr1.exhibits.figure1 import curve_points
-from othink_mr1.exhibits.figure_inputs import FigureInputs
+from othink_mr1.exhibits.figure_files import FigureInputs
 from othink_mr1.exhibits.frames import by_setting, pooled, read_study, write_frame
 from othink_mr1.exhibits.marks import labelled
 from othink_mr1.exhibits.plans import StudiesPlan, StudyPlan
@@ -27,15 +24,13 @@ from othink_mr1.exhibits.table1 import markdown, table1
 from othink_mr1.exhibits.theme import method_label, method_styles
 from othink_mr1.plan.exhibits import runs_plan, study_plan
 from othink_mr1.tools.status import study_status
-
-ROOT = Path(__file__).parents[3]
-FILES = [ROOT / "config.yaml", ROOT / "tests" / "study.yaml"]
+from repository import study
 
 
-def entries(study: dict[str, Any], **overrides: Any) -> list[dict[str, Any]]:
+def entries(changes: dict[str, Any], **overrides: Any) -> list[dict[str, Any]]:
     """The plan's entries of a study of the smoke config."""
-    grid = {"tasks": ["geometry"], "methods": ["base", "sft"], "tested_on": "own"} | study
-    config = load_study(FILES, {"studies": {"same_task": grid}} | overrides)
+    grid = {"tasks": ["geometry"], "methods": ["base", "sft"], "tested_on": "own"} | changes
+    config = study("tests/study.yaml", studies={"same_task": grid}, **overrides)
     found: list[dict[str, Any]] = study_plan(config, "same_task")["evaluations"]
     return found
 
@@ -99,7 +94,7 @@ def test_what_nothing_varies_is_not_shown() -> None:
 
 def test_runs_and_status_show_what_is_varied() -> None:
     grid = {"methods": ["sft"], "tested_on": "own", "vary": {"learning_rate": [1e-5, 1e-3]}}
-    config = load_study(FILES, {"studies": {"same_task": grid | {"tasks": ["geometry"]}}})
+    config = study("tests/study.yaml", studies={"same_task": grid | {"tasks": ["geometry"]}})
     shown = [run["varied"] for run in runs_plan(config, "runs")["runs"]]
     assert shown[:2] == [{"learning_rate": "1e-05"}, {"learning_rate": "0.001"}]
     backbone, *rows = [row.varied for row in study_status(config)]
@@ -148,20 +143,36 @@ def test_claims_are_made_for_each_setting(two_rates: tuple[Path, dict[str, Any]]
     rows = claims[claims.claim == "same_task_sft_over_base_geometry"]
     assert list(rows.setting) == ["learning_rate 1e-05", "learning_rate 0.001"]
     assert list(rows["items"]) == [24, 24]
+    assert list(rows.value_seeds) == [1, 1]
     assert rows.value.iloc[0] < rows.value.iloc[1]
 
 
-def test_curves_of_several_settings_stay_apart() -> None:
-    rows = [
-        {"method": method, "varied": varied, "step": step, "steps": 4, "tested_on": "geometry",
-         "trained_on": "" if method == "base" else "geometry", "backbone": "b", "seed": "1",
-         "paper_accuracy": None}
-        for method, varied in (("base", ""), ("sft", "learning_rate=1"), ("sft", "learning_rate=2"))
-        for step in ((None,) if method == "base" else (2, None))
-    ]  # fmt: skip
-    points = curve_points(pd.DataFrame(rows))
-    curves = {name: list(curve.at_step) for name, curve in points.groupby("varied")}
-    assert curves == {"learning_rate=1": [0, 2, 4], "learning_rate=2": [0, 2, 4]}
+@pytest.mark.parametrize(
+    ("tasks", "settings", "curves"),
+    [
+        (
+            ["geometry"],
+            ["learning_rate=1", "learning_rate=2"],
+            ["SFT, learning_rate=1", "SFT, learning_rate=2"],
+        ),
+        (["counting", "geometry"], [""], ["SFT, VC → VC", "SFT, GR → GR"]),
+    ],
+)
+def test_curves_of_several_settings_or_tasks_stay_apart(
+    tasks: list[str], settings: list[str], curves: list[str]
+) -> None:
+    about = {"backbone": "b", "seed": "1", "steps": 4, "paper_accuracy": None}
+    base = [{"method": "base", "varied": "", "trained_on": "", "tested_on": task} for task in tasks]
+    sft = [
+        {"method": "sft", "varied": varied, "trained_on": task, "tested_on": task}
+        for varied in settings
+        for task in tasks
+    ]
+    rows = [about | row | {"step": None} for row in (*base, *sft)]
+    rows += [about | row | {"step": 2} for row in sft]
+    drawn = labelled(curve_points(pd.DataFrame(rows)))
+    steps = {name: list(curve.at_step) for name, curve in drawn.groupby("label")}
+    assert steps == {name: [0, 2, 4] for name in curves}
 
 
 def test_labels_name_the_settings_but_for_the_axis() -> None:
@@ -204,14 +215,10 @@ PAPER = {"counting": (200, (85, 137, 129, 153)), "geometry": (754, (117, 245, 22
 def test_the_papers_own_counts_give_the_papers_table(tmp_path: Path) -> None:
     plan = []
     for task, (items, counts) in PAPER.items():
-        examples = [Example(f"{n:04d}", b"%d" % n, "?", "1", None) for n in range(items)]
-        write_examples(examples, tmp_path / f"{task}.parquet")
         for method, correct in zip(("base", "sft", "grpo", "grpo-d"), counts, strict=True):
             file = f"{task}-{method}.csv"
-            verdicts = ["1,1,correct" if n < correct else "0,0,wrong" for n in range(items)]
-            rows = [f"{n:04d},{task},1,{verdict},,0\n" for n, verdict in enumerate(verdicts)]
-            header = "id,task,format_ok,r1v_correct,exact_correct,outcome,reason,truncated\n"
-            write_sealed_text(tmp_path / file, header + "".join(rows))
+            verdicts = ["1,1,1,correct,,0"] * correct + ["1,0,0,wrong,,0"] * (items - correct)
+            write_verdicts(tmp_path, file, f"{task}.parquet", task, verdicts)
             base = method == "base"
             plan.append(
                 {
@@ -222,7 +229,7 @@ def test_the_papers_own_counts_give_the_papers_table(tmp_path: Path) -> None:
                     "answers": f"answers/{file}", "examples": f"{task}.parquet", "leaks": None,
                 }
             )  # fmt: skip
-    frame = _collected(plan, tmp_path)
+    frame = collected(plan, tmp_path)
     text = markdown(table1(frame))
     base, sft, grpo, grpo_d = ("42.50", "15.52"), ("68.50", "32.49"), ("64.50", "30.24"), ("76.50", "34.35")
     printed = {"base": base, "SFT": sft, "GRPO": grpo, "GRPO-D": grpo_d}
@@ -240,13 +247,6 @@ def test_the_papers_own_counts_give_the_papers_table(tmp_path: Path) -> None:
     ):
         assert cell in text
     assert "VC: 200 items; GR: 754 items" in text
-
-
-def _collected(plan: list[dict[str, Any]], root: Path) -> pd.DataFrame:
-    """Collected without a check of weights, which these made-up runs do not have."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("othink_mr1.exhibits.read_points.has_other_weights", lambda *_: False)
-        return collect_study(StudyPlan.model_validate({"exhibit": "same_task", "evaluations": plan}), root)
 
 
 def test_a_plan_is_json_that_names_its_points() -> None:
@@ -320,20 +320,6 @@ def test_a_sweeps_lines_are_of_one_method_task_and_step(
         "GRPO, VC → GR": [0, 1],
         "GRPO-D, GR → GR": [0, 1],
     }
-
-
-def test_curves_of_several_tasks_stay_apart() -> None:
-    rows = [
-        {"method": method, "varied": "", "step": step, "steps": 0 if method == "base" else 4,
-         "trained_on": "" if method == "base" else task, "tested_on": task, "backbone": "b", "seed": "1",
-         "paper_accuracy": None}
-        for method in ("base", "sft")
-        for task in ("counting", "geometry")
-        for step in ((None,) if method == "base" else (2, None))
-    ]  # fmt: skip
-    points = labelled(curve_points(pd.DataFrame(rows)))
-    curves = {name: list(curve.at_step) for name, curve in points.groupby("label")}
-    assert curves == {"SFT, VC → VC": [0, 2, 4], "SFT, GR → GR": [0, 2, 4]}
 
 
 def test_many_settings_look_different() -> None:

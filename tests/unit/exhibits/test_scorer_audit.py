@@ -1,15 +1,13 @@
 """The audit of the scorers: tables and items of literal answers, and texts that mean harm."""
 
 import csv
-import importlib
 import json
-import sys
 
 import pytest
+from entry_points import run
 
 from othink_mr1.artefacts.manifests import seal, write_sealed_text
-from othink_mr1.errors import run_entry_point
-from othink_mr1.exhibits.scorer_audit import COLUMNS, LONGEST, cell_text
+from othink_mr1.exhibits.scorer_audit import COLUMNS, LONGEST
 from othink_mr1.scoring.answers import Answer
 from othink_mr1.scoring.scores import score_answers, write_scores
 from othink_mr1.scoring.workers import shared_workers
@@ -37,17 +35,11 @@ def write_evaluation(root, task, answers, step=None):
     """Answers, really scored, and their row of a plan."""
     rows = [Answer(name, task, "q", gold, completion, truncated=False) for name, gold, completion in answers]
     row = {"backbone": "small", "method": "sft", "trained_on": "geometry", "tested_on": task, "run": "run-1"}
-    row |= FINAL | {
-        "point": "p",
-        "varied": {},
-        "step": step,
-        "examples": "e.parquet",
-        "leaks": None,
-    }
+    row |= FINAL | {"point": "p", "varied": {}, "step": step, "examples": "e.parquet", "leaks": None}
     row |= {"answers": f"answers/{task}.jsonl", "scores": f"scores/{task}.csv"}
     (root / "answers").mkdir(exist_ok=True)
     (root / row["answers"]).write_text("".join(json.dumps(vars(answer)) + "\n" for answer in rows))
-    write_scores(root / row["scores"], score_answers(rows, {task: task}, shared_workers()))
+    write_scores(root / row["scores"], score_answers(rows, {task: task}, shared_workers()), "")
     return row
 
 
@@ -56,13 +48,10 @@ def audit(root, *evaluations):
     plan, output = root / "plan.json", root / "scorer_audit.csv"
     plan.write_text(json.dumps({"exhibit": "scorer_audit", "evaluations": evaluations, "code": "not read"}))
     arguments = ["--plan", plan, "--results", root, "--output", output]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["audit_scores.py", *map(str, arguments)])
-        try:
-            run_entry_point(importlib.import_module("audit_scores").main)
-        except SystemExit as stop:
-            assert not output.exists()
-            return stop.code
+    failed = run("audit_scores", *arguments)
+    if failed:
+        assert not output.exists()
+        return failed
     with open(output, newline="", encoding="utf-8") as stream:
         lines = list(csv.DictReader(stream, strict=True))
     output.unlink()
@@ -141,27 +130,6 @@ def test_other_tasks_in_the_files_are_not_looked_at(tmp_path):
         stream.write("words,geometry,0,1,0,wrong,,0\n")
     seal(tmp_path / row["scores"])
     assert audit(tmp_path, row) == alone
-
-
-@pytest.mark.parametrize(
-    ("text", "cell"),
-    [
-        ("=1+1", "'=1+1"),
-        ("+1", "'+1"),
-        ("-1", "'-1"),
-        ("@SUM(A1)", "'@SUM(A1)"),
-        (" \n=1", "'=1"),  # once it is on one line
-        ("＝1", "'＝1"),
-        ("'=1", "''=1"),  # one apostrophe taken off is the text again
-        ("1=1", "1=1"),
-        ("", ""),
-        ("a\x00b\x1b[31m\u202e\ud800\r\n\tc", "a□b□[31m□□ c"),
-        ("x" * 200, "x" * 200),
-        ("x" * 201, "x" * 199 + "…"),
-    ],
-)
-def test_cells_are_no_formulas_and_one_line(text, cell):
-    assert cell_text(text) == cell
 
 
 def test_hostile_texts_stay_texts(tmp_path):

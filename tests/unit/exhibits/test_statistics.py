@@ -4,11 +4,8 @@ import math
 
 import pytest
 
-from othink_mr1.exhibits.statistics import (
-    difference_interval,
-    relative_gain,
-    two_proportion_p,
-)
+from othink_mr1.exhibits.paired_comparisons import difference_interval, two_proportion_p
+from othink_mr1.exhibits.paper_numbers import relative_gain
 
 
 def test_difference_interval():

@@ -7,13 +7,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from synthetic_results import SyntheticResults
+from synthetic_results import SyntheticResults, collected, write_verdicts
 
-from othink_mr1.artefacts.manifests import write_sealed_text
-from othink_mr1.data.examples import Example, write_examples
-from othink_mr1.exhibits.collect import collect_study
 from othink_mr1.exhibits.marks import cut_note
-from othink_mr1.exhibits.plans import StudyPlan
 from othink_mr1.exhibits.study_table import HEADS, study_table
 
 
@@ -26,22 +22,26 @@ def rows_of(text: str) -> list[dict[str, str]]:
 def frame(tmp_path: Path) -> pd.DataFrame:
     """Counting: SFT with two seeds and two rates; 20 items, of which cut and well-formed are as below."""
     made = SyntheticResults(tmp_path, items=12)
-    examples = [Example(f"{n:02d}", b"%d" % n, "?", "1", None) for n in range(20)]
-    write_examples(examples, tmp_path / "own.parquet")
-    header = "id,task,format_ok,r1v_correct,exact_correct,outcome,reason,truncated\n"
 
     def entry(method: str, rate: str, seed: int | None, right: int, cut: int) -> dict[str, Any]:
         task = None if method == "base" else "counting"
         plan = made.evaluation("sft" if task else "base", task, "counting", seed, 0.5)
         file = f"{method}-{rate}-{seed}.csv"
         # The last ones are cut, and these do not follow the format.
-        rows = [
-            f"{n:02d},counting,{int(n < 20 - cut)},{int(n < right)},0,wrong,,{int(n >= 20 - cut)}\n"
-            for n in range(20)
-        ]
-        write_sealed_text(tmp_path / file, header + "".join(rows))
+        rows = [f"{int(n < 20 - cut)},{int(n < right)},0,wrong,,{int(n >= 20 - cut)}" for n in range(20)]
+        write_verdicts(tmp_path, file, "own.parquet", "counting", rows)
         about = {"varied": {"learning_rate": rate} if rate else {}, "point": f"{method}{rate}"}
-        return plan | about | {"scores": file, "examples": "own.parquet", "run": file, "leaks": None}
+        return (
+            plan
+            | about
+            | {
+                "scores": file,
+                "answers": "deleted/answers.jsonl",
+                "examples": "own.parquet",
+                "run": file,
+                "leaks": None,
+            }
+        )
 
     plan = [
         entry("base", "", None, 4, 0),
@@ -50,9 +50,7 @@ def frame(tmp_path: Path) -> pd.DataFrame:
         entry("sft", "1", 1, 1, 18),
         entry("sft", "1", 2, 1, 18),
     ]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("othink_mr1.exhibits.read_points.has_other_weights", lambda *_: False)
-        return collect_study(StudyPlan.model_validate({"exhibit": "mine", "evaluations": plan}), tmp_path)
+    return collected(plan, tmp_path)
 
 
 def test_every_point_has_a_row_with_items_seeds_and_intervals(frame: pd.DataFrame) -> None:

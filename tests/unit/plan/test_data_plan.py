@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from othink_mr1.artefacts.artefact import filling
-from othink_mr1.config.load import load_study
 from othink_mr1.config.strict import NO_EFFECT, Strict
 from othink_mr1.errors import UserError
 from othink_mr1.plan import evaluations as plan
@@ -16,10 +15,10 @@ from othink_mr1.plan import tables
 from othink_mr1.plan.data import downloads, hub_downloads, leaks_plan
 from othink_mr1.plan.downloaded import check_downloads
 from othink_mr1.plan.tables import leak_pairs
+from repository import study
 
-REPOSITORY = Path(__file__).parents[3]
-PAPER = load_study([REPOSITORY / "config.yaml"])
-MINIATURE = load_study([REPOSITORY / "config.yaml", REPOSITORY / "mini" / "study.yaml"])
+PAPER = study()
+MINIATURE = study("mini/study.yaml")
 
 
 def names(folders: list[str]) -> set[str]:
@@ -44,7 +43,7 @@ def test_another_choice_of_set_and_images_downloads_these() -> None:
         "tasks": {"counting": {"train": "clevr_70k"}},
         "sources": {"superclevr_test": {"images": "superclevr_all_images"}},
     }
-    chosen = names(downloads(load_study([REPOSITORY / "config.yaml"], changed)))
+    chosen = names(downloads(study(**changed)))
     assert {"raw/clevr_70k", "raw/superclevr_all_images"} <= chosen
     assert not {"raw/clevr_37k", "raw/superclevr_images"} & chosen
 
@@ -54,7 +53,7 @@ def test_a_mirror_or_a_threshold_moves_no_identity() -> None:
         "sources": {"r1v_geoqa_prompts": {"base_url": "http://mirror.local/raw"}},
         "preparation": {"largest_unusable_share": 0.5},
     }
-    changed = load_study([REPOSITORY / "config.yaml"], mirrored)
+    changed = study(**mirrored)
     assert downloads(changed) == downloads(PAPER)
     assert leak_pairs(changed) == leak_pairs(PAPER)
     assert changed.sources["r1v_geoqa_prompts"].url.startswith("http://mirror.local/raw/Deep-Agent/R1-V/bbbb")
@@ -78,7 +77,7 @@ def test_the_values_without_effect_are_these() -> None:
 
 
 def test_another_limit_of_the_prompts_is_another_set() -> None:
-    changed = load_study([REPOSITORY / "config.yaml"], {"preparation": {"max_prompt_tokens": 1024}})
+    changed = study(preparation={"max_prompt_tokens": 1024})
     assert not set(leak_pairs(changed)) & set(leak_pairs(PAPER))
 
 
@@ -126,13 +125,15 @@ def locked(path: Path, commit: str) -> Path:
 
 def test_a_download_of_the_locked_commit_is_fine(tmp_path: Path) -> None:
     downloaded(tmp_path, "geoqa_8k", OLD)
-    check_downloads(PAPER, tmp_path, locked(tmp_path / "downloads.lock.json", OLD))
+    check_downloads(PAPER, tmp_path, locked(tmp_path / "downloads.lock.json", OLD), write=True)
 
 
 def test_a_lost_lock_entry_is_written_again(tmp_path: Path) -> None:
     downloaded(tmp_path, "geoqa_8k", OLD)
     lock = tmp_path / "downloads.lock.json"
-    check_downloads(PAPER, tmp_path, lock)
+    check_downloads(PAPER, tmp_path, lock, write=False)
+    assert not lock.exists()
+    check_downloads(PAPER, tmp_path, lock, write=True)
     assert json.loads(lock.read_text()) == {"dataset/leonardPKU/GEOQA_R1V_Train_8K@main": {"commit": OLD}}
 
 
@@ -141,14 +142,14 @@ def test_a_download_that_the_study_does_not_use_is_not_asked_about(tmp_path: Pat
 
 
 def test_nothing_downloaded_is_fine(tmp_path: Path) -> None:
-    check_downloads(PAPER, tmp_path, locked(tmp_path / "downloads.lock.json", OLD))
+    check_downloads(PAPER, tmp_path, locked(tmp_path / "downloads.lock.json", OLD), write=True)
 
 
 def test_a_download_of_another_commit_is_refused(tmp_path: Path) -> None:
     downloaded(tmp_path, "geoqa_8k", OLD)
     lock = locked(tmp_path / "downloads.lock.json", NEW)
     with pytest.raises(UserError) as caught:
-        check_downloads(PAPER, tmp_path, lock)
+        check_downloads(PAPER, tmp_path, lock, write=True)
     message = str(caught.value)
     for part in (OLD, NEW, "geoqa_8k", "delete the folder", "restore the lock file", "config.yaml"):
         assert part in message

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from othink_mr1.config.load import load_study
 from othink_mr1.plan import exhibits as plan
 from othink_mr1.plan.evaluations import all_evaluations
 from othink_mr1.plan.runs import all_runs
+from repository import study
 
-REPOSITORY = Path(__file__).parents[3]
-PAPER = load_study([REPOSITORY / "config.yaml"])
+PAPER = study()
 
 
-def pairs_of(study: str) -> set[tuple[str, str | None, str, int | None]]:
+def pairs_of(name: str) -> set[tuple[str, str | None, str, int | None]]:
     return {
         (entry.run.method, entry.run.task, entry.tested_on, entry.step)
-        for entry in plan.evaluations(PAPER, study)
+        for entry in plan.evaluations(PAPER, name)
     }
 
 
@@ -58,28 +55,23 @@ def test_exhibits_whose_study_is_missing_are_left_out() -> None:
 
 def test_a_study_may_name_the_tasks_that_it_tests_on() -> None:
     direct = {"variant_of": "counting", "test_prompt": "{question} Directly."}
-    grid = {
-        "tasks": ["counting", "geometry"],
-        "methods": ["base", "sft"],
-        "tested_on": ["direct", "geometry"],
-    }
-    config = load_study(
-        [REPOSITORY / "config.yaml"], {"tasks": {"direct": direct}, "studies": {"mine": grid}}
-    )
+    tested_on = ["direct", "geometry"]
+    grid = {"tasks": ["counting", "geometry"], "methods": ["base", "sft"], "tested_on": tested_on}
+    config = study(tasks={"direct": direct}, studies={"mine": grid})
     found = {
         (entry.run.method, entry.run.task, entry.tested_on) for entry in plan.evaluations(config, "mine")
     }
-    trained = {("sft", task, tested) for task in ("counting", "geometry") for tested in grid["tested_on"]}
-    assert found == trained | {("base", None, tested) for tested in grid["tested_on"]}
+    trained = {("sft", task, tested) for task in ("counting", "geometry") for tested in tested_on}
+    assert found == trained | {("base", None, tested) for tested in tested_on}
     # The other studies, figure 2 and the data cards know nothing of it, and no run changes.
-    for study in PAPER.studies:
-        assert plan.study_plan(config, study) == plan.study_plan(PAPER, study)
+    for name in PAPER.studies:
+        assert plan.study_plan(config, name) == plan.study_plan(PAPER, name)
     assert plan.examples_plan(config) == plan.examples_plan(PAPER)
     assert {run.name for run in all_runs(config)} == {run.name for run in all_runs(PAPER)}
 
 
 def test_a_variant_with_a_training_set_of_its_own_can_be_trained_on() -> None:
-    config = load_study([REPOSITORY / "config.yaml", REPOSITORY / "studies/clevr_70k.yaml"])
+    config = study("studies/clevr_70k.yaml")
     found = [entry for entry in plan.evaluations(config, "clevr_70k") if entry.run.task == "counting_70k"]
     assert {(entry.run.method, entry.tested_on) for entry in found} == {
         (method, task) for method in ("sft", "grpo", "grpo-d") for task in ("counting", "geometry")

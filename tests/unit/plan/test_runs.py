@@ -13,14 +13,11 @@ from othink_mr1.config.study import StudyConfig
 from othink_mr1.plan import folders, versions
 from othink_mr1.plan.identity import backbone_identity
 from othink_mr1.plan.runs import all_runs, grid_runs
+from repository import REPOSITORY
+from repository import study as paper
 
-REPOSITORY = Path(__file__).parents[3]
 PAPER = REPOSITORY / "config.yaml"
 DIGESTS = REPOSITORY / "tests" / "paper_runs.txt"
-
-
-def paper(**overrides: Any) -> StudyConfig:
-    return load_study([PAPER], overrides)
 
 
 def trained(config: StudyConfig) -> set[str]:
@@ -123,9 +120,8 @@ def test_sweep_points_keep_their_names_when_the_usual_value_changes() -> None:
 
 def test_untagged_texts_move_a_backbone_and_none_leave_it() -> None:
     def identity(**share: float) -> dict[str, Any]:
-        overlay = {"backbones": {"small_qwen2_vl": {"pretraining": {"counting": share}}}}
-        smoke = load_study([PAPER, REPOSITORY / "tests" / "study.yaml"], overlay)
-        return backbone_identity(smoke, "small_qwen2_vl")
+        backbones = {"small_qwen2_vl": {"pretraining": {"counting": share}}}
+        return backbone_identity(paper("tests/study.yaml", backbones=backbones), "small_qwen2_vl")
 
     assert set(identity()["pretraining"]["counting"]) == {"data", "prompt", "share"}
     assert identity(untagged=0.0) == identity() != identity(untagged=0.4)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
-from othink_mr1.config.load import load_study
 from othink_mr1.errors import UserError
 from othink_mr1.plan import tables
+from repository import study
 
-REPOSITORY = Path(__file__).parents[3]
 OVERLAYS = [
     [],
     ["mini/study.yaml"],
@@ -23,7 +21,7 @@ OVERLAYS = [
 
 @pytest.mark.parametrize("overlays", OVERLAYS, ids=str)
 def test_the_rules_of_the_trainers_share_no_run(overlays: list[str]) -> None:
-    rows = tables.runs(load_study([REPOSITORY / name for name in ("config.yaml", *overlays)]))
+    rows = tables.runs(study(*overlays))
     patterns = {
         trainer: re.compile(
             tables.any_digest_of(name for name, row in rows.items() if row.trainer == trainer)
@@ -36,15 +34,14 @@ def test_the_rules_of_the_trainers_share_no_run(overlays: list[str]) -> None:
 
 def test_a_run_is_in_the_table_of_its_trainer_alone() -> None:
     """By names alone they may be taken for each other: a method `grpo-d-alpha1` that inherits sft."""
-    config = load_study([REPOSITORY / "config.yaml"])
+    config = study()
     both = [tables.runs(config, trainer) for trainer in ("sft", "grpo")]
     assert {**both[0], **both[1]} == tables.runs(config)
     assert not both[0].keys() & both[1].keys()
 
 
 def test_patterns_stay_short_with_many_seeds() -> None:
-    seeds = {"seeds": list(range(100))}
-    rows = tables.runs(load_study([REPOSITORY / "config.yaml"], seeds))
+    rows = tables.runs(study(seeds=list(range(100))))
     assert len(rows) == 1500
     assert len(tables.any_digest_of(rows)) < 1500
 
@@ -58,14 +55,14 @@ def test_no_names_match_nothing() -> None:
 
 def test_an_unknown_name_is_refused_in_one_line() -> None:
     with pytest.raises(UserError) as caught:
-        tables.runs(load_study([REPOSITORY / "config.yaml"]))["geometry-grpo-s1-0123456789"]
+        tables.runs(study())["geometry-grpo-s1-0123456789"]
     assert str(caught.value) == (
         "geometry-grpo-s1-0123456789: not of this config; `snakemake -n all` lists what is"
     )
 
 
 def test_a_run_and_its_answers_name_the_same_backbone_and_sets() -> None:
-    config = load_study([REPOSITORY / "config.yaml"])
+    config = study()
     runs, sets, backbones = tables.runs(config), tables.data_sets(config), tables.backbones(config)
     for row in runs.values():
         assert row.examples in sets

@@ -1,16 +1,18 @@
 """The r1v scorers and the format, on literal completions; expectations follow R1-V's files by hand."""
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from othink_mr1.config.load import load_study
 from othink_mr1.errors import UserError
 from othink_mr1.scoring import counting, geometry
 from othink_mr1.scoring.format import format_followed
 from othink_mr1.scoring.r1v_accuracy import load_math_verify
-from othink_mr1.scoring.task_scorers import known_scorers, load_scorer
+from othink_mr1.scoring.task_scorers import check_scorers, known_scorers, load_scorer
 
 
 @pytest.mark.parametrize(
@@ -204,6 +206,14 @@ def test_the_shorter_way_to_a_number_gives_the_same_number():
     for text in ("-007", "9" * 5000):  # sympy's own way, which refuses them
         with pytest.raises(ValueError):  # noqa: PT011  of many kinds
             number(text)
+
+
+def test_an_unknown_scorer_of_a_task_is_refused_before_work_begins(tmp_path):
+    (tmp_path / "own.yaml").write_text("tasks: {counting: {scorer: nonsense}}")
+    with pytest.raises(
+        UserError, match=r"tasks.counting.scorer: scorer 'nonsense': unknown; known are counting"
+    ):
+        check_scorers(load_study([Path("config.yaml"), tmp_path / "own.yaml"]))
 
 
 def test_scorers_are_found_by_name():

@@ -9,22 +9,15 @@ import pytest
 from othink_mr1.artefacts.artefact import filling
 from othink_mr1.artefacts.atomic_files import write_text
 from othink_mr1.artefacts.manifests import write_sealed_text
-from othink_mr1.config.load import load_study
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.errors import UserError
 from othink_mr1.plan import tables
 from othink_mr1.tools.prune import find_unused, unused_lines
-
-REPOSITORY = Path(__file__).parents[3]
-
-
-def study(root: Path, **changes: object) -> StudyConfig:
-    files = [REPOSITORY / "config.yaml", REPOSITORY / "mini" / "study.yaml"]
-    return load_study(files, {"results": str(root), **changes})
+from repository import study
 
 
 def test_what_is_declared_and_not_used_is_listed(tmp_path: Path) -> None:
-    config = load_study([REPOSITORY / "config.yaml"], {"results": str(tmp_path)})
+    config = study(results=str(tmp_path))
     (name,) = (name for name in tables.raw_sets(config) if name.startswith("superclevr_all_images-"))
     with filling(tmp_path / "raw" / name, {}) as artefact:
         artefact.finish()
@@ -59,15 +52,16 @@ def make(config: StudyConfig) -> set[Path]:
 
 
 def test_what_a_study_uses_is_not_listed(tmp_path: Path) -> None:
-    config = study(tmp_path)
+    config = study("mini/study.yaml", results=str(tmp_path))
     make(config)
     assert find_unused(tmp_path, [config]) == []
     assert list(unused_lines([])) == ["unused by the studies given: 0, 0.0 MB; nothing was deleted"]
 
 
 def test_a_changed_value_leaves_the_former_branch_unused(tmp_path: Path) -> None:
-    former = study(tmp_path)
-    changed = study(tmp_path, methods={"grpo": {"learning_rate": 0.5}})
+    former = study("mini/study.yaml", results=str(tmp_path))
+    methods = {"grpo": {"learning_rate": 0.5}}
+    changed = study("mini/study.yaml", results=str(tmp_path), methods=methods)
     theirs, ours = make(former), make(changed)
     before = set(tmp_path.rglob("*"))
     unused = find_unused(tmp_path, [changed])
@@ -82,7 +76,7 @@ def test_a_changed_value_leaves_the_former_branch_unused(tmp_path: Path) -> None
 
 
 def test_what_is_being_written_and_what_is_somebodys_own_is_not_listed(tmp_path: Path) -> None:
-    config = study(tmp_path)
+    config = study("mini/study.yaml", results=str(tmp_path))
     make(config)
     write_text(tmp_path / "runs" / "notes" / "mine.txt", "mine")
     with filling(tmp_path / "runs" / "counting-sft-s1-0123456789", {}):

@@ -14,12 +14,11 @@ import pytest
 from othink_mr1.artefacts.artefact import filling
 from othink_mr1.artefacts.one_writer import LEASE_SECONDS, one_writer
 from othink_mr1.artefacts.verification import mark_of
-from othink_mr1.config.load import load_study
 from othink_mr1.tools.status import status_table, study_status, training_status
+from repository import REPOSITORY, study
 
 STEPS = 10
 GRPO = "step,loss,reward,seconds\n1,0.5,0.1,9\n2,0.25,0.75,2\n"
-REPOSITORY = Path(__file__).parents[3]
 
 
 def begun(tmp_path: Path, metrics: str = GRPO) -> Path:
@@ -104,10 +103,7 @@ def test_complete_and_damaged(tmp_path: Path) -> None:
 
 
 def test_the_table_of_a_study(tmp_path: Path) -> None:
-    config = load_study(
-        [REPOSITORY / "config.yaml", REPOSITORY / "tests/study.yaml"], {"results": str(tmp_path)}
-    )
-    found = study_status(config)
+    found = study_status(study("tests/study.yaml", results=str(tmp_path)))
     lines = list(status_table(found))
     assert lines[0].split() == ["run", "state", "step", "left", "reward", "loss", "node", "job", "varied"]
     assert lines[1].split()[1:] == ["waiting", "0/4"]  # the backbone that is pretrained

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from damage import flip, truncate
+from entry_points import program
 from small_results import (
     BACKBONE,
     EXHIBITS,
     FINGERPRINTS,
     LEAKS,
     RUN,
+    SCORED,
     SCORES,
     answers,
     write_answers,
@@ -31,8 +32,8 @@ from othink_mr1.artefacts.verification import verify_folder
 from othink_mr1.errors import UserError
 from othink_mr1.tools import verify as verify_results
 from othink_mr1.tools.verify import Report, report_lines
+from repository import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[3]
 COUNTS = {"raw": 1, "data": 3, "backbones": 1, "runs": 1, "answers": 3, "scores": 1, "exhibits": 8}
 
 
@@ -52,12 +53,6 @@ def verify(root: Path) -> Report:
 
 def counts(report: Report) -> dict[str, int]:
     return {kind: count for kind, (count, _) in report.sound.items()}
-
-
-def flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
 
 
 def test_sound_results_are_counted_with_their_size(root: Path) -> None:
@@ -90,7 +85,7 @@ def test_every_file_counts(root: Path) -> None:
     assert len(files) == 21
     for path in files:
         data = path.read_bytes()
-        for damage in (flip, lambda path: os.truncate(path, path.stat().st_size - 1)):
+        for damage in (flip, truncate):
             damage(path)
             (message,) = verify(root).damaged
             assert message.startswith(f"{path}: ")
@@ -254,6 +249,15 @@ class TestOtherOrigins:
         assert not [message for message in report.damaged if "made of other" in message]
         assert counts(report)["answers"] == 3
 
+    def test_answers_that_were_edited_with_their_manifest(self, root: Path) -> None:
+        file = root / SCORED
+        file.write_text(file.read_text().replace('"3"', '"4"'))
+        write_manifest(file.parent, run=RUN)
+        assert verify(root).damaged == [
+            f"{root / SCORES}: scores other answers than {file.parent} has now; delete {root / SCORES} and "
+            "run snakemake again"
+        ]
+
     @pytest.mark.parametrize("facts", [{}, {"made_of": None}, {"made_of": {}}, {"run": 1, "made_of": {}}])
     def test_answers_that_do_not_tell_are_sound(self, root: Path, facts: dict[str, object]) -> None:
         write_manifest(root / answers(RUN), **({"run": RUN} | facts))
@@ -284,29 +288,18 @@ def test_progress_is_said_now_and_then(
     assert said[-1].groups() == (f"{total:.1f}", f"{total:.1f}")
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    script = REPOSITORY / "workflow_scripts" / "verify_results.py"
-    return subprocess.run(
-        [sys.executable, script, *map(str, arguments)],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
-
 def test_the_command(root: Path) -> None:
-    sound = run("--results", root)
+    sound = program("verify_results", "--results", root)
     assert (sound.returncode, sound.stderr) == (0, "")
     assert sound.stdout.splitlines()[-1] == f"{root}: all that is finished is sound (18 folders and files)"
     flip(root / SCORES)
-    damaged = run("--results", root)
+    damaged = program("verify_results", "--results", root)
     assert (damaged.returncode, damaged.stderr) == (1, "")
     assert (
         f"  {root / SCORES}: its sha256 is not the manifest's, the file was damaged; delete "
         in damaged.stdout
     )
-    absent = run("--results", root / "none")
+    absent = program("verify_results", "--results", root / "none")
     assert absent.returncode == 1
     assert absent.stderr == (
         f"error: {root}/none: there is no such folder; check `results`, or run snakemake first\n"
@@ -315,10 +308,12 @@ def test_the_command(root: Path) -> None:
 
 def test_the_command_reads_the_studys_config(root: Path, tmp_path: Path) -> None:
     (tmp_path / "overlay.yaml").write_text(f"results: {root}\n")
-    done = run("--config", "config.yaml", "--overlay", tmp_path / "overlay.yaml")
+    done = program(
+        "verify_results", "--config", "config.yaml", "--overlay", tmp_path / "overlay.yaml", cwd=REPOSITORY
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == f"{root}: all that is finished is sound (18 folders and files)"
-    wrong = run("--config", tmp_path / "overlay.yaml")
+    wrong = program("verify_results", "--config", tmp_path / "overlay.yaml")
     assert wrong.returncode == 1
     assert wrong.stderr.startswith("error: ")
     assert wrong.stderr.count("\n") == 1
@@ -328,17 +323,6 @@ def test_an_empty_folder_has_nothing_sound(tmp_path: Path) -> None:
     assert list(report_lines(tmp_path, verify(tmp_path)))[-1] == f"{tmp_path}: nothing is finished here"
     with pytest.raises(UserError, match="there is no such folder"):
         verify(tmp_path / "none")
-
-
-def test_it_starts_without_torch_snakemake_and_pandas() -> None:
-    code = (
-        "import sys, verify_results\n"
-        "assert not {'torch', 'transformers', 'snakemake', 'pandas', 'pyarrow'} & set(sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=REPOSITORY / "workflow_scripts", capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
 
 
 def test_the_states_of_a_training_that_goes_on_are_no_leftover(root: Path) -> None:

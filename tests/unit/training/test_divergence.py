@@ -8,15 +8,14 @@ import pty
 import shutil
 import signal
 import stat
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from entry_points import program
 from safetensors.torch import load_file, save_file
-from test_resume import BATCHES, Run, interrupted
-from test_training_runs import TRAINERS, description, train
+from trainings import BATCHES, SETTINGS, TRAINERS, NewRun, Train, description, interrupted
 
 from othink_mr1.artefacts.artefact import write_manifest
 from othink_mr1.artefacts.manifests import read_manifest
@@ -44,7 +43,6 @@ def assert_only_numbers_are_kept(*folders: Path) -> None:
         assert first_not_finite(tensors) is None, file
 
 
-SETTINGS = {"sft": sft_settings, "grpo": grpo_settings}
 # The tiny model's GRPO bears more: with 2e5 it saturates, in finite numbers.
 LARGE_RATES = {"sft": 2e5, "grpo": 2e20}
 DIVERGING = {
@@ -57,7 +55,7 @@ DIVERGING = {
 @pytest.mark.parametrize("trainer", SETTINGS)
 @pytest.mark.parametrize("why", DIVERGING)
 def test_a_training_that_diverges_ends_in_one_line_and_again(
-    trainer: str, why: str, tiny: Tiny, examples_file: Path, tmp_path: Path
+    trainer: str, why: str, train: Train, tmp_path: Path
 ) -> None:
     """It ended well, with weights of nan (SFT), or in an IndexError, at every restart (GRPO)."""
     values = DIVERGING[why]
@@ -68,7 +66,7 @@ def test_a_training_that_diverges_ends_in_one_line_and_again(
     said = []
     for _ in range(2):
         with pytest.raises(UserError, match=r"^step \d: the .* diverged.*lower learning_rate") as caught:
-            train(trainer, tiny, examples_file, output, settings)
+            train(trainer, settings)
         said.append(str(caught.value))
     assert said[0] == said[1]
     assert "\n" not in said[0]
@@ -89,14 +87,9 @@ def test_a_pretraining_that_diverges_ends_in_one_line(examples_file: Path, tmp_p
 @pytest.mark.parametrize("trainer", TRAINERS)
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_loss_that_is_no_number_ends_the_run_before_the_update(
-    trainer: str,
-    value: float,
-    tiny: Tiny,
-    examples_file: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    trainer: str, value: float, new_run: NewRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = Run(trainer, tiny, examples_file, tmp_path / "run")
+    run = new_run(trainer)
     place = f"othink_mr1.training.{BATCHES[trainer]}"
     module, _, name = place.rpartition(".")
     function = getattr(sys.modules[module], name)
@@ -142,9 +135,9 @@ def test_weights_that_are_no_numbers_are_neither_saved_nor_loaded(tiny: Tiny, tm
 
 @pytest.mark.parametrize("kind", ["weights", "second_moments"])
 def test_a_state_that_an_earlier_version_saved_is_refused(
-    kind: str, tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, new_run: NewRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = Run("sft", tiny, examples_file, tmp_path / "run")
+    run = new_run("sft")
     interrupted(monkeypatch, BATCHES["sft"], 4, run.start)
     newest = max(run.states.glob("step-*"))
     tensors = load_file(newest / f"{kind}.safetensors")
@@ -160,11 +153,9 @@ def test_a_state_that_an_earlier_version_saved_is_refused(
     assert (run.output / "manifest.json").exists()
 
 
-def test_moments_that_are_no_numbers_are_not_saved(
-    tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_moments_that_are_no_numbers_are_not_saved(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
     """A gradient of 1e20 has an infinite square: the weights stay, as nothing moves them."""
-    run = Run("sft", tiny, examples_file, tmp_path / "run")
+    run = new_run("sft")
     run.settings = sft_settings(steps=4, checkpoint_steps=[], max_gradient_norm=1e30)
     backward = sys.modules["othink_mr1.training.supervised"].supervised_backward
 
@@ -223,9 +214,7 @@ def test_a_print_to_a_closed_terminal_does_not_cost_the_state() -> None:
     assert asked.requested == signal.SIGHUP
 
 
-def test_equal_rewards_are_no_advantage_at_any_epsilon(
-    tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_equal_rewards_are_no_advantage_at_any_epsilon(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     for value in (0.0, 0.2, 1.2, 1 / 3, 0.1 + 0.7, 1e-30):
         for prompts in (1, 2, 3, 7, 16):
             for group in (2, 3, 7, 8, 64):
@@ -237,7 +226,7 @@ def test_equal_rewards_are_no_advantage_at_any_epsilon(
         "othink_mr1.training.rewards.accuracy_rewards", lambda questions: [1.2] * len(questions)
     )
     settings = grpo_settings(advantage_epsilon=0.0, prompts_per_step=1, format_weight=0.2)
-    folder = train("grpo", tiny, examples_file, tmp_path / "run", settings)
+    folder = train("grpo", settings)
     header, *rows = (folder / "metrics.csv").read_text().splitlines()
     for row in rows:
         values = dict(zip(header.split(","), row.split(","), strict=True))
@@ -311,13 +300,11 @@ def test_a_ratio_that_overflows_in_the_branch_not_taken_counts_nothing(excess: f
 def test_a_run_that_goes_on_with_other_rounding_says_so(
     key: str,
     other: object,
-    tiny: Tiny,
-    examples_file: Path,
-    tmp_path: Path,
+    new_run: NewRun,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    run = Run("sft", tiny, examples_file, tmp_path / "run")
+    run = new_run("sft")
     interrupted(monkeypatch, BATCHES["sft"], 4, run.start)
     capfd.readouterr()
     changes: dict[str, object] = {}
@@ -343,13 +330,9 @@ def test_a_run_that_goes_on_with_other_rounding_says_so(
 
 
 def test_the_same_machine_says_nothing(
-    tiny: Tiny,
-    examples_file: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    new_run: NewRun, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    run = Run("sft", tiny, examples_file, tmp_path / "run")
+    run = new_run("sft")
     interrupted(monkeypatch, BATCHES["sft"], 4, run.start)
     run.start(save_every_steps=1, hours=2.0)
     assert "not to the bit" not in capfd.readouterr().err
@@ -362,10 +345,10 @@ def test_the_same_machine_says_nothing(
 
 
 def test_what_a_state_does_not_tell_is_not_taken_for_equal(
-    tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    new_run: NewRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """States of before the capability was recorded."""
-    run = Run("sft", tiny, examples_file, tmp_path / "run")
+    run = new_run("sft")
     with monkeypatch.context() as patch:
         facts = Stopwatch.facts
         patch.setattr(Stopwatch, "facts", lambda self: {**facts(self), "cpu_capability": None})
@@ -376,19 +359,8 @@ def test_what_a_state_does_not_tell_is_not_taken_for_equal(
     assert told[0].startswith("cpu_capability unknown, now ")
 
 
-def test_a_closed_terminal_keeps_the_state(
-    tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = Run("sft", tiny, examples_file, tmp_path / "run")
-    caught = interrupted(monkeypatch, BATCHES["sft"], 4, run.start, signal.SIGHUP)
-    assert caught.number == signal.SIGHUP
-    assert str(caught).startswith("the state after step 3 is kept")
-
-
-def test_under_nohup_a_closed_terminal_ends_nothing(
-    tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = Run("sft", tiny, examples_file, tmp_path / "run")
+def test_under_nohup_a_closed_terminal_ends_nothing(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = new_run("sft")
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     backward = sys.modules["othink_mr1.training.supervised"].supervised_backward
 
@@ -414,12 +386,12 @@ def modes(folder: Path) -> dict[str, str]:
 
 
 def test_every_file_can_be_read_by_whoever_may_read_its_folder(
-    tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    new_run: NewRun, examples_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """safetensors makes files of mode 0600."""
     before = os.umask(0o022)
     try:
-        run = Run("grpo", tiny, examples_file, tmp_path / "run")
+        run = new_run("grpo")
         interrupted(monkeypatch, BATCHES["grpo"], 4, run.start)
         assert set(modes(run.states).values()) == {"0o644"}, modes(run.states)
         run.start()
@@ -434,15 +406,12 @@ def test_every_file_can_be_read_by_whoever_may_read_its_folder(
 
 def test_the_entry_point_says_it_in_one_line(tiny: Tiny, examples_file: Path, tmp_path: Path) -> None:
     settings = sft_settings(learning_rate=3e38)
-    command = [
-        sys.executable,
-        str(Path(__file__).parents[3] / "workflow_scripts" / "train_sft.py"),
+    done = program(
+        "train_sft",
         *("--run", description(settings).model_dump_json()),
         *("--execution", execution().model_dump_json()),
-        *("--examples", str(examples_file), "--backbone", str(tiny.folder)),
-        *("--output", str(tmp_path / "run")),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        *("--examples", examples_file, "--backbone", tiny.folder, "--output", tmp_path / "run"),
+    )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith("error: step ")

@@ -2,77 +2,27 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_training_runs import description
+from trainings import BATCHES, INTERRUPTED_SETTINGS, STEPS, TRAINERS, NewRun, Run, interrupted
 
 from othink_mr1.artefacts.manifests import read_manifest
 from othink_mr1.artefacts.provenance import provenance
-from othink_mr1.errors import Interrupted, UserError
+from othink_mr1.errors import UserError
 from othink_mr1.plan.runs import RunDescription
 from othink_mr1.training import interruption, runs, saved_states, session
-from othink_mr1.training.grpo_runs import train_grpo_run
 from othink_mr1.training.pretraining import pretrain_backbone
-from othink_mr1.training.sft_runs import train_sft_run
 from run_contents import assert_every_step_once, assert_same, contents, curves, metrics
-from tiny import Tiny, execution, grpo_settings, sft_settings, tiny_settings
+from tiny import Tiny, execution, tiny_settings
 
 pytestmark = pytest.mark.usefixtures("rewards_that_differ")
-
-STEPS = 6
-LENGTH = {"steps": STEPS, "checkpoint_steps": [2, 4]}
-# Two updates on each rollout: after an odd step the state is in the middle of one.
-TRAINERS = {
-    "sft": (train_sft_run, sft_settings(**LENGTH)),
-    "grpo": (train_grpo_run, grpo_settings(**LENGTH, updates_per_rollout=2, learning_rate=0.01)),
-}
-
-
-class Run:
-    """One run of a trainer, started as often as a test likes."""
-
-    def __init__(self, trainer: str, tiny: Tiny, examples_file: Path, output: Path) -> None:
-        self.function, self.settings = TRAINERS[trainer]
-        self.backbone, self.examples_file, self.output = tiny.folder, examples_file, output
-        self.states = output.with_name(f".{output.name}.states")
-
-    def start(self, **changes: object) -> Path:
-        how = execution(**{"save_every_steps": 2, **changes})
-        self.function(description(self.settings), how, self.examples_file, self.backbone, self.output)
-        return self.output
-
-
-def interrupted(
-    patch: pytest.MonkeyPatch,
-    place: str,
-    call: int,
-    start: Callable[[], object],
-    number: int = signal.SIGTERM,
-) -> Interrupted:
-    """Start a training; the signal comes at the given call of a function, `module.function` of training."""
-    name = f"othink_mr1.training.{place}"
-    calls: list[int] = []
-
-    def signalled(*arguments: object) -> object:
-        calls.append(1)
-        if len(calls) == call:
-            os.kill(os.getpid(), number)
-        return function(*arguments)
-
-    module, _, attribute = name.rpartition(".")
-    function = getattr(importlib.import_module(module), attribute)
-    with patch.context() as context:
-        context.setattr(name, signalled)
-        with pytest.raises(Interrupted) as caught:
-            start()
-    return caught.value
 
 
 def assert_equal(folder: Path, reference: Path) -> None:
@@ -80,23 +30,22 @@ def assert_equal(folder: Path, reference: Path) -> None:
     assert_every_step_once(folder, STEPS)
 
 
-BATCHES = {"sft": "supervised.supervised_backward", "grpo": "grpo.grpo_backward"}
-
-
 @pytest.mark.parametrize("trainer", TRAINERS)
 @pytest.mark.parametrize("at_step", range(1, STEPS + 1))
 def test_an_interrupted_run_goes_on_to_the_bit(
-    trainer: str, at_step: int, tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch
+    trainer: str, at_step: int, new_run: NewRun, monkeypatch
 ) -> None:
-    undisturbed = Run(trainer, tiny, examples_file, tmp_path / "undisturbed").start()
-    run = Run(trainer, tiny, examples_file, tmp_path / "run")
+    undisturbed = new_run(trainer, "undisturbed").start()
+    run = new_run(trainer)
     first = interrupted(monkeypatch, BATCHES[trainer], at_step, run.start, signal.SIGINT)
     assert first.number == signal.SIGINT
     kept = at_step - 1
     assert str(first).startswith(
         f"the state after step {kept} is kept" if kept else "no step was finished yet"
     )
-    interrupted(monkeypatch, BATCHES[trainer], 1, run.start)  # again at once: nothing done, nothing lost
+    # Again at once, as its terminal closes: nothing done, nothing lost.
+    again = interrupted(monkeypatch, BATCHES[trainer], 1, run.start, signal.SIGHUP)
+    assert again.number == signal.SIGHUP
     assert not (run.output / "manifest.json").exists()
     assert_equal(run.start(), undisturbed)
     assert curves(run.output) == curves(undisturbed)
@@ -107,14 +56,9 @@ def test_an_interrupted_run_goes_on_to_the_bit(
 
 @pytest.mark.parametrize("trainer", TRAINERS)
 def test_a_run_that_other_code_goes_on_with_tells_of_both(
-    trainer: str,
-    tiny: Tiny,
-    examples_file: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    trainer: str, new_run: NewRun, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    run = Run(trainer, tiny, examples_file, tmp_path / "run")
+    run = new_run(trainer)
     at = provenance()
     with monkeypatch.context() as patch:
         patch.setattr("othink_mr1.training.session.provenance", lambda: {**at, "commit": "former"})
@@ -127,10 +71,8 @@ def test_a_run_that_other_code_goes_on_with_tells_of_both(
     assert [attempt["commit"] for attempt in manifest["attempts"]] == ["former", at["commit"]]
 
 
-def test_other_rows_after_a_restart_in_the_middle_of_a_rollout(
-    tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch
-) -> None:
-    run = Run("grpo", tiny, examples_file, tmp_path / "run")
+def test_other_rows_after_a_restart_in_the_middle_of_a_rollout(new_run: NewRun, monkeypatch) -> None:
+    run = new_run("grpo")
     interrupted(monkeypatch, BATCHES["grpo"], 2, run.start)
     rows = metrics(run.start(row_tokens=150))
     assert [row["step"] for row in rows] == [str(step) for step in range(1, STEPS + 1)]
@@ -146,7 +88,7 @@ def test_pretraining_goes_on_to_the_bit(examples_file: Path, tmp_path: Path, mon
     assert_equal(start(tmp_path / "backbone"), start(tmp_path / "undisturbed"))
 
 
-def test_a_signal_while_nothing_may_be_left_half_done_waits(tmp_path: Path) -> None:
+def test_a_signal_while_nothing_may_be_left_half_done_waits() -> None:
     asked = interruption.Interruption()
     with asked.watched():
         os.kill(os.getpid(), signal.SIGURG)
@@ -170,16 +112,16 @@ def damage(path: Path, how: str) -> None:
 
 
 @pytest.fixture
-def stopped(tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch) -> tuple[Run, Path]:
+def stopped(new_run: NewRun, monkeypatch) -> tuple[Run, Path]:
     """A run of GRPO that stopped after step 5, with states of steps 4 and 5; and the undisturbed one."""
-    undisturbed = Run("grpo", tiny, examples_file, tmp_path / "undisturbed").start()
-    run = Run("grpo", tiny, examples_file, tmp_path / "run")
+    undisturbed = new_run("grpo", "undisturbed").start()
+    run = new_run("grpo")
     interrupted(monkeypatch, BATCHES["grpo"], STEPS, run.start)
     assert sorted(path.name for path in run.states.iterdir()) == ["step-4", "step-5"]
     return run, undisturbed
 
 
-def copies(stopped: tuple[Run, Path], tiny: Tiny, tmp_path: Path) -> Iterator[tuple[Path, Callable[[], Run]]]:
+def copies(stopped: tuple[Run, Path], tmp_path: Path) -> Iterator[tuple[Path, Callable[[], Run]]]:
     """Each file of the stopped run's states and checkpoints, with a fresh copy of the run to damage it in."""
     run, _ = stopped
     files = [*run.states.rglob("*"), *run.output.rglob("*")]
@@ -192,18 +134,18 @@ def copies(stopped: tuple[Run, Path], tiny: Tiny, tmp_path: Path) -> Iterator[tu
             shutil.copytree(run.output, root / "run")
             shutil.copytree(run.states, root / ".run.states")
             (root / ".run.artefact").touch()
-            return Run("grpo", tiny, run.examples_file, root / "run")
+            return replace(run, output=root / "run")
 
         yield root / file.relative_to(run.output.parent), fresh
 
 
 @pytest.mark.parametrize("how", ["truncated", "deleted", "flipped"])
 def test_no_damaged_file_of_an_interrupted_run_changes_its_result(
-    how: str, stopped: tuple[Run, Path], tiny: Tiny, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    how: str, stopped: tuple[Run, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     _, undisturbed = stopped
     seen = 0
-    for file, fresh in copies(stopped, tiny, tmp_path):
+    for file, fresh in copies(stopped, tmp_path):
         run = fresh()
         damage(file, how)
         capfd.readouterr()
@@ -265,10 +207,8 @@ def test_never_more_states_than_promised(
     assert not run.states.exists()
 
 
-def test_only_the_newest_states_are_kept(
-    tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch
-) -> None:
-    run = Run("sft", tiny, examples_file, tmp_path / "run")
+def test_only_the_newest_states_are_kept(new_run: NewRun, monkeypatch) -> None:
+    run = new_run("sft")
     kept: list[list[str]] = []
     original = session.write_state
 
@@ -307,22 +247,18 @@ def read_manifest_of_state(run: Run) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("trainer", TRAINERS)
-def test_with_frozen_images_it_goes_on_to_the_bit(
-    trainer: str, tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch
-) -> None:
+def test_with_frozen_images_it_goes_on_to_the_bit(trainer: str, new_run: NewRun, monkeypatch) -> None:
     """Over more than an epoch: after a restart other images are new to the memory."""
-    frozen = TRAINERS[trainer][1].model_copy(update={"train_vision_tower": False})
-    monkeypatch.setitem(TRAINERS, trainer, (TRAINERS[trainer][0], frozen))
-    undisturbed = Run(trainer, tiny, examples_file, tmp_path / "undisturbed").start()
-    run = Run(trainer, tiny, examples_file, tmp_path / "run")
+    frozen = INTERRUPTED_SETTINGS[trainer].model_copy(update={"train_vision_tower": False})
+    monkeypatch.setitem(INTERRUPTED_SETTINGS, trainer, frozen)
+    undisturbed = new_run(trainer, "undisturbed").start()
+    run = new_run(trainer)
     interrupted(monkeypatch, BATCHES[trainer], 4, run.start)
     assert_equal(run.start(), undisturbed)
 
 
-def test_a_damaged_complete_run_is_not_trained_again_unasked(
-    tiny: Tiny, examples_file: Path, tmp_path: Path
-) -> None:
-    run = Run("sft", tiny, examples_file, tmp_path / "run")
+def test_a_damaged_complete_run_is_not_trained_again_unasked(new_run: NewRun) -> None:
+    run = new_run("sft")
     run.start()
     damage(run.output / "metrics.csv", "flipped")
     with pytest.raises(UserError, match=r"metrics\.csv: its sha256 .* or delete .*run, to have"):
@@ -333,12 +269,10 @@ def test_a_damaged_complete_run_is_not_trained_again_unasked(
     assert (run.output / "checkpoint" / "model.safetensors").exists()
 
 
-def test_a_setting_that_is_added_later_makes_no_other_run(
-    tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch
-) -> None:
+def test_a_setting_that_is_added_later_makes_no_other_run(new_run: NewRun, monkeypatch) -> None:
     """It is left out of digests while it has the value of old; what the run was called stays."""
-    undisturbed = Run("grpo", tiny, examples_file, tmp_path / "undisturbed").start()
-    run = Run("grpo", tiny, examples_file, tmp_path / "run")
+    undisturbed = new_run("grpo", "undisturbed").start()
+    run = new_run("grpo")
     interrupted(monkeypatch, BATCHES["grpo"], 4, run.start)
     dump = RunDescription.model_dump
     monkeypatch.setattr(RunDescription, "model_dump", lambda self, **how: {**dump(self, **how), "new": 1})
@@ -348,10 +282,8 @@ def test_a_setting_that_is_added_later_makes_no_other_run(
     run.start()  # complete already
 
 
-def test_too_full_a_disk_is_told_before_the_first_step(
-    tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch
-) -> None:
-    run = Run("sft", tiny, examples_file, tmp_path / "run")
+def test_too_full_a_disk_is_told_before_the_first_step(new_run: NewRun, tmp_path: Path, monkeypatch) -> None:
+    run = new_run("sft")
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(session.shutil, "disk_usage", lambda _: usage._replace(free=1_000_000))
     with pytest.raises(
@@ -361,8 +293,8 @@ def test_too_full_a_disk_is_told_before_the_first_step(
     assert not run.states.exists()
 
 
-def test_a_complete_run_is_left_as_it_is(tiny: Tiny, examples_file: Path, tmp_path: Path) -> None:
-    run = Run("sft", tiny, examples_file, tmp_path / "run")
+def test_a_complete_run_is_left_as_it_is(new_run: NewRun) -> None:
+    run = new_run("sft")
     before = contents(run.start())
     manifest = (run.output / "manifest.json").read_bytes()
     run.start()

@@ -7,24 +7,23 @@ from typing import Any
 
 import pytest
 import torch
-from test_training_runs import description, metrics, train
+from trainings import Train, description
 
 from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.errors import UserError
-from othink_mr1.modeling.prompts import PromptMaker, fill_template
+from othink_mr1.modeling.prompts import fill_template
 from othink_mr1.training import sft_runs
 from othink_mr1.training.accelerator import new_accelerator
-from othink_mr1.training.r1v_sft import r1v_dialogue, r1v_lessons
 from othink_mr1.training.runs import TrainingRun
 from othink_mr1.training.sft_runs import sft_lessons
 from othink_mr1.training.supervised import Lesson, supervised_backward
-from tiny import EXAMPLES, QUESTIONS, TEMPLATE, Tiny, execution, picture, sft_settings
+from run_contents import metrics
+from tiny import EXAMPLES, QUESTIONS, TARGETS, TEMPLATE, Tiny, execution, picture, sft_settings
 
 IMAGE = "<|image_pad|>" * 4  # 56 x 56 pixels
 PROMPT = (
     "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
-    f"<|im_start|>user\n<|vision_start|>{IMAGE}<|vision_end|>"
-    f"{fill_template(TEMPLATE, QUESTIONS[0])}<|im_end|>\n"
+    "<|im_start|>user\n<|vision_start|>IMAGE<|vision_end|>QUESTION<|im_end|>\n"
     "<|im_start|>assistant\n"
 )
 # R1-V's sft.py at bbbbe3d: its messages (lines 103-141) by Qwen2-VL's chat template.
@@ -39,10 +38,6 @@ R1V = (
     "<|im_start|>assistant\nTARGET<|im_end|>\n"
     "<|im_start|>assistant\n"
 )
-TARGET = {
-    "answer": "<answer> 3 </answer><|im_end|>",
-    "reasoning": "<think>Row by row: 2 1. Together 3.</think>\n\n<answer> 3 </answer><|im_end|>",
-}
 
 
 def lessons(tiny: Tiny, target: str, tmp_path: Path, examples: list[Example]) -> list[Lesson]:
@@ -56,12 +51,22 @@ def lessons(tiny: Tiny, target: str, tmp_path: Path, examples: list[Example]) ->
         return sft_lessons(training, settings, 1)
 
 
-@pytest.mark.parametrize("target", ["answer", "reasoning"])
-def test_the_target_alone_is_learned(target: str, tiny: Tiny, tmp_path: Path) -> None:
-    (lesson,) = lessons(tiny, target, tmp_path, EXAMPLES[:1])
+@pytest.mark.parametrize(
+    ("target", "example", "learned"),
+    [
+        ("answer", EXAMPLES[0], "<answer> 3 </answer>"),
+        ("reasoning", EXAMPLES[0], TARGETS[0]),
+        ("reasoning", Example("1", picture(2), QUESTIONS[1], "145°", None), TARGETS[1]),
+    ],
+)
+def test_the_target_alone_is_learned(
+    target: str, example: Example, learned: str, tiny: Tiny, tmp_path: Path
+) -> None:
+    (lesson,) = lessons(tiny, target, tmp_path, [EXAMPLES[0], example])[1:]
     decode = tiny.processor.tokenizer.decode
-    assert decode(lesson.prompt.token_ids) == PROMPT
-    assert decode(lesson.target) == TARGET[target]
+    question = fill_template(TEMPLATE, example.question)
+    assert decode(lesson.prompt.token_ids) == PROMPT.replace("IMAGE", IMAGE).replace("QUESTION", question)
+    assert decode(lesson.target) == learned + "<|im_end|>"
     assert not lesson.predicted
 
 
@@ -87,27 +92,21 @@ def test_r1vs_text_to_the_letter(example: Example, target: str, tiny: Tiny, tmp_
     assert lesson.target == []
 
 
-def test_r1vs_loss_is_transformers_own_on_a_padded_batch(tiny: Tiny, tmp_path: Path) -> None:
-    """Labels as sft.py's collate_fn makes them: -100 for padding and for the image's tokens."""
+@pytest.mark.parametrize("target", ["reasoning", "r1v"])
+def test_the_loss_is_transformers_own_on_a_padded_batch(target: str, tiny: Tiny, tmp_path: Path) -> None:
+    """Labels are -100 for padding and the prompt; for r1v, as by its collate_fn, for the image."""
     from transformers import Qwen2VLForConditionalGeneration
 
-    batch = [EXAMPLES[0], Example("1", picture(2, 84, 56), QUESTIONS[1], "145°", None)]
-    made = lessons(tiny, "r1v", tmp_path, batch)
-    dialogues = [r1v_dialogue(tiny.processor, example) for example in batch]
-    maker = PromptMaker(tiny.model, tiny.processor)
-    again = r1v_lessons(tiny.processor, maker.make_of_dialogues([one.image for one in batch], dialogues))
-    assert [lesson.prompt.token_ids.tolist() for lesson in again] == [
-        lesson.prompt.token_ids.tolist() for lesson in made
-    ]
+    made = lessons(tiny, target, tmp_path, EXAMPLES[:2])
     stock = Qwen2VLForConditionalGeneration.from_pretrained(tiny.folder, attn_implementation="sdpa")
-    longest = max(len(lesson.prompt) for lesson in made)
-    ids = torch.zeros(2, longest, dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for row, lesson in enumerate(made):
-        ids[row, : len(lesson.prompt)] = lesson.prompt.token_ids
-        mask[row, : len(lesson.prompt)] = 1
+    rows = [torch.cat([lesson.prompt.token_ids, torch.tensor(lesson.target).long()]) for lesson in made]
+    ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+    mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
     is_image = ids == stock.config.image_token_id
     labels = ids.masked_fill(is_image | (mask == 0), -100)
+    if target != "r1v":
+        for row, lesson in enumerate(made):
+            labels[row, : len(lesson.prompt)] = -100
     expected = stock(
         input_ids=ids,
         attention_mask=mask,
@@ -129,31 +128,29 @@ def test_r1vs_loss_is_transformers_own_on_a_padded_batch(tiny: Tiny, tmp_path: P
 
 
 @pytest.mark.parametrize("target", ["answer", "reasoning", "r1v"])
-def test_each_target_trains(target: str, tiny: Tiny, tmp_path: Path) -> None:
-    file = tmp_path / "examples.parquet"
-    write_examples(EXAMPLES, file)
-    rows = metrics(
-        train("sft", tiny, file, tmp_path / "run", sft_settings(target=target, learning_rate=0.01))
-    )
+def test_each_target_trains(target: str, train: Train) -> None:
+    rows = metrics(train("sft", sft_settings(target=target, learning_rate=0.01)))
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
 
 
 def test_reasoning_that_a_set_has_not_is_refused_before_the_first_step(
-    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    train: Train,
+    examples_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def no_step(*_: Any) -> None:
         raise AssertionError("a step was made")
 
-    file = tmp_path / "examples.parquet"
-    write_examples(EXAMPLES[1:], file)
+    write_examples(EXAMPLES[1:], examples_file)
     with monkeypatch.context() as patch:
         patch.setattr(sft_runs, "train_supervised", no_step)
         with pytest.raises(
             UserError, match=r"run counting-test.*no example of .* has one; set target: answer"
         ):
-            train("sft", tiny, file, tmp_path / "run", sft_settings(target="reasoning"))
-    write_examples(EXAMPLES, file)
-    train("sft", tiny, file, tmp_path / "mixed", sft_settings(target="reasoning"))
+            train("sft", sft_settings(target="reasoning"))
+    write_examples(EXAMPLES, examples_file)
+    train("sft", sft_settings(target="reasoning"), "mixed")
     assert (
         "6 of 7 examples have no reasoning: of these the answer alone is learned" in capsys.readouterr().err
     )

@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ from accelerate.state import AcceleratorState
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, GeneralTracker
 from accelerate.utils import DynamoBackend, LoggerType
 from pydantic import ValidationError
-from test_training_runs import metrics, train
+from trainings import Train
 
 from othink_mr1.config.execution import TRACKERS
 from othink_mr1.errors import UserError, run_entry_point
@@ -24,8 +22,8 @@ from othink_mr1.training import trackers
 from othink_mr1.training.accelerator import new_accelerator
 from othink_mr1.training.trackers import make_trackers, tracking
 from othink_mr1.training.training_log import TrainingLog
-from run_contents import curves
-from tiny import Tiny, execution
+from run_contents import curves, metrics
+from tiny import execution
 
 
 def test_the_names_are_those_that_accelerate_knows() -> None:
@@ -38,18 +36,12 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
         execution(trackers=["wandb", "tensorbord"])
 
 
-def test_the_config_is_read_without_accelerate() -> None:
-    code = "import sys, othink_mr1.config.execution; sys.exit('accelerate' in sys.modules)"
-    scripts = Path(trackers.__file__).parents[2]
-    assert subprocess.run([sys.executable, "-c", code], cwd=scripts, check=False).returncode == 0
-
-
 def test_a_package_that_is_not_installed_is_told_before_training(
-    tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trackers, "get_available_trackers", lambda: [LoggerType.TENSORBOARD])
     with pytest.raises(UserError, match=r"^trackers: wandb, aim: not installed; pip install wandb aim, or "):
-        train("sft", tiny, examples_file, tmp_path / "run", trackers=["wandb", "tensorboard", "aim"])
+        train("sft", trackers=["wandb", "tensorboard", "aim"])
     assert not (tmp_path / "run" / "metrics.csv").exists()
 
 
@@ -96,21 +88,19 @@ class Recorder(GeneralTracker):
         self.calls.append("finish")
 
 
-def test_a_tracker_is_told_every_step_and_finished(
-    tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_tracker_is_told_every_step_and_finished(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder()
     monkeypatch.setattr("othink_mr1.training.session.make_trackers", lambda *_: [recorder])
-    rows = metrics(train("sft", tiny, examples_file, tmp_path / "run"))
+    rows = metrics(train("sft"))
     assert recorder.calls == ["start", "finish"]
     assert [
         {"step": str(step), **{k: str(v) for k, v in told.items()}} for step, told in recorder.told
     ] == rows
 
 
-def test_without_trackers_the_run_is_the_same(tiny: Tiny, examples_file: Path, tmp_path: Path) -> None:
-    without = train("sft", tiny, examples_file, tmp_path / "without", trackers=[])
-    drawn = train("sft", tiny, examples_file, tmp_path / "drawn")
+def test_without_trackers_the_run_is_the_same(train: Train) -> None:
+    without = train("sft", name="without", trackers=[])
+    drawn = train("sft", name="drawn")
     assert not (without / "tensorboard").exists()
     weights = "checkpoint/model.safetensors"
     assert (without / weights).read_bytes() == (drawn / weights).read_bytes()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,17 +11,12 @@ import torch
 from accelerate.utils import set_seed
 from ruamel.yaml import YAML
 from safetensors.torch import load_file
+from trainings import SETTINGS, TRAINERS, NewRun, Train, description, one_step
 
 from othink_mr1.artefacts.manifests import read_manifest
-from othink_mr1.config.execution import GenerationExecution
 from othink_mr1.errors import UserError
 from othink_mr1.evaluation.generate import generate_answers
 from othink_mr1.evaluation.generation_task import GenerationTask
-from othink_mr1.modeling.prompts import PromptMaker, fill_template
-from othink_mr1.modeling.tokenizer import END_OF_MESSAGE
-from othink_mr1.plan.runs import RunDescription
-from othink_mr1.training.accelerator import new_accelerator
-from othink_mr1.training.grpo_runs import train_grpo_run
 from othink_mr1.training.pretraining import (
     mixture_order,
     pretrain_backbone,
@@ -29,51 +24,18 @@ from othink_mr1.training.pretraining import (
     untagged_text,
 )
 from othink_mr1.training.sft_runs import train_sft_run
-from othink_mr1.training.supervised import make_lessons, supervised_backward
+from run_contents import metrics
 from tiny import (
     EXAMPLES,
-    QUESTIONS,
-    TARGETS,
+    GENERATION,
     TEMPLATE,
     Tiny,
     execution,
     grpo_settings,
-    sft_settings,
     tiny_settings,
 )
 
 pytestmark = pytest.mark.usefixtures("rewards_that_differ")
-
-
-def description(settings) -> RunDescription:
-    return RunDescription(
-        name="counting-test-s7-0123456789",
-        digest="0123456789",
-        backbone="tiny",
-        task="counting",
-        method=settings.trainer,
-        seed=7,
-        training_prompt=TEMPLATE,
-        scorer="counting",
-        settings=settings,
-    )
-
-
-TRAINERS = {"sft": (train_sft_run, sft_settings), "grpo": (train_grpo_run, grpo_settings)}
-
-
-def train(trainer: str, tiny: Tiny, examples_file: Path, output: Path, settings=None, **changes) -> Path:
-    function, defaults = TRAINERS[trainer]
-    function(description(settings or defaults()), execution(**changes), examples_file, tiny.folder, output)
-    return output
-
-
-def metrics(folder: Path) -> list[dict[str, str]]:
-    with open(folder / "metrics.csv", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    for row in rows:
-        assert float(row.pop("seconds")) > 0
-    return rows
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -81,13 +43,11 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("trainer", TRAINERS)
-def test_a_run_fills_its_folder_and_repeats_to_the_bit(
-    trainer: str, tiny: Tiny, examples_file: Path, tmp_path: Path
-) -> None:
-    first = train(trainer, tiny, examples_file, tmp_path / "first")
+def test_a_run_fills_its_folder_and_repeats_to_the_bit(trainer: str, train: Train, tiny: Tiny) -> None:
+    first = train(trainer, name="first")
     # No state between two steps: nothing is drawn from the generators that all of the process shares.
     set_seed(5)
-    again = train(trainer, tiny, examples_file, tmp_path / "again")
+    again = train(trainer, name="again")
     assert [row["step"] for row in metrics(first)] == ["1", "2", "3"]
     assert metrics(first) == metrics(again)
     for checkpoint in ("checkpoint", "checkpoint-2"):
@@ -112,35 +72,26 @@ def test_a_run_fills_its_folder_and_repeats_to_the_bit(
 @pytest.mark.parametrize(
     "changes", [{"row_tokens": 150}, {"gradient_checkpointing": True}], ids=["row_tokens", "checkpointing"]
 )
-def test_the_execution_changes_rounding_only(
-    trainer: str, changes: dict, tiny: Tiny, examples_file: Path, tmp_path: Path
-) -> None:
-    _, defaults = TRAINERS[trainer]
+def test_the_execution_changes_rounding_only(trainer: str, changes: dict, train: Train) -> None:
     # One step, sampled from the same weights: a longer run parts at the first flipped token.
-    settings = defaults(steps=1, checkpoint_steps=[])
-    one = metrics(train(trainer, tiny, examples_file, tmp_path / "one", settings))[0]
-    other = metrics(train(trainer, tiny, examples_file, tmp_path / "other", settings, **changes))[0]
+    settings = one_step(trainer)
+    one = metrics(train(trainer, settings, "one"))[0]
+    other = metrics(train(trainer, settings, "other", **changes))[0]
     for column, value in one.items():
         assert float(other[column]) == pytest.approx(float(value), rel=1e-4, abs=1e-6), column
 
 
 @pytest.mark.parametrize("trainer", TRAINERS)
-def test_bf16_keeps_fp32_weights(trainer: str, tiny: Tiny, examples_file: Path, tmp_path: Path) -> None:
-    _, defaults = TRAINERS[trainer]
-    settings = defaults(precision="bf16", steps=1, checkpoint_steps=[])
-    folder = train(trainer, tiny, examples_file, tmp_path / "run", settings)
+def test_bf16_keeps_fp32_weights(trainer: str, train: Train) -> None:
+    folder = train(trainer, one_step(trainer, precision="bf16"))
     assert {weight.dtype for weight in weights(folder / "checkpoint").values()} == {torch.float32}
     assert float(metrics(folder)[0]["gradient_norm"]) > 0
 
 
 @pytest.mark.parametrize("trainer", TRAINERS)
 @pytest.mark.parametrize("trained", [True, False])
-def test_vision_tower_is_trained_or_frozen(
-    trainer: str, trained: bool, tiny: Tiny, examples_file: Path, tmp_path: Path
-) -> None:
-    _, defaults = TRAINERS[trainer]
-    settings = defaults(train_vision_tower=trained, steps=1, checkpoint_steps=[])
-    after = weights(train(trainer, tiny, examples_file, tmp_path / "run", settings) / "checkpoint")
+def test_vision_tower_is_trained_or_frozen(trainer: str, trained: bool, train: Train, tiny: Tiny) -> None:
+    after = weights(train(trainer, one_step(trainer, train_vision_tower=trained)) / "checkpoint")
     before = weights(tiny.folder)
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert any("visual" in name for name in moved) == trained
@@ -149,7 +100,7 @@ def test_vision_tower_is_trained_or_frozen(
 
 @pytest.mark.parametrize("trainer", TRAINERS)
 def test_frozen_images_change_rounding_only_and_spare_the_tower(
-    trainer: str, tiny: Tiny, examples_file: Path, tmp_path: Path, monkeypatch
+    trainer: str, train: Train, tiny: Tiny, monkeypatch
 ) -> None:
     tower = type(tiny.model.model.visual)
     original, calls = tower.forward, []
@@ -159,31 +110,30 @@ def test_frozen_images_change_rounding_only_and_spare_the_tower(
         return original(self, pixel_values, *args, **kwargs)
 
     monkeypatch.setattr(tower, "forward", count)
-    _, defaults = TRAINERS[trainer]
     # One step, sampled from the same weights: a longer run parts at the first flipped token.
-    one_step = defaults(train_vision_tower=False, steps=1, checkpoint_steps=[])
-    remembered = metrics(train(trainer, tiny, examples_file, tmp_path / "remembered", one_step))[0]
+    settings = one_step(trainer, train_vision_tower=False)
+    remembered = metrics(train(trainer, settings, "remembered"))[0]
     spared = sum(calls)
     calls.clear()
     with monkeypatch.context() as patch:
         patch.setattr("othink_mr1.training.runs._frozen_images", lambda *_: None)
-        anew = metrics(train(trainer, tiny, examples_file, tmp_path / "anew", one_step))[0]
+        anew = metrics(train(trainer, settings, "anew"))[0]
     # GRPO encodes for the rollout, the reference and the policy, SFT once in any case.
     assert sum(calls) == spared * {"sft": 1, "grpo": 3}[trainer]
     for column, value in anew.items():
         assert float(remembered[column]) == pytest.approx(float(value), rel=1e-4, abs=1e-6), column
 
     calls.clear()
-    several = defaults(train_vision_tower=False, steps=6, checkpoint_steps=[])
-    train(trainer, tiny, examples_file, tmp_path / "several", several)
+    several = SETTINGS[trainer](train_vision_tower=False, steps=6, checkpoint_steps=[])
+    train(trainer, several, "several")
     # 4 x 4 patches of each picture, 6 x 4 of the one of 84 x 56 pixels: each once, though steps repeat.
     assert sum(calls) <= 16 * (len(EXAMPLES) - 1) + 24
 
 
-def test_grpo_metrics_and_schedule(tiny: Tiny, examples_file: Path, tmp_path: Path) -> None:
+def test_grpo_metrics_and_schedule(train: Train) -> None:
     schedule = {"kind": "dynamic", "minimum": 0.0, "maximum": 0.1, "exploration_steps": 2}
     settings = grpo_settings(kl_schedule=schedule, steps=4, updates_per_rollout=2, learning_rate=0.01)
-    rows = metrics(train("grpo", tiny, examples_file, tmp_path / "run", settings))
+    rows = metrics(train("grpo", settings))
     assert [float(row["kl_weight"]) for row in rows] == pytest.approx([0.025, 0.0, 0.05, 0.1])
     # One rollout serves two updates; the first of all is on-policy and at the reference.
     assert rows[0]["completion_tokens"] == rows[1]["completion_tokens"]
@@ -199,55 +149,17 @@ def test_grpo_metrics_and_schedule(tiny: Tiny, examples_file: Path, tmp_path: Pa
         )
 
 
-def test_without_kl_weight_there_is_no_reference(tiny: Tiny, examples_file: Path, tmp_path: Path) -> None:
+def test_without_kl_weight_there_is_no_reference(train: Train) -> None:
     settings = grpo_settings(kl_schedule={"kind": "constant", "weight": 0.0}, steps=1, checkpoint_steps=[])
-    rows = metrics(train("grpo", tiny, examples_file, tmp_path / "run", settings))
+    rows = metrics(train("grpo", settings))
     assert [row["kl"] for row in rows] == [""]
 
 
-def test_sft_learns_the_target_alone(tiny: Tiny) -> None:
-    maker = PromptMaker(tiny.model, tiny.processor)
-    prompts = maker.make(
-        [example.image for example in EXAMPLES[:2]],
-        [fill_template(TEMPLATE, example.question) for example in EXAMPLES[:2]],
-    )
-    lessons = make_lessons(tiny.processor, prompts, EXAMPLES[:2])
-    tokenizer = tiny.processor.tokenizer
-    for lesson, question, target in zip(lessons, QUESTIONS, TARGETS, strict=True):
-        assert tokenizer.decode(lesson.target) == target + END_OF_MESSAGE
-        prompt = tokenizer.decode(lesson.prompt.token_ids)
-        assert prompt.index("<|vision_start|>") < prompt.index(question)  # the image stands before the text
-        assert prompt.endswith("<|im_start|>assistant\n")
-
-    # The loss against transformers' own, on a padded batch whose labels show only the target.
-    from transformers import Qwen2VLForConditionalGeneration
-
-    stock = Qwen2VLForConditionalGeneration.from_pretrained(tiny.folder, attn_implementation="sdpa")
-    losses = []
-    for lesson in lessons:
-        token_ids = torch.cat([lesson.prompt.token_ids, torch.tensor(lesson.target)])[None]
-        labels = token_ids.clone()
-        labels[:, : len(lesson.prompt)] = -100
-        loss = stock(
-            input_ids=token_ids,
-            labels=labels,
-            mm_token_type_ids=(token_ids == stock.config.image_token_id).long(),
-            pixel_values=lesson.prompt.pixel_values,
-            image_grid_thw=lesson.prompt.image_grid,
-        ).loss
-        losses.append(loss.item() * len(lesson.target))
-    tokens = sum(len(lesson.target) for lesson in lessons)
-    for row_tokens in (1, 1000):
-        mean, counted = supervised_backward(new_accelerator("cpu"), tiny.model, lessons, "fp32", row_tokens)
-        assert counted == tokens
-        assert mean == pytest.approx(sum(losses) / tokens, abs=1e-5)
-
-
-def test_wrong_trainer_and_missing_examples_are_errors(tiny: Tiny, tmp_path: Path) -> None:
+def test_wrong_trainer_and_missing_examples_are_errors(new_run: NewRun, tiny: Tiny, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"train_sft\.py takes sft"):
         train_sft_run(description(grpo_settings()), execution(), tmp_path, tiny.folder, tmp_path / "run")
     with pytest.raises(UserError, match=r"none\.parquet: there is no such file"):
-        train("sft", tiny, tmp_path / "none.parquet", tmp_path / "run")
+        replace(new_run("sft"), examples_file=tmp_path / "none.parquet").start()
 
 
 def test_pretraining_makes_a_backbone_that_trains_and_answers(examples_file: Path, tmp_path: Path) -> None:
@@ -262,18 +174,7 @@ def test_pretraining_makes_a_backbone_that_trains_and_answers(examples_file: Pat
     assert (again / "tokenizer.json").read_bytes() == (backbone / "tokenizer.json").read_bytes()
 
     task = GenerationTask(name="geometry", prompt=TEMPLATE, max_new_tokens=5)
-    how = GenerationExecution.model_validate(
-        {
-            "cpus": 1,
-            "memory_gb": 1,
-            "hours": 1,
-            "device": "cpu",
-            "gpus": 0,
-            "batch_size": 3,
-            "attention": "sdpa",
-        }
-    )
-    generate_answers(backbone, "base", how, "fp32", task, examples_file, tmp_path / "answers")
+    generate_answers(backbone, "base", GENERATION, "fp32", task, examples_file, tmp_path / "answers")
     lines = (tmp_path / "answers/answers.jsonl").read_text().splitlines()
     answers = [json.loads(line) for line in lines]
     assert [answer["id"] for answer in answers] == [example.id for example in EXAMPLES]

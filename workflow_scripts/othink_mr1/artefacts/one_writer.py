@@ -182,7 +182,7 @@ def _holder_file(folder: Path) -> Path:
 def _holder(folder: Path) -> dict[str, Any]:
     try:
         holder = json.loads(_holder_file(folder).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return holder if isinstance(holder, dict) else {}
 

@@ -88,8 +88,8 @@ def verify_file(path: Path) -> str:
         raise unreadable(path, error) from None
 
 
-def verify_sealed(path: Path, make: str = "run snakemake to make it") -> None:
-    """Compare a single file with the manifest beside it. Raises UserError as verify_folder does.
+def verify_sealed(path: Path, make: str = "run snakemake to make it") -> dict[str, Any]:
+    """Compare a single file with the manifest beside it, and return that. UserError as verify_folder.
 
     make: what the message tells to do if there is no such file.
     """
@@ -103,10 +103,11 @@ def verify_sealed(path: Path, make: str = "run snakemake to make it") -> None:
             f"{path}: has no {manifest.name} beside it, so it may be damaged; if the workflow made it, "
             f"{again}"
         )
-    files = parse_manifest(manifest, again)["files"]
-    if list(files) != [path.name]:
+    facts = parse_manifest(manifest, again)
+    if list(facts["files"]) != [path.name]:
         raise UserError(f"{manifest}: is of another file; {again}")
-    _compare(path, files[path.name], again)
+    _compare(path, facts["files"][path.name], again)
+    return facts
 
 
 def contents_digest(files: Mapping[str, str]) -> str:

@@ -44,10 +44,35 @@ def checked_study(document: Document) -> StudyConfig:
 
 def _problems(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
     """References between entries, methods' settings and grids, in the order of the file."""
+    yield from _place_problems(config)
     yield from _references(config)
+    yield from _repetitions(config)
     yield from _method_problems(config)
     for name in config.studies:
         yield from _grid_problems(config, name)
+
+
+def _place_problems(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
+    results = Path(config.results)
+    for place in (results, *results.parents):
+        if place.exists():
+            if not place.is_dir():
+                yield ("results",), f"must be a folder; {place} is a file"
+            return
+
+
+def _repetitions(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
+    """What stands twice in a list: most likely another value was meant."""
+    lists: dict[KeyPath, Any] = {("seeds",): config.seeds}
+    for name, grid in config.studies.items():
+        for key in ("tasks", "methods", "backbones", "seeds", "tested_on"):
+            lists["studies", name, key] = getattr(grid, key)
+        for setting, values in grid.vary.items():
+            lists["studies", name, "vary", setting] = values
+    for path, values in lists.items():
+        for index, value in enumerate(values if isinstance(values, list) else []):
+            if value in values[:index]:
+                yield (*path, str(index)), f"{value!r} is in the list already"
 
 
 def _references(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
@@ -116,14 +141,17 @@ def _method_problems(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
     for method, raw in config.methods.items():
         by_task = raw.get("by_task", {})
         if not isinstance(by_task, dict):
-            yield ("methods", method, "by_task"), f"must be a mapping of tasks to settings, got {by_task!r}"
+            yield (
+                ("methods", method, "by_task"),
+                f"must be a mapping of tasks to settings, got {by_task!r:.100}",
+            )
             continue
         for task, own in by_task.items():
             path = ("methods", method, "by_task", str(task))
             if task not in config.trained_tasks:
                 yield path, unknown_name("task", task, config.trained_tasks)
             if not isinstance(own, dict):
-                yield path, f"must be a mapping of settings to values, got {own!r}"
+                yield path, f"must be a mapping of settings to values, got {own!r:.100}"
     for method in config.methods:
         for task in config.trained_tasks:
             try:
@@ -169,7 +197,9 @@ def _first_problem(error: ValidationError, content: Any) -> tuple[KeyPath, str]:
         return (*path, *setting.split(".")), problem
     if first["type"].startswith("union_tag"):
         return (*path, first["ctx"]["discriminator"].strip("'")), first["msg"]
-    return path, first["msg"] if first["type"] == "missing" else f"{first['msg']}, got {first['input']!r}"
+    if first["type"] == "missing":
+        return path, first["msg"]
+    return path, f"{first['msg']}, got {first['input']!r:.100}"
 
 
 def _as_written(location: tuple[int | str, ...], content: Any, *, missing: bool) -> KeyPath:

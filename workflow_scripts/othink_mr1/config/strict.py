@@ -17,12 +17,14 @@ NonNegative = Annotated[Number, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[Number, Field(ge=0, le=1)]
 BelowOne = Annotated[Number, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+# Several are part of one file name, of at most 255 bytes.
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=40)]
 Repository = Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$", description="owner/name on the hub")]
 # The rules do not quote it, so it has no characters special to a shell; and it is not the file system's root.
 Folder = Annotated[str, Field(pattern=r"^/?[\w.][\w./@+=-]*$")]
 Revision = Annotated[str, Field(pattern=r"^[\w./-]+$", description="a commit, a branch or a tag")]
-PromptTemplate = Annotated[str, Field(pattern=r"^[^{}]*\{question\}[^{}]*$")]
+# Part of a command line, where an argument has at most 128 kB.
+PromptTemplate = Annotated[str, Field(pattern=r"^[^{}]*\{question\}[^{}]*$", max_length=8000)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 # Marks a field that affects no result, so that identity.py leaves it out of every name.

@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 # Refused before decoding: such a picture takes gigabytes of memory. Real ones have below a million pixels.
 LARGEST_IMAGE = 50_000_000
@@ -24,6 +24,11 @@ KEPT_BYTES_PER_PIXEL, KEPT_EXTRA_BYTES = 6, 2**20
 # Pictures above so many pixels are decoded one at a time, or threads would take gigabytes together.
 LARGE_IMAGE = 4_000_000
 _LARGE_ONES = threading.Lock()
+
+TOKEN_SIDE = 28  # pixels of a token's side: 2 x 2 patches of 14 x 14
+LEAST_PIXELS = 56 * 56
+# The 2B model's own. The small backbone's is lower and makes no more tokens.
+MOST_PIXELS = 12_845_056
 
 # What Pillow raises on broken files, depending on the format and on where it is broken.
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
@@ -45,9 +50,10 @@ class Picture:
 def bounded_image(data: bytes, max_pixels: int) -> Picture:
     """The picture as PNG or JPEG whose RGB is what the model sees, with at most `max_pixels` pixels.
 
-    Bytes that are so already are returned as they are, with an alpha channel too if it is opaque all over
-    (encoding CLEVR-like pictures anew takes 20 times as long as decoding them). Larger pictures are shrunk
-    with their aspect kept; transparent ones are laid on white, as in Qwen's own preprocessing.
+    A picture whose EXIF orientation says so is turned. Bytes that are so already are returned as they are,
+    with an alpha channel too if it is opaque all over (encoding CLEVR-like pictures anew takes 20 times as
+    long as decoding them). Larger pictures are shrunk with their aspect kept; transparent ones are laid on
+    white, as in Qwen's own preprocessing.
     UnusableImage, with a reason that is the same for all such pictures, if it is unreadable or beyond the
     limits.
     """
@@ -61,8 +67,10 @@ def bounded_image(data: bytes, max_pixels: int) -> Picture:
             _check_aspect(*image.size)
             with _LARGE_ONES if pixels > LARGE_IMAGE else nullcontext():
                 image.load()
+                turned = image.getexif().get(ExifTags.Base.Orientation, 1) not in (0, 1)
                 if (
                     image.format in KEPT_FORMATS
+                    and not turned
                     and (image.mode == "RGB" or _is_opaque(image))
                     # A PNG can declare one colour of an RGB picture transparent.
                     and "transparency" not in image.info
@@ -70,11 +78,14 @@ def bounded_image(data: bytes, max_pixels: int) -> Picture:
                     and len(data) <= KEPT_BYTES_PER_PIXEL * pixels + KEPT_EXTRA_BYTES
                 ):
                     return Picture(data, *image.size)
-                picture = _shrunk(_as_rgb(image), max_pixels)
+                upright = ImageOps.exif_transpose(image) if turned else image
+                picture = _shrunk(_as_rgb(upright), max_pixels)
     except UnusableImage:
         raise
     except Image.DecompressionBombError as error:
         raise UnusableImage(f"image above {LARGEST_IMAGE} pixels") from error
+    except MemoryError as error:
+        raise UnusableImage("image that takes more memory than one may") from error
     except UNREADABLE as error:
         # Pillow says "image file is truncated" and "Truncated File Read".
         cut = "truncated" in str(error).lower()
@@ -84,6 +95,24 @@ def bounded_image(data: bytes, max_pixels: int) -> Picture:
     stream = io.BytesIO()
     picture.save(stream, "PNG")
     return Picture(stream.getvalue(), *picture.size)
+
+
+def image_tokens(width: int, height: int) -> int:
+    """How many tokens Qwen2-VL makes of a picture of width x height pixels, without loading transformers.
+
+    Source: `smart_resize` in transformers' models/qwen2_vl/image_processing_qwen2_vl.py (5.23) and Qwen2-VL's
+    preprocessor_config.json. The tests compare it with transformers' own.
+    """
+    rows, columns = round(height / TOKEN_SIDE), round(width / TOKEN_SIDE)
+    if rows * columns * TOKEN_SIDE**2 > MOST_PIXELS:
+        shrink = math.sqrt(height * width / MOST_PIXELS)
+        rows = max(1, math.floor(height / shrink / TOKEN_SIDE))
+        columns = max(1, math.floor(width / shrink / TOKEN_SIDE))
+    elif rows * columns * TOKEN_SIDE**2 < LEAST_PIXELS:
+        grow = math.sqrt(LEAST_PIXELS / (height * width))
+        rows = math.ceil(height * grow / TOKEN_SIDE)
+        columns = math.ceil(width * grow / TOKEN_SIDE)
+    return rows * columns
 
 
 def decoded(data: bytes) -> Image.Image:
@@ -102,9 +131,8 @@ def _check_aspect(width: int, height: int) -> None:
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):
-        # 16 bits per pixel; Pillow's own conversion cuts off instead of scaling.
-        return Image.fromarray((np.asarray(image).clip(0, 65535) // 256).astype(np.uint8)).convert("RGB")
+    if image.mode.startswith("I") or image.mode == "F":
+        return _eight_bits(np.asarray(image)).convert("RGB")
     if image.has_transparency_data:
         # No more copies at a time than are needed: of a large picture each takes 200 MB.
         layer = image if image.mode == "RGBA" else image.convert("RGBA")
@@ -113,6 +141,21 @@ def _as_rgb(image: Image.Image) -> Image.Image:
         del layer, ground
         return laid.convert("RGB")
     return image.convert("RGB")
+
+
+def _eight_bits(grey: np.ndarray) -> Image.Image:
+    """A grey picture of more bits, or of floats, scaled; Pillow's own conversion cuts off instead.
+
+    White is the largest value of the narrowest usual range that holds all values; black is 0, or the lowest
+    value if that is negative.
+    """
+    if not np.isfinite(grey).all():
+        raise UnusableImage("grey image with values that are no numbers")
+    least, most = min(0.0, float(grey.min())), float(grey.max())
+    usual = (1.0, 255.0) if grey.dtype.kind == "f" else (255.0, 4095.0, 65535.0)
+    white = next((ceiling for ceiling in usual if most <= ceiling), most)
+    scaled = (grey.astype(np.float64) - least) * (255 / (white - least))
+    return Image.fromarray(scaled.round().astype(np.uint8))
 
 
 def _shrunk(image: Image.Image, max_pixels: int) -> Image.Image:

@@ -21,17 +21,21 @@ def in_order(
     size: a thing's bytes. The things are read in the calling thread, a few before their turn.
     """
     with ThreadPoolExecutor(threads) as pool:
-        for chunk in _chunks(things, AT_ONCE * threads, size):
+        for chunk in chunks(things, AT_ONCE * threads, size, MOST_BYTES):
             yield from pool.map(work, chunk)
 
 
-def _chunks(things: Iterable[Thing], most: int, size: Callable[[Thing], int]) -> Iterator[list[Thing]]:
+def chunks(
+    things: Iterable[Thing], most: int, size: Callable[[Thing], int], largest: int
+) -> Iterator[list[Thing]]:
+    """The things in groups, each of `most` at most, and full as soon as their sizes make `largest`."""
     chunk: list[Thing] = []
     filled = 0
     for thing in things:
         chunk.append(thing)
         filled += size(thing)
-        if len(chunk) == most or filled >= MOST_BYTES:
+        if len(chunk) == most or filled >= largest:
             yield chunk
             chunk, filled = [], 0
-    yield chunk
+    if chunk:
+        yield chunk

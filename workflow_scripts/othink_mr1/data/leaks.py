@@ -1,4 +1,4 @@
-"""Leaks: test items that also stand in a training set, the same or nearly so."""
+"""Leaks: test items that also appear in a training set, the same or nearly so."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from othink_mr1.artefacts.manifests import written_sealed
 from othink_mr1.artefacts.verification import verify_sealed
+from othink_mr1.csv_cells import guarded, unguarded
 from othink_mr1.data.fingerprints import Fingerprints
 from othink_mr1.errors import UserError
 
@@ -51,7 +52,7 @@ COLUMNS = tuple(field.name for field in fields(Leak))
 
 @dataclass(frozen=True)
 class LeakCounts:
-    """Test items by how they stand in a training set.
+    """Test items by how they appear in a training set.
 
     same: picture and question; near: a near picture, same question; picture: the very picture, but only with
     other questions. So `same + picture` items share their picture. An item may count as near and as picture.
@@ -85,8 +86,8 @@ def find_leaks(train: Fingerprints, test: Fingerprints, train_name: str, test_na
                 picture="same" if train.pixels[item] == pixels else "near",
                 distance=distance,
                 question="same" if train.question_sha256[item] == question else "other",
-                train_question=_one_line(train.questions[item]),
-                test_question=_one_line(test.questions[place]),
+                train_question=" ".join(train.questions[item].split()),
+                test_question=" ".join(test.questions[place].split()),
                 same_picture=closest.with_picture(pixels),
             )
         )
@@ -124,7 +125,8 @@ def write_leaks(path: Path, leaks: Iterable[Leak]) -> None:
     with written_sealed(path) as aside, open(aside, "w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(asdict(leak) for leak in leaks)
+        for leak in leaks:
+            writer.writerow({column: guarded(value) for column, value in asdict(leak).items()})
 
 
 def read_leaks(path: Path) -> list[Leak]:
@@ -148,7 +150,8 @@ def _leak(line: dict[str, Any]) -> Leak:
         raise ValueError(f"a picture {line['picture']!r} and a question {line['question']!r}")
     if line["picture"] == "same" and not line["same_picture"]:
         raise ValueError("a same picture of no item")
-    return Leak(**(line | {"distance": int(line["distance"])}))
+    texts: dict[str, Any] = {column: unguarded(cell) for column, cell in line.items()}
+    return Leak(**(texts | {"distance": int(line["distance"])}))
 
 
 class _Closest:
@@ -196,7 +199,3 @@ def _first_with(pixels: list[bytes]) -> dict[bytes, int]:
     for place, each in enumerate(pixels):
         first.setdefault(each, place)
     return first
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

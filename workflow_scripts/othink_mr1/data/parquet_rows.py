@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from othink_mr1.artefacts.verification import visible_files
 from othink_mr1.data.parquet_files import bounded_batches, image_column_fits, readable_parquet
-from othink_mr1.data.raw_rows import RawRow
+from othink_mr1.data.row_to_example import RawRow
 from othink_mr1.errors import UserError
 
 REQUIRED_COLUMNS = ("image", "problem", "solution")
@@ -55,8 +55,9 @@ def read_parquet_rows(files: Sequence[Path]) -> Iterator[RawRow]:
             columns = _columns(file.schema_arrow, path)
             number = 0
             for batch in bounded_batches(file, columns):
-                images = _images(batch.column("image"))
-                texts = {name: _texts(batch.column(name)) for name in columns if name != "image"}
+                plain = {name: _without_dictionary(batch.column(name)) for name in columns}
+                images = _images(plain["image"])
+                texts = {name: _texts(column) for name, column in plain.items() if name != "image"}
                 for row in range(batch.num_rows):
                     yield RawRow(
                         where=f"{path.name} row {number}",
@@ -77,13 +78,20 @@ def _columns(schema: pa.Schema, path: Path) -> list[str]:
         if schema.names.count(name) > 1:
             raise UserError(f"{path}: has several columns {name!r}; is it the right set?")
         kind = schema.field(name).type
+        if pa.types.is_dictionary(kind):
+            kind = kind.value_type
         if name == "image":
             fits, expected = image_column_fits(kind), "an image"
         else:
-            fits, expected = kind in (pa.string(), pa.large_string(), pa.string_view()), "text"
+            # A column without any value is null to some writers.
+            fits, expected = kind in (pa.string(), pa.large_string(), pa.string_view(), pa.null()), "text"
         if not fits:
             raise UserError(f"{path}: column {name!r} is {kind}, not {expected}; is it the right set?")
     return columns
+
+
+def _without_dictionary(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
 
 def _images(column: pa.Array) -> pa.Array:

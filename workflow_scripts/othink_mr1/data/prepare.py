@@ -6,27 +6,31 @@ of them stop the preparation.
 
 from __future__ import annotations
 
+import csv
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
 
 from othink_mr1.artefacts.artefact import filling
+from othink_mr1.artefacts.atomic_files import written_aside
 from othink_mr1.artefacts.manifests import read_manifest
 from othink_mr1.artefacts.verification import verify_folder
+from othink_mr1.csv_cells import guarded
+from othink_mr1.data.bounds import bounded_time
 from othink_mr1.data.examples import EXAMPLES_FILE, Example, write_examples
 from othink_mr1.data.in_order import in_order
 from othink_mr1.data.parquet_rows import count_parquet_rows, parquet_files, read_parquet_rows
 from othink_mr1.data.progress import Progress
 from othink_mr1.data.prompt_rows import read_prompt_rows
-from othink_mr1.data.raw_rows import RawRow
-from othink_mr1.data.row_to_example import RowLimits, UnusableRow, row_to_example
-from othink_mr1.data.unusable_rows import UNUSABLE_FILE, UnusableRows
+from othink_mr1.data.row_to_example import RawRow, RowLimits, UnusableRow, row_to_example
 from othink_mr1.errors import UserError, first_line
 
 Form = Literal["parquet", "prompts"]
+UNUSABLE_FILE = "unusable_rows.csv"  # row: its number in the raw set, from 0, as its example's id would be
 
 
 def prepare_dataset(
@@ -72,17 +76,18 @@ def prepare_dataset(
             threads,
             size=lambda numbered: len(numbered[1].image or b""),
         )
-        report = UnusableRows(out / UNUSABLE_FILE)
+        unusable: Counter[str] = Counter()
+        judged = _judged(attempts, unusable, out / UNUSABLE_FILE, most, expect_rows, where)
         # Closed at once after an error: the report is open, and threads may be at work.
-        with closing(attempts), closing(_judged(attempts, report, most, expect_rows, where)) as examples:
+        with closing(attempts), closing(judged) as examples:
             count = write_examples(examples, out / EXAMPLES_FILE)
-        if report.counts:
-            print(f"{where}: {report.counts.total()} rows left out: {report.summary()}", file=sys.stderr)
+        if unusable:
+            print(f"{where}: {unusable.total()} rows left out: {_summary(unusable)}", file=sys.stderr)
         artefact.finish(
             largest_unusable_share=largest_unusable_share,
-            raw_rows=count + report.counts.total(),
+            raw_rows=count + unusable.total(),
             rows=count,
-            unusable=dict(sorted(report.counts.items())),
+            unusable=dict(sorted(unusable.items())),
             threads=threads,
             wall_seconds=round(time.perf_counter() - started, 3),
         )
@@ -104,7 +109,12 @@ def _writing(out: Path) -> Iterator[None]:
 def _readable(rows: Iterator[RawRow], where: str) -> Iterator[RawRow]:
     """The rows; a disk that fails while they are read is no fault of the disk that is written to."""
     try:
-        yield from rows
+        while True:
+            with bounded_time(where):
+                row = next(rows, None)
+            if row is None:
+                return
+            yield row
     except OSError as error:
         raise UserError(
             f"{where}: cannot be read ({first_line(error)}); check that disk and try again"
@@ -126,7 +136,8 @@ def _attempt(
 ) -> tuple[int, str, Example | UnusableRow]:
     """Number and place of a row, and what came of it."""
     try:
-        example = row_to_example(row, number, limits)
+        with bounded_time(row.where):
+            example = row_to_example(row, number, limits)
         check_gold(example.gold)
         return number, row.where, example
     except UserError as error:
@@ -137,28 +148,48 @@ def _attempt(
 
 def _judged(
     attempts: Iterator[tuple[int, str, Example | UnusableRow]],
-    report: UnusableRows,
+    unusable: Counter[str],
+    report: Path,
     most: float,
     expect_rows: int | None,
     where: str,
 ) -> Generator[Example, None, None]:
-    """The examples. After the last one the set is judged: an error here leaves no examples file behind."""
-    count = 0
-    with report.opened():
+    """The examples. The other rows are counted in `unusable`, by reason, and listed in the report.
+
+    After the last one the set is judged: an error here leaves no examples file behind.
+    """
+    count, first = 0, ""
+    # To the file at once, not to a list: a set can be unusable as a whole. backslashreplace: a file's name
+    # need not be UTF-8.
+    with (
+        written_aside(report) as aside,
+        open(aside, "w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
+    ):
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(("row", "where", "reason"))
         for number, place, outcome in attempts:
             count += 1
-            if isinstance(outcome, UnusableRow):
-                report.add(number, place, str(outcome), outcome.detail)
-            else:
+            if isinstance(outcome, Example):
                 yield outcome
-    unusable = report.counts.total()
-    if unusable > most * count:
+                continue
+            reason, detail = str(outcome), outcome.detail
+            unusable[reason] += 1
+            table.writerow((number, guarded(place), f"{reason}: {detail}" if detail else reason))
+            if detail and not first:
+                first = f", first row {number} ({place}): {detail}"
+    if unusable.total() > most * count:
         allowed = f"at most {most:.2%} may be left out" if most else "none may be left out"
         raise UserError(
-            f"{where}: {unusable} of {count} rows cannot be used, {allowed} ({report.summary()})"
-            f"{report.first}; {report.path} lists them"
+            f"{where}: {unusable.total()} of {count} rows cannot be used, {allowed} ({_summary(unusable)})"
+            f"{first}; {report} lists them"
         )
-    if unusable == count or (expect_rows is not None and count != expect_rows):
+    if unusable.total() == count or (expect_rows is not None and count != expect_rows):
         raise UserError(
             f"{where}: has {count} rows, expected {expect_rows or 'usable ones'}; is it the right set?"
         )
+
+
+def _summary(unusable: Counter[str]) -> str:
+    """`2 × no answer, 1 × unreadable image`: the most frequent reason first."""
+    ordered = sorted(unusable.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{count} × {reason}" for reason, count in ordered)

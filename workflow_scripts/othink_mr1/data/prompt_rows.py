@@ -9,7 +9,7 @@ from typing import Any
 
 from othink_mr1.artefacts.verification import visible_files
 from othink_mr1.data.raw_images.image_store import ImageStore
-from othink_mr1.data.raw_rows import RawRow
+from othink_mr1.data.row_to_example import RawRow
 from othink_mr1.errors import UserError
 
 LARGEST_LINE = 2**20

@@ -1,4 +1,4 @@
-"""One raw row as an example, or the reason why it gives none."""
+"""One raw row, and the example that it gives, or the reason why it gives none."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from dataclasses import dataclass
 
 from othink_mr1.config.study import TEMPLATE_ALLOWANCE
 from othink_mr1.data.examples import Example
-from othink_mr1.data.image_tokens import image_tokens
-from othink_mr1.data.images import UnusableImage, bounded_image
-from othink_mr1.data.raw_rows import RawRow
+from othink_mr1.data.images import UnusableImage, bounded_image, image_tokens
 
 LARGEST_TEXT = 2**20  # characters of a question, an answer or a reasoning
 
@@ -21,6 +19,21 @@ _TAG = re.compile(r"</?(?:answer|think)>")
 # their word; a further <|image_pad|>, for one, stops the training for want of a picture.
 _CONTROL_TOKEN = re.compile(r"<\|\w+\|>")
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+@dataclass(frozen=True)
+class RawRow:
+    """One row as a raw set has it, before anything is checked; absent values are None.
+
+    where: file and row, for messages. Bytes that are no UTF-8 are lone surrogates in the texts (python's
+    `surrogateescape`).
+    """
+
+    where: str
+    image: bytes | None
+    question: str | None
+    solution: str | None
+    thinking: str | None
 
 
 class UnusableRow(ValueError):

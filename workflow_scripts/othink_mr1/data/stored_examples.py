@@ -14,8 +14,7 @@ import pyarrow as pa
 from datasets import Dataset, Features
 
 from othink_mr1.data.examples import SCHEMA, Example, read_batches
-from othink_mr1.data.temporary_files import temporary_file_errors
-from othink_mr1.errors import UserError
+from othink_mr1.errors import UserError, temporary_file_errors
 
 # SCHEMA as `datasets` has it, so that it takes the file as it is. Columns may be empty there.
 ARROW_SCHEMA = Features.from_arrow_schema(SCHEMA).arrow_schema

@@ -103,7 +103,7 @@ class KeptAnswers:
                 if sound and (sound := 0 <= entry["item"] < items):
                     self.completions[entry["item"]] = Completion(entry["completion"], entry["truncated"])
                     self._commit_of[entry["item"]] = entry["by"]
-            except (ValueError, KeyError, TypeError, AttributeError):
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 sound = False
             dropped += not sound
         return dropped

@@ -1,6 +1,6 @@
 """Exhibits: scores collected into tidy csv files, and from these the table, the figures and the claims.
 
-Aggregating happens in pandas (collect, reward_curves, runs_table, claims); Altair only draws. Nothing here
+Aggregating happens in pandas (collect, collected_tables, claims); Altair only draws. Nothing here
 imports torch.
 
 All paths inside plan files are relative to the results root, which every command takes as `--results`
@@ -29,15 +29,8 @@ where it takes a plan. What each command reads and writes:
 
 Data or a plan that a figure does not need may be given and is not read.
 
-The plan of a study is {"evaluations": [{point, varied, backbone, method, trained_on, tested_on, seed, step,
-steps, run, format_weight, kl_weight, kl_schedule, scores, answers, examples, leaks}]}: point is
-the digest of all of its identity but the seed; varied: path -> value, what the study varies; step is null
-for a final checkpoint, steps the length of the run (0 for base); trained_on, seed and leaks are null for
-base; the weights are null for runs without them. The plan of scorer_audit.csv is of the same form, with the
-evaluations of all studies, each once. The plan of runs.csv and reward_curves.csv is {"runs": [{point,
-varied, backbone, run, method, task, seed, format_weight, kl_weight, kl_schedule, folder, settings}]}, that of
-leaks.csv {"pairs": [{train_task, test_task, leaks}]}, that of a data card {task, train: {source, folder,
-raw}, test: the same, prompts: {train, test}, leaks}. Other keys are not read.
+What a plan holds is in plans.py; other keys in it are not read. The plan of scorer_audit.csv has the
+evaluations of all studies, each once.
 
 A study may lack methods or points: every exhibit is drawn of what there is, and says what is not there.
 """

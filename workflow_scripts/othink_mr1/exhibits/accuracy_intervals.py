@@ -1,16 +1,20 @@
-"""The mean accuracy of a point and its interval (docs/statistics.md has the reasons)."""
+"""The mean accuracy of a point and its interval (docs/statistics.md has the reasons).
+
+The variance of a mean has two parts, of items and of seeds, each with its own quantile.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy.optimize import brentq
+from scipy.stats import norm, t
 from statsmodels.stats.proportion import proportion_confint
 
-from othink_mr1.exhibits.spread import SEEDS_FOR_A_SPREAD, Spread, per_picture, variance_of_seeds
-
+SEEDS_FOR_A_SPREAD = 3  # of fewer seeds the spread is not estimated
 _FEW = 10  # fewer right or wrong answers do not show how items differ
 
 
@@ -25,42 +29,42 @@ class Estimate:
     seeds: int
     seed_spread_known: bool  # False below three seeds: the interval is of the items alone
 
+    @property
+    def spread(self) -> str:
+        """What the interval is of."""
+        return "items and seeds" if self.seed_spread_known else "items"
 
-def mean_accuracy(correct: np.ndarray, pictures: Sequence[str], confidence: float = 0.95) -> Estimate:
-    """The mean over seeds and items with its interval. correct: [seeds, items] of 0 or 1; pictures: per item.
+
+def mean_accuracy(correct: np.ndarray, pictures: Sequence[str], chosen: np.ndarray | None = None) -> Estimate:
+    """The mean over seeds and items with its 95 % interval. correct: [seeds, items] of 0 or 1.
 
     Wilson's interval with the number of items that tells as much as these answers do, mean · (1 - mean) over
     the variance of the mean (Franco et al. 2019, J. Survey Statistics and Methodology 7, 334-364), and with
     the quantile of Spread. With one seed and one item per picture it is Wilson's own; it has a width when all
     answers are right, too, and stays within 0..1. Below three seeds it is of the items alone.
+
+    pictures: of each item; chosen: as in accuracy_among.
     """
-    return _wilson(correct, pictures, None, confidence)
-
-
-def accuracy_among(
-    correct: np.ndarray, chosen: np.ndarray, pictures: Sequence[str], confidence: float = 0.95
-) -> Estimate | None:
-    """The accuracy among the chosen answers of all seeds, as mean_accuracy; None if none is.
-
-    chosen: [seeds, items] of 0 or 1. `items` of the result is the number of chosen answers.
-    """
-    return _wilson(correct, pictures, chosen, confidence) if chosen.any() else None
-
-
-def _wilson(
-    correct: np.ndarray, pictures: Sequence[str], chosen: np.ndarray | None, confidence: float
-) -> Estimate:
     seeds, items = correct.shape
+    value = float(correct.mean())
     if chosen is not None:
         items = int(chosen.sum())
-    value = float(correct.mean() if chosen is None else (correct * chosen).sum() / items)
+        value = float((correct * chosen).sum() / items)
     effective, spread = effective_items(correct, pictures, chosen)
     low, high = proportion_confint(
-        value * effective, effective, alpha=2 * norm.sf(spread.quantile(confidence)), method="wilson"
+        value * effective, effective, alpha=2 * norm.sf(spread.quantile(0.95)), method="wilson"
     )
     known = seeds >= SEEDS_FOR_A_SPREAD
     # Rounding can leave a limit at -1e-17, or on the wrong side of a value of 0 or 1.
     return Estimate(value, max(0.0, min(low, value)), min(1.0, max(high, value)), items, seeds, known)
+
+
+def accuracy_among(correct: np.ndarray, chosen: np.ndarray, pictures: Sequence[str]) -> Estimate | None:
+    """The accuracy among the chosen answers of all seeds, as mean_accuracy; None if none is.
+
+    chosen: [seeds, items] of 0 or 1. `items` of the result is the number of chosen answers.
+    """
+    return mean_accuracy(correct, pictures, chosen) if chosen.any() else None
 
 
 def share_test(correct: np.ndarray, pictures: Sequence[str], share: float) -> tuple[float, float]:
@@ -100,3 +104,79 @@ def effective_items(
     effective = binomial / (spread.items + spread.seeds) if binomial else float(most)
     few = min(right, answers - right) < _FEW or count == 1
     return (min(effective, most) if few else effective), spread
+
+
+def per_picture(correct: np.ndarray, pictures: Sequence[str]) -> np.ndarray:
+    """The accuracy picture by picture: [seeds, items] of 0 or 1 -> [seeds, pictures].
+
+    With one item per picture these are the answers themselves. Else a picture p with T of m items right has
+    mean + (T - m · mean) · pictures/items, the linearised ratio estimator (Cochran, Sampling Techniques,
+    chapter 6): the rows keep their means, and pictures are independent where items are not.
+    """
+    codes = np.unique(np.asarray(pictures), return_inverse=True)[1]
+    sizes = np.bincount(codes)  # [pictures]
+    right = np.array([np.bincount(codes, weights=row) for row in correct])  # [seeds, pictures]
+    mean = correct.mean()
+    return mean + (right - sizes * mean) * len(sizes) / len(codes)
+
+
+def variance_of_seeds(table: np.ndarray) -> float:
+    """What the seeds add to the variance of a mean. table: [seeds, pictures]; 0 below three seeds.
+
+    (MS_seeds - MS_residual) / (seeds · pictures), the two-way analysis of variance with random seeds and
+    pictures (Searle, Casella and McCulloch, Variance Components, chapter 4); 0 where that is negative.
+    """
+    seeds, pictures = table.shape
+    if seeds < SEEDS_FOR_A_SPREAD:
+        return 0.0
+    of_seeds = table.mean(axis=1, keepdims=True) - table.mean()  # [seeds, 1]
+    of_pictures = table.mean(axis=0) - table.mean()  # [pictures]
+    mean_square = pictures * float((of_seeds**2).sum()) / (seeds - 1)
+    rest = table - table.mean() - of_seeds - of_pictures
+    residual = float((rest**2).sum()) / max(1, (seeds - 1) * (pictures - 1))
+    return max(0.0, mean_square - residual) / (seeds * pictures)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The variance of an estimate in two parts. Pictures are many, so that theirs takes a normal quantile.
+
+    An interval's half width is √(z² · items + t² · seeds): each part has its own quantile (Howe 1974,
+    JASA 69, 789-794). Satterthwaite's degrees of freedom for the sum were tried: too narrow for three seeds.
+    """
+
+    items: float  # variance
+    seeds: float  # variance; 0 where it is unknown or there is none
+    seeds_df: float = math.inf
+
+    @property
+    def standard_error(self) -> float:
+        return math.sqrt(self.items + self.seeds)
+
+    def quantile(self, confidence: float) -> float:
+        """The half width of a two-sided interval, in standard errors."""
+        tail = (1 - confidence) / 2
+        if not self.seeds:
+            return float(norm.isf(tail))
+        share = self.seeds / (self.items + self.seeds)
+        return math.sqrt((1 - share) * norm.isf(tail) ** 2 + share * t.isf(tail, self.seeds_df) ** 2)
+
+    def p(self, distance: float) -> float:
+        """Two-sided p of an estimate that lies `distance` standard errors from the hypothesis.
+
+        It is below 1 - confidence where the interval of that confidence leaves the hypothesis out.
+        """
+        if not self.seeds:
+            return float(2 * norm.sf(abs(distance)))
+        smallest = 1e-15
+        if self.quantile(1 - smallest) <= abs(distance):
+            return smallest
+        return float(brentq(lambda p: self.quantile(1 - p) - abs(distance), smallest, 1.0, xtol=1e-15))
+
+    def detectable(self, confidence: float) -> float:
+        """The smallest difference whose interval leaves 0 out with 80 % power, as an approximation.
+
+        It is the sum of the quantiles of the test and of the power, times the standard error (Julious 2004,
+        Statistics in Medicine 23, 1921-1986).
+        """
+        return (self.quantile(confidence) + self.quantile(0.60)) * self.standard_error

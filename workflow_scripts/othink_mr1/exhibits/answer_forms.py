@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 import altair as alt
 import pandas as pd
 
-from othink_mr1.exhibits.output import AnyChart
+from othink_mr1.exhibits.figure_files import AnyChart
 from othink_mr1.exhibits.theme import QUIET, SIZE, task_label
 
 MOST_NUMBERS = 40  # places that a chart has room for

@@ -12,18 +12,11 @@ import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
 from othink_mr1.errors import UserError
-from othink_mr1.exhibits.output import AnyChart
+from othink_mr1.exhibits.figure_files import AnyChart
 from othink_mr1.exhibits.theme import INK, SIZE
 
 LINE_HEIGHT = 1.3  # of the font size
 _IMAGE_DETAIL = 2  # pixels kept per pixel shown
-
-
-@dataclass(frozen=True)
-class _TextStyle:
-    size: int
-    colour: str
-    bold: bool
 
 
 @dataclass
@@ -34,7 +27,10 @@ class Canvas:
     height: float = 0.0
     _boxes: list[dict[str, object]] = field(default_factory=list)
     _images: list[tuple[float, float, int, str]] = field(default_factory=list)
-    _texts: dict[_TextStyle, list[dict[str, object]]] = field(default_factory=lambda: defaultdict(list))
+    # size, colour, whether bold -> texts
+    _texts: dict[tuple[int, str, bool], list[dict[str, object]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
 
     def box(
         self, x: float, y: float, width: float, height: float, fill: str, stroke: str | None = None
@@ -50,7 +46,7 @@ class Canvas:
     ) -> float:
         """Lines of text, its top left corner at x, y. Returns the y below them."""
         if any(lines):
-            self._texts[_TextStyle(size, colour, bold)].append({"x": x, "y": y, "text": "\n".join(lines)})
+            self._texts[size, colour, bold].append({"x": x, "y": y, "text": "\n".join(lines)})
         below = y + len(lines) * size * LINE_HEIGHT
         self._reach(below)
         return below
@@ -88,15 +84,15 @@ class Canvas:
             image = alt.Chart(pd.DataFrame([{"x": x, "y": y, "url": url}]))
             image = image.mark_image(width=side, height=side, align="left", baseline="top")
             layers.append(image.encode(x=self._x("x"), y=self._y("y"), url="url:N"))
-        for style, texts in self._texts.items():
+        for (size, colour, bold), texts in self._texts.items():
             text = alt.Chart(pd.DataFrame(texts)).mark_text(
                 align="left",
                 baseline="top",
                 lineBreak="\n",
-                fontSize=style.size,
-                lineHeight=style.size * LINE_HEIGHT,
-                fontWeight="bold" if style.bold else "normal",
-                color=style.colour,
+                fontSize=size,
+                lineHeight=size * LINE_HEIGHT,
+                fontWeight="bold" if bold else "normal",
+                color=colour,
                 limit=0,
             )
             layers.append(text.encode(x=self._x("x"), y=self._y("y"), text="text:N"))

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from othink_mr1.exhibits.canvas import LINE_HEIGHT, Canvas
-from othink_mr1.exhibits.cases import Case, Shown
-from othink_mr1.exhibits.output import AnyChart
+from othink_mr1.exhibits.cases import Case, Shown, cases_frame, subtitle
+from othink_mr1.exhibits.figure_files import AnyChart, Figure
+from othink_mr1.exhibits.marks import titled
 from othink_mr1.exhibits.text import shortened, text_width, wrapped
 from othink_mr1.exhibits.theme import FAINT, INK, QUIET, SIZE, method_styles
 
@@ -34,6 +35,13 @@ def draw_cases(cases: Sequence[Case], heading: Callable[[Case], str], where: Pat
     if not cases:
         canvas.text(0, 0, ["no such case: this study has neither GRPO-D nor SFT"], colour=QUIET)
     return canvas.chart()
+
+
+def cases_figure(title: str, cases: Sequence[Case], heading: Callable[[Case], str], results: Path) -> Figure:
+    """The figure of these cases. heading: what stands above a case."""
+    frame = cases_frame(cases)
+    chart = draw_cases(cases, heading, results)
+    return Figure(chart.properties(title=titled(title, subtitle(frame), WIDTH)), frame)
 
 
 def _draw_case(canvas: Canvas, y: float, case: Case, heading: str, where: Path) -> float:

@@ -22,6 +22,18 @@ from othink_mr1.exhibits.theme import method_label
 from othink_mr1.scoring.answers import read_answers
 
 WINNER, LOSER = "grpo-d", "sft"
+COLUMNS = (
+    "trained_on",
+    "tested_on",
+    "id",
+    "question",
+    "gold",
+    "in_training_set",
+    "method",
+    "r1v_correct",
+    "completion",
+    "missing",
+)
 
 
 @dataclass(frozen=True)
@@ -80,39 +92,17 @@ def find_cases(plan: StudiesPlan, results: Path, methods: Sequence[str]) -> list
 
 def cases_frame(cases: Sequence[Case]) -> pd.DataFrame:
     """The figure's data: one row per case and method; a missing case is one row that says why."""
-    columns = [
-        "trained_on",
-        "tested_on",
-        "id",
-        "question",
-        "gold",
-        "in_training_set",
-        "method",
-        "r1v_correct",
-        "completion",
-        "missing",
-    ]
-    rows: list[dict[str, object]] = []
+    rows: list[tuple[object, ...]] = []
     for case in cases:
+        pair = (case.trained_on, case.tested_on)
         if case.example is None:
-            pair = {"trained_on": case.trained_on, "tested_on": case.tested_on}
-            rows.append({**pair, "missing": case.missing})
+            rows.append((*pair, *[None] * 7, case.missing))
+            continue
+        item = (case.example.id, visible(case.example.question), visible(case.example.gold), case.leak)
         for shown in case.shown:
-            assert case.example is not None
-            rows.append(
-                {
-                    "trained_on": case.trained_on,
-                    "tested_on": case.tested_on,
-                    "id": case.example.id,
-                    "question": visible(case.example.question),
-                    "gold": visible(case.example.gold),
-                    "in_training_set": case.leak,
-                    "method": shown.method,
-                    "r1v_correct": int(shown.correct),
-                    "completion": visible(shown.completion),
-                }
-            )
-    return pd.DataFrame(rows, columns=columns).astype({"r1v_correct": "Int64"})
+            text = visible(shown.completion)
+            rows.append((*pair, *item, shown.method, int(shown.correct), text, None))
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"r1v_correct": "Int64"})
 
 
 def _case(
@@ -145,7 +135,7 @@ def _case(
 
 
 def _leak(results: Path, entry: EvaluationEntry, example_id: str) -> str:
-    """How the item stands in the training set: "same", "near", or "" if it does not."""
+    """How the item appears in the training set: "same", "near", or "" if it does not."""
     leaks = read_leaks(results / entry.leaks) if entry.leaks is not None else []
     found = (leak.picture for leak in leaks if leak.test_id == example_id and leak.question == "same")
     return next(found, "")
@@ -167,7 +157,7 @@ def _evaluation(
 
 
 def _correct_ids(results: Path, entry: EvaluationEntry) -> set[str]:
-    scores = read_scores(results / entry.scores, entry.tested_on)
+    scores = read_scores(results / entry.scores, entry.tested_on, results / entry.answers)
     return set(scores.id[scores.r1v_correct == 1])
 
 

@@ -7,8 +7,9 @@ goes by the claim's own interval and p. A claim whose runs the study does not ha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,24 @@ from typing import Any
 import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
-from othink_mr1.exhibits.accuracy_intervals import mean_accuracy, share_test
+from othink_mr1.exhibits.accuracy_intervals import Estimate, mean_accuracy, share_test
 from othink_mr1.exhibits.frames import WEIGHT_PATHS
-from othink_mr1.exhibits.paired_comparisons import PairedDifference, at_most_one, compare
-from othink_mr1.exhibits.paper_numbers import PaperAccuracy, paper_accuracy, paper_numbers
+from othink_mr1.exhibits.paired_comparisons import (
+    PairedDifference,
+    at_most_one,
+    compare,
+    difference_interval,
+    two_proportion_p,
+)
+from othink_mr1.exhibits.paper_numbers import (
+    PaperAccuracy,
+    paper_accuracy,
+    paper_number,
+    paper_rows,
+    relative_gain,
+)
 from othink_mr1.exhibits.plans import StudiesPlan
-from othink_mr1.exhibits.point_scores import PointScores
-from othink_mr1.exhibits.read_points import read_points
-from othink_mr1.exhibits.statistics import difference_interval, relative_gain, two_proportion_p
+from othink_mr1.exhibits.read_points import PointScores, read_points
 from othink_mr1.exhibits.verdicts import (
     HIGH_SHARE,
     NOT_MEASURED,
@@ -87,109 +98,35 @@ class ClaimPoint:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """A claim about two accuracies: a method against another, trained and tested on the same tasks."""
+class Claim:
+    """A row of paper_claims.csv. rule: see verdicts.py.
 
-    name: str
+    One with a baseline is about two accuracies: a method against another, trained and tested on the same
+    tasks. The others are about the values of a weight that a study varies.
+    """
+
+    claim: str
     statement: str
     where: str
-    rule: str  # higher, lower, similar
+    rule: str
     study: str
     method: str
     baseline: str
     trained_on: str
     tested_on: str
 
-
-def _same_task() -> list[Comparison]:
-    said = {"grpo-d": "GRPO-D", "grpo": "GRPO", "sft": "SFT", "base": "the untrained backbone"}
-    claims = []
-    for method, baseline, where in (
-        ("grpo-d", "grpo", "sections 1, 4.3; table 1"),
-        ("grpo-d", "sft", "sections 1, 4.3; table 1"),
-        ("sft", "grpo", "section 4.3; table 1"),
-        ("sft", "base", "table 1"),
-        ("grpo", "base", "table 1"),
-        ("grpo-d", "base", "table 1"),
-    ):
-        for task in ("counting", "geometry"):
-            name = f"same_task_{method}_over_{baseline}_{task}".replace("grpo-d", "grpo_d")
-            statement = f"trained and tested on {task}, {said[method]} beats {said[baseline]}"
-            claims.append(
-                Comparison(name, statement, where, "higher", "same_task", method, baseline, task, task)
-            )
-    return claims
+    def head(self, backbone: str) -> dict[str, Any]:
+        """The columns that a row of the claim has in any case."""
+        return {
+            "backbone": backbone,
+            "setting": "",
+            **{name: getattr(self, name) for name in ("claim", "statement", "where", "rule")},
+            "verdict": NOT_MEASURED,
+        }
 
 
-COMPARISONS = (
-    *_same_task(),
-    Comparison(
-        "reasoning_to_understanding_grpo_d_over_base",
-        "trained on geometry, GRPO-D counts better than the untrained backbone",
-        "sections 1, 4.2.1; figure 7",
-        "higher",
-        "cross_task",
-        "grpo-d",
-        "base",
-        "geometry",
-        "counting",
-    ),
-    Comparison(
-        "understanding_to_reasoning_grpo_d_over_base",
-        "trained on counting, GRPO-D is better at geometry than the untrained backbone",
-        "sections 1, 4.2.1; figure 7",
-        "higher",
-        "cross_task",
-        "grpo-d",
-        "base",
-        "counting",
-        "geometry",
-    ),
-    Comparison(
-        "reasoning_to_understanding_grpo_d_over_sft",
-        "trained on geometry, GRPO-D counts better than SFT",
-        "section 1; figure 7",
-        "higher",
-        "cross_task",
-        "grpo-d",
-        "sft",
-        "geometry",
-        "counting",
-    ),
-    Comparison(
-        "understanding_to_reasoning_grpo_d_over_sft",
-        "trained on counting, GRPO-D is better at geometry than SFT",
-        "section 1; figure 7",
-        "higher",
-        "cross_task",
-        "grpo-d",
-        "sft",
-        "counting",
-        "geometry",
-    ),
-    Comparison(
-        "reasoning_to_understanding_sft_like_base",
-        "trained on geometry, SFT counts about as well as the untrained backbone",
-        "section 4.2.1; figure 7",
-        "similar",
-        "cross_task",
-        "sft",
-        "base",
-        "geometry",
-        "counting",
-    ),
-    Comparison(
-        "understanding_to_reasoning_sft_collapses",
-        "trained on counting, SFT is worse at geometry than the untrained backbone",
-        "section 4.2.1; figure 7",
-        "lower",
-        "cross_task",
-        "sft",
-        "base",
-        "counting",
-        "geometry",
-    ),
-)
+with Path(__file__).with_name("paper_claims.csv").open(encoding="utf-8", newline="") as _rows:
+    CLAIMS = tuple(Claim(**row) for row in csv.DictReader(_rows))
 
 
 def claim_points(plan: StudiesPlan, results: Path) -> dict[str, list[ClaimPoint]]:
@@ -200,18 +137,9 @@ def claim_points(plan: StudiesPlan, results: Path) -> dict[str, list[ClaimPoint]
         for point in read_points(study, results):
             entry = point.entries[0]
             if entry.step is None:
-                points.append(
-                    ClaimPoint(
-                        entry.backbone,
-                        entry.method,
-                        entry.trained_on or "",
-                        entry.tested_on,
-                        entry.format_weight,
-                        entry.kl_weight,
-                        point.scores(),
-                        entry.varied,
-                    )
-                )
+                own = entry.model_dump(include={each.name for each in fields(ClaimPoint)})
+                own |= {"trained_on": entry.trained_on or "", "scores": point.scores()}
+                points.append(ClaimPoint(**own))
     return found
 
 
@@ -223,16 +151,10 @@ def check_claims(studies: Mapping[str, Sequence[ClaimPoint]]) -> pd.DataFrame:
     backbones = dict.fromkeys(point.backbone for points in studies.values() for point in points)
     rows: list[dict[str, Any]] = []
     for backbone in backbones:
-        own = {name: [p for p in points if p.backbone == backbone] for name, points in studies.items()}
-        for claim in COMPARISONS:
-            rows += _comparison_rows(backbone, claim, own[claim.study])
-        for study, axis, make in (
-            ("format_weight_sweep", "format_weight", _format_weight_row),
-            ("format_weight_sweep", "format_weight", _format_accuracy_row),
-            ("kl_weight_sweep", "kl_weight", _kl_weight_row),
-        ):
-            sweeps = list(_sweeps(own[study], axis)) or [("", {})]
-            rows += [{"backbone": backbone, "setting": setting, **make(sweep)} for setting, sweep in sweeps]
+        for claim in CLAIMS:
+            points = [point for point in studies[claim.study] if point.backbone == backbone]
+            make = _comparison_rows if claim.baseline else _sweep_rows
+            rows += [claim.head(backbone) | row for row in make(backbone, claim, points)]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     measured = frame.p.notna()
     if measured.any():
@@ -240,16 +162,7 @@ def check_claims(studies: Mapping[str, Sequence[ClaimPoint]]) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(("items", "value_seeds", "baseline_seeds"), "Int64"))
 
 
-def _comparison_rows(backbone: str, claim: Comparison, points: Sequence[ClaimPoint]) -> list[dict[str, Any]]:
-    row: dict[str, Any] = {
-        "backbone": backbone,
-        "setting": "",
-        "claim": claim.name,
-        "statement": claim.statement,
-        "where": claim.where,
-        "rule": claim.rule,
-        "verdict": NOT_MEASURED,
-    }
+def _comparison_rows(backbone: str, claim: Claim, points: Sequence[ClaimPoint]) -> list[dict[str, Any]]:
     values = _found(points, claim.method, claim)
     pairs = [
         (value, baseline)
@@ -260,11 +173,11 @@ def _comparison_rows(backbone: str, claim: Comparison, points: Sequence[ClaimPoi
     rows = []
     for value, baseline in pairs:
         paper = _paper_columns(backbone, claim, value, baseline)
-        rows.append(row | paper | _measured(claim.rule, value, baseline, paper.get("paper_difference")))
-    return rows or [row | _paper_columns(backbone, claim)]
+        rows.append(paper | _measured(claim.rule, value, baseline, paper.get("paper_difference")))
+    return rows or [_paper_columns(backbone, claim)]
 
 
-def _found(points: Sequence[ClaimPoint], method: str, claim: Comparison) -> list[ClaimPoint]:
+def _found(points: Sequence[ClaimPoint], method: str, claim: Claim) -> list[ClaimPoint]:
     return [
         point
         for point in points
@@ -293,14 +206,8 @@ def _columns_of(difference: PairedDifference, value: ClaimPoint, baseline: Claim
     return {
         "counts": f"{_counts(value.scores)} and {_counts(baseline.scores)}",
         "items": difference.value.items,
-        "value": difference.value.value,
-        "value_low": difference.value.low,
-        "value_high": difference.value.high,
-        "value_seeds": _seeds(value.scores),
-        "baseline": difference.baseline.value,
-        "baseline_low": difference.baseline.low,
-        "baseline_high": difference.baseline.high,
-        "baseline_seeds": _seeds(baseline.scores),
+        **_side("value", difference.value, value),
+        **_side("baseline", difference.baseline, baseline),
         "difference": difference.difference,
         "difference_low": difference.low,
         "difference_high": difference.high,
@@ -314,7 +221,18 @@ def _columns_of(difference: PairedDifference, value: ClaimPoint, baseline: Claim
     }
 
 
-def _paper_columns(backbone: str, claim: Comparison, *points: ClaimPoint) -> dict[str, Any]:
+def _side(name: str, estimate: Estimate, point: ClaimPoint) -> dict[str, Any]:
+    """The columns of one side. Its seeds are 0 for the untrained backbone, which has none."""
+    seeds = 0 if point.scores.seeds == (None,) else len(point.scores.seeds)
+    return {
+        name: estimate.value,
+        f"{name}_low": estimate.low,
+        f"{name}_high": estimate.high,
+        f"{name}_seeds": seeds,
+    }
+
+
+def _paper_columns(backbone: str, claim: Claim, *points: ClaimPoint) -> dict[str, Any]:
     """points: ours, of value and baseline; where their α or β varies, the paper's must have the same."""
     found = []
     for method, point in zip_longest((claim.method, claim.baseline), points):
@@ -349,26 +267,34 @@ def _paper_columns(backbone: str, claim: Comparison, *points: ClaimPoint) -> dic
     }
 
 
+def _sweep_rows(backbone: str, claim: Claim, points: Sequence[ClaimPoint]) -> list[dict[str, Any]]:
+    """A row per setting of what else the sweep varies; one of the paper's numbers if there is no sweep."""
+    axis = claim.study.removesuffix("_sweep")
+    sweeps: dict[str, dict[float, ClaimPoint]] = {}  # setting -> value of the axis -> point
+    for point in points:
+        tasks = (point.trained_on, point.tested_on)
+        weight = getattr(point, axis)
+        if (point.method, *tasks) == (claim.method, claim.trained_on, claim.tested_on) and weight is not None:
+            others = {name: own for name, own in point.varied.items() if name != WEIGHT_PATHS[axis]}
+            sweeps.setdefault(_setting(others), {})[float(weight)] = point
+    make = {"higher": _format_weight_row, "share": _format_accuracy_row, "peak": _kl_weight_row}[claim.rule]
+    return [{"setting": setting, **make(sweep)} for setting, sweep in (sweeps or {"": {}}).items()]
+
+
 def _format_weight_row(sweep: Mapping[float, ClaimPoint]) -> dict[str, Any]:
     """α = 1 against α = 0. The paper prints the gain only; two pairs of counts fit it: the larger p."""
-    numbers = paper_numbers()
-    candidates = numbers[numbers.quantity == "accuracy_candidate"]
-    with_format, without = (candidates[candidates.format_weight == weight] for weight in (1, 0))
+    with_format, without = (
+        paper_rows(quantity="accuracy_candidate", format_weight=weight) for weight in (1, 0)
+    )
     pairs = [
         (int(a.correct), int(a["items"]), int(b.correct), int(b["items"]))
         for (_, a), (_, b) in zip(with_format.iterrows(), without.iterrows(), strict=True)
     ]
-    printed = numbers[(numbers.quantity == "relative_gain") & (numbers.compared_with == "format_weight 0")]
-    gain = printed.value.iloc[0] / 100
+    gain = paper_number(quantity="relative_gain", compared_with="format_weight 0").value / 100
     row: dict[str, Any] = {
-        "claim": "format_weight_1_over_0",
-        "statement": "with the format reward (α = 1) GRPO is better at geometry than without it (α = 0)",
-        "where": "section 4.1.1; figure 4",
-        "rule": "higher",
         "paper_counts": " or ".join(f"{a}/{n} and {b}/{m}" for a, n, b, m in pairs),
         "paper_relative_gain": gain,
         "paper_p": max(two_proportion_p(*pair) for pair in pairs),
-        "verdict": NOT_MEASURED,
     }
     if {0.0, 1.0} <= set(sweep):
         value, baseline = sweep[1.0], sweep[0.0]
@@ -381,78 +307,44 @@ def _format_weight_row(sweep: Mapping[float, ClaimPoint]) -> dict[str, Any]:
 
 
 def _format_accuracy_row(sweep: Mapping[float, ClaimPoint]) -> dict[str, Any]:
-    numbers = paper_numbers()
-    paper = numbers[numbers.quantity == "format_accuracy"].value.iloc[0] / 100
-    row: dict[str, Any] = {
-        "claim": "format_accuracy_without_format_reward",
-        "statement": "the format is followed even without the format reward (α = 0)",
-        "where": "section 4.1.1",
-        "rule": "share",
+    """The format accuracy at α = 0."""
+    paper = paper_number(quantity="format_accuracy").value / 100
+    if 0.0 not in sweep:
+        return {"paper_value": paper}
+    scores = sweep[0.0].scores
+    share = mean_accuracy(scores.format_ok, scores.pictures)
+    p, detectable = share_test(scores.format_ok, scores.pictures, HIGH_SHARE)
+    size = bool(share.low <= paper <= share.high)
+    return {
         "paper_value": paper,
-        "verdict": NOT_MEASURED,
+        "counts": _counts(scores, "format_ok"),
+        "items": share.items,
+        **_side("value", share, sweep[0.0]),
+        "confidence": 0.95,
+        "spread": share.spread,
+        "p": p,
+        "detectable_difference": at_most_one(detectable),
+        "verdict": verdict_of_interval("share", share.low, share.high, size),
     }
-    point = sweep.get(0.0)
-    if point:
-        scores = point.scores
-        share = mean_accuracy(scores.format_ok, scores.pictures)
-        p, detectable = share_test(scores.format_ok, scores.pictures, HIGH_SHARE)
-        row |= {
-            "counts": _counts(scores, "format_ok"),
-            "items": share.items,
-            "value": share.value,
-            "value_low": share.low,
-            "value_high": share.high,
-            "value_seeds": _seeds(scores),
-            "confidence": 0.95,
-            "spread": "items and seeds" if share.seed_spread_known else "items",
-            "p": p,
-            "detectable_difference": at_most_one(detectable),
-            "verdict": verdict_of_interval(
-                "share", share.low, share.high, bool(share.low <= paper <= share.high)
-            ),
-        }
-    return row
 
 
 def _kl_weight_row(sweep: Mapping[float, ClaimPoint]) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "claim": "kl_weight_rises_then_falls",
-        "statement": "as the constant KL weight grows, accuracy on geometry first improves and then drops",
-        "where": "section 4.1.2; figure 6",
-        "rule": "peak",
-        "verdict": NOT_MEASURED,
+    """β over its values. The paper prints none of them."""
+    if len(sweep) < 3:
+        return {}
+    ordered = sorted(sweep.items())
+    points = [point for _, point in ordered]
+    peak = verdict_of_peak([point.scores for point in points])
+    return {
+        **_columns_of(peak.comparison, points[peak.middle], points[peak.end]),
+        "counts": "; ".join(f"{_counts(point.scores)} at {weight:g}" for weight, point in ordered),
+        "p": peak.p,
+        "verdict": peak.verdict,
     }
-    if len(sweep) >= 3:
-        ordered = [sweep[weight] for weight in sorted(sweep)]
-        peak = verdict_of_peak([point.scores for point in ordered])
-        row |= _columns_of(peak.comparison, ordered[peak.middle], ordered[peak.end])
-        row["counts"] = "; ".join(
-            f"{_counts(sweep[weight].scores)} at {weight:g}" for weight in sorted(sweep)
-        )
-        row |= {"p": peak.p, "verdict": peak.verdict}
-    return row
-
-
-def _sweeps(points: Sequence[ClaimPoint], axis: str) -> Iterator[tuple[str, dict[float, ClaimPoint]]]:
-    """Per setting of what else is varied: value of the axis -> GRPO on geometry, which the claims name."""
-    named = ("grpo", "geometry", "geometry")
-    groups: dict[str, dict[float, ClaimPoint]] = {}
-    for point in points:
-        if (point.method, point.trained_on, point.tested_on) == named and getattr(point, axis) is not None:
-            setting = _setting(
-                {name: own for name, own in point.varied.items() if name != WEIGHT_PATHS[axis]}
-            )
-            groups.setdefault(setting, {})[float(getattr(point, axis))] = point
-    yield from groups.items()
 
 
 def _setting(varied: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {value}" for name, value in varied.items())
-
-
-def _seeds(scores: PointScores) -> int:
-    """0 for the untrained backbone, which has none."""
-    return 0 if scores.seeds == (None,) else len(scores.seeds)
 
 
 def _counts(scores: PointScores, verdict: str = "r1v_correct") -> str:

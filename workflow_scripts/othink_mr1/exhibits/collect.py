@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,12 @@ from othink_mr1.exhibits.accuracy_intervals import accuracy_among, mean_accuracy
 from othink_mr1.exhibits.frames import ALL_SEEDS, OUTCOME_COUNTS, STUDY_COLUMNS, WEIGHT_PATHS
 from othink_mr1.exhibits.paper_numbers import paper_accuracy, paper_backbone, paper_format_accuracy
 from othink_mr1.exhibits.plans import EvaluationEntry, StudyPlan
-from othink_mr1.exhibits.point_scores import PointScores
-from othink_mr1.exhibits.read_points import StudyPoint, read_points
-from othink_mr1.plan.runs import varied_text
+from othink_mr1.exhibits.read_points import PointScores, StudyPoint, read_points
 
 _WEIGHTS = ("format_weight", "kl_weight")
 _SHARED = ("shared_items", "near_shared_items")
 _COUNTS = ("r1v_correct", "format_ok", "truncated", *OUTCOME_COUNTS.values())
+_WHOLE_NUMBERS = ("step", *_SHARED, *_COUNTS, "paper_correct", "paper_items")
 # Where α or β varies, the paper's number of one point says nothing about its neighbours.
 _SWEEPS = ("format_weight_sweep", "kl_weight_sweep")
 
@@ -28,33 +28,25 @@ def collect_study(plan: StudyPlan, results: Path) -> pd.DataFrame:
 
     UserError as read_points.
     """
-    order = {entry.run + str(entry.step) + entry.tested_on: n for n, entry in enumerate(plan.evaluations)}
-    rows: list[tuple[float, dict[str, Any]]] = []
+    rows: list[tuple[float, dict[str, Any]]] = []  # place in the csv, columns
     for point in read_points(plan, results):
         own = [_row(entry, point, place, results) for place, entry in enumerate(point.entries)]
-        places = [order[entry.run + str(entry.step) + entry.tested_on] for entry in point.entries]
+        places = [plan.evaluations.index(entry) for entry in point.entries]
         rows += zip(places, own, strict=True)
         if len(own) > 1:
             rows.append((max(places) + 0.5, _all_seeds(point, own)))
-    frame = pd.DataFrame([row for _, row in sorted(rows, key=lambda row: row[0])]).astype(
-        {
-            "step": "float64",
-            **dict.fromkeys(_WEIGHTS, "float64"),
-            **dict.fromkeys((*_SHARED, *_COUNTS), "Int64"),
-        }
+    is_sweep = plan.exhibit in _SWEEPS
+    ordered = [row | _paper(row, is_sweep) for _, row in sorted(rows, key=lambda row: row[0])]
+    return pd.DataFrame(ordered, columns=list(STUDY_COLUMNS)).astype(
+        {**dict.fromkeys(_WEIGHTS, "float64"), **dict.fromkeys(_WHOLE_NUMBERS, "Int64")}
     )
-    return _with_paper(frame, is_sweep=plan.exhibit in _SWEEPS)[list(STUDY_COLUMNS)].reset_index(drop=True)
 
 
 def _row(entry: EvaluationEntry, point: StudyPoint, place: int, results: Path) -> dict[str, Any]:
     """One seed's row."""
     table, scores = point.tables[place], point.scores(place)
     return {
-        **entry.model_dump(exclude={"scores", "answers", "examples", "leaks"}),
-        "varied": varied_text(entry.varied),
-        "trained_on": entry.trained_on or "",
-        "kl_schedule": entry.kl_schedule or "",
-        "seed": "" if entry.seed is None else str(entry.seed),
+        **entry.columns(),
         "r1v_correct": int(table.r1v_correct.sum()),
         "format_ok": int(table.format_ok.sum()),
         "truncated": int(table.truncated.sum()),
@@ -79,25 +71,28 @@ def _all_seeds(point: StudyPoint, seeds: list[dict[str, Any]]) -> dict[str, Any]
 
 
 def _accuracies(scores: PointScores) -> dict[str, Any]:
-    found: dict[str, Any] = {"items": len(scores.items), "seeds": len(scores.seeds)}
-    for name, correct in (
-        ("r1v", scores.r1v_correct),
-        ("exact", scores.exact_correct),
-        ("format", scores.format_ok),
-    ):
-        share = mean_accuracy(correct, scores.pictures)
-        found |= {f"{name}_accuracy": share.value, f"{name}_low": share.low, f"{name}_high": share.high}
-        found["spread"] = "items and seeds" if share.seed_spread_known else "items"
-    cut = mean_accuracy(scores.truncated, scores.pictures)
-    found |= {"truncated_share": cut.value, "truncated_low": cut.low, "truncated_high": cut.high}
-    among = accuracy_among(scores.r1v_correct, scores.format_ok, scores.pictures)
-    found["well_formed"] = among.items if among else 0
-    found |= {
-        "well_formed_accuracy": among.value if among else None,
-        "well_formed_low": among.low if among else None,
-        "well_formed_high": among.high if among else None,
+    pictures = scores.pictures
+    among = accuracy_among(scores.r1v_correct, scores.format_ok, pictures)
+    shares = {
+        "r1v_accuracy": (r1v := mean_accuracy(scores.r1v_correct, pictures)),
+        "exact_accuracy": mean_accuracy(scores.exact_correct, pictures),
+        "format_accuracy": mean_accuracy(scores.format_ok, pictures),
+        "truncated_share": mean_accuracy(scores.truncated, pictures),
+        "well_formed_accuracy": among,
     }
-    return found | {"r1v_minimum": found["r1v_accuracy"], "r1v_maximum": found["r1v_accuracy"]}
+    found: dict[str, Any] = {
+        "items": len(scores.items),
+        "seeds": len(scores.seeds),
+        "spread": r1v.spread,
+        "r1v_minimum": r1v.value,
+        "r1v_maximum": r1v.value,
+        "well_formed": among.items if among else 0,
+    }
+    for column, share in shares.items():
+        name = column.rpartition("_")[0]
+        for limit, of in ((column, "value"), (f"{name}_low", "low"), (f"{name}_high", "high")):
+            found[limit] = getattr(share, of, None)
+    return found
 
 
 def _shared_items(entry: EvaluationEntry, results: Path) -> dict[str, Any]:
@@ -108,34 +103,21 @@ def _shared_items(entry: EvaluationEntry, results: Path) -> dict[str, Any]:
     return {"shared_items": counts.same, "near_shared_items": counts.near}
 
 
-def _with_paper(frame: pd.DataFrame, is_sweep: bool) -> pd.DataFrame:
-    columns: dict[str, list[Any]] = {
-        name: [] for name in STUDY_COLUMNS if name.startswith("paper_") and name != "paper_backbone"
+def _paper(row: Mapping[str, Any], is_sweep: bool) -> dict[str, Any]:
+    """The paper's columns beside a row of ours."""
+    tasks = (row["trained_on"], row["tested_on"])
+    weights = {name: row[name] for name in _WEIGHTS}
+    agree = is_sweep or any(path in row["varied"] for path in WEIGHT_PATHS.values())
+    paper = None
+    if row["step"] is None:  # the paper prints final values only
+        paper = paper_accuracy(row["backbone"], row["method"], *tasks, **weights, weights_must_agree=agree)
+    format_weight = row["format_weight"]
+    return {
+        "paper_backbone": paper_backbone(row["backbone"]),
+        "paper_version": paper.version if paper else "",
+        "paper_source": paper.source if paper else "",
+        **{f"paper_{name}": getattr(paper, name, None) for name in ("correct", "items", "accuracy")},
+        "paper_format_accuracy": (
+            paper_format_accuracy(row["backbone"], row["tested_on"], format_weight) if is_sweep else None
+        ),
     }
-    for row in frame.to_dict("records"):
-        weights = {name: None if pd.isna(row[name]) else float(row[name]) for name in _WEIGHTS}
-        paper = None
-        if pd.isna(row["step"]):  # the paper prints final values only
-            paper = paper_accuracy(
-                row["backbone"],
-                row["method"],
-                row["trained_on"],
-                row["tested_on"],
-                **weights,
-                weights_must_agree=is_sweep or any(path in row["varied"] for path in WEIGHT_PATHS.values()),
-            )
-        columns["paper_version"].append(paper.version if paper else "")
-        columns["paper_source"].append(paper.source if paper else "")
-        columns["paper_correct"].append(paper.correct if paper else None)
-        columns["paper_items"].append(paper.items if paper else None)
-        columns["paper_accuracy"].append(paper.accuracy if paper else None)
-        columns["paper_format_accuracy"].append(
-            paper_format_accuracy(row["backbone"], row["tested_on"], weights["format_weight"])
-            if is_sweep
-            else None
-        )
-    frame = frame.assign(**columns)
-    for column in ("paper_correct", "paper_items"):
-        frame[column] = frame[column].astype("Int64")
-    frame["step"] = frame["step"].astype("Int64")
-    return frame.assign(paper_backbone=[paper_backbone(name) for name in frame.backbone])

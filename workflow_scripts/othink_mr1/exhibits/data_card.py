@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from othink_mr1.artefacts.manifests import MANIFEST, read_manifest
+from othink_mr1.data.examples import EXAMPLES_FILE, read_examples
+from othink_mr1.data.images import UNREADABLE
 from othink_mr1.data.leaks import Leak, count_leaks, read_leaks
 from othink_mr1.errors import UserError
-from othink_mr1.exhibits.markdown_text import markdown_table, markdown_text
 from othink_mr1.exhibits.plans import DataCardPlan
-from othink_mr1.exhibits.set_facts import SetFacts
+from othink_mr1.exhibits.text import markdown_table, markdown_text
 from othink_mr1.exhibits.theme import task_label
 
 TRAIN, TEST = "training", "test"
@@ -20,47 +27,77 @@ _NAMED = 10  # leaks that are listed
 _ABSENT = "–"
 
 
+@dataclass(frozen=True)
+class SetFacts:
+    """What a card tells of a prepared set. rows: usable ones, as prepared; raw_rows: before.
+
+    unusable: reason -> rows left out for it; sizes: width and height of each picture in pixels;
+    question_lengths: in characters; with_reasoning: rows; golds: answer -> rows.
+    """
+
+    rows: int
+    raw_rows: int
+    unusable: dict[str, int]
+    sizes: list[tuple[int, int]]
+    question_lengths: list[int]
+    with_reasoning: int
+    golds: Counter[str]
+
+
+def set_facts(folder: Path) -> SetFacts:
+    """Read a prepared set, once. UserError if it is incomplete, empty or damaged."""
+    manifest = read_manifest(folder)
+    for key in ("raw_rows", "unusable"):
+        if key not in manifest:
+            raise UserError(f"{folder / MANIFEST}: has no {key!r}; delete it and run snakemake again")
+    sizes: list[tuple[int, int]] = []
+    lengths: list[int] = []
+    golds: Counter[str] = Counter()
+    with_reasoning = 0
+    for example in read_examples(folder / EXAMPLES_FILE):
+        try:
+            with Image.open(io.BytesIO(example.image)) as image:  # reads the header alone
+                sizes.append(image.size)
+        except UNREADABLE as error:
+            where = f"{folder}: the picture of {example.id}"
+            raise UserError(f"{where} cannot be read ({error}); prepare the set again") from None
+        lengths.append(len(example.question))
+        with_reasoning += example.reasoning is not None
+        golds[example.gold] += 1
+    if not sizes:
+        raise UserError(f"{folder / EXAMPLES_FILE}: has no examples; prepare the set again")
+    raw_rows, unusable = manifest["raw_rows"], manifest["unusable"]
+    return SetFacts(len(sizes), raw_rows, unusable, sizes, lengths, with_reasoning, golds)
+
+
 def data_card(plan: DataCardPlan, results: Path, facts: Mapping[str, SetFacts], chart: str) -> str:
     """The card. facts: of TRAIN and TEST; chart: the picture's path as the card names it."""
     leaks = read_leaks(results / plan.leaks)
     label = task_label(plan.task)
     title = plan.task if label == plan.task else f"{plan.task} ({label})"
-    lines = [
-        f"# Data of {markdown_text(title)}",
-        "",
-        "Made by the workflow from the sets as they were downloaded or rendered, and prepared.",
-        "",
-        "## Sources",
-        "",
-        *_sources(plan, results),
-        "",
-        "## Rows",
-        "",
-        *_rows(plan, facts),
-        "",
-        "Least / middle / greatest value where there are three. Images as prepared, in pixels; questions in "
-        "characters, without the prompt around them.",
-        "",
-        *_unusable(facts),
-        "## Prompts",
-        "",
-        "Of training, then of the test, as they are written in the config:",
-        "",
-        *_verbatim(plan.prompts.train),
-        "",
-        *_verbatim(plan.prompts.test),
-        "",
-        "## Gold answers",
-        "",
-        f"![Gold answers of {markdown_text(plan.task)}]({chart})",
-        "",
-        *_frequent(facts),
-        "",
-        "## Test items that also stand in the training set",
-        "",
+    blocks = [
+        [f"# Data of {markdown_text(title)}"],
+        ["Made by the workflow from the sets as they were downloaded or rendered, and prepared."],
+        ["## Sources"],
+        _sources(plan, results),
+        ["## Rows"],
+        _rows(plan, facts),
+        [
+            "Least / middle / greatest value where there are three. Images as prepared, in pixels; questions "
+            "in characters, without the prompt around them."
+        ],
+        _unusable(facts),
+        ["## Prompts"],
+        ["Of training, then of the test, as they are written in the config:"],
+        _verbatim(plan.prompts.train),
+        _verbatim(plan.prompts.test),
+        ["## Gold answers"],
+        [f"![Gold answers of {markdown_text(plan.task)}]({chart})"],
+        _frequent(facts),
+        ["## Test items that also stand in the training set"],
         *_leaks(leaks, facts[TEST].rows),
     ]
-    return "\n".join(lines) + "\n"
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
 def _verbatim(text: str) -> list[str]:
@@ -87,7 +124,7 @@ def _sources(plan: DataCardPlan, results: Path) -> list[str]:
                     markdown_text(Path(folder).name.rpartition("-")[0]),
                     *_origin(settings, manifest),
                     str(len(files)),
-                    _megabytes(sum(file["bytes"] for file in files)),
+                    f"{sum(file['bytes'] for file in files) / 1e6:,.1f} MB",
                 ]
             )
     return markdown_table(head, rows, right=2)
@@ -119,9 +156,9 @@ def _rows(plan: DataCardPlan, facts: Mapping[str, SetFacts]) -> list[str]:
         ["rows used", *(str(one.rows) for one in found)],
         ["rows left out as unusable", *(str(sum(one.unusable.values())) for one in found)],
         ["with reasoning", *(f"{one.with_reasoning / one.rows:.1%}" for one in found)],
-        ["image width", *(str(one.widths) for one in found)],
-        ["image height", *(str(one.heights) for one in found)],
-        ["length of the question", *(str(one.question_lengths) for one in found)],
+        ["image width", *(_spread(width for width, _ in one.sizes) for one in found)],
+        ["image height", *(_spread(height for _, height in one.sizes) for one in found)],
+        ["length of the question", *(_spread(one.question_lengths) for one in found)],
         ["different answers", *(str(len(one.golds)) for one in found)],
     ]
     return markdown_table(["", TRAIN, TEST], rows, right=2)
@@ -133,9 +170,7 @@ def _unusable(facts: Mapping[str, SetFacts]) -> list[str]:
         for name, one in facts.items()
         for reason, count in sorted(one.unusable.items())
     ]
-    if not rows:
-        return []
-    return [*markdown_table(["Set", "Why rows were left out", "Rows"], rows, right=1), ""]
+    return markdown_table(["Set", "Why rows were left out", "Rows"], rows, right=1) if rows else []
 
 
 def _frequent(facts: Mapping[str, SetFacts]) -> list[str]:
@@ -148,7 +183,8 @@ def _frequent(facts: Mapping[str, SetFacts]) -> list[str]:
     return markdown_table(["Set", "Most frequent answers"], rows)
 
 
-def _leaks(leaks: list[Leak], items: int) -> list[str]:
+def _leaks(leaks: list[Leak], items: int) -> list[list[str]]:
+    """Blocks: how many leaks there are, and the first of them."""
     counts = count_leaks(leaks)
     lines = [
         f"- {counts.same} of {items}: the same picture with the same question",
@@ -157,26 +193,22 @@ def _leaks(leaks: list[Leak], items: int) -> list[str]:
         "count in the line before too)",
     ]
     if not leaks:
-        return lines
+        return [lines]
+    head = ["Test item", "Training item", "Picture", "Bits apart", "Question", "Test question"]
+    named = leaks[:_NAMED]
     rows = [
         [
-            markdown_text(leak.test_id),
-            markdown_text(leak.train_id),
-            leak.picture,
-            str(leak.distance),
-            leak.question,
+            *map(markdown_text, (leak.test_id, leak.train_id)),
+            *(leak.picture, str(leak.distance), leak.question),
             markdown_text(leak.test_question),
         ]
-        for leak in leaks[:_NAMED]
+        for leak in named
     ]
-    head = ["Test item", "Training item", "Picture", "Bits apart", "Question", "Test question"]
-    more = (
-        []
-        if len(rows) == len(leaks)
-        else ["", f"The first {len(rows)} of {len(leaks)}; `leaks.csv` has all."]
-    )
-    return [*lines, "", *markdown_table(head, rows), *more]
+    more = f"The first {len(named)} of {len(leaks)}; `leaks.csv` has all." if len(named) < len(leaks) else ""
+    return [lines, markdown_table(head, rows), [more] if more else []]
 
 
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
+def _spread(numbers: Iterable[int]) -> str:
+    """The least, the middle and the greatest of some whole numbers; the middle of two is the lower."""
+    values = sorted(numbers)
+    return f"{values[0]} / {statistics.median_low(values)} / {values[-1]}"

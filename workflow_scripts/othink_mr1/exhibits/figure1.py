@@ -5,10 +5,12 @@ The paper prints no values of its curves; the hollow marks are table 1's final a
 
 from __future__ import annotations
 
+from functools import partial
+
 import altair as alt
 import pandas as pd
 
-from othink_mr1.exhibits.figure_inputs import FigureInputs
+from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.frames import pooled, single_seeds
 from othink_mr1.exhibits.marks import (
     HOLLOW,
@@ -22,7 +24,6 @@ from othink_mr1.exhibits.marks import (
     titled,
     with_paper,
 )
-from othink_mr1.exhibits.output import AnyChart, Figure
 from othink_mr1.exhibits.theme import method_colour, method_shape, task_label
 
 _TITLE = "Figure 1 · Test accuracy over training steps"
@@ -39,10 +40,7 @@ def _chart(frame: pd.DataFrame) -> AnyChart:
     ours, paper = pooled(named), with_paper(named)
     tasks = ", ".join(task_label(task) for task in dict.fromkeys(frame.tested_on))
     domain = domain_of(ours.r1v_high, paper.paper_accuracy, from_zero=True)
-
-    def y(field: str) -> alt.Y:
-        return percent(field, f"accuracy, {tasks}", domain)
-
+    y = partial(percent, title=f"accuracy, {tasks}", domain=domain)
     x_axis = alt.Axis(format="~s", tickCount=6)
     x = alt.X(
         "at_step:Q", title="training step (optimiser updates)", axis=x_axis, scale=alt.Scale(nice=False)

@@ -14,9 +14,8 @@ import pandas as pd
 from othink_mr1.data.examples import Example, read_examples
 from othink_mr1.errors import UserError
 from othink_mr1.exhibits.canvas import Canvas
-from othink_mr1.exhibits.figure_inputs import FigureInputs
+from othink_mr1.exhibits.figure_files import Figure, FigureInputs
 from othink_mr1.exhibits.marks import titled
-from othink_mr1.exhibits.output import Figure
 from othink_mr1.exhibits.plans import ExamplesPlan
 from othink_mr1.exhibits.text import shortened, visible, wrapped
 from othink_mr1.exhibits.theme import FAINT, QUIET, SIZE, task_label, task_letters

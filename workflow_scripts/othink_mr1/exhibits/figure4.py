@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import altair as alt
 import pandas as pd
 
-from othink_mr1.exhibits.figure_inputs import FigureInputs
+from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.frames import WEIGHT_PATHS, final, pooled
 from othink_mr1.exhibits.marks import (
     caption,
@@ -18,9 +18,7 @@ from othink_mr1.exhibits.marks import (
     sweep_panel,
     titled,
 )
-from othink_mr1.exhibits.output import AnyChart, Figure
-from othink_mr1.exhibits.paper_numbers import paper_numbers
-from othink_mr1.exhibits.statistics import relative_gain
+from othink_mr1.exhibits.paper_numbers import paper_number, relative_gain
 
 _TITLE = "Figure 4 · Impact of the weight of the format reward (GRPO)"
 _X = "weight of the format reward, α"
@@ -49,10 +47,7 @@ def _chart(frame: pd.DataFrame) -> AnyChart:
 
 def gain_line(frame: pd.DataFrame) -> str:
     """The relative gain of α = 1 over α = 0: ours and the paper's, in words."""
-    numbers = paper_numbers()
-    paper = numbers[
-        (numbers.quantity == "relative_gain") & (numbers.compared_with == "format_weight 0")
-    ].iloc[0]
+    paper = paper_number(quantity="relative_gain", compared_with="format_weight 0")
     points = labelled(pooled(frame), WEIGHT_PATHS["format_weight"])
     lines = []
     for label, line in points.groupby("label", sort=False):

@@ -10,16 +10,15 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from othink_mr1.exhibits.figure_inputs import FigureInputs
+from othink_mr1.exhibits.collected_tables import smoothed, smoothing_window
+from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.marks import HOLLOW, labelled, per_backbone, titled
-from othink_mr1.exhibits.output import AnyChart, Figure
-from othink_mr1.exhibits.paper_numbers import paper_numbers
-from othink_mr1.exhibits.reward_curves import smoothed, smoothing_window
+from othink_mr1.exhibits.paper_numbers import paper_number
 from othink_mr1.exhibits.theme import METHODS, QUIET, SIZE, method_colour, task_label
 
 _TITLE = "Figure 5 · Rewards over training steps (GRPO, α = 1)"
 _TASK = "geometry"
-_PAPER_STEP = 50
+_PAPER, _PAPER_STEP = "format_reward_at_step_50", 50
 
 
 def draw(inputs: FigureInputs) -> Figure:
@@ -75,16 +74,13 @@ def _panel(curves: pd.DataFrame, reward: str, title: str) -> AnyChart:
         base.mark_line(strokeWidth=2.2).encode(y=y(f"{reward}_smoothed")),
     ]
     if reward == "format_reward" and curves.step.max() >= _PAPER_STEP:  # else it would squeeze the curve
-        point = pd.DataFrame({"step": [_PAPER_STEP], "value": [_paper().value], "text": ["paper"]})
+        point = pd.DataFrame(
+            {"step": [_PAPER_STEP], "value": [paper_number(quantity=_PAPER).value], "text": ["paper"]}
+        )
         mark = alt.Chart(point).encode(x=x, y=y("value"))
         text = mark.mark_text(align="left", dx=11, fontSize=SIZE - 1, color=QUIET)
         layers += [mark.mark_point(**HOLLOW), text.encode(text="text:N")]
     return alt.layer(*layers).properties(width=340, height=230)
-
-
-def _paper() -> Any:
-    numbers = paper_numbers()
-    return numbers[numbers.quantity == "format_reward_at_step_50"].iloc[0]
 
 
 def _caption(curves: pd.DataFrame) -> list[str]:
@@ -92,9 +88,10 @@ def _caption(curves: pd.DataFrame) -> list[str]:
     weights = ", ".join(f"{weight:g}" for weight in sorted(set(curves.kl_weight)))
     seeds = ", ".join(sorted(set(curves.seed)))
     window = "–".join(map(str, sorted(set(curves.window))))
+    paper = paper_number(quantity=_PAPER)
     return [
         f"ours: {backbones}, {task_label(_TASK)}, β = {weights}, seed {seeds}",
         f"thin: mean over an update's completions; thick: mean of the last {window} updates",
-        f"paper, for its own backbone, {_paper().backbone}: the format reward "
-        f"increases from 0.0 to {_paper().printed} within the first {_PAPER_STEP} steps",
+        f"paper, for its own backbone, {paper.backbone}: the format reward "
+        f"increases from 0.0 to {paper.printed} within the first {_PAPER_STEP} steps",
     ]

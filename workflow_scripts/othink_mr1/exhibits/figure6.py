@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from othink_mr1.exhibits.figure_inputs import FigureInputs
+from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.frames import final
 from othink_mr1.exhibits.marks import caption, intervals, paper_line, per_backbone, sweep_panel, titled
-from othink_mr1.exhibits.output import AnyChart, Figure
 
 _TITLE = "Figure 6 · Impact of the weight of the KL divergence (GRPO)"
 

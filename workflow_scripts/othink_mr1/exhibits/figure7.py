@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import altair as alt
 import pandas as pd
 
-from othink_mr1.exhibits.figure_inputs import FigureInputs
+from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.frames import final, pooled, single_seeds
 from othink_mr1.exhibits.marks import (
     HOLLOW,
@@ -20,7 +22,6 @@ from othink_mr1.exhibits.marks import (
     titled,
     with_paper,
 )
-from othink_mr1.exhibits.output import AnyChart, Figure
 from othink_mr1.exhibits.theme import INK, SIZE, method_colour, method_styles, task_label, task_letters
 
 _TITLE = "Figure 7 · Cross-task validation"
@@ -73,10 +74,7 @@ def _panel(frame: pd.DataFrame, trained: str, tested: str) -> AnyChart:
     axis = alt.Axis(labelFontSize=SIZE, ticks=False, labelExpr="split(datum.label, ', ')")
     x = alt.X("label:N", sort=order, title=None, axis=axis)
     domain = domain_of(ours.r1v_high, paper.paper_accuracy, from_zero=True)
-
-    def y(field: str) -> alt.Y:
-        return percent(field, f"accuracy, {task_label(tested)}", domain)
-
+    y = partial(percent, title=f"accuracy, {task_label(tested)}", domain=domain)
     base = alt.Chart(ours).encode(x=x)
     layers: list[alt.Chart] = [
         base.mark_bar(size=44).encode(y=y("r1v_accuracy"), color=method_colour(ours.method).legend(None)),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from othink_mr1.exhibits.case_panels import WIDTH, draw_cases
-from othink_mr1.exhibits.cases import LOSER, WINNER, Case, cases_frame, find_cases, subtitle
-from othink_mr1.exhibits.figure_inputs import FigureInputs
-from othink_mr1.exhibits.marks import titled
-from othink_mr1.exhibits.output import Figure
+from othink_mr1.exhibits.case_panels import cases_figure
+from othink_mr1.exhibits.cases import LOSER, WINNER, Case, find_cases
+from othink_mr1.exhibits.figure_files import Figure, FigureInputs
 from othink_mr1.exhibits.plans import StudiesPlan
 from othink_mr1.exhibits.theme import task_label
 
@@ -20,9 +18,7 @@ def draw(inputs: FigureInputs) -> Figure:
     cases = find_cases(inputs.read_plan(StudiesPlan), inputs.results, ["base", LOSER, WINNER])
     cases = [case for case in cases if case.trained_on != case.tested_on]
     cases.sort(key=lambda case: (case.trained_on, case.tested_on) != _FIRST)
-    chart = draw_cases(cases, _heading, inputs.results)
-    frame = cases_frame(cases)
-    return Figure(chart.properties(title=titled(_TITLE, subtitle(frame), WIDTH)), frame)
+    return cases_figure(_TITLE, cases, _heading, inputs.results)
 
 
 def _heading(case: Case) -> str:

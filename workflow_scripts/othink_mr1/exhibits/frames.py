@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from othink_mr1.artefacts.manifests import write_sealed_text
 from othink_mr1.artefacts.verification import verify_sealed
+from othink_mr1.csv_cells import guarded
 from othink_mr1.errors import UserError
 from othink_mr1.scoring.outcomes import OUTCOMES
 
@@ -42,7 +44,7 @@ STUDY_COLUMNS = (
     "seeds",
     "items",
     "spread",  # what the intervals are of: items, or items and seeds; below three seeds the latter is unknown
-    "shared_items",  # of the items, those that stand in the run's training set: picture and question
+    "shared_items",  # of the items, those that the run was trained on: picture and question
     "near_shared_items",  # those that do nearly: a picture that looks alike, the same question
     "r1v_correct",
     "r1v_accuracy",
@@ -110,7 +112,9 @@ _TEXT = (
 
 
 def write_frame(path: Path, frame: pd.DataFrame) -> None:
-    """Write a csv atomically, with its manifest; numbers with six significant digits."""
+    """Write a csv atomically, with its manifest; numbers with six significant digits, no formulas."""
+    texts = frame.select_dtypes(include=["object", "string"])
+    frame = frame.assign(**{str(column): texts[column].map(guarded) for column in texts})
     write_sealed_text(path, frame.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
 
 
@@ -156,13 +160,23 @@ def single_seeds(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[~frame.index.isin(pooled(frame).index)]
 
 
+def read_csv(path: Path, columns: Iterable[str], again: str, **options: Any) -> pd.DataFrame:
+    """A csv that has these columns. options: read_csv's of pandas.
+
+    UserError if it is none, or lacks one. again: what to do then.
+    """
+    try:
+        frame = pd.read_csv(path, **options)
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError):
+        raise UserError(f"{path}: is no csv; {again}") from None
+    for column in columns:
+        if column not in frame:
+            raise UserError(f"{path}: has no column {column!r}; {again}")
+    return frame
+
+
 def _read(path: Path, columns: Iterable[str]) -> pd.DataFrame:
     verify_sealed(path, "let snakemake collect it")
-    try:
-        frame = pd.read_csv(path, dtype=dict.fromkeys(_TEXT, str))
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError):
-        raise UserError(f"{path}: is no csv; remove it and let snakemake collect it again") from None
-    missing = [column for column in columns if column not in frame]
-    if missing:
-        raise UserError(f"{path}: has no column {missing[0]!r}; remove it and let snakemake collect it again")
+    again = "remove it and let snakemake collect it again"
+    frame = read_csv(path, columns, again, dtype=dict.fromkeys(_TEXT, str))
     return frame.fillna({column: "" for column in _TEXT if column in frame})

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
-from othink_mr1.exhibits.frames import WEIGHT_PATHS, by_setting, final, pooled, single_seeds
-from othink_mr1.exhibits.leaks_note import leaks_note
-from othink_mr1.exhibits.output import AnyChart
+from othink_mr1.exhibits.figure_files import AnyChart
+from othink_mr1.exhibits.frames import ALL_SEEDS, WEIGHT_PATHS, by_setting, final, pooled, single_seeds
 from othink_mr1.exhibits.text import wrapped
 from othink_mr1.exhibits.theme import (
     INK,
@@ -126,6 +126,20 @@ def cut_note(frame: pd.DataFrame) -> str:
     return f"answers cut at max_new_tokens: {', '.join(shown[:_MOST_CUT])}{more}"
 
 
+def leaks_note(frame: pd.DataFrame) -> list[str]:
+    """A line that says how many test items the runs of a study were trained on; none without such runs."""
+    rows = frame[frame.shared_items.notna() & (frame.seed != ALL_SEEDS)]
+    counts = []
+    for (trained_on, tested_on), found in rows.groupby(["trained_on", "tested_on"], sort=False):
+        pair = f"{task_letters(str(trained_on))} → {task_letters(str(tested_on))}"
+        row = found.iloc[0]
+        counts.append(
+            f"{task_label(str(tested_on)) if trained_on == tested_on else pair} "
+            f"{row.shared_items:.0f} of {row['items']:.0f} ({row.near_shared_items:.0f} near)"
+        )
+    return [f"test items that also stand in the training set: {', '.join(counts)}"] if counts else []
+
+
 def titled(title: str, lines: list[str], width: float) -> alt.Title:
     """A figure's title, and under it lines that are broken where they are wider than the figure."""
     size = SIZE - 1
@@ -172,10 +186,7 @@ def sweep_panel(
     colour, shape = method_colour(ours.method), method_shape(ours.method)
     if ours.label.nunique() == 1:
         colour, shape = colour.legend(None), shape.legend(None)
-
-    def y(field: str) -> alt.Y:
-        return percent(field, title, domain)
-
+    y = partial(percent, title=title, domain=domain)
     base = alt.Chart(ours).encode(x=position)
     high = f"{name}_high"
     layers: list[alt.Chart] = [
@@ -197,12 +208,8 @@ def sweep_panel(
 
 
 def _seeds(frame: pd.DataFrame) -> str:
-    several = sorted(set(single_seeds(frame).seed) - {""}, key=_seed_order)
+    several = sorted(set(single_seeds(frame).seed) - {""}, key=int)
     if several:
         return f"means over seeds {', '.join(several)}, small dots: single seeds"
-    only = sorted(set(frame.seed) - {""}, key=_seed_order)
+    only = sorted(set(frame.seed) - {""}, key=int)
     return f"seed {', '.join(only)}" if only else ""
-
-
-def _seed_order(seed: str) -> tuple[int, str]:
-    return (int(seed), "") if seed.isdigit() else (0, seed)

@@ -1,19 +1,27 @@
 """Two points that were tested on the same items: their difference, its interval and its test.
 
-docs/statistics.md has the formulas and how often the intervals hold the true difference.
+docs/statistics.md has the formulas and how often the intervals hold the true difference. Of the paper only
+the counts of correct answers are known: their difference is one of independent samples.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from statsmodels.stats.proportion import confint_proportions_2indep, proportions_ztest
 
-from othink_mr1.exhibits.accuracy_intervals import Estimate, mean_accuracy
-from othink_mr1.exhibits.point_scores import PointScores
-from othink_mr1.exhibits.sign_flip import sign_flip_p
-from othink_mr1.exhibits.spread import SEEDS_FOR_A_SPREAD, Spread, per_picture, variance_of_seeds
+from othink_mr1.exhibits.accuracy_intervals import (
+    SEEDS_FOR_A_SPREAD,
+    Estimate,
+    Spread,
+    mean_accuracy,
+    per_picture,
+    variance_of_seeds,
+)
+from othink_mr1.exhibits.read_points import PointScores
 
 
 @dataclass(frozen=True)
@@ -107,6 +115,51 @@ def compare(value: PointScores, baseline: PointScores, confidence: float = 0.95)
     )
 
 
+def sign_flip_p(differences: Iterable[int]) -> float:
+    """Two-sided p that differences like these, each as likely of the other sign, sum up so far from 0.
+
+    differences: a whole number per picture. All 2^n signs are counted, by convolution of the distribution of
+    the sum with one difference after the other. Where the differences are 0 and ±1 this is McNemar's exact
+    test. (Fisher 1935, The Design of Experiments, section 21.)
+    """
+    sizes = [abs(int(difference)) for difference in differences if difference]
+    distribution = np.ones(1)  # of the sum -> its probability; the middle is 0
+    for size in sizes:
+        wider = np.zeros(len(distribution) + 2 * size)
+        wider[: len(distribution)] += distribution / 2
+        wider[2 * size :] += distribution / 2
+        distribution = wider
+    observed = abs(sum(int(difference) for difference in differences))
+    sums = np.abs(np.arange(len(distribution)) - sum(sizes))
+    return min(1.0, float(distribution[sums >= observed].sum()))
+
+
+def difference_interval(
+    correct: int, items: int, other_correct: int, other_items: int
+) -> tuple[float, float]:
+    """Newcombe's 95 % interval of correct/items - other_correct/other_items: (low, high), both in -1..1.
+
+    It is his hybrid score interval without continuity correction. The samples are taken as independent,
+    which errs to the wide side for two checkpoints that answer the same items.
+    """
+    _check(correct, items)
+    _check(other_correct, other_items)
+    low, high = confint_proportions_2indep(
+        correct, items, other_correct, other_items, method="newcomb", compare="diff", alpha=0.05
+    )
+    return float(low), float(high)
+
+
+def two_proportion_p(correct: int, items: int, other_correct: int, other_items: int) -> float:
+    """Two-sided p of the two-proportion z test with pooled variance; 1 when all or none are correct."""
+    _check(correct, items)
+    _check(other_correct, other_items)
+    if correct + other_correct in (0, items + other_items):
+        return 1.0  # no variance: the samples do not differ at all
+    _, p = proportions_ztest([correct, other_correct], [items, other_items])
+    return float(p)
+
+
 def at_most_one(difference: float) -> float | None:
     """The difference of two shares, or None where they cannot differ by so much."""
     return difference if difference <= 1 else None
@@ -149,3 +202,8 @@ def _spread_of(value: PointScores, baseline: PointScores) -> str:
     if not known:
         return "items"
     return "items and seeds" if known == trained else "items and seeds of one side"
+
+
+def _check(correct: int, items: int) -> None:
+    assert 0 <= correct <= items, (correct, items)
+    assert items > 0

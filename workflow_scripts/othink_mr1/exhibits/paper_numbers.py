@@ -8,10 +8,13 @@ the recipe that the paper follows, on the same test sets.
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -20,6 +23,7 @@ import pandas as pd
 SMALL, LARGE = "Qwen2-VL-2B-Instruct", "Qwen2-VL-7B-Instruct"
 VERSION_OF = {SMALL: "v1", LARGE: "v2"}
 
+_NUMBERS = ("format_weight", "kl_weight", "value", "correct", "items")  # the other columns are text
 _EQUAL_WEIGHTS = 1e-9
 
 
@@ -29,7 +33,6 @@ class PaperAccuracy:
 
     version: str
     source: str
-    backbone: str
     accuracy: float
     correct: int | None
     items: int
@@ -43,20 +46,22 @@ class PaperAccuracy:
 @cache
 def paper_numbers() -> pd.DataFrame:
     """All published numbers. Text columns are "" where they do not apply, weights and counts nan."""
-    text = (
-        "version",
-        "source",
-        "quantity",
-        "backbone",
-        "method",
-        "trained_on",
-        "tested_on",
-        "compared_with",
-        "printed",
-        "note",
-    )
-    frame = pd.read_csv(Path(__file__).with_name("paper_numbers.csv"), dtype=dict.fromkeys(text, str))
-    return frame.fillna(dict.fromkeys(text, ""))
+    kinds: defaultdict[str, type] = defaultdict(lambda: str, dict.fromkeys(_NUMBERS, float))
+    frame = pd.read_csv(Path(__file__).with_name("paper_numbers.csv"), dtype=kinds)
+    return frame.fillna({name: "" for name in frame if name not in _NUMBERS})
+
+
+def paper_rows(**wanted: str | float) -> pd.DataFrame:
+    """The rows with these values in these columns."""
+    rows = paper_numbers()
+    for column, value in wanted.items():
+        rows = rows[rows[column] == value]
+    return rows
+
+
+def paper_number(**wanted: str | float) -> Any:
+    """The first such row."""
+    return paper_rows(**wanted).iloc[0]
 
 
 def paper_backbone(backbone: str) -> str:
@@ -80,15 +85,14 @@ def paper_accuracy(
     number is the paper's best, whatever its β.
     """
     there = paper_backbone(backbone)
-    numbers = paper_numbers()
-    rows = numbers[
-        (numbers.quantity == "accuracy")
-        & (numbers.backbone == there)
-        & (numbers.version == VERSION_OF[there])
-        & (numbers.method == method)
-        & (numbers.trained_on == trained_on)
-        & (numbers.tested_on == tested_on)
-    ]
+    rows = paper_rows(
+        quantity="accuracy",
+        backbone=there,
+        version=VERSION_OF[there],
+        method=method,
+        trained_on=trained_on,
+        tested_on=tested_on,
+    )
     if weights_must_agree:
         rows = rows[_agrees(rows.format_weight, format_weight) & _agrees(rows.kl_weight, kl_weight)]
     if rows.empty:
@@ -97,7 +101,6 @@ def paper_accuracy(
     return PaperAccuracy(
         version=row.version,
         source=row.source,
-        backbone=row.backbone,
         accuracy=row.value / 100,
         correct=None if pd.isna(row.correct) else int(row.correct),
         items=int(row["items"]),
@@ -106,8 +109,8 @@ def paper_accuracy(
 
 def r1v_note(tasks: Iterable[str]) -> list[str]:
     """A line with R1-V's own accuracies on the tasks, each with its source; none if it has none there."""
-    numbers = paper_numbers()
-    rows = numbers[(numbers.version == "r1v") & numbers.tested_on.isin(list(tasks))]
+    rows = paper_rows(version="r1v")
+    rows = rows[rows.tested_on.isin(list(tasks))]
     said = [
         f"{row['method']} on {row['tested_on']} {row['printed']} "
         f"({str(row['source']).removeprefix('R1-V ')}: {row['note']})"
@@ -118,13 +121,8 @@ def r1v_note(tasks: Iterable[str]) -> list[str]:
 
 def paper_format_accuracy(backbone: str, tested_on: str, format_weight: float | None) -> float | None:
     """The format accuracy (0..1) that the paper prints for this α of its sweep, or None."""
-    numbers = paper_numbers()
-    rows = numbers[
-        (numbers.quantity == "format_accuracy")
-        & (numbers.backbone == paper_backbone(backbone))
-        & (numbers.tested_on == tested_on)
-        & _agrees(numbers.format_weight, format_weight)
-    ]
+    rows = paper_rows(quantity="format_accuracy", backbone=paper_backbone(backbone), tested_on=tested_on)
+    rows = rows[_agrees(rows.format_weight, format_weight)]
     return None if rows.empty else float(rows.iloc[0].value) / 100
 
 
@@ -132,3 +130,8 @@ def _agrees(published: pd.Series, ours: float | None) -> pd.Series:
     if ours is None:
         return published.isna()
     return (published - ours).abs() < _EQUAL_WEIGHTS
+
+
+def relative_gain(value: float, baseline: float) -> float:
+    """(value - baseline) / baseline; not a number when the baseline is zero."""
+    return (value - baseline) / baseline if baseline else math.nan

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from othink_mr1.errors import UserError
+from othink_mr1.plan.runs import varied_text
 
 
 class _Entry(BaseModel):
@@ -16,26 +17,41 @@ class _Entry(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
 
-class EvaluationEntry(_Entry):
-    """A checkpoint and the task it is tested on."""
+class _OfPoint(_Entry):
+    """What is averaged over seeds with others of the same point."""
 
-    point: str = Field(description="digest of the identity without the seed: what is averaged over seeds")
+    point: str = Field(description="digest of the identity without the seed")
     varied: dict[str, str] = Field(description="settings in which the exhibit's runs of this method differ")
     backbone: str
     method: str
+    run: str
+    format_weight: float | None
+    kl_weight: float | None = Field(description="β where it is constant")
+    kl_schedule: str | None
+
+
+class EvaluationEntry(_OfPoint):
+    """A checkpoint and the task it is tested on."""
+
     trained_on: str | None = Field(description="None for the backbone as it is")
     tested_on: str
     seed: int | None
     step: int | None = Field(description="None for the final checkpoint")
     steps: int = Field(description="length of the run in optimiser updates; 0 without training")
-    run: str
-    format_weight: float | None
-    kl_weight: float | None = Field(description="β where it is constant")
-    kl_schedule: str | None
     scores: str
     answers: str
     examples: str
     leaks: str | None = Field(description="the test items that the run was trained on; None for the backbone")
+
+    def columns(self) -> dict[str, Any]:
+        """All but the paths, as a csv has it: text is "" where it does not apply."""
+        return {
+            **self.model_dump(exclude={"scores", "answers", "examples", "leaks"}),
+            "varied": varied_text(self.varied),
+            "trained_on": self.trained_on or "",
+            "kl_schedule": self.kl_schedule or "",
+            "seed": "" if self.seed is None else str(self.seed),
+        }
 
 
 class StudyPlan(_Entry):
@@ -63,19 +79,11 @@ class ExamplesPlan(_Entry):
     tasks: dict[str, ExamplesEntry] = Field(min_length=1)
 
 
-class RunEntry(_Entry):
+class RunEntry(_OfPoint):
     """A trained run."""
 
-    point: str = Field(description="digest of the run's identity without the seed")
-    varied: dict[str, str] = Field(description="settings in which the exhibit's runs of this method differ")
-    backbone: str
-    run: str
-    method: str
     task: str
     seed: int
-    format_weight: float | None
-    kl_weight: float | None
-    kl_schedule: str | None
     folder: str
     settings: dict[str, Any]
 
@@ -138,5 +146,5 @@ def read_plan(path: Path, kind: type[Plan]) -> Plan:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise UserError(f"{path}: {key}: {first['msg']}; let snakemake write the plan again") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UserError(f"{path}: is not JSON; let snakemake write the plan again") from None

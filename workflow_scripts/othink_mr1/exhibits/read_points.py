@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from othink_mr1.artefacts.made_of import has_other_answers, has_other_weights
 from othink_mr1.artefacts.manifests import MANIFEST, read_manifest
 from othink_mr1.artefacts.verification import verify_sealed
-from othink_mr1.artefacts.weights import has_other_weights
+from othink_mr1.csv_cells import unguarded
 from othink_mr1.data.examples import read_examples
 from othink_mr1.errors import UserError
+from othink_mr1.exhibits.frames import read_csv
 from othink_mr1.exhibits.plans import EvaluationEntry, StudyPlan
-from othink_mr1.exhibits.point_scores import PointScores
 from othink_mr1.scoring.outcomes import OUTCOMES
 from othink_mr1.scoring.scores import COLUMNS as SCORE_COLUMNS
 
@@ -24,12 +26,28 @@ _SCORE_TEXT = ("id", "task", "outcome", "reason")
 
 
 @dataclass(frozen=True)
+class PointScores:
+    """The verdicts on one point: runs that differ in their seed alone, tested on the same items.
+
+    The arrays are [seeds, items] of 0 or 1.
+    """
+
+    seeds: tuple[int | None, ...]  # (None,) for the untrained backbone, which has no seed
+    items: tuple[str, ...]  # ids, in one order for all seeds
+    pictures: tuple[str, ...]  # per item, what identifies its picture: items of one picture are dependent
+    r1v_correct: np.ndarray
+    exact_correct: np.ndarray
+    format_ok: np.ndarray
+    truncated: np.ndarray
+
+
+@dataclass
 class StudyPoint:
     """A point: one entry, and one table of scores, per seed; all tables have the items in one order."""
 
-    entries: tuple[EvaluationEntry, ...]
-    tables: tuple[pd.DataFrame, ...]
     pictures: tuple[str, ...]  # per item
+    entries: list[EvaluationEntry] = field(default_factory=list)
+    tables: list[pd.DataFrame] = field(default_factory=list)
 
     def scores(self, seed: int | None = None) -> PointScores:
         """The verdicts of all seeds, or of the one at a place."""
@@ -47,47 +65,37 @@ def read_points(plan: StudyPlan, results: Path) -> list[StudyPoint]:
     UserError if a table of scores is missing or damaged, if a run has other weights than its answers are of,
     or if two evaluations on a task scored different items: their accuracies would not compare.
     """
-    first: dict[str, tuple[str, pd.Series]] = {}  # task -> its first table, and the ids in there
-    pictures: dict[str, dict[str, str]] = {}  # test set -> item -> picture
-    points: dict[str, list[tuple[EvaluationEntry, pd.DataFrame]]] = {}
+    first: dict[str, tuple[str, list[str]]] = {}  # task -> its first table, and the ids in there
+    pictures: dict[tuple[str, str], tuple[str, ...]] = {}  # task and test set -> the pictures of its items
+    points: dict[str, StudyPoint] = {}
     for entry in plan.evaluations:
         _refuse_others(entry, results)
-        scores = read_scores(results / entry.scores, entry.tested_on)
-        file, ids = first.setdefault(entry.tested_on, (entry.scores, scores.id))
+        scores = read_scores(results / entry.scores, entry.tested_on, results / entry.answers)
+        file, ids = first.setdefault(entry.tested_on, (entry.scores, list(scores.id)))
         if set(scores.id) != set(ids):
             raise UserError(
                 f"{results / entry.scores}: scores other items of {entry.tested_on} than {results / file}"
             )
-        table = scores.set_index("id", drop=False).loc[list(ids)].reset_index(drop=True)
-        points.setdefault(entry.point, []).append((entry, table))
-        if entry.examples not in pictures:
-            pictures[entry.examples] = _pictures(results / entry.examples)
-    return [
-        StudyPoint(
-            tuple(entry for entry, _ in members),
-            tuple(table for _, table in members),
-            _pictures_of(members[0], pictures, results),
-        )
-        for members in points.values()
-    ]
+        of_set = (entry.tested_on, entry.examples)
+        if of_set not in pictures:
+            pictures[of_set] = _pictures(entry, ids, results)
+        point = points.setdefault(entry.point, StudyPoint(pictures[of_set]))
+        point.entries.append(entry)
+        point.tables.append(scores.set_index("id", drop=False).loc[ids].reset_index(drop=True))
+    return list(points.values())
 
 
-def read_scores(path: Path, task: str) -> pd.DataFrame:
+def read_scores(path: Path, task: str, answers: Path) -> pd.DataFrame:
     """A task's rows of a score table: scores.py's columns; the verdicts and `truncated` 0 or 1.
 
-    UserError if the file is none, or damaged, if exact_correct and outcome contradict each other, or if an id
-    is twice.
+    UserError if the file is none, or damaged, if exact_correct and outcome contradict each other, if an id is
+    twice, or if the scores are of other answers.
     """
-    verify_sealed(path, "let snakemake score the answers")
-    try:
-        scores = pd.read_csv(path, dtype=dict.fromkeys(_SCORE_TEXT, str), keep_default_na=False)
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError):
-        raise UserError(f"{path}: is no csv; remove it and let snakemake score the answers again") from None
-    for column in SCORE_COLUMNS:
-        if column not in scores:
-            raise UserError(
-                f"{path}: has no column {column!r}; remove it and let snakemake score the answers again"
-            )
+    facts = verify_sealed(path, "let snakemake score the answers")
+    again = "remove it and let snakemake score the answers again"
+    kinds = dict.fromkeys(_SCORE_TEXT, str)
+    scores = read_csv(path, SCORE_COLUMNS, again, dtype=kinds, keep_default_na=False)
+    scores = scores.assign(**{column: scores[column].map(unguarded) for column in _SCORE_TEXT})
     for column in _VERDICTS:
         if not scores[column].isin([0, 1]).all():
             raise UserError(f"{path}: {column} must be 0 or 1 in every row")
@@ -100,9 +108,16 @@ def read_scores(path: Path, task: str) -> pd.DataFrame:
     scores = scores[scores.task == task]
     if scores.empty:
         raise UserError(f"{path}: has no scores of task {task!r}")
-    again = scores.id[scores.id.duplicated()]
-    if len(again):
-        raise UserError(f"{path}: has id {again.iloc[0]!r} of task {task!r} twice")
+    twice = scores.id[scores.id.duplicated()]
+    if len(twice):
+        raise UserError(f"{path}: has id {twice.iloc[0]!r} of task {task!r} twice")
+    # The answers may have been deleted since.
+    if (answers.parent / MANIFEST).exists() and has_other_answers(
+        facts, read_manifest(answers.parent), answers.name
+    ):
+        raise UserError(
+            f"{path}: scores other answers than {answers} has now; delete {path} and run snakemake again"
+        )
     return scores
 
 
@@ -119,19 +134,13 @@ def _refuse_others(entry: EvaluationEntry, results: Path) -> None:
         )
 
 
-def _pictures(examples: Path) -> dict[str, str]:
-    """Item -> digest of its picture's file."""
-    return {item.id: hashlib.sha256(item.image).hexdigest() for item in read_examples(examples)}
-
-
-def _pictures_of(
-    member: tuple[EvaluationEntry, pd.DataFrame], pictures: dict[str, dict[str, str]], results: Path
-) -> tuple[str, ...]:
-    entry, table = member
-    known = pictures[entry.examples]
-    if strange := set(table.id) - set(known):
+def _pictures(entry: EvaluationEntry, ids: Iterable[str], results: Path) -> tuple[str, ...]:
+    """The digest of each item's picture."""
+    examples = read_examples(results / entry.examples)
+    known = {item.id: hashlib.sha256(item.image).hexdigest() for item in examples}
+    if strange := set(ids) - set(known):
         raise UserError(
             f"{results / entry.scores}: scores {entry.tested_on} item {min(strange)!r}, which "
             f"{results / entry.examples} does not have; remove the scores and run snakemake again"
         )
-    return tuple(known[item] for item in table.id)
+    return tuple(known[item] for item in ids)

@@ -4,8 +4,7 @@ Per evaluation four rows of kind `table`, its 2 x 2 table in `items`; then a row
 item that the scorers judge differently, in the order of the scores.
 
 Golds and completions are untrusted. Each text is on one line, what cannot be printed is □, and it is cut to
-200 characters. Where it begins with one of = + - @, which a spreadsheet would take for a formula, or with an
-apostrophe, an apostrophe stands before it: without that it is the text again.
+200 characters.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from othink_mr1.errors import UserError
 from othink_mr1.exhibits.plans import EvaluationEntry, StudyPlan
 from othink_mr1.exhibits.read_points import read_scores
 from othink_mr1.exhibits.text import ELLIPSIS, one_line, visible
-from othink_mr1.plan.runs import varied_text
 from othink_mr1.scoring.answer_tag import answer_text
 from othink_mr1.scoring.answers import Answer, read_answers
 
@@ -42,8 +40,6 @@ COLUMNS = (
     "items",  # how many there are of these two verdicts; 1 for an item
     *_TEXTS,  # of an item; answer: the text of its answer tag, empty if it has none or several
 )
-# Also as wide as Chinese characters: spreadsheets read those as the others.
-_MARKED = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "'")
 
 
 def audit_scores(plan: StudyPlan, results: Path) -> pd.DataFrame:
@@ -53,28 +49,11 @@ def audit_scores(plan: StudyPlan, results: Path) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     for entry in plan.evaluations:
-        scores = read_scores(results / entry.scores, entry.tested_on)
+        scores = read_scores(results / entry.scores, entry.tested_on, results / entry.answers)
         answers = _answers(entry, results, scores)
-        about = {
-            "point": entry.point,
-            "backbone": entry.backbone,
-            "method": entry.method,
-            "run": entry.run,
-            "step": entry.step,
-            "trained_on": entry.trained_on or "",
-            "tested_on": entry.tested_on,
-            "seed": "" if entry.seed is None else str(entry.seed),
-            "varied": varied_text(entry.varied),
-        }
-        rows += [about | row for row in (*_table(scores), *_items(scores, answers))]
+        rows += [entry.columns() | row for row in (*_table(scores), *_items(scores, answers))]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     return frame.astype({"step": "float64"}).astype({"step": "Int64"})
-
-
-def cell_text(text: str) -> str:
-    """An untrusted text as it stands in the csv; see the top of this file."""
-    line = one_line(text, LONGEST)
-    return f"'{line}" if line.startswith(_MARKED) else line
 
 
 def _answers(entry: EvaluationEntry, results: Path, scores: pd.DataFrame) -> dict[str, Answer]:
@@ -109,12 +88,12 @@ def _items(scores: pd.DataFrame, answers: dict[str, Answer]) -> Iterator[dict[st
             "r1v_correct": score["r1v_correct"],
             "exact_correct": score["exact_correct"],
             "items": 1,
-            "id": cell_text(answer.id),
-            "gold": cell_text(answer.gold),
-            "answer": cell_text(tag) if isinstance(tag, str) else "",
-            "completion_end": cell_text(_end(answer.completion)),
+            "id": one_line(answer.id, LONGEST),
+            "gold": one_line(answer.gold, LONGEST),
+            "answer": one_line(tag, LONGEST) if isinstance(tag, str) else "",
+            "completion_end": one_line(_end(answer.completion), LONGEST),
             "outcome": score["outcome"],
-            "reason": cell_text(score["reason"]),
+            "reason": one_line(score["reason"], LONGEST),
         }
 
 

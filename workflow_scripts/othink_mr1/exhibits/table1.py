@@ -10,7 +10,6 @@ the values of one column. Equal values are marked alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -31,6 +30,14 @@ _COLUMNS = {
     "paper": "paper_accuracy",
 }
 _HEADS = tuple(_COLUMNS)
+_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        **{character: f"\\{character}" for character in "&%$#_{}"},
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,8 @@ def markdown(table: Table) -> str:
     heads = [f"{task_letters(task)}, {head}" for task in table.tasks for head in _HEADS]
     lines = [f"| Accuracy (%) | {' | '.join(heads)} |", "|---|" + "---:|" * len(heads)]
     for backbone, rows in table.blocks:
-        lines.append(f"| *{_plain(backbone)}* |" + " |" * len(heads))
+        name = backbone.replace("|", "\\|")
+        lines.append(f"| *{name}* |" + " |" * len(heads))
         lines += [f"| {method_label(method)} | {' | '.join(map(cell, cells))} |" for method, cells in rows]
     return "\n".join([*lines, "", *(f"{note}  " for note in table.notes)]) + "\n"
 
@@ -141,9 +149,8 @@ def _column(methods: list[str], rows: pd.DataFrame, of: str) -> list[Cell]:
 
 
 def _notes(frame: pd.DataFrame) -> tuple[str, ...]:
-    papers = ", ".join(
-        dict.fromkeys(f"{row.paper_backbone} ({row.paper_version})" for row in _printed(frame))
-    )
+    printed = frame[frame.paper_accuracy.notna()]
+    papers = ", ".join(dict.fromkeys(printed.paper_backbone + " (" + printed.paper_version + ")"))
     tasks = ", ".join(f"{task_letters(task)}: {task_label(task)}" for task in dict.fromkeys(frame.tested_on))
     ours, *remarks = caption(frame)
     return (
@@ -170,27 +177,9 @@ def _well_formed(frame: pd.DataFrame) -> str:
 
 
 def _paper_items(frame: pd.DataFrame) -> str:
-    sizes = {
-        task: rows.paper_items.dropna().max()
-        for task, rows in frame.groupby("tested_on", sort=False)
-        if rows.paper_items.notna().any()
-    }
+    sizes = frame.groupby("tested_on", sort=False).paper_items.max().dropna()
     return "".join(f"; {task_letters(str(task))}: {items:.0f} items" for task, items in sizes.items())
 
 
-def _printed(frame: pd.DataFrame) -> list[pd.Series]:
-    rows = frame[frame.paper_accuracy.notna()]
-    return [row for _, row in rows.iterrows()]
-
-
-def _plain(text: str) -> str:
-    return text.replace("|", "\\|")
-
-
 def _escaped(text: str) -> str:
-    special: dict[str, Callable[[], str] | str] = {
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-    }
-    return "".join(str(special.get(c, "\\" + c if c in "&%$#_{}" else c)) for c in text)
+    return text.translate(_LATEX)

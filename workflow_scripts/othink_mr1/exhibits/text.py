@@ -1,11 +1,12 @@
-"""Text in pictures: wrapped to a width in pixels, cut to a number of lines, and harmless.
+"""Text that others wrote (questions, completions, names, licences), in pictures and in Markdown: harmless.
 
-Completions are untrusted: control characters and direction marks become visible boxes.
-Escaping for svg and html is output.py's and the renderer's work.
+Control characters and direction marks become visible boxes. Escaping for svg and html is figure_files.py's
+and the renderer's work.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 # Advance widths of Helvetica, which Liberation Sans and Arial share, in thousandths of the font size,
@@ -26,6 +27,10 @@ _IN_FONT = frozenset("–—‘’“”•…′″←↑→↓−∙√∞∩�
 _OTHER_FONT = 1.25
 _BOX = "□"
 ELLIPSIS = "…"
+LONGEST = 80  # characters of a text in a table
+# Marks that Markdown, GitHub's too, or HTML in it, gives a meaning within a line. Colon and point are among
+# them only where they could make an address a link: `https://…`, `www.…`.
+_MARKS = re.compile(r"[\\`*_\[\]<>#|~$&@]|:(?=\S)|(?<=www)\.", re.IGNORECASE)
 
 
 def text_width(text: str, size: float) -> float:
@@ -48,6 +53,17 @@ def one_line(text: str, longest: int) -> str:
     """The text made visible, on one line, cut to `longest` characters, the last of them then an ellipsis."""
     line = " ".join(visible(text).split())
     return line if len(line) <= longest else line[: longest - 1] + ELLIPSIS
+
+
+def markdown_text(text: str, longest: int = LONGEST) -> str:
+    """The text on one line, cut to `longest` characters, the marks of Markdown escaped."""
+    return _MARKS.sub(lambda mark: "\\" + mark[0], one_line(text, longest))
+
+
+def markdown_table(head: list[str], rows: list[list[str]], right: int = 0) -> list[str]:
+    """Lines of a table whose cells are Markdown already; the last `right` columns are set to the right."""
+    rule = ["---"] * (len(head) - right) + ["---:"] * right
+    return [f"| {' | '.join(cells)} |" for cells in (head, rule, *rows)]
 
 
 def wrapped(text: str, width: float, size: float) -> list[str]:

@@ -71,18 +71,18 @@ def task_letters(task: str) -> str:
     return _TASKS[task][1] if task in _TASKS else task
 
 
-def method_colour(methods: Iterable[str], title: str | None = None) -> alt.Color:
+def method_colour(methods: Iterable[str]) -> alt.Color:
     """The colour channel by `label`, for the methods that occur."""
     styles = method_styles(methods).values()
     scale = alt.Scale(domain=[style.label for style in styles], range=[style.colour for style in styles])
-    return alt.Color("label:N", scale=scale, title=title)
+    return alt.Color("label:N", scale=scale, title=None)
 
 
-def method_shape(methods: Iterable[str], title: str | None = None) -> alt.Shape:
+def method_shape(methods: Iterable[str]) -> alt.Shape:
     """The shape channel by `label`, for the methods that occur."""
     styles = method_styles(methods).values()
     scale = alt.Scale(domain=[style.label for style in styles], range=[style.shape for style in styles])
-    return alt.Shape("label:N", scale=scale, title=title)
+    return alt.Shape("label:N", scale=scale, title=None)
 
 
 @alt.theme.register("othink_mr1", enable=True)

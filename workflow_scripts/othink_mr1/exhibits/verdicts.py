@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from othink_mr1.exhibits.paired_comparisons import PairedDifference, compare
-from othink_mr1.exhibits.point_scores import PointScores
+from othink_mr1.exhibits.read_points import PointScores
 
 SAME_SIZE, REPRODUCED = "reproduced in direction and size", "reproduced in direction"
 UNDECIDED, CONTRADICTED, NOT_MEASURED = "undecided", "contradicted", "not measured"

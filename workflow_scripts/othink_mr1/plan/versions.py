@@ -13,4 +13,4 @@ GENERATION = 2  # a checkpoint's test answers
 REWARD = 1  # the rewards that GRPO trains on: accuracy and format
 EXACT_REWARD = 2  # what `reward_scorer: exact` rewards; affects only runs that use it
 EXHIBITS = 1  # csv files, tables, figures and claims from scores, runs and sets
-SCORER = "4"  # r1v and exact scores of answers; part of the score files' names, with the task's scorer
+SCORER = "5"  # r1v and exact scores of answers; part of the score files' names, with the task's scorer

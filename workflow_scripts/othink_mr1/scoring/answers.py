@@ -27,17 +27,24 @@ _KEYS = tuple(field.name for field in fields(Answer) if field.name != "truncated
 
 
 def read_answers(path: Path) -> list[Answer]:
-    """All answers of a file. UserError names the first line that is not an answer, or repeats one.
+    """All answers of a file. UserError as read_content and parse_answers."""
+    return parse_answers(read_content(path), path)
 
-    UserError, too, if the file is not what its manifest says; answers made elsewhere have none.
-    """
+
+def read_content(path: Path) -> bytes:
+    """A file of answers. UserError if it is not what its manifest says; answers made elsewhere have none."""
     if is_artefact(path.parent):
         verify_file(path)
     try:
-        # Split by "\n" alone: JSON allows other line separators (U+2028, form feed) inside strings.
-        lines = path.read_bytes().removeprefix(BOM_UTF8).split(b"\n")
+        return path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def parse_answers(content: bytes, path: Path) -> list[Answer]:
+    """The answers in a file's content. UserError names the first line that is no answer, or repeats one."""
+    # Split by "\n" alone: JSON allows other line separators (U+2028, form feed) inside strings.
+    lines = content.removeprefix(BOM_UTF8).split(b"\n")
     while lines and not lines[-1].strip():  # empty last lines, as editors leave them
         lines.pop()
     if not lines:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from othink_mr1.scoring.exact import count_outcome, integer_gold
 from othink_mr1.scoring.exact import exact_outcome as judged
-from othink_mr1.scoring.exact import integer_gold
 from othink_mr1.scoring.outcomes import Judgement
 from othink_mr1.scoring.r1v_accuracy import accuracy_reward
 
@@ -37,7 +37,7 @@ def r1v_reward(completion: str, gold: str) -> float:
 
 def exact_outcome(completion: str, gold: str) -> Judgement:
     """Judge the answer tag: an integer, in digits or English words, and nothing else."""
-    return judged(completion, gold, "count")
+    return judged(completion, gold, count_outcome)
 
 
 def exact_reward(completion: str, gold: str) -> float:

@@ -27,8 +27,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Literal
 
 from othink_mr1.errors import UserError
 from othink_mr1.scoring.answer_tag import answer_text
@@ -38,8 +38,6 @@ from othink_mr1.scoring.outcomes import Judgement
 from othink_mr1.scoring.quantities import Quantity, Reading, is_list, read_answer
 from othink_mr1.scoring.spelling import plain_spelling
 from othink_mr1.scoring.surds import NotExact, Undefined, rounds_to
-
-Kind = Literal["count", "value"]
 
 _LONGEST_ANSWER = 200  # characters; the longest gold of the published sets has about 20
 _LONGEST_COUNT = 18  # digits
@@ -52,19 +50,17 @@ _COUNT = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)")
 _INTEGER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)")
 
 
-def exact_outcome(completion: str, gold: str, kind: Kind) -> Judgement:
-    """Judge the completion's answer tag. kind: count, an integer alone; value, a number with or without unit.
-
-    UserError if a count's gold is no integer.
-    """
+def exact_outcome(completion: str, gold: str, judge: Callable[[str, str], Judgement]) -> Judgement:
+    """Judge the completion's answer tag. judge: count_outcome or value_outcome."""
     answer = answer_text(completion)
-    if isinstance(answer, Judgement):
-        return answer
-    return count_outcome(answer, gold) if kind == "count" else value_outcome(answer, gold)
+    return answer if isinstance(answer, Judgement) else judge(answer, gold)
 
 
 def count_outcome(answer: str, gold: str) -> Judgement:
-    """Judge an answer that must be an integer, in digits or English words, and nothing else."""
+    """Judge an answer that must be an integer, in digits or English words, and nothing else.
+
+    UserError if the gold is none.
+    """
     expected = integer_gold(gold)
     if _INTEGER.fullmatch(answer) and len(answer) <= _LONGEST_COUNT:
         count: int | None = int(answer.replace(",", ""))
@@ -86,7 +82,7 @@ def integer_gold(gold: str) -> int:
 
 @lru_cache(maxsize=4096)
 def value_outcome(answer: str, gold: str) -> Judgement:
-    """Judge an answer's text by value."""
+    """Judge an answer's text by value: a number with or without unit."""
     expected = value_gold(gold)
     if not answer:
         return Judgement("unparseable", "empty")

@@ -149,14 +149,11 @@ class _Reader:
     def _primary(self) -> Surd:
         if self._take("π"):
             return PI
-        if self._take("("):
-            value = self.sum()
-            self._need(")")
-            return value
-        if self._take("{"):
-            value = self.sum()
-            self._need("}")
-            return value
+        for opening, closing in ("()", "{}"):
+            if self._take(opening):
+                value = self.sum()
+                self._need(closing)
+                return value
         if self._take("√"):
             return self._root()
         if self._take("\\frac"):

@@ -8,6 +8,7 @@ spaces inside is not seen as a number, and golds such as `8√{3}` or `65π` los
 from __future__ import annotations
 
 from othink_mr1.scoring.exact import exact_outcome as judged
+from othink_mr1.scoring.exact import value_outcome
 from othink_mr1.scoring.outcomes import Judgement
 from othink_mr1.scoring.r1v_accuracy import accuracy_reward, verified
 
@@ -28,7 +29,7 @@ def r1v_reward(completion: str, gold: str) -> float:
 
 def exact_outcome(completion: str, gold: str) -> Judgement:
     """Judge the answer tag by value."""
-    return judged(completion, gold, "value")
+    return judged(completion, gold, value_outcome)
 
 
 def exact_reward(completion: str, gold: str) -> float:

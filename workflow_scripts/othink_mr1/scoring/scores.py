@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from othink_mr1.artefacts.atomic_files import require_writable
+from othink_mr1.artefacts.made_of import ANSWERS_DIGEST
 from othink_mr1.artefacts.manifests import seal, unreadable, write_sealed_text
+from othink_mr1.csv_cells import guarded
 from othink_mr1.data.progress import Progress
 from othink_mr1.errors import UserError
 from othink_mr1.scoring.answers import Answer
@@ -124,22 +126,23 @@ def require_place_for_scores(path: Path) -> None:
         raise UserError(f"{path}: exists and holds something else; remove it, or choose another name")
 
 
-def write_scores(path: Path, scores: Iterable[Score]) -> None:
-    """Write the csv and its manifest.
+def write_scores(path: Path, scores: Iterable[Score], answers_sha256: str) -> None:
+    """Write the csv and its manifest, which names the answers that the scores are of.
 
     UserError if another table stands there (no result is written over), or it cannot be written.
     """
+    facts = {ANSWERS_DIGEST: answers_sha256}
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
     for score in scores:
         values = (getattr(score, column) for column in COLUMNS)
-        table.writerow([int(value) if isinstance(value, bool) else value for value in values])
+        table.writerow([int(value) if isinstance(value, bool) else guarded(value) for value in values])
     try:
         if not path.exists():
-            write_sealed_text(path, text.getvalue())
+            write_sealed_text(path, text.getvalue(), facts)
         elif path.is_file() and path.read_bytes() == text.getvalue().encode():
-            seal(path)  # its manifest may have been lost
+            seal(path, facts)  # its manifest may have been lost
         else:
             raise UserError(f"{path}: exists and holds something else; remove it, or choose another name")
     except OSError as error:

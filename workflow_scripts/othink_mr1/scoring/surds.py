@@ -9,16 +9,18 @@ text that a number comes from is a model's.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal, localcontext
 from fractions import Fraction
-from math import gcd, isqrt
+from math import gcd, isqrt, prod
 
 _Term = tuple[int, int]  # radicand (squarefree, at least 1), power of π
 
 _MOST_TERMS = 16
 _MOST_BITS = 400  # of a coefficient's numerator and denominator: 120 digits
-_LARGEST_RADICAND = 10**10  # its squares are found by trial division: 100,000 steps, some milliseconds
+_LARGEST_RADICAND = 10**10  # its factors are found by trial division: 100,000 steps, some milliseconds
 _LARGEST_EXPONENT = 20
 _PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803")
 _DIGITS = 80  # of an approximation
@@ -196,26 +198,28 @@ def _root_of_fraction(value: Fraction) -> Surd:
     exact = isqrt(numerator)
     if exact * exact == numerator:
         return rational(Fraction(exact, value.denominator))
-    if numerator > _LARGEST_RADICAND:
-        raise NotExact("number too large")
-    outside, inside, factor = 1, numerator, 2
-    while factor * factor <= inside:
-        while inside % (factor * factor) == 0:
-            inside //= factor * factor
-            outside *= factor
-        factor += 1
+    factors = Counter(_prime_factors(numerator)).items()
+    outside = prod(prime ** (times // 2) for prime, times in factors)
+    inside = prod(prime ** (times % 2) for prime, times in factors)
     return _made({(inside, 0): Fraction(outside, value.denominator)})
 
 
 def _prime_of_a_radicand(value: Surd) -> int:
     if len({power for (_, power), _ in value.terms}) > 1:
         raise NotExact("division by a sum with π")
-    radicand = max(radicand for (radicand, _), _ in value.terms)
-    if radicand > _LARGEST_RADICAND:
+    return next(_prime_factors(max(radicand for (radicand, _), _ in value.terms)))
+
+
+def _prime_factors(number: int) -> Iterator[int]:
+    """The prime factors of a whole number above 1, the least first, each as often as it divides."""
+    if number > _LARGEST_RADICAND:
         raise NotExact("number too large")
     factor = 2
-    while factor * factor <= radicand:
-        if radicand % factor == 0:
-            return factor
-        factor += 1
-    return radicand
+    while factor * factor <= number:
+        if number % factor == 0:
+            yield factor
+            number //= factor
+        else:
+            factor += 1
+    if number > 1:
+        yield number

@@ -6,9 +6,11 @@ import importlib
 import pkgutil
 from collections.abc import Iterable
 from functools import lru_cache
+from types import ModuleType
 from typing import Protocol, cast
 
 from othink_mr1 import scoring
+from othink_mr1.config.study import StudyConfig
 from othink_mr1.errors import UserError
 from othink_mr1.plan.versions import SCORER
 from othink_mr1.scoring.outcomes import Judgement
@@ -31,19 +33,24 @@ class Scorer(Protocol):
 
 def known_scorers() -> list[str]:
     """The modules of this package that score a task."""
-    names = (module.name for module in pkgutil.iter_modules(scoring.__path__))
-    return sorted(name for name in names if _is_scorer(importlib.import_module(f"{scoring.__name__}.{name}")))
+    return sorted(name for name in _modules() if _is_scorer(_module(name)))
 
 
 @lru_cache(maxsize=64)
 def load_scorer(name: str) -> Scorer:
     """The scorer of that name. UserError names the known ones."""
-    if name not in {module.name for module in pkgutil.iter_modules(scoring.__path__)}:
-        raise _unknown(name)
-    module = importlib.import_module(f"{scoring.__name__}.{name}")
-    if not _is_scorer(module):
-        raise _unknown(name)
-    return cast(Scorer, module)
+    if name not in _modules() or not _is_scorer(_module(name)):
+        raise UserError(f"scorer {name!r}: unknown; known are {', '.join(known_scorers())}")
+    return cast(Scorer, _module(name))
+
+
+def check_scorers(config: StudyConfig) -> None:
+    """UserError if a task's scorer is unknown."""
+    for name, task in config.tasks.items():
+        try:
+            load_scorer(task.scorer)
+        except UserError as error:
+            raise UserError(f"config: tasks.{name}.scorer: {error}") from None
 
 
 def check_gold(gold: str, scorers: Iterable[str]) -> None:
@@ -57,12 +64,16 @@ def check_gold(gold: str, scorers: Iterable[str]) -> None:
             )
 
 
+def _modules() -> set[str]:
+    return {module.name for module in pkgutil.iter_modules(scoring.__path__)}
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"{scoring.__name__}.{name}")
+
+
 def _is_scorer(module: object) -> bool:
     return all(
         callable(getattr(module, rule, None))
         for rule in ("r1v_correct", "r1v_reward", "exact_outcome", "exact_reward")
     )
-
-
-def _unknown(name: str) -> UserError:
-    return UserError(f"scorer {name!r}: unknown; known are {', '.join(known_scorers())}")

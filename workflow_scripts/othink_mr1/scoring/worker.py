@@ -26,6 +26,8 @@ from othink_mr1.scoring.task_scorers import load_scorer
 
 OUT_OF_MEMORY = 77  # exit code
 LIMITS = {-signal.SIGPROF: "time limit", OUT_OF_MEMORY: "memory limit"}  # exit code -> what was exceeded
+# Of a text alone, whenever it is tried: something in the interpreter or in a library ran over its end.
+CRASHES = {-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, -signal.SIGILL, -signal.SIGFPE}
 
 _LOOK_FOR_PARENT_EVERY = 1.0  # seconds
 _most_bytes = 0  # of address space while it answers; set at the start
@@ -56,6 +58,11 @@ def start(megabytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # it writes to pipes alone
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     _most_bytes = pages * resource.getpagesize() + (megabytes << 20)
+    allowed = resource.getrlimit(resource.RLIMIT_AS)[1]
+    if allowed != resource.RLIM_INFINITY and allowed < _most_bytes:  # else a text would be blamed for it
+        raise MemoryError(
+            f"scoring needs {_most_bytes >> 20} MB of address space, {allowed >> 20} are allowed"
+        )
 
 
 def _end_without_parent() -> None:

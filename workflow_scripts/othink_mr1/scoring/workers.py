@@ -13,7 +13,7 @@ import contextlib
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -22,8 +22,9 @@ from typing import Any
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
+from othink_mr1.data.in_order import chunks
 from othink_mr1.errors import UserError
-from othink_mr1.scoring.worker import LIMITS, Question, Rule, answer, start
+from othink_mr1.scoring.worker import CRASHES, LIMITS, Question, Rule, answer, start
 
 __all__ = ["LONGEST", "MEGABYTES", "Question", "Rule", "ScoringWorkers", "TimedOut", "shared_workers"]
 
@@ -80,25 +81,31 @@ class ScoringWorkers:
         """What the rules return, in order, or TimedOut.
 
         The result does not depend on the number of processes. RefusedQuestion where a rule raises UserError;
-        any other exception of a rule is raised as it is.
+        any other exception of a rule is raised as it is. UserError if processes end again and again for
+        another reason than a limit or a crash of their own: that says nothing of the completion.
         """
         too_long = TimedOut(f"longer than {LONGEST} characters")
         replies: dict[Question, Any] = {one: too_long for one in questions if len(one.completion) > LONGEST}
-        chunks = list(_chunks(one for one in dict.fromkeys(questions) if one not in replies))
+        unread = [one for one in dict.fromkeys(questions) if one not in replies]
+        waiting = list(chunks(unread, _CHUNK, _characters, _CHUNK_CHARACTERS))
         for _ in range(_ROUNDS):
             failed = []
-            for chunk, outcome in self._outcomes(chunks):
+            for chunk, outcome in self._outcomes(waiting):
                 if isinstance(outcome, list):
                     replies.update(zip(chunk, outcome, strict=True))
                 elif len(chunk) == 1 and (limit := LIMITS.get(getattr(outcome, "exitcode", 0))):
                     replies[chunk[0]] = TimedOut(limit)
                 else:
                     failed.append((chunk, outcome))
-            chunks = [[one] for chunk, _ in failed for one in chunk]
+            waiting = [[one] for chunk, _ in failed for one in chunk]
         for chunk, outcome in failed:
-            if isinstance(outcome, BrokenProcessPool):
-                raise RuntimeError("the scoring workers end at once; their messages are above") from outcome
-            replies[chunk[0]] = TimedOut(f"worker ended, {getattr(outcome, 'exitcode', 'no reply')}")
+            if getattr(outcome, "exitcode", 0) not in CRASHES:
+                raise UserError(
+                    f"scoring: its processes ended {_ROUNDS} times ({self._ending(outcome)}), not by a limit "
+                    "of their own; look for messages above and for what ends processes here (memory, or "
+                    "address space: `ulimit -a`), and run snakemake again"
+                )
+            replies[chunk[0]] = TimedOut("crash")
         for question, reply in replies.items():
             if isinstance(reply, UserError):
                 raise RefusedQuestion(str(reply), question)
@@ -129,6 +136,15 @@ class ScoringWorkers:
             except (ProcessExpired, TimeoutError, BrokenProcessPool) as error:
                 yield chunk, error
 
+    def _ending(self, outcome: Any) -> str:
+        """How a process ended, for a message."""
+        if isinstance(outcome, BrokenProcessPool):  # it ended before its first question: see how another does
+            process = multiprocessing.get_context("spawn").Process(target=start, args=(self._megabytes,))
+            process.start()
+            process.join()
+            return f"at their start, exit status {process.exitcode}"
+        return f"exit status {outcome.exitcode}" if isinstance(outcome, ProcessExpired) else "no reply"
+
     def _running_pool(self) -> ProcessPool:
         """The pool, or a new one: it breaks when a process ends that had no question."""
         with self._lock:
@@ -144,23 +160,13 @@ class ScoringWorkers:
         return ProcessPool(self.count, _LIFETIME, start, (self._megabytes,), spawn)
 
 
+def _characters(question: Question) -> int:
+    return len(question.completion) + len(question.gold)
+
+
 def _end(pool: ProcessPool) -> None:
     pool.stop()
     pool.join()
-
-
-def _chunks(questions: Iterable[Question]) -> Iterator[list[Question]]:
-    chunk: list[Question] = []
-    characters = 0
-    for question in questions:
-        size = len(question.completion) + len(question.gold)
-        if chunk and (len(chunk) == _CHUNK or characters + size > _CHUNK_CHARACTERS):
-            yield chunk
-            chunk, characters = [], 0
-        chunk.append(question)
-        characters += size
-    if chunk:
-        yield chunk
 
 
 _shared: ScoringWorkers | None = None

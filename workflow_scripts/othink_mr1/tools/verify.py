@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from othink_mr1.artefacts.made_of import has_other_answers, has_other_weights, run_of
 from othink_mr1.artefacts.manifests import MANIFEST, read_manifest, unreadable
 from othink_mr1.artefacts.one_writer import who, writer_of
 from othink_mr1.artefacts.results_tree import KINDS, results_tree, size_of
 from othink_mr1.artefacts.verification import faults, verify_sealed
-from othink_mr1.artefacts.weights import has_other_weights, run_of
 from othink_mr1.errors import UserError
 
 SAY_EVERY_SECONDS = 10.0
@@ -78,7 +78,9 @@ def verify_results(results: Path) -> Report:
             )
             continue
         with _noting(report, file):
-            verify_sealed(file)
+            facts = verify_sealed(file)
+            if kind == "scores":
+                _refuse_scores_of_others(file, facts, manifests, results)
             report.add_sound(kind, file.stat().st_size)
         progress.add(_bytes((kind, file)))
     report.leftovers = [(path, size_of(path)) for path in tree.leftovers]
@@ -107,6 +109,16 @@ def report_lines(results: Path, report: Report) -> Iterator[str]:
         yield f"{results}: all that is finished is sound ({count} folders and files)"
     else:
         yield f"{results}: nothing is finished here"
+
+
+def _refuse_scores_of_others(
+    scores: Path, facts: Mapping[str, Any], manifests: Mapping[Path, dict[str, Any]], results: Path
+) -> None:
+    answers = results / "answers" / scores.parent.relative_to(results / "scores")
+    if answers in manifests and has_other_answers(facts, manifests[answers], "answers.jsonl"):
+        raise UserError(
+            f"{scores}: scores other answers than {answers} has now; delete {scores} and run snakemake again"
+        )
 
 
 class _Progress:

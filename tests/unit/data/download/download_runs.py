@@ -16,11 +16,11 @@ from othink_mr1.artefacts import provenance
 from othink_mr1.artefacts.atomic_files import sha256_of
 from othink_mr1.artefacts.manifests import MANIFEST, read_manifest
 from othink_mr1.config.sources import HubSource
-from othink_mr1.data.download.retries import Patience
+from othink_mr1.data.download.client import Patience
 from othink_mr1.data.download.sources import download
 from othink_mr1.errors import UserError
+from repository import SCRIPTS
 
-SCRIPTS = Path(__file__).parents[4] / "workflow_scripts"
 SET = "datasets/owner/set"
 FIRST = "data/train-00000-of-00002.parquet"
 SECOND = "data/train-00001-of-00002.parquet"

@@ -53,6 +53,13 @@ def test_long_listings_come_in_pages(place):
     place.assert_complete()
 
 
+def test_a_listing_without_end_is_given_up(place, hub, monkeypatch):
+    monkeypatch.setattr("othink_mr1.data.download.client.MOST_PAGES", 20)
+    hub.endless_listing = True
+    assert "its list of files has no end in 20 pages" in place.fails()
+    assert len(hub.matching("GET", "*/tree/*")) == 20
+
+
 def test_a_repository_that_is_listed_among_the_models(place):
     with FakeHub({"models/owner/set": FILES}).start() as hub:
         place.use(hub)

@@ -38,15 +38,6 @@ def test_offline_with_some_files_keeps_them(place, hub):
     assert hub.asked("GET", f"*/resolve/*{FIRST}") == 1
 
 
-def test_a_complete_folder_needs_no_network(place, hub):
-    place.download()
-    asked = hub.asked()
-    place.offline()
-    place.download()
-    place.assert_complete()
-    assert hub.asked() == asked
-
-
 @pytest.mark.parametrize("revision", ["main", "pinned"])
 def test_offline_from_the_users_own_cache(place, hub, revision):
     revision = hub.commit(SET) if revision == "pinned" else revision

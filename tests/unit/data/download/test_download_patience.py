@@ -2,7 +2,7 @@
 
 import pytest
 
-from othink_mr1.data.download.retries import Interrupted, Patience
+from othink_mr1.data.download.client import Interrupted, Patience
 from othink_mr1.errors import UserError
 
 

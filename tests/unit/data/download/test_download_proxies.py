@@ -47,6 +47,23 @@ def test_a_socks_proxy(tmp_path, hub, scheme):
     assert {name: (folder / name).read_bytes() for name in WANTED} == {name: FILES[name] for name in WANTED}
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("HF_ENDPOINT", "https://hub example", "HF_ENDPOINT: must be an address like https://huggingface.co"),
+        ("HF_ENDPOINT", " https://hub", "HF_ENDPOINT: must be an address"),
+        ("HF_ENDPOINT", "hub", "HF_ENDPOINT: must be an address"),
+        ("SSL_CERT_FILE", "/nowhere/ca.pem", "SSL_CERT_FILE: there is no /nowhere/ca.pem"),
+        ("SSL_CERT_DIR", "/nowhere", "SSL_CERT_DIR: there is no /nowhere"),
+    ],
+)
+def test_a_variable_that_no_connection_can_be_made_with(tmp_path, hub, variable, value, said):
+    done = dataset_program(hub, tmp_path, **{variable: value})
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {said}")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("address", ["ftp://proxy:21", "http://user:s3cret/word@proxy:3128"])
 def test_a_proxy_that_is_none_is_one_line(tmp_path, hub, address):
     done = dataset_program(hub, tmp_path, HTTPS_PROXY=address)

@@ -111,8 +111,11 @@ def test_a_complete_folder_is_accepted_and_nobody_asked(place, hub, capfd):
     hub.requests.clear()
     capfd.readouterr()
     place.download()
+    place.offline()
+    place.download()
     place.assert_complete()
-    assert capfd.readouterr().err == f"{place.folder}: is complete already\n"
+    assert capfd.readouterr().err == f"{place.folder}: is complete already\n" * 2
+    place.offline(False)
     with pytest.raises(UserError) as caught:
         place.download(hub_source(files=["notes.json"]))
     assert str(caught.value) == (

@@ -10,25 +10,74 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import httpx2
 import huggingface_hub
+import tenacity
 from huggingface_hub import constants
 from huggingface_hub.utils import logging, parse_ratelimit_headers  # type: ignore[attr-defined]
 
-from othink_mr1.data.download.retries import Interrupted, Patience
 from othink_mr1.data.download.secrets import say
 from othink_mr1.errors import UserError
+
+Thing = TypeVar("Thing")
 
 TIMEOUT = httpx2.Timeout(30.0, connect=15.0)
 PASSING = frozenset({408, 425, 429})  # and 5xx
 # The hub counts requests in windows of five minutes; a server that wants longer than that is given up.
 LONGEST_ASKED_SECONDS = 300.0
+LONGEST_WAIT_SECONDS = 60.0  # between two attempts, if the server does not ask for more
+MOST_PAGES = 1000  # of the lists of files that one program asks for; the hub's have a thousand files each
 OFFLINE_REMEDY = "run `snakemake download` on a machine with internet and the same results folder"
 _CHECK = "check its entry in config.yaml, and HF_ENDPOINT if that is set"
 _FILE = re.compile(r"/resolve/[^/]+/(.+)")
+
+
+class Interrupted(Exception):
+    """An attempt failed for a reason that may pass. asked: seconds that the server wants us to wait."""
+
+    def __init__(self, reason: str, asked: float = 0.0) -> None:
+        super().__init__(reason)
+        self.asked = asked
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How often one request is made, and how long the first pause is; later pauses are longer.
+
+    By default a server that fails at once is given up after 31 to 36 seconds, one that lets each attempt
+    time out (TIMEOUT) after 2 to 4 minutes; longer only if it asks for longer waits itself.
+    """
+
+    attempts: int = 6
+    first_wait_seconds: float = 1.0
+
+    def retry(self, what: str, attempt: Callable[[], Thing]) -> Thing:
+        """The attempt's value; it is repeated while it raises Interrupted, UserError when patience ends."""
+        growing = tenacity.wait_exponential_jitter(
+            multiplier=self.first_wait_seconds, max=LONGEST_WAIT_SECONDS, jitter=self.first_wait_seconds
+        )
+
+        def say_when(state: tenacity.RetryCallState) -> None:
+            seconds = state.next_action.sleep if state.next_action else 0.0
+            say(f"download {what}: {_interruption(state)}; next try in {seconds:.1f} s")
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(Interrupted),
+            stop=tenacity.stop_after_attempt(self.attempts),
+            wait=lambda state: max(growing(state), _interruption(state).asked),
+            before_sleep=say_when,
+            reraise=True,
+        )
+        try:
+            return retrying(attempt)
+        except Interrupted as error:
+            raise UserError(
+                f"{what}: {error} ({self.attempts} attempts); start it again later, what is complete is kept"
+            ) from None
 
 
 class DownloadClient(httpx2.Client):
@@ -41,6 +90,7 @@ class DownloadClient(httpx2.Client):
         super().__init__(follow_redirects=True, timeout=TIMEOUT)
         self._what, self._patience = what, patience
         self._thread = threading.local()
+        self._pages = 0
 
     def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         # The library fetches each file in one thread: first it asks the hub, then perhaps another host, whose
@@ -51,6 +101,9 @@ class DownloadClient(httpx2.Client):
         what = ": ".join(names)
         if offline():
             raise UserError(f"{what}: not asked for, as HF_HUB_OFFLINE is set; {OFFLINE_REMEDY}")
+        self._pages += "/tree/" in request.url.path
+        if self._pages > MOST_PAGES:
+            raise UserError(f"{what}: its list of files has no end in {MOST_PAGES} pages; {_CHECK}")
         # The library sends the token wherever a listing's next page is said to be. On redirects to other
         # hosts httpx removes it.
         if not _is_hub(request.url):
@@ -151,3 +204,9 @@ def _asked_wait(response: httpx2.Response) -> float:
         return float(value)
     limit = parse_ratelimit_headers(response.headers)
     return float(limit.reset_in_seconds) if limit and limit.remaining == 0 else 0.0
+
+
+def _interruption(state: tenacity.RetryCallState) -> Interrupted:
+    error = state.outcome.exception() if state.outcome else None
+    assert isinstance(error, Interrupted)
+    return error

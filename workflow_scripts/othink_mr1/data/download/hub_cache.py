@@ -16,8 +16,7 @@ from huggingface_hub.errors import CachedRepoTreeNotFoundError, HFValidationErro
 
 from othink_mr1.artefacts.atomic_files import sha256_of
 from othink_mr1.data.download.client import OFFLINE_REMEDY
-from othink_mr1.data.download.disk_space import require_space
-from othink_mr1.data.download.selection import Wanted, remove_others, select_paths
+from othink_mr1.data.download.selection import Wanted, remove_others, require_space, select_paths
 from othink_mr1.errors import UserError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -14,13 +14,11 @@ from huggingface_hub import HfApi, RepoFile, snapshot_download
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]
 
-from othink_mr1.data.download.client import TIMEOUT, offline, use_download_client
-from othink_mr1.data.download.disk_space import require_space
+from othink_mr1.data.download.client import TIMEOUT, Patience, offline, use_download_client
 from othink_mr1.data.download.hub_cache import copy_cached
 from othink_mr1.data.download.progress import ByteProgress, bar_of
-from othink_mr1.data.download.retries import Patience
 from othink_mr1.data.download.secrets import say
-from othink_mr1.data.download.selection import Wanted, remove_others, select_paths, some_names
+from othink_mr1.data.download.selection import Wanted, remove_others, require_space, select_paths, some_names
 from othink_mr1.errors import UserError
 from othink_mr1.plan.download_lock import COMMIT, agree, lock_key, locked_commit
 

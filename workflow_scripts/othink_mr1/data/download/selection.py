@@ -1,7 +1,11 @@
-"""Which of a repository's files are fetched: those that a pattern asks for, and never code or pickles."""
+"""Which of a repository's files are fetched: those that a pattern asks for, and never code or pickles.
+
+And what their folder is like before: nothing else is in it, and there is room.
+"""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -24,6 +28,8 @@ _KINDS = {
     "model": (".safetensors", ".jinja", ".parquet", *_TEXTS, *_IMAGES, *_ARCHIVES),
 }
 NAMED = 8
+# Beside large sets: logs, manifests and the file system's own needs.
+MARGIN_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,16 @@ def remove_others(folder: Path, paths: Collection[str]) -> None:
     for path in folder.rglob("*"):
         if path.is_symlink() or (path.is_file() and path.relative_to(folder).as_posix() not in paths):
             path.unlink()
+
+
+def require_space(folder: Path, missing_bytes: int, what: str, margin: int = MARGIN_BYTES) -> None:
+    """UserError if the disk that `folder` lies on has no room for so many more bytes and a margin."""
+    free = shutil.disk_usage(folder).free
+    if missing_bytes + margin > free:
+        raise UserError(
+            f"{what}: {missing_bytes / 1e6:,.0f} MB are missing (and {margin / 1e6:,.0f} MB to spare), but "
+            f"{folder} has {free / 1e6:,.0f} MB free; free disk space, or set `results` to another disk"
+        )
 
 
 def is_safe(path: str) -> bool:

@@ -9,8 +9,8 @@ from typing import Any
 
 from othink_mr1.artefacts.artefact import filling
 from othink_mr1.config.sources import HubBackbone, HubSource, UrlSource
+from othink_mr1.data.download.client import Patience
 from othink_mr1.data.download.repository import NOTES, bring_repository
-from othink_mr1.data.download.retries import Patience
 from othink_mr1.data.download.secrets import errors_without_secrets
 from othink_mr1.data.download.selection import BACKBONE_FILES, BACKBONE_NEEDS, Wanted, names_one_file
 from othink_mr1.data.download.url_file import bring_url

@@ -10,11 +10,15 @@ import httpx2
 
 from othink_mr1.artefacts.atomic_files import sha256_of, written_aside
 from othink_mr1.config.sources import UrlSource
-from othink_mr1.data.download.client import OFFLINE_REMEDY, offline, use_download_client
-from othink_mr1.data.download.disk_space import require_space
-from othink_mr1.data.download.retries import Interrupted, Patience
+from othink_mr1.data.download.client import (
+    OFFLINE_REMEDY,
+    Interrupted,
+    Patience,
+    offline,
+    use_download_client,
+)
 from othink_mr1.data.download.secrets import say, without_secrets
-from othink_mr1.data.download.selection import is_safe, remove_others
+from othink_mr1.data.download.selection import is_safe, remove_others, require_space
 from othink_mr1.errors import UserError
 
 # Prompt files have some hundred kilobytes; how many is not known beforehand.

@@ -16,8 +16,7 @@ from othink_mr1.data.raw_images.archives import (
     tar_images,
     zip_images,
 )
-from othink_mr1.data.temporary_files import temporary_file_errors
-from othink_mr1.errors import UserError
+from othink_mr1.errors import UserError, temporary_file_errors
 
 MOST_BYTES = 4 * 2**30  # of all wanted images; the 200 test images of SuperCLEVR have about 60 MB
 

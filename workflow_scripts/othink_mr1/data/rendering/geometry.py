@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from functools import partial
 
 from othink_mr1.config.sources import RenderedSource
 from othink_mr1.data.rendering.estimates import angle_by_eye, work_out
@@ -51,11 +52,7 @@ def render_geometry(source: RenderedSource) -> Iterator[RenderedItem]:
     lots.shuffle(order)
     seen: set[str] = set()
     for kind in order:
-        problem = draw_until(
-            source.split,
-            lambda kind=kind: describe_problem(lots, kind, source.angle_step),  # type: ignore[misc]
-            seen,
-        )
+        problem = draw_until(source.split, partial(describe_problem, lots, kind, source.angle_step), seen)
         givens: Givens = tuple(problem["givens"])
         labels: Labels = tuple(problem["labels"])
         solution = KINDS[kind].solve(givens)

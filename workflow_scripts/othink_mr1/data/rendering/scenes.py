@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from functools import partial
 
 from PIL import Image, ImageDraw
 
@@ -80,7 +81,7 @@ def render_scenes(source: RenderedSource) -> Iterator[RenderedItem]:
     lots.shuffle(counts)
     seen: set[str] = set()
     for count in counts:
-        scene = draw_until(source.split, lambda count=count: describe_scene(lots, source.style, count), seen)  # type: ignore[misc]
+        scene = draw_until(source.split, partial(describe_scene, lots, source.style, count), seen)
         rows = count_by_rows(scene)
         if lots.random() < source.estimates:
             answer = count_at_a_glance(rows, count)

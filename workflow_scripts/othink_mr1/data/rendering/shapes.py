@@ -170,21 +170,11 @@ def mushroom(pen: Pen, colour: Colour) -> None:
         pen.ellipse(x, y, 0.13, 0.12, WHITE)
 
 
-SOLIDS: dict[str, Shape] = {"sphere": sphere, "cube": cube, "cylinder": cylinder}
-VEHICLES: dict[str, Shape] = {
-    "car": car,
-    "bus": bus,
-    "motorbike": motorbike,
-    "bicycle": bicycle,
-    "aeroplane": aeroplane,
-    "lorry": lorry,
-}
-THINGS: dict[str, Shape] = {
-    "star": star,
-    "house": house,
-    "tree": tree,
-    "cup": cup,
-    "fish": fish,
-    "mushroom": mushroom,
-}
-SHAPES: dict[str, Shape] = {**SOLIDS, **VEHICLES, **THINGS}
+def _by_name(*shapes: Shape) -> dict[str, Shape]:
+    return {shape.__name__: shape for shape in shapes}
+
+
+SOLIDS = _by_name(sphere, cube, cylinder)
+VEHICLES = _by_name(car, bus, motorbike, bicycle, aeroplane, lorry)
+THINGS = _by_name(star, house, tree, cup, fish, mushroom)
+SHAPES = SOLIDS | VEHICLES | THINGS

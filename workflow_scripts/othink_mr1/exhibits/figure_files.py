@@ -1,8 +1,9 @@
-"""Writing a figure: svg, png, html and the data it is drawn from."""
+"""What a figure is drawn from, and its files: svg, png, html and its data."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,45 @@ import pandas as pd
 import vl_convert
 
 from othink_mr1.artefacts.manifests import write_sealed_text, written_sealed
-from othink_mr1.exhibits.frames import write_frame
+from othink_mr1.errors import UserError
+from othink_mr1.exhibits.frames import read_reward_curves, read_study, write_frame
+from othink_mr1.exhibits.plans import Plan, read_plan
 
 AnyChart = alt.Chart | alt.LayerChart | alt.HConcatChart | alt.VConcatChart | alt.FacetChart
 
 VEGALITE_VERSION = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
 _PNG_SCALE = 2  # pixels of the png per pixel of the layout
+
+
+@dataclass(frozen=True)
+class FigureInputs:
+    """What the command line hands to a figure.
+
+    data: study or reward_curves -> csv; plan: the figure's plan file.
+    """
+
+    data: Mapping[str, Path]
+    plan: Path | None
+    results: Path
+
+    def study(self, name: str) -> pd.DataFrame:
+        """A study's frame. UserError if it was not given."""
+        return read_study(self._csv(name))
+
+    def reward_curves(self) -> pd.DataFrame:
+        """The frame of reward curves. UserError if it was not given."""
+        return read_reward_curves(self._csv("reward_curves"))
+
+    def read_plan(self, kind: type[Plan]) -> Plan:
+        """The plan. UserError if it was not given."""
+        if self.plan is None:
+            raise UserError("--plan: this figure needs its plan file")
+        return read_plan(self.plan, kind)
+
+    def _csv(self, name: str) -> Path:
+        if name not in self.data:
+            raise UserError(f"--data: this figure needs {name}=CSV")
+        return self.data[name]
 
 
 @dataclass(frozen=True)

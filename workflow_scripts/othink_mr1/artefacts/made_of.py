@@ -1,4 +1,4 @@
-"""Whether answers were made with their run's current weights: the run may have been trained again."""
+"""Whether a result was made of what is there now: answers of their run's weights, scores of their answers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from othink_mr1.artefacts.verification import contents_digest
+
+ANSWERS_DIGEST = "answers_sha256"  # in the manifest of scores: of the file of answers that they are of
 
 _STEP = re.compile(r"(?P<run>.+)-step(?P<step>\d+)")
 
@@ -34,6 +36,14 @@ def has_other_weights(answers: Mapping[str, Any], run: Mapping[str, Any]) -> boo
         and now is not None
         and now != made_of["checkpoint"]
     )
+
+
+def has_other_answers(scores: Mapping[str, Any], answers: Mapping[str, Any], file: str) -> bool:
+    """Whether scores are of other answers than are there now, by the manifests of both.
+
+    file: name of the file of answers in their folder.
+    """
+    return scores.get(ANSWERS_DIGEST) != answers["files"].get(file, {}).get("sha256")
 
 
 def _digest(manifest: Mapping[str, Any], folder: str) -> str | None:

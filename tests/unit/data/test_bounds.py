@@ -1,0 +1,117 @@
+"""Bombs: what takes too much memory or time ends in one line, within bounds."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from othink_mr1.artefacts.artefact import filling
+from othink_mr1.data import parquet_files
+
+SCRIPT = Path(__file__).resolve().parents[3] / "workflow_scripts/prepare_dataset.py"
+# Runs a program, and says on the last line how many MB it took at most.
+MEASURED = (
+    "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:]);"
+    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024, file=sys.stderr); sys.exit(code)"
+)
+
+
+def prepare(tmp_path: Path, file: Path) -> tuple[str, int]:
+    """What the program says at last of a parquet file, and the MB that it took at most."""
+    raw = tmp_path / "raw"
+    with filling(raw, {}) as artefact:
+        file.rename(raw / "train.parquet")
+        artefact.finish()
+    program = [sys.executable, str(SCRIPT), "--form", "parquet", "--raw", str(raw)]
+    program += ["--output", str(tmp_path / "set"), "--max-pixels", "10000", "--max-prompt-tokens", "2048"]
+    program += ["--largest-unusable-share", "0"]
+    measured = [sys.executable, "-c", MEASURED, *program]
+    done = subprocess.run(measured, capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    *said, megabytes = done.stderr.strip().splitlines()
+    return said[-1], int(megabytes)
+
+
+def rows(image: bytes, count: int = 32) -> pa.Table:
+    return pa.table({"image": [image] * count, "problem": ["q"] * count, "solution": ["1"] * count})
+
+
+def let_the_footer_lie(file: Path) -> None:
+    """Let it declare one byte for its first row group."""
+    declared = pq.ParquetFile(file).metadata.row_group(0).total_byte_size
+    honest = _varint(2 * declared)  # zigzag
+    content = file.read_bytes()
+    assert content.count(honest) == 1
+    lie = bytes([0x82, *[0x80] * (len(honest) - 2), 0])  # 1, in as many bytes
+    file.write_bytes(content.replace(honest, lie))
+    assert pq.ParquetFile(file).metadata.row_group(0).total_byte_size == 1
+
+
+def _varint(value: int) -> bytes:
+    encoded = []
+    while value > 127:
+        encoded.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*encoded, value])
+
+
+def test_a_footer_that_lies_about_enormous_values(tmp_path: Path) -> None:
+    """32 rows of 160 MB of zeros, in some ten thousand bytes: read at once they would take 5 GB."""
+    image = pa.DictionaryArray.from_arrays(pa.array([0] * 32), pa.array([bytes(160 * 2**20)]))
+    bomb = rows(b"").set_column(0, "image", image)
+    pq.write_table(bomb, tmp_path / "bomb.parquet", compression="zstd", store_schema=False)
+    let_the_footer_lie(tmp_path / "bomb.parquet")
+    assert (tmp_path / "bomb.parquet").stat().st_size < 200_000
+    said, megabytes = prepare(tmp_path, tmp_path / "bomb.parquet")
+    assert "train.parquet: takes more than 4 GB of memory to read; do not use this file" in said
+    assert megabytes < 4800
+
+
+def test_memory_that_runs_out_is_not_called_a_broken_file(tmp_path: Path, monkeypatch) -> None:
+    pq.write_table(rows(b"1"), tmp_path / "sound.parquet")
+
+    def exhausted(*_: object) -> None:
+        raise pa.ArrowMemoryError("malloc of size 64 failed")
+
+    monkeypatch.setattr(parquet_files, "_check", exhausted)
+    with (
+        pytest.raises(Exception, match=r"sound\.parquet: takes more than 4 GB of memory to read"),
+        parquet_files.readable_parquet(tmp_path / "sound.parquet"),
+    ):
+        pass
+
+
+def test_a_step_that_takes_too_long_ends_the_program() -> None:
+    script = (
+        "from othink_mr1.data import bounds; import time\n"
+        "bounds.SECONDS = 0.5\n"
+        "with bounds.bounded_time('quick'): pass\n"
+        "with bounds.bounded_time('a.parquet row 7\\x1b[2J'): time.sleep(60)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=SCRIPT.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: a.parquet row 7\\x1b[2J: takes more than 0 s to read; do not use this file\n",
+    )
+
+
+def test_the_bounds_leave_room_for_the_largest_picture(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    Image.new("RGBA", (7000, 7000), (0, 0, 0, 9)).save(stream, "PNG")
+    pq.write_table(rows(stream.getvalue(), 1), tmp_path / "large.parquet")
+    said, _ = prepare(tmp_path, tmp_path / "large.parquet")
+    assert said.startswith("prepare set: 1/1")

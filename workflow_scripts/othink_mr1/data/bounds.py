@@ -1,0 +1,50 @@
+"""What reading files of others may take: MEMORY more than the program starts with, and SECONDS per step.
+
+A step is the decoding of one picture, or the reading of a few rows of a file. What takes longer ends the
+program with a one-line error that names it: a thread cannot be stopped, and a bomb is no row to leave out.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from othink_mr1.errors import printable
+
+MEMORY = 4 * 2**30  # bytes of address space; a picture of 50 million pixels takes half a gigabyte
+SECONDS = 60.0
+
+
+def limit_memory() -> None:
+    """Let this process's address space grow by MEMORY and no more: beyond, MemoryError is raised."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    asked = pages * resource.getpagesize() + MEMORY
+    if most == resource.RLIM_INFINITY or asked < most:
+        resource.setrlimit(resource.RLIMIT_AS, (asked, most))
+
+
+@contextmanager
+def bounded_time(what: str) -> Iterator[None]:
+    """Around a step. what: file and row."""
+    timer = threading.Timer(SECONDS, _end, [what])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _end(what: str) -> None:
+    print(
+        f"error: {printable(what)}: takes more than {SECONDS:.0f} s to read; do not use this file",
+        file=sys.stderr,
+        flush=True,
+    )
+    os._exit(1)
