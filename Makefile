@@ -4,7 +4,8 @@
 # make status shows the progress of each training, read from files, also while jobs run; OVERLAY as for verify
 # make what-if shows what would run now; SET="methods.grpo.learning_rate=2e-6 seeds=[1,2]": what would run after
 #             that change; OVERLAY as for verify. Runs nothing
-# make prune  lists what no exhibit uses any more, with sizes; OVERLAY as for verify. Deletes nothing
+# make prune  lists, with sizes, what neither the study nor the further ones in studies/ use; OVERLAY as for
+#             verify. Deletes nothing
 # make test   unit tests, dry runs and the smoke study: minutes
 # make test-slow  the rest: crashes, the hub, a real Slurm, the results of make mini if they are there
 # make test-all   both

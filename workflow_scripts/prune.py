@@ -1,4 +1,7 @@
-"""List what no exhibit of the study uses any more, with sizes. Deletes nothing: use rm."""
+"""List what no exhibit of the study uses any more, with sizes. Deletes nothing: use rm.
+
+Of the repository's own further studies (studies/*.yaml) those with the same results folder count, too.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +23,17 @@ def main() -> None:
         action="append",
         default=[],
         metavar="FILE[,FILE]",
-        help="another study with the same results root, by its overlays on the config: what it uses is not "
+        help="another study with the same results folder, by its overlays on the config: what it uses is not "
         "listed either; may be given several times",
     )
     arguments = parser.parse_args()
     config = load_study([arguments.config, *arguments.overlay])
-    others = [
-        load_study([arguments.config, *map(Path, overlays.split(","))]) for overlays in arguments.keep_overlay
-    ]
-    for line in unused_lines(find_unused(Path(config.results), [config, *others])):
+    studies = {" + ".join(map(str, arguments.overlay)) or str(arguments.config): config}
+    for overlays in (*arguments.keep_overlay, *map(str, sorted(Path("studies").glob("*.yaml")))):
+        other = load_study([arguments.config, *map(Path, overlays.split(","))])
+        if other.results == config.results:
+            studies[overlays] = other
+    for line in unused_lines(find_unused(Path(config.results), studies.values()), list(studies)):
         print(line)
 
 

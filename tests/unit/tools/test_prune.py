@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from entry_points import program
 
 from othink_mr1.artefacts.artefact import filling
 from othink_mr1.artefacts.atomic_files import write_text
@@ -13,7 +14,7 @@ from othink_mr1.config.study import StudyConfig
 from othink_mr1.errors import UserError
 from othink_mr1.plan import tables
 from othink_mr1.tools.prune import find_unused, unused_lines
-from repository import study
+from repository import REPOSITORY, study
 
 
 def test_what_is_declared_and_not_used_is_listed(tmp_path: Path) -> None:
@@ -55,7 +56,8 @@ def test_what_a_study_uses_is_not_listed(tmp_path: Path) -> None:
     config = study("mini/study.yaml", results=str(tmp_path))
     make(config)
     assert find_unused(tmp_path, [config]) == []
-    assert list(unused_lines([])) == ["unused by the studies given: 0, 0.0 MB; nothing was deleted"]
+    first, _ = unused_lines([], ["config.yaml", "studies/seeds.yaml"])
+    assert first == "unused by config.yaml, studies/seeds.yaml: 0, 0.0 MB; nothing was deleted"
 
 
 def test_a_changed_value_leaves_the_former_branch_unused(tmp_path: Path) -> None:
@@ -70,9 +72,20 @@ def test_a_changed_value_leaves_the_former_branch_unused(tmp_path: Path) -> None
     assert all(entry.bytes > 1000 for entry in unused if entry.kind == "runs")
     assert find_unused(tmp_path, [changed, former]) == []  # --keep-overlay
     assert set(tmp_path.rglob("*")) == before
-    *lines, last = unused_lines(unused)
+    *lines, last, _ = unused_lines(unused, ["mini/study.yaml"])
     assert len(lines) == len(unused)
-    assert last.startswith(f"unused by the studies given: {len(unused)}, ")
+    assert last.startswith(f"unused by mini/study.yaml: {len(unused)}, ")
+
+
+def test_further_studies_of_the_same_folder_are_kept_and_named(tmp_path: Path) -> None:
+    for name in ("config.yaml", "studies", "mini"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
+    make(study("studies/readings.yaml", results=str(tmp_path / "results")))
+    done = program("prune", cwd=tmp_path)
+    *_, last, _ = done.stdout.splitlines()
+    assert last.startswith("unused by config.yaml, studies/baselines.yaml, ")
+    assert "studies/readings.yaml" in last
+    assert last.endswith(": 0, 0.0 MB; nothing was deleted")
 
 
 def test_what_is_being_written_and_what_is_somebodys_own_is_not_listed(tmp_path: Path) -> None:

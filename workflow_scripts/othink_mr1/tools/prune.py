@@ -5,7 +5,7 @@ Nothing is deleted here: only the user knows whether a study in another checkout
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,13 +42,14 @@ def find_unused(results: Path, studies: Iterable[StudyConfig]) -> list[Unused]:
     ]
 
 
-def unused_lines(unused: Iterable[Unused]) -> Iterator[str]:
-    """The list as lines of text."""
+def unused_lines(unused: Iterable[Unused], studies: Sequence[str]) -> Iterator[str]:
+    """The list as lines of text. studies: their overlays, or the config itself, for the last line."""
     total = count = 0
     for entry in unused:
         total, count = total + entry.bytes, count + 1
         yield f"{entry.kind:<10} {entry.bytes / 1e6:>14,.1f} MB  {entry.path}"
-    yield f"unused by the studies given: {count}, {total / 1e6:,.1f} MB; nothing was deleted"
+    yield f"unused by {', '.join(studies)}: {count}, {total / 1e6:,.1f} MB; nothing was deleted"
+    yield "other overlays of yours with this results folder: name each with --keep-overlay, before you delete"
 
 
 def _named(config: StudyConfig) -> Iterator[str]:
