@@ -4,6 +4,7 @@
 # make status shows the progress of each training, read from files, also while jobs run; OVERLAY as for verify
 # make what-if shows what would run now; SET="methods.grpo.learning_rate=2e-6 seeds=[1,2]": what would run after
 #             that change; OVERLAY as for verify. Runs nothing
+# make inspect-logs  writes every answer as a log for `inspect view`, into <results>/inspect; OVERLAY as for verify
 # make prune  lists, with sizes, what neither the study nor the further ones in studies/ use; OVERLAY as for
 #             verify. Deletes nothing
 # make test   unit tests, dry runs and the smoke study: minutes
@@ -18,13 +19,13 @@
 # make bench  speed and memory compared with TRL, R1-V and transformers; results in results/bench
 # make environment   creates only the environment, .venv
 # Everything is installed into .venv on first use; nothing else on the machine is touched. What only reads
-# (verify, status, what-if, prune) installs nothing.
+# (verify, status, what-if, prune, inspect-logs) installs nothing.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 .SHELLFLAGS := -eu -o pipefail -c
 SHELL := bash
 
-.PHONY: environment mini verify status what-if prune test test-slow test-all test-crash check bench gpu-check gpu-wheels gpu-page \
+.PHONY: environment mini verify status what-if inspect-logs prune test test-slow test-all test-crash check bench gpu-check gpu-wheels gpu-page \
 	clean-environment
 
 # Bars per rule on a terminal; elsewhere Snakemake's own lines, as the plugin prints nothing there.
@@ -48,6 +49,10 @@ status:
 what-if:
 	$(installed)
 	.venv/bin/python workflow_scripts/what_if.py $(addprefix --overlay ,$(OVERLAY)) $(foreach change,$(SET),--set '$(change)')
+
+inspect-logs:
+	$(installed)
+	.venv/bin/python workflow_scripts/inspect_logs.py --config config.yaml $(addprefix --overlay ,$(OVERLAY))
 
 prune:
 	$(installed)

@@ -11,7 +11,7 @@ import pytest
 from repository import REPOSITORY
 
 
-@pytest.mark.parametrize("target", ["verify", "status", "what-if", "prune"])
+@pytest.mark.parametrize("target", ["verify", "status", "what-if", "prune", "inspect-logs"])
 def test_reading_installs_nothing(tmp_path: Path, target: str) -> None:
     shutil.copy(REPOSITORY / "Makefile", tmp_path)
     done = subprocess.run(["make", "-C", tmp_path, target], capture_output=True, text=True, check=False)

@@ -77,6 +77,7 @@ class StudyConfig(ConfigModel):
     """config.yaml. `methods` is resolved per task by settings.py, because methods inherit."""
 
     results: Folder = Field(description="results root; may be a link to scratch space")
+    note: Annotated[str, NO_EFFECT] = Field("", description="what a reader of the report should know first")
     backbone: Name
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
     backbones: dict[Name, Backbone]

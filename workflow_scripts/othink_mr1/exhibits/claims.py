@@ -46,7 +46,9 @@ from othink_mr1.exhibits.verdicts import (
 COLUMNS = (
     "backbone",
     "setting",  # values of what the study varies, where the claim does not name them
+    "group",  # same task, cross-task or weights
     "claim",
+    "short",  # the statement in a few words
     "statement",
     "where",
     "rule",
@@ -106,6 +108,7 @@ class Claim:
     """
 
     claim: str
+    short: str
     statement: str
     where: str
     rule: str
@@ -120,7 +123,8 @@ class Claim:
         return {
             "backbone": backbone,
             "setting": "",
-            **{name: getattr(self, name) for name in ("claim", "statement", "where", "rule")},
+            "group": {"same_task": "same task", "cross_task": "cross-task"}.get(self.study, "weights"),
+            **{name: getattr(self, name) for name in ("claim", "short", "statement", "where", "rule")},
             "verdict": NOT_MEASURED,
         }
 

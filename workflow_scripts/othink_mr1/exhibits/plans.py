@@ -94,6 +94,15 @@ class RunsPlan(_Entry):
     runs: list[RunEntry]
 
 
+class ReportPlan(_Entry):
+    """What report.html is made of. Whatever of it is not there yet is shown as missing."""
+
+    backbone: str = Field(description="whose results the page shows")
+    note: str = Field(description="what a reader should know first; empty if there is nothing")
+    studies: list[StudyPlan]
+    runs: list[RunEntry]
+
+
 class LeaksPair(_Entry):
     """A training and a test set."""
 

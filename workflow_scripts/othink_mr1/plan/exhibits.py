@@ -41,6 +41,7 @@ FIGURES: dict[str, tuple[str, ...]] = {
     "figure7": (CROSS_TASK,),
     "figure8": (CROSS_TASK,),
 }
+REPORT = "report"  # the page that shows all of it
 AUDIT = "scorer_audit"  # compares r1v with exact on all evaluations
 CLAIMS_NEED = (SAME_TASK, CROSS_TASK, FORMAT_SWEEP, KL_SWEEP)
 REWARD_CURVES_OF = SAME_TASK  # figure 5: the reward curves of table 1's GRPO runs
@@ -98,7 +99,7 @@ def exhibit_files(config: StudyConfig) -> list[str]:
     """Every exhibit that the config's studies are sufficient for, relative to the results root."""
     drawn = drawn_exhibits(config)
     files = [f"{name}.csv" for name in collected_exhibits(config)]
-    files += ["scorer_audit.csv", "data/leaks.csv"]
+    files += ["scorer_audit.csv", "data/leaks.csv", "report.html"]
     files += [f"tables/{name}.md" for name in config.studies]
     files += [f"data/{task}.{kind}" for task in config.own_tasks for kind in ("md", "svg")]
     files += ["claims.csv"] if "claims" in drawn else []
@@ -130,6 +131,13 @@ def all_plans(config: StudyConfig) -> dict[str, dict[str, Any]]:
         "evaluations": _rows(config, all_evaluations(config)),
     }
     plans[LEAKS] = leaks_plan(config)
+    plans[REPORT] = {
+        "exhibit": REPORT,
+        "backbone": config.backbone,
+        "note": config.note,
+        "studies": [plans[study] for study in config.studies],
+        "runs": runs_plan(config, "runs")["runs"],
+    }
     plans |= {data_card(task): data_card_plan(config, task) for task in config.own_tasks}
     return {exhibit: plan | {"version": versions.EXHIBITS} for exhibit, plan in plans.items()}
 

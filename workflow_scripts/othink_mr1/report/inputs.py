@@ -1,0 +1,75 @@
+"""What the page is made of. A file that is not there yet is None; a damaged one is a UserError."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from othink_mr1.artefacts.manifests import MANIFEST, read_manifest
+from othink_mr1.artefacts.verification import verify_sealed
+from othink_mr1.exhibits.frames import final, pooled, read_reward_curves, read_study
+from othink_mr1.exhibits.plans import EvaluationEntry, ReportPlan
+
+
+class Inputs:
+    """A study's results, as far as they are there, of the plan's backbone."""
+
+    def __init__(self, plan: ReportPlan, results: Path) -> None:
+        self.plan, self.results = plan, results
+        self.missing: list[str] = []  # files that were asked for and are not there, in the order of asking
+
+    def study(self, name: str) -> pd.DataFrame | None:
+        """A study's csv, all its rows."""
+        path = self._there(f"{name}.csv")
+        return None if path is None else self._own(read_study(path))
+
+    def points(self, name: str) -> pd.DataFrame | None:
+        """A study's final checkpoints, one row per point."""
+        frame = self.study(name)
+        return None if frame is None else pooled(final(frame))
+
+    def reward_curves(self) -> pd.DataFrame | None:
+        path = self._there("reward_curves.csv")
+        return None if path is None else self._own(read_reward_curves(path))
+
+    def table(self, name: str) -> pd.DataFrame | None:
+        """Another csv; empty cells are empty texts, all cells are texts."""
+        path = self._there(name)
+        if path is None:
+            return None
+        verify_sealed(path)
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+    def evaluations(self, *studies: str) -> Iterator[EvaluationEntry]:
+        """The final checkpoints of studies, of the lowest seed, each once, if answers and scores are there."""
+        chosen: dict[tuple[str, str | None, str, str], EvaluationEntry] = {}
+        for study in self.plan.studies:
+            for entry in study.evaluations if study.exhibit in studies else ():
+                if entry.step is None and entry.backbone == self.plan.backbone and self._is_scored(entry):
+                    setting = "; ".join(f"{path}={value}" for path, value in entry.varied.items())
+                    key = (entry.method, entry.trained_on, entry.tested_on, setting)
+                    if key not in chosen or (entry.seed or 0) < (chosen[key].seed or 0):
+                        chosen[key] = entry
+        yield from chosen.values()
+
+    def manifest(self, folder: Path) -> dict[str, Any] | None:
+        """The manifest of a folder that is complete."""
+        return read_manifest(folder) if (folder / MANIFEST).exists() else None
+
+    def _is_scored(self, entry: EvaluationEntry) -> bool:
+        answers = (self.results / entry.answers).parent
+        return (answers / MANIFEST).exists() and (self.results / entry.scores).exists()
+
+    def _there(self, name: str) -> Path | None:
+        path = self.results / name
+        if path.exists():
+            return path
+        if name not in self.missing:
+            self.missing.append(name)
+        return None
+
+    def _own(self, frame: pd.DataFrame) -> pd.DataFrame:
+        return frame[frame.backbone == self.plan.backbone]

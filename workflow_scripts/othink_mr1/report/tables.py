@@ -1,0 +1,137 @@
+"""Table 1, the matrix of tasks, outcomes item by item, the runs: as rows for the page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import pandas as pd
+
+from othink_mr1.exhibits.frames import by_setting
+from othink_mr1.exhibits.table1 import PROPOSED, Table, table1
+from othink_mr1.exhibits.theme import method_label, method_styles, task_label
+from othink_mr1.report.inputs import Inputs
+from othink_mr1.report.items import TaskItems
+
+SHADES = 20  # of a cell, from white to full
+BASELINE = "sft"
+
+
+@dataclass(frozen=True)
+class MatrixCell:
+    """An accuracy in percent with its interval and the paper's; shade: 0 to SHADES. own: the task trained on."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    paper: float | None
+    shade: int
+    own: bool
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A method's accuracies: a row per training task, the untrained backbone first, a column per tested task."""
+
+    method: str
+    tested: list[str]
+    rows: list[tuple[str, list[MatrixCell]]]
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """How many items of a task both methods, only one and none answer correctly, by the published scorer."""
+
+    tested_on: str
+    trained_on: str
+    both: int
+    only_proposed: int
+    only_baseline: int
+    neither: int
+
+    @property
+    def items(self) -> int:
+        return self.both + self.only_proposed + self.only_baseline + self.neither
+
+
+def main_table(inputs: Inputs) -> Table | None:
+    """Table 1, as in tables/table1.md."""
+    frame = inputs.study("same_task")
+    return None if frame is None or frame.empty else table1(frame)
+
+
+def matrices(inputs: Inputs) -> list[Matrix]:
+    """One per method: every task trained, every task tested, as far as studies have them."""
+    frames = [inputs.points(name) for name in ("same_task", "cross_task")]
+    there = [frame for frame in frames if frame is not None and len(frame)]
+    if not there:
+        return []
+    points = by_setting(pd.concat(there, ignore_index=True).drop_duplicates(["point"]))
+    tested = list(dict.fromkeys(points.tested_on))
+    base = points[points.trained_on == ""]
+    found = []
+    for method in method_styles(set(points.method) - {"base"}):
+        own = points[points.method == method]
+        rows = [("", [_cell(base[base.tested_on == task]) for task in tested])]
+        for trained in dict.fromkeys(own.trained_on):
+            of = own[own.trained_on == trained]
+            cells = [_cell(of[of.tested_on == task], own=task == trained) for task in tested]
+            rows.append((str(trained), cells))
+        found.append(Matrix(method, tested, rows))
+    return found
+
+
+def _cell(rows: pd.DataFrame, own: bool = False) -> MatrixCell:
+    if rows.empty:
+        return MatrixCell(None, None, None, None, 0, own)
+    row = rows.iloc[0]
+    paper = None if pd.isna(row.paper_accuracy) else 100 * float(row.paper_accuracy)
+    return MatrixCell(
+        100 * float(row.r1v_accuracy),
+        100 * float(row.r1v_low),
+        100 * float(row.r1v_high),
+        paper,
+        round(SHADES * float(row.r1v_accuracy)),
+        own,
+    )
+
+
+def outcomes(tasks: list[TaskItems]) -> list[Outcomes]:
+    """Per tested and training task, where both methods are there: GRPO-D against SFT on the same items."""
+    found = []
+    for task in tasks:
+        for trained in dict.fromkeys(run.trained_on for run in task.runs if run.trained_on):
+            of = {run.method: run for run in task.runs if run.trained_on == trained}
+            if PROPOSED in of and BASELINE in of:
+                pairs = Counter(zip(of[PROPOSED].right, of[BASELINE].right, strict=True))
+                found.append(
+                    Outcomes(
+                        task.task, trained, pairs[True, True], pairs[True, False], pairs[False, True],
+                        pairs[False, False],
+                    )
+                )  # fmt: skip
+    return found
+
+
+def runs_table(inputs: Inputs) -> list[dict[str, str]]:
+    """The finished runs with what they cost and which code made them."""
+    rows = []
+    for entry in inputs.plan.runs:
+        manifest = inputs.manifest(inputs.results / entry.folder)
+        if manifest is not None:
+            rows.append(
+                {
+                    "run": entry.run,
+                    "method": method_label(entry.method),
+                    "task": task_label(entry.task),
+                    "seed": str(entry.seed),
+                    "steps": str(entry.settings.get("steps", "")),
+                    "device": str(manifest.get("device", "")),
+                    "minutes": f"{float(manifest.get('wall_seconds') or 0) / 60:.1f}",
+                    "gpu_hours": f"{float(manifest.get('gpu_hours') or 0):.2f}",
+                    "made": str(manifest.get("made", "")),
+                    "commit": str(manifest.get("commit") or ""),
+                    "packages": ", ".join(f"{k} {v}" for k, v in dict(manifest.get("packages", {})).items()),
+                }
+            )
+    return rows
