@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -30,8 +30,9 @@ _DISK_REMEDIES = {
 # Rust libraries (safetensors) give the error number only in the text of their own exception.
 _RUST_ERROR = re.compile(r"\(os error (\d+)\)")
 
-# What could move a terminal's cursor, change its colours or its title: all control characters but line ends
-# and tabs. And halves of surrogate pairs, which no stream can encode.
+# What could move a terminal's cursor, change its colours or its title: all control characters but line ends,
+# tabs and \r, which leads to the start of the same line only. And halves of surrogate pairs, which no stream
+# can encode.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 # torch's own error on a GPU, and the plain RuntimeError of its CPU allocator.
@@ -78,6 +79,9 @@ class _Printable:
 
     def write(self, text: str) -> int:
         return self._stream.write(printable(text))
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        self._stream.writelines(map(printable, lines))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -148,7 +152,8 @@ def errors_in_one_line() -> Iterator[None]:
 
 def run_entry_point(main: Callable[[], None]) -> None:
     """Run a command line program; see errors_in_one_line. It prints no control characters."""
-    stdout, stderr = (cast(TextIO, _Printable(stream)) for stream in (sys.stdout, sys.stderr))
+    # None: closed by whoever started the program.
+    stdout, stderr = (stream and cast(TextIO, _Printable(stream)) for stream in (sys.stdout, sys.stderr))
     with errors_in_one_line(), redirect_stdout(stdout), redirect_stderr(stderr):
         main()
 

@@ -10,14 +10,17 @@ import os
 import resource
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from othink_mr1.errors import printable
+from othink_mr1.errors import UserError, printable
 
 MEMORY = 4 * 2**30  # bytes; a picture of 50 million pixels takes half a gigabyte
-SECONDS = 60.0
+SECONDS = 120.0
+_TICK = 0.5  # seconds between two looks
 
 
 def limit_memory() -> None:
@@ -33,21 +36,51 @@ def limit_memory() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (asked, most))
 
 
+def too_much_memory(what: str) -> UserError:
+    """The error for a step that reached the limit. what: file and row."""
+    return UserError(
+        f"{what}: takes more than {MEMORY >> 30} GB of memory to read; do not use this file (or let the job "
+        "have more memory or fewer threads, if it has less)"
+    )
+
+
+@dataclass
+class _Step:
+    what: str
+    seconds: float = 0.0
+
+
+_steps: dict[int, _Step] = {}
+_watching = threading.Lock()
+
+
 @contextmanager
 def bounded_time(what: str) -> Iterator[None]:
     """Around a step. what: file and row."""
-    timer = threading.Timer(SECONDS, _end, [what])
-    timer.daemon = True
-    timer.start()
+    if _watching.acquire(blocking=False):  # the first step; the lock is kept
+        threading.Thread(target=_watch, daemon=True).start()
+    step = _Step(what)
+    _steps[id(step)] = step
     try:
         yield
     finally:
-        timer.cancel()
+        del _steps[id(step)]
+
+
+def _watch() -> None:
+    """Count the seconds of all steps; a process that is stopped for hours, by Ctrl-Z, ages by one."""
+    while True:
+        time.sleep(_TICK)
+        for step in list(_steps.values()):
+            step.seconds += _TICK
+            if step.seconds > SECONDS:
+                _end(step.what)
 
 
 def _end(what: str) -> None:
     print(
-        f"error: {printable(what)}: takes more than {SECONDS:.0f} s to read; do not use this file",
+        f"error: {printable(what)}: takes more than {SECONDS:.0f} s to read; do not use this file (or mend "
+        "its disk, if that stands still)",
         file=sys.stderr,
         flush=True,
     )

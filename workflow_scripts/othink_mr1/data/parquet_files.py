@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from othink_mr1.data.bounds import MEMORY
+from othink_mr1.data.bounds import too_much_memory
 from othink_mr1.errors import UserError, first_line
 
 READ_BUFFER = 2**20
@@ -56,10 +56,7 @@ def readable_parquet(path: Path) -> Iterator[pq.ParquetFile]:
             _check(file.metadata, path)
             yield file
     except MemoryError:  # pyarrow's, too
-        raise UserError(
-            f"{path}: takes more than {MEMORY >> 30} GB of memory to read; do not use this file (or let the "
-            "job have more memory, if it has less)"
-        ) from None
+        raise too_much_memory(str(path)) from None
     except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError) as error:
         raise UserError(
             f"{path}: is no readable parquet file ({first_line(error)}); download it again"

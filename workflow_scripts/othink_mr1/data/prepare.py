@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +20,7 @@ from othink_mr1.artefacts.atomic_files import written_aside
 from othink_mr1.artefacts.manifests import read_manifest
 from othink_mr1.artefacts.verification import verify_folder
 from othink_mr1.csv_cells import guarded
-from othink_mr1.data.bounds import bounded_time
+from othink_mr1.data.bounds import bounded_time, too_much_memory
 from othink_mr1.data.examples import EXAMPLES_FILE, Example, write_examples
 from othink_mr1.data.in_order import in_order
 from othink_mr1.data.parquet_rows import count_parquet_rows, parquet_files, read_parquet_rows
@@ -72,7 +72,7 @@ def prepare_dataset(
         # Memory: the pictures in the threads' hands, those read ahead, and a row group on its way out.
         attempts = in_order(
             lambda numbered: _attempt(*numbered, limits, check_gold),
-            enumerate(progress.over(_readable(rows, where))),
+            enumerate(progress.over(_readable(rows, where, form))),
             threads,
             size=lambda numbered: len(numbered[1].image or b""),
         )
@@ -106,11 +106,12 @@ def _writing(out: Path) -> Iterator[None]:
         ) from None
 
 
-def _readable(rows: Iterator[RawRow], where: str) -> Iterator[RawRow]:
+def _readable(rows: Iterator[RawRow], where: str, form: Form) -> Iterator[RawRow]:
     """The rows; a disk that fails while they are read is no fault of the disk that is written to."""
     try:
         while True:
-            with bounded_time(where):
+            # Not of prompts: before their first row all archives are searched, which are bounded otherwise.
+            with bounded_time(where) if form == "parquet" else nullcontext():
                 row = next(rows, None)
             if row is None:
                 return
@@ -138,12 +139,15 @@ def _attempt(
     try:
         with bounded_time(row.where):
             example = row_to_example(row, number, limits)
-        check_gold(example.gold)
-        return number, row.where, example
-    except UserError as error:
-        return number, row.where, UnusableRow("no answer can meet its gold", str(error))
     except UnusableRow as error:
         return number, row.where, error
+    except MemoryError:  # no reason to leave the row out: it may be for what other threads have in hand
+        raise too_much_memory(row.where) from None
+    try:
+        check_gold(example.gold)
+    except UserError as error:
+        return number, row.where, UnusableRow("no answer can meet its gold", str(error))
+    return number, row.where, example
 
 
 def _judged(

@@ -141,7 +141,8 @@ class ScoringWorkers:
         if isinstance(outcome, BrokenProcessPool):  # it ended before its first question: see how another does
             process = multiprocessing.get_context("spawn").Process(target=start, args=(self._megabytes,))
             process.start()
-            process.join()
+            process.join(_WALL_SECONDS)
+            process.kill()
             return f"at their start, exit status {process.exitcode}"
         return f"exit status {outcome.exitcode}" if isinstance(outcome, ProcessExpired) else "no reply"
 
