@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -107,6 +109,31 @@ def test_a_step_that_takes_too_long_ends_the_program() -> None:
         1,
         "error: a.parquet row 7\\x1b[2J: takes more than 0 s to read; do not use this file\n",
     )
+
+
+def test_a_jpeg_of_a_thousand_scans(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (6000, 6000), "red").save(stream, "JPEG", progressive=True)
+    whole = stream.getvalue()
+    # The second scan is of coefficients that are 0 everywhere, so it is short.
+    first, second = (match.start() for match in list(re.finditer(b"\xff\xda", whole))[1:3])
+    (tmp_path / "bomb.jpg").write_bytes(whole[:first] + whole[first:second] * 1000 + whole[second:])
+    assert (tmp_path / "bomb.jpg").stat().st_size < 2_000_000
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from othink_mr1.data import bounds\n"
+        "from othink_mr1.data.images import bounded_image\n"
+        "bounds.SECONDS = 1.0\n"
+        "data = Path(sys.argv[1]).read_bytes()\n"
+        "with bounds.bounded_time('train.parquet row 3'): bounded_image(data, 10_000)\n"
+    )
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "bomb.jpg"],
+        cwd=SCRIPT.parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert time.monotonic() - started < 10
+    assert done.stderr.endswith("train.parquet row 3: takes more than 1 s to read; do not use this file\n")
 
 
 def test_the_bounds_leave_room_for_the_largest_picture(tmp_path: Path) -> None:

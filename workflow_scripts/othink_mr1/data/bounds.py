@@ -16,17 +16,21 @@ from pathlib import Path
 
 from othink_mr1.errors import printable
 
-MEMORY = 4 * 2**30  # bytes of address space; a picture of 50 million pixels takes half a gigabyte
+MEMORY = 4 * 2**30  # bytes; a picture of 50 million pixels takes half a gigabyte
 SECONDS = 60.0
 
 
 def limit_memory() -> None:
-    """Let this process's address space grow by MEMORY and no more: beyond, MemoryError is raised."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    """Let this process take MEMORY more than now, and no more: beyond, MemoryError is raised.
+
+    Counted is what it can write to (RLIMIT_DATA). Its address space would not do: on a machine with many
+    processors, threads reserve gigabytes of it and use little.
+    """
+    pages = int(Path("/proc/self/statm").read_text().split()[5])
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
     asked = pages * resource.getpagesize() + MEMORY
     if most == resource.RLIM_INFINITY or asked < most:
-        resource.setrlimit(resource.RLIMIT_AS, (asked, most))
+        resource.setrlimit(resource.RLIMIT_DATA, (asked, most))
 
 
 @contextmanager
