@@ -43,7 +43,7 @@ class Fault:
     truncate: float | None = None  # break the connection after this share of the body
     cut: bool = False  # break it like a router that lost the connection, not like a server that ends
     corrupt: bool = False  # change a byte in the middle of the body, not its length
-    commit: str | None = None  # answer as if for this commit
+    commit: str | None = None  # report this commit
     bytes_per_second: float | None = None
     silent_seconds: float = 0.0  # before any answer
     reset: bool = False  # break the connection before any answer

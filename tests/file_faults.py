@@ -147,7 +147,7 @@ def _read_log(log: bytes) -> tuple[Operation, ...]:
 
 
 def unsynced_files(operations: Iterable[Operation]) -> set[Path]:
-    """The files, by their final names, whose content was changed after the last fsync."""
+    """The files, by their final names, whose content was changed after their last fsync."""
     files: set[Path] = set()
     for operation in operations:
         path, other = operation.path, operation.other

@@ -268,7 +268,7 @@ def _paper_columns(backbone: str, claim: Claim, *points: ClaimPoint) -> dict[str
 
 
 def _sweep_rows(backbone: str, claim: Claim, points: Sequence[ClaimPoint]) -> list[dict[str, Any]]:
-    """One row per value of the other settings that vary; without a sweep, one row of the paper's numbers."""
+    """One row per combination of other varied settings; without a sweep, one row of the paper's numbers."""
     axis = claim.study.removesuffix("_sweep")
     sweeps: dict[str, dict[float, ClaimPoint]] = {}  # setting -> value of the axis -> point
     for point in points:

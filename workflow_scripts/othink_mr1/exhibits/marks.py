@@ -169,7 +169,7 @@ def sweep_panel(
 ) -> AnyChart:
     """Accuracy over the values of one setting: line, points, intervals, numbers, the paper's marks.
 
-    Each value of the other varied settings has its own line. name: `r1v` or `format`, the accuracy shown.
+    Each combination of other varied settings has its own line. name: `r1v` or `format`, the accuracy shown.
     paper_value: the column with the paper's number.
     """
     ours, paper = labelled(pooled(frame), WEIGHT_PATHS[x]), with_paper(frame, paper_value)
