@@ -1,7 +1,7 @@
 """Fingerprints of a prepared set's examples, which find the same items in another set.
 
-A picture has two: the sha256 of its decoded pixels, which does not depend on the file format, and a
-perceptual hash, which changes little when a picture is saved again, scaled, brightened or trimmed.
+A picture has two: the sha256 of its decoded pixels, equal for equal pixels whatever the file's bytes,
+and a perceptual hash, which changes little when a picture is saved again, scaled, brightened or trimmed.
 A question has the sha256 of its normalised text.
 """
 

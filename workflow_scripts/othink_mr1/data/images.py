@@ -19,7 +19,7 @@ LARGEST_FILE = 64 * 2**20  # bytes
 READ_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
 LARGEST_ASPECT = 200  # Qwen2-VL's preprocessing rejects longer pictures
 KEPT_FORMATS = ("PNG", "JPEG")
-# A file with more bytes per pixel (three colours of 16 bits) plus extra bytes contains something else.
+# A file with more than these bytes per pixel (three 16-bit colours) plus the extra contains something else.
 KEPT_BYTES_PER_PIXEL, KEPT_EXTRA_BYTES = 6, 2**20
 # Pictures with more pixels are decoded one at a time; threads together would take gigabytes.
 LARGE_IMAGE = 4_000_000
