@@ -40,9 +40,8 @@ def mean_accuracy(correct: np.ndarray, pictures: Sequence[str], chosen: np.ndarr
 
     It is Wilson's interval with the quantile of Spread, for mean · (1 - mean) / (variance of the mean) items:
     the number of independent answers with the same information (Franco et al. 2019, J. Survey Statistics and
-    Methodology 7, 334-364). With one seed and one item per picture, it is the ordinary Wilson interval. It
-    has a positive width even if all answers are right, and stays within 0..1. Below three seeds it covers
-    only the items.
+    Methodology 7, 334-364). With one seed and one item per picture, it is the ordinary one. It has a positive
+    width even if all answers are right, and stays within 0..1. Below three seeds it covers only the items.
 
     pictures: each item's picture; chosen: as in accuracy_among.
     """
