@@ -35,7 +35,7 @@ _RUST_ERROR = re.compile(r"\(os error (\d+)\)")
 # can encode.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
-# torch's own error on a GPU, and the plain RuntimeError of its CPU allocator.
+# Both torch's error on a GPU and the plain RuntimeError of its CPU allocator.
 _OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory", re.IGNORECASE)
 
 
@@ -52,7 +52,7 @@ class Diverged(UserError):
 
 
 class Interrupted(BaseException):
-    """The process was told to end, and saved its work. Not an Exception, so that no handler takes it for a
+    """The process was told to end, and saved its work. Not an Exception, so that no handler treats it as a
     failure."""
 
     def __init__(self, number: int, kept: str) -> None:
@@ -67,12 +67,12 @@ def first_line(error: Exception) -> str:
 
 
 def printable(text: str) -> str:
-    """A text that may be of an untrusted file; its control characters are written as escape sequences."""
+    """A possibly untrusted text, with its control characters as escape sequences."""
     return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 class _Printable:
-    """A text stream that gets printable text only."""
+    """A text stream that gets only printable text."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -124,7 +124,7 @@ def temporary_file_errors() -> Iterator[None]:
 
 @contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """End the process with a one-line error and exit code 1 for an error that the user can fix.
+    """Stop the process with a one-line error and exit code 1 for an error that the user can fix.
 
     An interrupted process ends with 128 + the signal's number, as shells expect.
     """
@@ -160,6 +160,6 @@ def run_entry_point(main: Callable[[], None]) -> None:
 
 def run_tool(main: Callable[[], None]) -> None:
     """Like run_entry_point, for a tool that prints: it ends when its reader (head, less) ends."""
-    # Not for jobs: a job whose worker process has died must get an error, not die.
+    # Not for jobs: a job must get an error if its worker process has died, not be killed by SIGPIPE.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     run_entry_point(main)

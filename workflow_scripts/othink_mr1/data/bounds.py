@@ -1,7 +1,7 @@
-"""What reading files of others may take: MEMORY more than the program starts with, and SECONDS per step.
+"""Limits for reading untrusted files: MEMORY beyond what the program starts with, and SECONDS per step.
 
-A step is the decoding of one picture, or the reading of a few rows of a file. What takes longer ends the
-program with a one-line error that names it: a thread cannot be stopped, and a bomb is no row to leave out.
+A step decodes one picture, or reads a few rows of a file. If one takes longer, the program stops with a
+one-line error that names it: a thread cannot be stopped, and a decompression bomb must not just be left out.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _TICK = 0.5  # seconds between two looks
 
 
 def limit_memory() -> None:
-    """Let this process take MEMORY more than now, and no more: beyond, MemoryError is raised.
+    """Let this process take at most MEMORY more than now: beyond that, MemoryError is raised.
 
-    Counted is what it can write to (RLIMIT_DATA). Its address space would not do: on a machine with many
-    processors, threads reserve gigabytes of it and use little.
+    Only writable memory counts (RLIMIT_DATA). A limit of the address space would not work: on a machine with
+    many processors, threads reserve gigabytes of it and use little.
     """
     pages = int(Path("/proc/self/statm").read_text().split()[5])
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
@@ -56,7 +56,7 @@ _watching = threading.Lock()
 
 @contextmanager
 def bounded_time(what: str) -> Iterator[None]:
-    """Around a step. what: file and row."""
+    """Wrap a step. what: file and row."""
     if _watching.acquire(blocking=False):  # the first step; the lock is kept
         threading.Thread(target=_watch, daemon=True).start()
     step = _Step(what)
