@@ -32,7 +32,7 @@ from fake_hub_repository import Commit, commit_of
 
 @dataclass
 class Fault:
-    """What goes wrong on the requests whose path matches: at the first `times` of them, or always (None)."""
+    """What fails on requests whose path matches: on the first `times` of them, or always (None)."""
 
     pattern: str
     method: str = "GET"
@@ -41,20 +41,20 @@ class Fault:
     code: str | None = None  # the hub's X-Error-Code, sent with the status
     retry_after: int | None = None  # seconds, sent with the status
     truncate: float | None = None  # break the connection after this share of the body
-    cut: bool = False  # break it as a router does that forgot it, not as a server that ends
-    corrupt: bool = False  # change a byte in the middle of the body, the length stays
-    commit: str | None = None  # claim to be of this commit
+    cut: bool = False  # break it like a router that lost the connection, not like a server that ends
+    corrupt: bool = False  # change a byte in the middle of the body, not its length
+    commit: str | None = None  # report this commit
     bytes_per_second: float | None = None
     silent_seconds: float = 0.0  # before any answer
     reset: bool = False  # break the connection before any answer
     body: bytes | None = None  # answer 200 with this
-    redirect: str | None = None  # send the client there
+    redirect: str | None = None  # redirect the client there
     seen: int = 0
 
 
 @dataclass
 class Request:
-    """One request, as logged: `server` is hub or cdn, `sent` the bytes of body that went out."""
+    """One request, as logged: `server` is hub or cdn, `sent` the number of body bytes sent."""
 
     server: str
     method: str
@@ -67,9 +67,9 @@ class Request:
 
 class FakeHub:
     """content: a folder as described above, or {"datasets/owner/name" | "models/...": {path: bytes | Path}}
-    with "raw" for plain files. token: required from whoever asks (401 otherwise). cdn: LFS files are
-    redirected to a second server, which answers 400 to whoever sends it a token, as S3 does. page: entries of
-    a tree listing per answer. ranges: whether a part of a file can be asked for.
+    with "raw" for plain files. token: required from clients (401 otherwise). cdn: LFS files are redirected
+    to a second server, which answers 400 to a client that sends it a token, as S3 does. page: entries of a
+    tree listing per answer. ranges: whether range requests are supported.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class FakeHub:
         self._lock = threading.Lock()
         self._with_cdn = cdn
         self.endpoint = self.cdn_endpoint = ""
-        self.next_page_at: str | None = None  # an address other than the hub's own for a listing's next page
+        self.next_page_at: str | None = None  # a base address other than the hub's for a listing's next page
         self.endless_listing = False
         for name, files in (read_root(Path(content)) if isinstance(content, str | Path) else content).items():
             if name == "raw":
@@ -174,7 +174,7 @@ class FakeHub:
 
 
 def read_root(root: Path) -> dict[str, dict[str, Path]]:
-    """{repository or "raw": {path in it: file}} of a folder laid out as the module says."""
+    """{repository or "raw": {path in it: file}} of a folder with the layout in the module's docstring."""
     found: dict[str, dict[str, Path]] = {}
     for file in sorted(path for path in root.rglob("*") if path.is_file()):
         name = file.relative_to(root).as_posix()

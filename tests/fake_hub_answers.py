@@ -24,7 +24,7 @@ class Handler(BaseHTTPRequestHandler):
     """Bound to a hub by FakeHub: `hub`, `server_name` ("hub" or "cdn") and `make`, the log's record."""
 
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # headers and body are two writes
+    disable_nagle_algorithm = True  # headers and body are separate writes
     hub: Any
     server_name: str
     make: Any
@@ -39,7 +39,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             self._answer()
         except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True  # the client was killed, or had enough
+            self.close_connection = True  # the client was killed, or closed the connection
         self.hub.finish(self.request_log)
 
     do_HEAD = do_GET
@@ -74,9 +74,9 @@ class Handler(BaseHTTPRequestHandler):
             self._send(404, {})
 
     def _commit(self, repository: str, revision: str) -> Commit | None:
-        """The commit that is asked for, or None after the hub's own answer that it does not exist."""
+        """The requested commit, or None after the hub's answer that it does not exist."""
         if repository not in self.hub.commits:
-            # The hub hides from whoever has no token whether a repository exists.
+            # Without a token, the hub does not reveal whether a repository exists.
             status = 404 if self.headers.get("Authorization") else 401
             self._not_found(status, "RepoNotFound", "Repository not found")
             return None
@@ -123,7 +123,7 @@ class Handler(BaseHTTPRequestHandler):
         headers = {"X-Repo-Commit": sha, "ETag": f'"{file.etag}"', "Accept-Ranges": "bytes"}
         if file.lfs_sha256:
             headers |= {"X-Linked-Size": str(file.size), "X-Linked-Etag": f'"{file.lfs_sha256}"'}
-            # Whoever wants to may fetch it by Xet, which the fake does not speak.
+            # A client may fetch it by Xet instead, which the fake does not support.
             token = f"/api/{repository}/xet-read-token/{commit.sha}"
             headers |= {"X-Xet-Hash": file.xet_hash, "X-Xet-Refresh-Route": token}
             if self.hub.cdn_endpoint:
@@ -133,7 +133,7 @@ class Handler(BaseHTTPRequestHandler):
                 self._send(302, headers | {"Location": where})
                 return
         elif not cached:
-            # As the hub does since 2025: small files come from a cache of its own, by a relative redirect.
+            # As on the hub since 2025: small files come from its own cache, by a relative redirect.
             where = f"/api/resolve-cache/{repository}/{commit.sha}/{quote(path, safe='')}"
             self._send(307, headers | {"Location": where})
             return
@@ -160,7 +160,7 @@ class Handler(BaseHTTPRequestHandler):
             self._file(content if isinstance(content, bytes) else content.read_bytes(), {}, True)
 
     def _file(self, body: bytes, headers: dict[str, str], compressible: bool) -> None:
-        """A file or the part of it that is asked for; texts compressed for whoever accepts that."""
+        """A file or the requested part of it; texts are compressed if the client accepts that."""
         asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         if asked and self.hub.ranges:
             first = int(asked[1])
@@ -200,7 +200,7 @@ class Handler(BaseHTTPRequestHandler):
             self._write(body[: int(len(body) * fault.truncate)], None)
             self.close_connection = True
             if fault.cut:
-                time.sleep(0.2)  # what is not read yet is lost
+                time.sleep(0.2)  # unread data is lost
                 self._reset()
             else:
                 self.connection.shutdown(socket.SHUT_WR)
@@ -216,7 +216,7 @@ class Handler(BaseHTTPRequestHandler):
                 time.sleep(1 / SLICES_PER_SECOND)
 
     def _reset(self) -> None:
-        """Close with RST, as a router that forgot the connection does."""
+        """Close with RST, like a router that lost the connection."""
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()

@@ -1,4 +1,4 @@
-"""What the fake hub knows of one repository at one commit: sizes and digests as git and LFS have them."""
+"""One repository of the fake hub at one commit: sizes and digests as in git and LFS."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-# The hub's default .gitattributes sends these to LFS, and whatever is larger than 10 MB.
+# The hub's default .gitattributes puts these into LFS, and all files above 10 MB.
 LFS_SUFFIXES = frozenset(
     (".parquet", ".zip", ".tgz", ".gz", ".tar", ".safetensors", ".bin", ".pt", ".pkl", ".png", ".jpg")
 )
@@ -35,7 +35,7 @@ class File:
 
     @property
     def xet_hash(self) -> str:
-        """Any other digest of the content."""
+        """A digest of the content other than the sha256; any will do."""
         return hashlib.sha256(self.etag.encode()).hexdigest()
 
     def listed(self) -> dict[str, Any]:
@@ -71,7 +71,7 @@ class Commit:
         return sorted(entries, key=lambda entry: str(entry["path"]))
 
     def card(self) -> dict[str, Any]:
-        """The README's header, as far as the tests use it: `license: x`."""
+        """The part of the README's header that the tests use: `license: x`."""
         readme = self.files.get("README.md")
         header = re.match(r"---\n(.*?)\n---", readme.read().decode() if readme else "", re.DOTALL)
         licence = re.search(r"^license:\s*(\S+)", header[1], re.MULTILINE) if header else None
@@ -79,17 +79,17 @@ class Commit:
 
 
 def pointer_text(sha256: str, size: int) -> str:
-    """What git itself stores of an LFS file."""
+    """What git itself stores for an LFS file."""
     return f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n"
 
 
 def git_sha1(body: bytes) -> str:
-    """Git's name of a blob."""
+    """Git's sha1 of a blob."""
     return hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
 
 
 def commit_of(repository: str, files: Mapping[str, bytes | Path]) -> Commit:
-    """The commit of these files: its name depends on the repository and on every byte."""
+    """The commit of these files: its hash depends on the repository and on every byte."""
     known = {}
     for path, content in files.items():
         body = content if isinstance(content, bytes) else content.read_bytes()

@@ -7,16 +7,16 @@
         lose_unsynced(killed.operations, folder, "emptied")
         ...                                       # does the program recover from what is there now?
 
-An operation is a system call that changes something under the folder, by whichever process, thread or
-library: open (that creates or empties), write, copy (sendfile and the like), truncate, fallocate, fsync,
-rename, link, symlink, unlink, mkdir, rmdir. Variants have one name: openat is open, fdatasync is fsync.
-`mmap` is a mapping of a file that can be written to; what is written through it is not seen.
+An operation is a system call that changes something under the folder, from any process, thread or library:
+open (that creates or truncates), write, copy (sendfile and similar), truncate, fallocate, fsync, rename,
+link, symlink, unlink, mkdir, rmdir. Variants have the same name: openat is open, fdatasync is fsync.
+`mmap` is a writable mapping of a file; writes through it are not seen.
 
-file_faults.c does the work. While one operation is made, all others wait, so the numbers are the true order,
-also of threads. It needs Linux on x86_64 and gcc, but no rights.
+file_faults.c does the work. During an operation all others wait, so the numbers are the true order, also
+across threads. It needs Linux on x86_64 and gcc, but no privileges.
 
-Not seen: io_uring, clones by ioctl (`cp --reflink`), changes of permissions and times. A process that waits
-in an operation for another process to make one, as with a named pipe under the folder, waits for ever.
+Not seen: io_uring, clones by ioctl (`cp --reflink`), changes of permissions and times. If a process in an
+operation waits for an operation of another process, as with a named pipe under the folder, it hangs.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ from pathlib import Path
 from typing import Literal
 
 SOURCE = Path(__file__).with_suffix(".c")
-# The exit codes of file_faults.c for a fault of its own, and for a command that cannot be started.
+# The exit codes of file_faults.c for its own errors, and for a command that cannot be started.
 _OWN_FAULTS = (125, 127)
 _CHANGES_CONTENT = ("write", "copy", "truncate", "fallocate", "mmap")
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One file operation, as logged when it had ended."""
+    """One file operation, as logged at its end."""
 
     number: int  # from 1, over all processes
     pid: int
     name: str
     path: Path
-    other: Path | None = None  # the new path of a rename or link; what a symbolic link says
+    other: Path | None = None  # the new path of a rename or link; the target of a symbolic link
     size: int = 0  # bytes that a write or copy wrote
-    error: int = 0  # the errno it failed with, by itself or because it was made to
+    error: int = 0  # the errno it failed with, real or injected
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended: the code as subprocess gives it (-9 if killed), its texts, its operations."""
+    """A command's result: subprocess's exit code (-9 if killed), its output, its operations."""
 
     returncode: int
     stdout: str
@@ -95,11 +95,11 @@ def run(
 ) -> Outcome:
     """Run a command until all its processes have ended, with at most one fault; without one, only observe it.
 
-    kill_before: kill the command's process group before this operation is made.
-    no_space_from: this operation and all later ones fail with ENOSPC if they need space: to make a file,
-        folder or symbolic link, to write, copy, fallocate or fsync. Others are made.
-    no_space_only_at: the same for this operation alone.
-    short_write: where the space ends in a write, its first half is still written, and it says so.
+    kill_before: kill the command's process group before this operation.
+    no_space_from: this operation and all later ones fail with ENOSPC if they need space: to create a file,
+        folder or symbolic link, to write, copy, fallocate or fsync. Others succeed.
+    no_space_only_at: the same for only this operation.
+    short_write: if a write runs out of space, its first half is still written, and it returns that length.
     timeout: in seconds; then all processes are killed and subprocess.TimeoutExpired is raised.
     """
     faults = (kill_before, no_space_from, no_space_only_at)
@@ -147,7 +147,7 @@ def _read_log(log: bytes) -> tuple[Operation, ...]:
 
 
 def unsynced_files(operations: Iterable[Operation]) -> set[Path]:
-    """The files, by their last names, whose content was changed after it was last brought to the disk."""
+    """The files, by their final names, whose content was changed after their last fsync."""
     files: set[Path] = set()
     for operation in operations:
         path, other = operation.path, operation.other
@@ -172,11 +172,11 @@ def _renamed(file: Path, old: Path, new: Path) -> Path:
 def lose_unsynced(
     operations: Iterable[Operation], under: Path, how: Literal["emptied", "half", "zeroed"]
 ) -> list[Path]:
-    """What a power loss after these operations may do: spoil the files that were not synced. Returns them.
+    """Simulate a power loss after these operations: damage the files that were not synced. Returns them.
 
-    how: "emptied" to no bytes, "half" cut to half its size, "zeroed" to as many zeros.
-    Names are as they were: that a rename, a deletion or a new name was itself not synced, because fsync was
-    not called for its folder, is not simulated.
+    how: "emptied" to no bytes, "half" cut to half its size, "zeroed" to the same number of zeros.
+    Names do not change. A rename, a deletion or a new name can be lost too, if fsync was not called for its
+    folder; that is not simulated.
     """
     under = under.resolve()
     lost = sorted(

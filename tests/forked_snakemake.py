@@ -1,6 +1,6 @@
 """Run Snakemake's own command line in a forked process: a dry run without the seconds of its imports.
 
-Forked from a server that has nothing else loaded: pytest's process has torch's threads by then.
+It is forked from a server with nothing else loaded, as pytest's own process has torch's threads by then.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SERVER.set_forkserver_preload(["__main__", "snakemake.cli", "pydantic"])
 
 @dataclass(frozen=True)
 class DryJob:
-    """A job as `-n` prints it; files as they are written there."""
+    """A job as `-n` prints it, with files as in its output."""
 
     rule: str
     inputs: tuple[str, ...]
@@ -26,7 +26,7 @@ class DryJob:
 
 
 def dry_run(checkout: Path, *arguments: str, seconds: float = 120) -> list[DryJob]:
-    """The jobs that `snakemake -n` lists in a checkout, but for `all`; AssertionError if it fails."""
+    """The jobs except `all` that `snakemake -n` lists in a checkout; AssertionError if it fails."""
     with tempfile.NamedTemporaryFile("r") as output:
         process = _SERVER.Process(target=_be_snakemake, args=(checkout, ["-n", *arguments], output.name))
         process.start()
@@ -62,7 +62,7 @@ def _be_snakemake(checkout: Path, arguments: list[str], output: str) -> None:
         os.dup2(stream, number)
     from snakemake.cli import main
 
-    sys.argv[1:] = arguments  # as at a command line; the Snakefile looks there
+    sys.argv[1:] = arguments  # as on a command line; the Snakefile reads it
     try:
         main(arguments)
     finally:

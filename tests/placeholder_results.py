@@ -1,4 +1,4 @@
-"""A complete results root of any study in seconds: names and manifests are true, contents are not."""
+"""A complete results root of any study in seconds: real names and manifests, fake contents."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from othink_mr1.config.study import StudyConfig
 from othink_mr1.plan import tables
 from othink_mr1.plan.plan_files import made_of, plan_inputs
 
-HOURS_PER_STEP = 0.001  # of GPUs, of every run
+HOURS_PER_STEP = 0.001  # GPU-hours, the same for every run
 
 
 def write_placeholders(config: StudyConfig, checkout: Path, jobs: Iterable[DryJob]) -> None:
-    """Do what Snakemake would: make each job's outputs, exhibits last.
+    """Make each job's outputs as Snakemake would, exhibits last.
 
     checkout: the folder that the config's `results` is relative to.
     """
@@ -41,12 +41,12 @@ def write_placeholders(config: StudyConfig, checkout: Path, jobs: Iterable[DryJo
 
 
 def copy_without_times(source: Path, target: Path) -> None:
-    """Copy a folder as `cp -r` does: what is copied is as old as the copy."""
+    """Copy a folder as `cp -r` does: the copied files have the time of the copy."""
     shutil.copytree(source, target, copy_function=shutil.copyfile)
 
 
 def _is_exhibit(job: DryJob) -> tuple[bool, bool]:
-    """Exhibits after all else, those that are drawn from others last."""
+    """A sort key: exhibits after everything else, and last those that are drawn from others."""
     planned = any(map(_plan, job.inputs))
     return planned, planned and job.rule in ("draw_figure", "make_table", "check_claims")
 
@@ -58,7 +58,7 @@ def _plan(file: str) -> str:
 
 
 def _facts(config: StudyConfig, job: DryJob, name: str) -> dict[str, Any]:
-    """What a job's manifest says of it, as far as anything reads it."""
+    """A job's facts for its manifest, as far as anything reads them."""
     if job.rule.startswith("download_"):
         return {"revision": "0" * 40}
     if not job.rule.startswith("train_"):

@@ -1,6 +1,6 @@
-"""The paper's repositories in small: their real layout and column names, rows made by the renderer.
+"""Small versions of the paper's repositories: their real layout and column names, rows from the renderer.
 
-What a fake hub serves, so that the unchanged config.yaml and rules can go through it.
+A fake hub serves them, so that config.yaml and the rules can be tested unchanged.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class RealLayout:
         }
 
     def prompt_sources(self, base_url: str) -> dict[str, dict[str, str]]:
-        """What an overlay says about the two prompt files: where they are now, and their sha256."""
+        """An overlay's entries for the two prompt files: where they are served, and their sha256."""
         return {
             name: {"base_url": base_url, "sha256": hashlib.sha256(self.web[path]).hexdigest()}
             for name, path in PROMPT_FILES.items()
@@ -49,7 +49,7 @@ class RealLayout:
 
 
 def make_real_layout(folder: Path) -> RealLayout:
-    """Render small sets below folder, and lay their files out as the real repositories do."""
+    """Render small sets below folder, and arrange their files as in the real repositories."""
     layout = RealLayout()
     card = b"---\nlicense: apache-2.0\n---\n# rows made by a renderer\n"
     for repository, renderer, reasoning in (
@@ -96,7 +96,7 @@ def _as_tgz(archive: Path) -> bytes:
 
 
 def _backbone(folder: Path) -> dict[str, bytes]:
-    """A real Qwen2-VL of a few thousand weights, beside a pickle and code that nobody may fetch."""
+    """A real Qwen2-VL of a few thousand weights; also a pickle and code, which must not be downloaded."""
     from othink_mr1.modeling.backbone import save_checkpoint
     from othink_mr1.modeling.processor import new_processor
     from othink_mr1.modeling.small_backbone import new_small_backbone

@@ -1,4 +1,4 @@
-"""The repository that is tested, and the studies of its config."""
+"""The repository under test, and the studies of its config."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ SCRIPTS = REPOSITORY / "workflow_scripts"
 
 
 def study(*overlays: str, **overrides: Any) -> StudyConfig:
-    """config.yaml under these overlays, files of the repository, with changes as of the command line."""
+    """config.yaml with these overlays (files of the repository), and changes as on the command line."""
     return load_study([REPOSITORY / name for name in ("config.yaml", *overlays)], overrides)

@@ -1,4 +1,4 @@
-"""What two runs, or two sets of answers, must have in common to the bit: everything but times."""
+"""What must be bit-identical in two runs or two sets of answers: everything but times."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from othink_mr1.artefacts.verification import verify_folder, visible_files
 
-# Of a manifest: what the clock says, and how often the run was interrupted.
+# Of a manifest: times, and what depends on how often the run was interrupted.
 _OF_THE_CLOCK = ("made", "wall_seconds", "gpu_hours", "attempts", "answered_before")
 _NEVER_EQUAL = ("manifest.json", "metrics.csv")
 
@@ -18,7 +18,7 @@ _NEVER_EQUAL = ("manifest.json", "metrics.csv")
 def contents(folder: Path) -> dict[str, object]:
     """By file name: bytes, metrics without their seconds, facts of the manifest.
 
-    The folder must be complete and sound. TensorBoard's files are left out: no result depends on them.
+    The folder must be complete and undamaged. TensorBoard's files are left out: no result depends on them.
     """
     manifest = verify_folder(folder)
     found: dict[str, object] = {
@@ -43,9 +43,9 @@ def metrics(folder: Path) -> list[dict[str, str]]:
 
 
 def curves(folder: Path) -> dict[str, dict[int, float]]:
-    """TensorBoard's curves, as its own reader gives them: of each, the values of every step.
+    """TensorBoard's curves, as its own reader returns them: for each curve, the value of every step.
 
-    After a restart a step may be told a second time: then it must be the same value.
+    After a restart a step may be reported a second time: then it must have the same value.
     """
     events = EventAccumulator(str(folder / "tensorboard"), purge_orphaned_data=False)
     events.Reload()
@@ -58,7 +58,7 @@ def curves(folder: Path) -> dict[str, dict[int, float]]:
 
 
 def assert_same(folder: Path, reference: Path) -> None:
-    """The two are the same to the bit; names the file that is not."""
+    """The two are bit-identical; otherwise, names the file that differs."""
     ours, theirs = contents(folder), contents(reference)
     assert ours.keys() == theirs.keys()
     for name in theirs:
@@ -68,5 +68,5 @@ def assert_same(folder: Path, reference: Path) -> None:
 
 
 def assert_every_step_once(folder: Path, steps: int) -> None:
-    """Metrics have each step, once, in order."""
+    """The metrics have each step exactly once, in order."""
     assert [int(row["step"]) for row in metrics(folder)] == list(range(1, steps + 1))

@@ -1,11 +1,11 @@
 """A real Slurm cluster on this machine, in one folder: three virtual nodes, two of them with 8 GPUs.
 
-cpu1 has the partition cpu. gpu1 and gpu2 have gpu and gpuhi; jobs of gpuhi put those of gpu back into the
-queue. The partition far has a node of another machine, which does not answer. The GPUs are files: Slurm
-counts them and sets CUDA_VISIBLE_DEVICES, nothing computes with them. Only the loopback interface is used,
-and neither a database, systemd nor cgroups.
+cpu1 is in the partition cpu, gpu1 and gpu2 in gpu and gpuhi; jobs of gpuhi requeue those of gpu. The
+partition far has a node on another machine, which does not answer. The GPUs are files: Slurm counts them and
+sets CUDA_VISIBLE_DEVICES, but nothing computes on them. Only the loopback interface is used, and no
+database, systemd or cgroups.
 
-To try something by hand: `python tests/slurm_cluster.py snakemake --profile slurm …`.
+For manual tests: `python tests/slurm_cluster.py snakemake --profile slurm …`.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "sinfo", "scontrol")
 PACKAGES = "slurmctld slurmd slurm-client munge"
-NODES = {"cpu1": 10, "gpu1": 11, "gpu2": 12}  # node -> its port, from the first one of the cluster
+NODES = {"cpu1": 10, "gpu1": 11, "gpu2": 12}  # node -> its port, as an offset from the cluster's first port
 GPUS_PER_NODE = 8
 _SYSTEM_PROGRAMS = ("/usr/sbin", "/sbin")  # not on every user's PATH
 _PORTS = 1000
-_STARTED_FOR = "SLURM_TEST_STARTED_FOR"  # tells daemons and their children of one node from another's
+_STARTED_FOR = "SLURM_TEST_STARTED_FOR"  # distinguishes the daemons (and their children) of different nodes
 _UP_SECONDS = 30.0
 _END_SECONDS = 20.0
 _CLIENT_SECONDS = 20.0
 
 
 def missing_programs() -> list[str]:
-    """What of Slurm is not installed here."""
+    """The programs of Slurm that are not installed here."""
     return [name for name in PROGRAMS if shutil.which(name, path=_search_path()) is None]
 
 
@@ -45,11 +45,11 @@ class SlurmCluster:
     """A cluster that runs from `start` to `stop`, both called by `running_cluster`."""
 
     def __init__(self, folder: Path) -> None:
-        """folder: an empty one, for everything that the cluster writes."""
+        """folder: an empty folder for everything that the cluster writes."""
         self.folder = folder
         self._first_port = _free_ports()
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
-        # What a user's shell on this cluster has, besides HOME.
+        # The environment of a user's shell on this cluster, besides HOME.
         self.environment = {
             "PATH": os.pathsep.join([str(folder / "bin"), _search_path()]),
             "SLURM_CONF": str(folder / "slurm.conf"),
@@ -60,7 +60,7 @@ class SlurmCluster:
         self._write_files()
         options = {"socket": "munge.sock", "pid-file": "munged.pid", "log-file": "munged.log"}
         options |= {"key-file": "munge.key", "seed-file": "munge.seed"}
-        # --force: a temporary folder may lie below one that others can write to.
+        # --force: a temporary folder may be below one that others can write to.
         self._start(
             "munged", "--foreground", "--force", *(f"--{k}={self.folder / v}" for k, v in options.items())
         )
@@ -81,7 +81,7 @@ class SlurmCluster:
                 os.kill(process, signal.SIGKILL)
 
     def cancel_all(self) -> None:
-        """Cancel all jobs, and give them some time to end."""
+        """Cancel all jobs, and wait some time for them to end."""
         self.run("scancel", "--user", getuser())
         deadline = time.monotonic() + _END_SECONDS
         while self.jobs() and time.monotonic() < deadline:
@@ -94,7 +94,7 @@ class SlurmCluster:
     def kill_node(self, node: str) -> None:
         """Kill a node's daemon and all that runs on the node, as a power loss would."""
         self.kill_daemon(node)
-        # Those that watch over jobs before the jobs: they must not tell of their end.
+        # First the processes that supervise jobs, so that they do not report the jobs' end.
         for variable in (_STARTED_FOR, "SLURMD_NODENAME"):
             for process in self.own_processes():
                 if variable_of(process, variable) == node:
@@ -102,11 +102,11 @@ class SlurmCluster:
                         os.kill(process, signal.SIGKILL)
 
     def kill_daemon(self, node: str) -> None:
-        """Kill a node's daemon alone: Slurm takes the node for dead, and its jobs go on."""
+        """Kill only a node's daemon: Slurm considers the node dead, but its jobs continue."""
         self._end(node, signal.SIGKILL)
 
     def run(self, *command: str, check: bool = True) -> str:
-        """What a command of Slurm's prints, as a user of this cluster gets it."""
+        """The output of a Slurm command, as for a user of this cluster."""
         return subprocess.run(
             command,
             env={"HOME": os.environ.get("HOME", "/"), **self.environment},
@@ -117,12 +117,12 @@ class SlurmCluster:
         ).stdout.strip()
 
     def node_states(self) -> dict[str, str]:
-        """Node -> its state in Slurm's words, e.g. idle, mixed, down*; empty while nothing answers."""
+        """Node -> its state as named by Slurm, e.g. idle, mixed, down*; empty while Slurm does not answer."""
         lines = self.run("sinfo", "--noheader", "--Node", "--format=%N %T", check=False).splitlines()
         return dict(line.split() for line in lines)
 
     def jobs(self, states: str = "PENDING,RUNNING,COMPLETING,SUSPENDED") -> list[dict[str, str]]:
-        """Jobs in these states; the comment is rule and wildcards, gpus what was asked for."""
+        """Jobs in these states; the comment is rule and wildcards, gpus the requested ones."""
         names = ("id", "state", "partition", "node", "comment", "gpus")
         # %b alone does not show --gpus; tres-per-job does.
         fields = "JobID:20,State:20,Partition:20,NodeList:20,Comment:250,tres-per-job:20"
@@ -144,12 +144,12 @@ class SlurmCluster:
             # Character devices: for other files Slurm does not set CUDA_VISIBLE_DEVICES.
             (self.folder / "dev" / f"gpu{number}").symlink_to("/dev/null")
         (self.folder / "slurm.conf").write_text(self._configuration())
-        # Slurm 22 and later look for cgroups when they start, and for those of version 2 need systemd.
+        # Slurm 22 and later look for cgroups at their start, and need systemd for version 2.
         (self.folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")
         (self.folder / "gres.conf").write_text(
             f"NodeName=gpu[1-2] Name=gpu File={self.folder}/dev/gpu[0-{GPUS_PER_NODE - 1}]\n"
         )
-        # Snakemake's job step drops every SLURM_ variable, with it the way to this cluster's configuration.
+        # Snakemake's job step drops all SLURM_ variables, also the path of this cluster's configuration.
         wrapper = self.folder / "bin" / "srun"
         srun = shutil.which("srun", path=_search_path())
         wrapper.write_text(f'#!/bin/sh\nSLURM_CONF={self.environment["SLURM_CONF"]} exec {srun} "$@"\n')
@@ -211,7 +211,7 @@ PartitionName=far Nodes=far1 State=UP
     def _start(self, program: str, *arguments: str, name: str | None = None) -> None:
         path = shutil.which(program, path=_search_path())
         assert path is not None
-        # setpriv: should the tests be killed, the daemons end with them.
+        # setpriv: if the tests are killed, the daemons end too.
         self._daemons[name or program] = subprocess.Popen(
             ["setpriv", "--pdeathsig", "TERM", path, *arguments],
             env={"HOME": os.environ.get("HOME", "/"), **self.environment, _STARTED_FOR: name or program},
@@ -231,7 +231,7 @@ PartitionName=far Nodes=far1 State=UP
             daemon.wait()
 
     def own_processes(self) -> list[int]:
-        """Daemons, children that may outlive them, and jobs: all that has this configuration."""
+        """Daemons, children that may outlive them, and jobs: all processes with this configuration."""
         conf = self.environment["SLURM_CONF"]
         numbers = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
         own = (number for number in numbers if variable_of(number, "SLURM_CONF") == conf)
@@ -256,7 +256,7 @@ PartitionName=far Nodes=far1 State=UP
 
 @contextlib.contextmanager
 def running_cluster(folder: Path) -> Iterator[SlurmCluster]:
-    """A cluster in an empty folder, up within the block."""
+    """A cluster in an empty folder, which runs within the block."""
     cluster = SlurmCluster(folder)
     try:
         cluster.start()
@@ -270,7 +270,7 @@ def _search_path() -> str:
 
 
 def variable_of(process: int, name: str) -> str | None:
-    """A variable of a process's environment, as it was started."""
+    """A variable of a process's environment at its start."""
     try:
         entries = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
     except OSError:
@@ -281,7 +281,7 @@ def variable_of(process: int, name: str) -> str | None:
 
 
 def _free_ports() -> int:
-    """The first of a block of ports that nobody listens on; srun's own are left to chance."""
+    """The first of a block of unused ports; those of srun are not checked."""
     for _ in range(50):
         first = random.randrange(20_000, 31_000, _PORTS)
         with contextlib.ExitStack() as stack:
@@ -296,7 +296,7 @@ def _free_ports() -> int:
 
 
 def main() -> int:
-    """Run the command in the arguments on a cluster of its own; the cluster stops when it ends."""
+    """Run the command in the arguments on a new cluster, which stops when the command ends."""
     if missing := missing_programs():
         sys.exit(f"not installed: {', '.join(missing)}; Debian and Ubuntu have them in {PACKAGES}")
     with (

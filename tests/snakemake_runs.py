@@ -44,7 +44,7 @@ def run_snakemake(
 ) -> subprocess.CompletedProcess[str]:
     """Run `.venv/bin/snakemake` as a user does: nothing activated, only its own folder known.
 
-    variables: of the environment, besides PATH and HOME.
+    variables: environment variables besides PATH and HOME.
     """
     environment = {"PATH": path or os.environ["PATH"], "HOME": os.environ.get("HOME", str(checkout))}
     environment |= variables or {}
@@ -60,7 +60,7 @@ def run_snakemake(
 
 
 def job_counts(output: str) -> dict[str, int]:
-    """Rule -> jobs, from Snakemake's table of job stats."""
+    """Rule -> number of jobs, from Snakemake's table of job stats."""
     counts = {}
     lines = iter(output.splitlines())
     for line in lines:

@@ -1,4 +1,4 @@
-"""Settings of a tiny backbone and of tiny trainings: seconds to build, milliseconds a step."""
+"""Settings of a tiny backbone and of tiny trainings: seconds to build, milliseconds per step."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ EXAMPLES = [
 
 @dataclass(frozen=True)
 class Tiny:
-    """A backbone folder and what is in it."""
+    """A backbone folder and its contents."""
 
     folder: Path
     model: Any  # Qwen2VLForConditionalGeneration

@@ -6,10 +6,12 @@ Of the repository's own further studies (studies/*.yaml) those with the same res
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from othink_mr1.config.load import load_study
-from othink_mr1.errors import run_tool
+from othink_mr1.config.study import StudyConfig
+from othink_mr1.errors import UserError, run_tool
 from othink_mr1.tools.prune import find_unused, unused_lines
 
 
@@ -29,12 +31,26 @@ def main() -> None:
     arguments = parser.parse_args()
     config = load_study([arguments.config, *arguments.overlay])
     studies = {" + ".join(map(str, arguments.overlay)) or str(arguments.config): config}
-    for overlays in (*arguments.keep_overlay, *map(str, sorted(Path("studies").glob("*.yaml")))):
-        other = load_study([arguments.config, *map(Path, overlays.split(","))])
-        if other.results == config.results:
-            studies[overlays] = other
+    for overlays in arguments.keep_overlay:
+        studies[overlays] = load_study([arguments.config, *map(Path, overlays.split(","))])
+        if not _same_folder(studies[overlays], config):
+            raise UserError(
+                f"--keep-overlay {overlays}: its results are in {studies[overlays].results}; leave it out"
+            )
+    for overlay in sorted(Path("studies").glob("*.yaml")):
+        try:
+            other = load_study([arguments.config, overlay])
+        except UserError as error:  # of a config that has no such method, for one
+            print(f"not counted, as it does not fit this config: {error}", file=sys.stderr)
+        else:
+            if _same_folder(other, config):
+                studies[str(overlay)] = other
     for line in unused_lines(find_unused(Path(config.results), studies.values()), list(studies)):
         print(line)
+
+
+def _same_folder(study: StudyConfig, other: StudyConfig) -> bool:
+    return Path(study.results).resolve() == Path(other.results).resolve()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -30,11 +30,12 @@ _DISK_REMEDIES = {
 # Rust libraries (safetensors) give the error number only in the text of their own exception.
 _RUST_ERROR = re.compile(r"\(os error (\d+)\)")
 
-# What could move a terminal's cursor, change its colours or its title: all control characters but line ends
-# and tabs. And halves of surrogate pairs, which no stream can encode.
+# What could move a terminal's cursor, change its colours or its title: all control characters but line ends,
+# tabs and \r, which leads to the start of the same line only. And halves of surrogate pairs, which no stream
+# can encode.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
-# torch's own error on a GPU, and the plain RuntimeError of its CPU allocator.
+# Both torch's error on a GPU and the plain RuntimeError of its CPU allocator.
 _OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory", re.IGNORECASE)
 
 
@@ -51,7 +52,7 @@ class Diverged(UserError):
 
 
 class Interrupted(BaseException):
-    """The process was told to end, and saved its work. Not an Exception, so that no handler takes it for a
+    """The process was told to end, and saved its work. Not an Exception, so that no handler treats it as a
     failure."""
 
     def __init__(self, number: int, kept: str) -> None:
@@ -66,18 +67,21 @@ def first_line(error: Exception) -> str:
 
 
 def printable(text: str) -> str:
-    """A text that may be of an untrusted file; its control characters are written as escape sequences."""
+    """A possibly untrusted text, with its control characters as escape sequences."""
     return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 class _Printable:
-    """A text stream that gets printable text only."""
+    """A text stream that gets only printable text."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
         return self._stream.write(printable(text))
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        self._stream.writelines(map(printable, lines))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -120,7 +124,7 @@ def temporary_file_errors() -> Iterator[None]:
 
 @contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """End the process with a one-line error and exit code 1 for an error that the user can fix.
+    """Stop the process with a one-line error and exit code 1 for an error that the user can fix.
 
     An interrupted process ends with 128 + the signal's number, as shells expect.
     """
@@ -148,13 +152,14 @@ def errors_in_one_line() -> Iterator[None]:
 
 def run_entry_point(main: Callable[[], None]) -> None:
     """Run a command line program; see errors_in_one_line. It prints no control characters."""
-    stdout, stderr = (cast(TextIO, _Printable(stream)) for stream in (sys.stdout, sys.stderr))
+    # None: closed by whoever started the program.
+    stdout, stderr = (stream and cast(TextIO, _Printable(stream)) for stream in (sys.stdout, sys.stderr))
     with errors_in_one_line(), redirect_stdout(stdout), redirect_stderr(stderr):
         main()
 
 
 def run_tool(main: Callable[[], None]) -> None:
     """Like run_entry_point, for a tool that prints: it ends when its reader (head, less) ends."""
-    # Not for jobs: a job whose worker process has died must get an error, not die.
+    # Not for jobs: a job must get an error if its worker process has died, not be killed by SIGPIPE.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     run_entry_point(main)

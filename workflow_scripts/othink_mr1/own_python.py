@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def put_own_python_on_path() -> None:
-    """Make `python` in the rules the one that runs Snakemake; `.venv/bin/snakemake` does not do that itself.
+    """Make `python` in the rules the one that runs Snakemake; `.venv/bin/snakemake` alone does not do that.
 
     It is put on PATH, so that the environment of --sdm conda or apptainer, activated later, takes precedence.
     """

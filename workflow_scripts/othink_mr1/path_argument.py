@@ -1,4 +1,4 @@
-"""Paths of the command line."""
+"""Command line paths."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def path_argument(text: str) -> Path:
-    """A command line path made absolute, as `.` has no name and the folder of `S.csv` has none.
+    """A command line path made absolute, as neither `.` nor the parent of `S.csv` has a name.
 
     Links are not resolved. A leading `~` is expanded: shells do not expand it in `--scores=~/S.csv`.
     """

@@ -87,14 +87,6 @@ def test_a_broken_file_ends_in_one_line(tmp_path: Path, text: str, said: str) ->
     [
         ("seeds: [42, 43, 42]", "seeds.2: 42 is in the list already"),
         ("studies: {same_task: {seeds: [1, 1]}}", "studies.same_task.seeds.1: 1 is in the list already"),
-        (
-            "studies: {same_task: {methods: [sft, sft]}}",
-            "studies.same_task.methods.1: 'sft' is in the list already",
-        ),
-        (
-            "studies: {same_task: {vary: {learning_rate: [1e-6, 0.000001]}}}",
-            "studies.same_task.vary.learning_rate.1: 1e-06 is in the list already",
-        ),
         ("results: README.md", "results: must be a folder; README.md is a file"),
         ("results: README.md/a/b", "results: must be a folder; README.md is a file"),
     ],
@@ -105,6 +97,14 @@ def test_what_planning_would_stumble_over(tmp_path: Path, text: str, said: str) 
     with pytest.raises(UserError) as caught:
         load_study([PAPER, file])
     assert str(caught.value) == f"{file}:1: {said}"
+
+
+def test_a_results_link_that_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "results").symlink_to("scratch")
+    file = tmp_path / "own.yaml"
+    file.write_text(f"results: {tmp_path}/results")
+    with pytest.raises(UserError, match="results is a link to scratch, which is not there; make that folder"):
+        load_study([PAPER, file])
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -107,7 +108,8 @@ def test_a_step_that_takes_too_long_ends_the_program() -> None:
     )
     assert (done.returncode, done.stderr) == (
         1,
-        "error: a.parquet row 7\\x1b[2J: takes more than 0 s to read; do not use this file\n",
+        "error: a.parquet row 7\\x1b[2J: takes more than 0 s to read; do not use this file (or mend its "
+        "disk, if that stands still)\n",
     )
 
 
@@ -133,7 +135,25 @@ def test_a_jpeg_of_a_thousand_scans(tmp_path: Path) -> None:
         cwd=SCRIPT.parent, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert time.monotonic() - started < 10
-    assert done.stderr.endswith("train.parquet row 3: takes more than 1 s to read; do not use this file\n")
+    assert "train.parquet row 3: takes more than 1 s to read; do not use this file" in done.stderr
+
+
+def test_a_stopped_process_is_no_bomb() -> None:
+    script = (
+        "from othink_mr1.data import bounds; import time\n"
+        "bounds.SECONDS = 1.5\n"
+        "with bounds.bounded_time('sound'):\n"
+        "    print(flush=True); time.sleep(0.1); [sum(range(100)) for _ in range(20_000)]\n"
+    )
+    command = [sys.executable, "-c", script]
+    process = subprocess.Popen(command, cwd=SCRIPT.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(4)
+    process.send_signal(signal.SIGCONT)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (0, b"")
 
 
 def test_the_bounds_leave_room_for_the_largest_picture(tmp_path: Path) -> None:

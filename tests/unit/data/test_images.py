@@ -133,6 +133,21 @@ def test_a_picture_is_turned_as_its_exif_says(form, orientation):
     assert (red[0] > 200 > red[2], blue[2] > 200 > blue[0]) == (True, True)
 
 
+def test_a_broken_exif_is_no_broken_picture():
+    """Cameras and editors write many; only the orientation matters, if it can be read."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    exif[ExifTags.Base.XResolution] = 72.5
+    lying = saved(Image.new("RGB", (60, 40), "red"), "JPEG", exif=exif)
+    tag = exif.tobytes()
+    as_float = tag.replace(b"\x01\x1a\x00\x05", b"\x01\x0f\x00\x05")  # Make, as a rational number
+    assert as_float != tag
+    bounded = bounded_image(lying.replace(tag, as_float), 10_000)
+    assert (bounded.width, bounded.height) == (40, 60)
+    broken = saved(Image.new("RGB", (60, 40), "red"), "PNG", exif=b"no exif at all")
+    assert bounded_image(broken, 10_000).data == broken
+
+
 def test_a_transparent_colour_of_an_rgb_picture_becomes_white():
     data = saved(Image.new("RGB", (8, 6), (1, 2, 3)), transparency=(1, 2, 3))
     assert decoded(bounded_image(data, 1000).data).getpixel((0, 0)) == (255, 255, 255)

@@ -87,6 +87,21 @@ def test_further_studies_of_the_same_folder_are_kept_and_named(tmp_path: Path) -
     assert "studies/readings.yaml" in last
     assert last.endswith(": 0, 0.0 MB; nothing was deleted")
 
+    (tmp_path / "mine.yaml").write_text("results: ./results/\nseeds: [7]")
+    make(study("studies/readings.yaml", results=str(tmp_path / "results"), seeds=[7]))
+    *_, last, _ = program("prune", "--keep-overlay", "mine.yaml", cwd=tmp_path).stdout.splitlines()
+    assert "mine.yaml" in last
+    (tmp_path / "mine.yaml").write_text("results: elsewhere")
+    assert (
+        "its results are in elsewhere" in program("prune", "--keep-overlay", "mine.yaml", cwd=tmp_path).stderr
+    )
+
+    config = (REPOSITORY / "config.yaml").read_text().replace("sft-reasoning:", "sft-thinking:")
+    (tmp_path / "own.yaml").write_text(config)
+    done = program("prune", "--config", "own.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "not counted, as it does not fit this config: studies/baselines.yaml" in done.stderr
+
 
 def test_what_is_being_written_and_what_is_somebodys_own_is_not_listed(tmp_path: Path) -> None:
     config = study("mini/study.yaml", results=str(tmp_path))

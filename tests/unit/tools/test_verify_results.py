@@ -27,7 +27,7 @@ from small_results import (
 from othink_mr1.artefacts import verification
 from othink_mr1.artefacts.artefact import filling, write_manifest
 from othink_mr1.artefacts.atomic_files import sha256_of, write_text
-from othink_mr1.artefacts.manifests import MANIFEST, manifest_beside
+from othink_mr1.artefacts.manifests import MANIFEST, manifest_beside, seal
 from othink_mr1.artefacts.verification import verify_folder
 from othink_mr1.errors import UserError
 from othink_mr1.tools import verify as verify_results
@@ -257,6 +257,10 @@ class TestOtherOrigins:
             f"{root / SCORES}: scores other answers than {file.parent} has now; delete {root / SCORES} and "
             "run snakemake again"
         ]
+
+    def test_scores_of_a_former_version_are_sound(self, root: Path) -> None:
+        seal(root / SCORES)
+        assert verify(root).damaged == []
 
     @pytest.mark.parametrize("facts", [{}, {"made_of": None}, {"made_of": {}}, {"run": 1, "made_of": {}}])
     def test_answers_that_do_not_tell_are_sound(self, root: Path, facts: dict[str, object]) -> None:

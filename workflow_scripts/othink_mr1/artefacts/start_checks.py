@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from othink_mr1.errors import UserError
@@ -43,8 +44,9 @@ def _refuse_links(path: Path, levels: int) -> None:
             f"{path}: is a link, and work could empty what it points to; put a folder or file in its place "
             "(only `results` itself may be a link)"
         )
-    if levels and path.is_dir():
-        for entry in os.scandir(path):
+    # A job of a former Snakemake may delete what is being looked at.
+    with suppress(FileNotFoundError, NotADirectoryError):
+        for entry in os.scandir(path) if levels else ():
             if entry.is_symlink() or entry.is_dir():
                 _refuse_links(Path(entry), levels - 1)
 
@@ -61,10 +63,10 @@ def refuse_future(results: Iterable[Path]) -> None:
         if ahead > SECONDS_AHEAD:
             raise UserError(
                 f"{path}: its time is {_duration(ahead)} in the future; check the clock of this machine, or "
-                f"run: touch {path}"
+                f"run: touch -d now {path}"
             )
         if ahead > 0:
-            os.utime(path)
+            os.utime(path, (now, now))  # without times a network drive would take its own clock
 
 
 def _duration(seconds: float) -> str:

@@ -55,6 +55,12 @@ def _problems(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
 def _place_problems(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
     results = Path(config.results)
     for place in (results, *results.parents):
+        if place.is_symlink() and not place.exists():
+            yield (
+                ("results",),
+                f"{place} is a link to {place.readlink()}, which is not there; make that folder",
+            )
+            return
         if place.exists():
             if not place.is_dir():
                 yield ("results",), f"must be a folder; {place} is a file"
@@ -62,17 +68,13 @@ def _place_problems(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _repetitions(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
-    """What stands twice in a list: most likely another value was meant."""
-    lists: dict[KeyPath, Any] = {("seeds",): config.seeds}
-    for name, grid in config.studies.items():
-        for key in ("tasks", "methods", "backbones", "seeds", "tested_on"):
-            lists["studies", name, key] = getattr(grid, key)
-        for setting, values in grid.vary.items():
-            lists["studies", name, "vary", setting] = values
-    for path, values in lists.items():
-        for index, value in enumerate(values if isinstance(values, list) else []):
-            if value in values[:index]:
-                yield (*path, str(index)), f"{value!r} is in the list already"
+    """Seeds that stand twice in a list: most likely another was meant, and no run is made twice."""
+    lists: dict[KeyPath, list[int]] = {("seeds",): config.seeds}
+    lists |= {("studies", name, "seeds"): grid.seeds for name, grid in config.studies.items()}
+    for path, seeds in lists.items():
+        for index, seed in enumerate(seeds):
+            if seed in seeds[:index]:
+                yield (*path, str(index)), f"{seed} is in the list already"
 
 
 def _references(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:

@@ -1,7 +1,7 @@
-"""What reading files of others may take: MEMORY more than the program starts with, and SECONDS per step.
+"""Limits for reading untrusted files: MEMORY beyond what the program starts with, and SECONDS per step.
 
-A step is the decoding of one picture, or the reading of a few rows of a file. What takes longer ends the
-program with a one-line error that names it: a thread cannot be stopped, and a bomb is no row to leave out.
+A step decodes one picture, or reads a few rows of a file. If one takes longer, the program stops with a
+one-line error that names it: a thread cannot be stopped, and a decompression bomb must not just be left out.
 """
 
 from __future__ import annotations
@@ -10,21 +10,24 @@ import os
 import resource
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from othink_mr1.errors import printable
+from othink_mr1.errors import UserError, printable
 
 MEMORY = 4 * 2**30  # bytes; a picture of 50 million pixels takes half a gigabyte
-SECONDS = 60.0
+SECONDS = 120.0
+_TICK = 0.5  # seconds between two looks
 
 
 def limit_memory() -> None:
-    """Let this process take MEMORY more than now, and no more: beyond, MemoryError is raised.
+    """Let this process take at most MEMORY more than now: beyond that, MemoryError is raised.
 
-    Counted is what it can write to (RLIMIT_DATA). Its address space would not do: on a machine with many
-    processors, threads reserve gigabytes of it and use little.
+    Only writable memory counts (RLIMIT_DATA). A limit of the address space would not work: on a machine with
+    many processors, threads reserve gigabytes of it and use little.
     """
     pages = int(Path("/proc/self/statm").read_text().split()[5])
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
@@ -33,21 +36,51 @@ def limit_memory() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (asked, most))
 
 
+def too_much_memory(what: str) -> UserError:
+    """The error for a step that reached the limit. what: file and row."""
+    return UserError(
+        f"{what}: takes more than {MEMORY >> 30} GB of memory to read; do not use this file (or let the job "
+        "have more memory or fewer threads, if it has less)"
+    )
+
+
+@dataclass
+class _Step:
+    what: str
+    seconds: float = 0.0
+
+
+_steps: dict[int, _Step] = {}
+_watching = threading.Lock()
+
+
 @contextmanager
 def bounded_time(what: str) -> Iterator[None]:
-    """Around a step. what: file and row."""
-    timer = threading.Timer(SECONDS, _end, [what])
-    timer.daemon = True
-    timer.start()
+    """Wrap a step. what: file and row."""
+    if _watching.acquire(blocking=False):  # the first step; the lock is kept
+        threading.Thread(target=_watch, daemon=True).start()
+    step = _Step(what)
+    _steps[id(step)] = step
     try:
         yield
     finally:
-        timer.cancel()
+        del _steps[id(step)]
+
+
+def _watch() -> None:
+    """Count the seconds of all steps; a process that is stopped for hours, by Ctrl-Z, ages by one."""
+    while True:
+        time.sleep(_TICK)
+        for step in list(_steps.values()):
+            step.seconds += _TICK
+            if step.seconds > SECONDS:
+                _end(step.what)
 
 
 def _end(what: str) -> None:
     print(
-        f"error: {printable(what)}: takes more than {SECONDS:.0f} s to read; do not use this file",
+        f"error: {printable(what)}: takes more than {SECONDS:.0f} s to read; do not use this file (or mend "
+        "its disk, if that stands still)",
         file=sys.stderr,
         flush=True,
     )

@@ -33,7 +33,7 @@ class Example:
     """One question about one picture.
 
     image: PNG or JPEG, to be read as RGB; gold: the answer's text without tags, e.g. `145°`, `7`;
-    reasoning: text without <think> tags, or None where the set has none.
+    reasoning: text without <think> tags, or None if the set has none.
     """
 
     id: str
@@ -44,13 +44,13 @@ class Example:
 
 
 def write_examples(examples: Iterable[Example], path: Path) -> int:
-    """Write examples as parquet, atomically; the same examples give the same bytes. Returns their number."""
+    """Write examples as parquet, atomically; equal examples give equal bytes. Returns their number."""
     with written_aside(path) as aside:
         return write_rows(aside, map(asdict, examples), SCHEMA, CHUNK)
 
 
 def read_examples(path: Path) -> Iterator[Example]:
-    """Yield the examples of a prepared set in order, a few in memory at a time. UserError as read_batches."""
+    """Yield a prepared set's examples in order, a few in memory at a time. UserError as in read_batches."""
     for batch in read_batches(path):
         for row in batch.to_pylist():
             yield Example(**row)
@@ -59,10 +59,10 @@ def read_examples(path: Path) -> Iterator[Example]:
 def read_batches(path: Path) -> Iterator[pa.RecordBatch]:
     """The rows of a prepared set in order, CHUNK at a time.
 
-    UserError if it is missing, damaged, no prepared set, or not what its manifest says; a set made by hand
-    has no manifest.
+    UserError if it is missing, damaged, not a prepared set, or does not match its manifest. A set made by
+    hand has no manifest.
     """
-    # A flipped byte in a picture is seen by nothing else before hours of training are spent on it.
+    # Nothing else would detect a flipped byte in a picture before hours of training are spent on it.
     if is_artefact(path.parent):
         verify_file(path)
     return _batches(path)
@@ -70,7 +70,7 @@ def read_batches(path: Path) -> Iterator[pa.RecordBatch]:
 
 def _batches(path: Path) -> Iterator[pa.RecordBatch]:
     try:
-        # By default the file's pages would stay in memory as they are read.
+        # By default, the file's pages would stay in memory after they are read.
         with pq.ParquetFile(path, pre_buffer=False) as file:
             if not file.schema_arrow.equals(SCHEMA):
                 names = ", ".join(file.schema_arrow.names)

@@ -1,7 +1,7 @@
-"""Fingerprints of a prepared set's examples: by them the same item is found again in another set.
+"""Fingerprints of a prepared set's examples, which find the same items in another set.
 
-A picture has two: the sha256 of its decoded pixels, equal for equal pictures whatever their files' bytes,
-and a perceptual hash, which stays close when a picture is saved again, scaled, brightened or trimmed.
+A picture has two: the sha256 of its decoded pixels, equal for equal pixels whatever the file's bytes,
+and a perceptual hash, which changes little when a picture is saved again, scaled, brightened or trimmed.
 A question has the sha256 of its normalised text.
 """
 
@@ -30,8 +30,8 @@ from othink_mr1.data.parquet_files import write_rows
 from othink_mr1.data.progress import Progress
 from othink_mr1.errors import UserError, first_line
 
-# The perceptual hash is ImageHash's phash, the signs of the 16 x 16 lowest frequencies. Its usual 8 x 8 are
-# too few: independent rendered scenes come as close to each other as copies with an added border.
+# The perceptual hash is ImageHash's phash, the signs of the 16 x 16 lowest frequencies. The default 8 x 8 are
+# too few: independent rendered scenes would be as close to each other as copies with an added border.
 HASH_SIDE = 16
 HASH_BYTES = HASH_SIDE * HASH_SIDE // 8
 SCHEMA = pa.schema(
@@ -45,9 +45,9 @@ SCHEMA = pa.schema(
 )
 CHUNK = 64  # rows in memory and in a row group
 
-_HEIGHTS = {"<super>": "^", "<sub>": "_"}  # Unicode's tags of decompositions
+_HEIGHTS = {"<super>": "^", "<sub>": "_"}  # tags of Unicode's decompositions
 _BLANK = re.compile(r"\(\s*\)")  # the gap to be filled in: `the angle is ( )`
-# Not those within numbers and ratios (`3.5`, `1:2`), nor brackets, primes and signs: they are mathematics.
+# Not those within numbers and ratios (`3.5`, `1:2`), nor brackets, primes and signs, which are mathematics.
 _SENTENCE_MARKS = re.compile(r"[.,:;?](?!\d)")
 
 
@@ -69,11 +69,11 @@ class Fingerprints:
 def fingerprint_set(examples: Path, output: Path, threads: int = 1) -> int:
     """Write the fingerprints of a prepared set as parquet, atomically, with a manifest; returns their number.
 
-    Memory does not grow with the set, and `threads` changes the time alone. UserError if the set or one of
-    its pictures cannot be read.
+    Memory does not grow with the set; `threads` changes only the time. UserError if the set or one of its
+    pictures cannot be read.
     """
     progress = Progress(f"fingerprints of {examples.parent.name}", None)
-    # Pillow and hashlib let other threads run.
+    # Pillow and hashlib release the GIL.
     rows = in_order(
         lambda example: _fingerprint(example, examples),
         progress.over(read_examples(examples)),
@@ -85,7 +85,7 @@ def fingerprint_set(examples: Path, output: Path, threads: int = 1) -> int:
 
 
 def read_fingerprints(path: Path) -> Fingerprints:
-    """All fingerprints of a set, about 300 bytes each. UserError if the file holds none, or is damaged."""
+    """All fingerprints of a set, about 300 bytes each. UserError if the file has none, or is damaged."""
     verify_sealed(path, "let snakemake make the fingerprints")
     again = "delete it and run snakemake again"
     try:
@@ -105,10 +105,10 @@ def read_fingerprints(path: Path) -> Fingerprints:
 
 
 def normalised(question: str) -> str:
-    """The question without what does not make it another one: forms of characters, case, spacing, marks.
+    """The question without irrelevant differences: character forms, case, spacing, punctuation.
 
-    Unicode's NFKC makes Chinese brackets and full-width digits plain ones. It would make 10² the number 102,
-    too, so what is raised or lowered is put into braces before: 10^{2}.
+    Unicode's NFKC turns Chinese brackets and full-width digits into ASCII. It would also turn 10² into 102,
+    so superscripts and subscripts are first put into braces: 10^{2}.
     """
     text = unicodedata.normalize("NFKC", _with_braces(question)).casefold()
     text = _SENTENCE_MARKS.sub(" ", _BLANK.sub(" ", text))
@@ -116,7 +116,7 @@ def normalised(question: str) -> str:
 
 
 def _with_braces(text: str) -> str:
-    """Runs of raised characters as ^{...}, of lowered ones as _{...}."""
+    """Runs of superscript characters as ^{...}, of subscript ones as _{...}."""
     parts = []
     for height, letters in groupby(text, _height):
         run = "".join(letters)

@@ -1,4 +1,4 @@
-"""Images on their way into a prepared set: decodable, RGB, of bounded size."""
+"""Making images fit for a prepared set: decodable, RGB, of bounded size."""
 
 from __future__ import annotations
 
@@ -10,32 +10,43 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 
-# Refused before decoding: such a picture takes gigabytes of memory. Real ones have below a million pixels.
+# Larger pictures take gigabytes and are refused before decoding. Real ones have below a million pixels.
 LARGEST_IMAGE = 50_000_000
 LARGEST_FILE = 64 * 2**20  # bytes
-# Formats that are pixels only: Pillow hands others (EPS, for one) to programs of the system.
+# Pure pixel formats: Pillow passes some others (such as EPS) to external programs.
 READ_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
-LARGEST_ASPECT = 200  # Qwen2-VL's preprocessing takes no longer pictures
+LARGEST_ASPECT = 200  # Qwen2-VL's preprocessing rejects longer pictures
 KEPT_FORMATS = ("PNG", "JPEG")
-# A file of more bytes than its pixels can take (16 bits in three colours), and this, holds something else.
+# A file with more than these bytes per pixel (three 16-bit colours) plus the extra contains something else.
 KEPT_BYTES_PER_PIXEL, KEPT_EXTRA_BYTES = 6, 2**20
-# Pictures above so many pixels are decoded one at a time, or threads would take gigabytes together.
+# Pictures with more pixels are decoded one at a time; threads together would take gigabytes.
 LARGE_IMAGE = 4_000_000
 _LARGE_ONES = threading.Lock()
 
 TOKEN_SIDE = 28  # pixels of a token's side: 2 x 2 patches of 14 x 14
 LEAST_PIXELS = 56 * 56
-# The 2B model's own. The small backbone's is lower and makes no more tokens.
+# The 2B model's own limit. The small backbone's is lower and gives no more tokens.
 MOST_PIXELS = 12_845_056
 
-# What Pillow raises on broken files, depending on the format and on where it is broken.
+# EXIF orientation -> what brings the picture upright. Source: TIFF 6.0, tag 274.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# What Pillow raises for damaged files, depending on the format and the place of the damage.
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 
 
 class UnusableImage(ValueError):
-    """The bytes are no picture that can be used; the message is the reason."""
+    """The bytes are not a usable picture; the message is the reason."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +61,10 @@ class Picture:
 def bounded_image(data: bytes, max_pixels: int) -> Picture:
     """The picture as PNG or JPEG whose RGB is what the model sees, with at most `max_pixels` pixels.
 
-    A picture whose EXIF orientation says so is turned. Bytes that are so already are returned as they are,
-    with an alpha channel too if it is opaque all over (encoding CLEVR-like pictures anew takes 20 times as
-    long as decoding them). Larger pictures are shrunk with their aspect kept; transparent ones are laid on
-    white, as in Qwen's own preprocessing.
+    A picture is turned as its EXIF orientation says. Bytes that need no change are returned as they are, also
+    with an alpha channel if it is fully opaque (encoding CLEVR-like pictures again takes 20 times as long as
+    decoding them). Larger pictures are shrunk with their aspect kept; transparent ones get a white
+    background, as in Qwen's own preprocessing.
     UnusableImage, with a reason that is the same for all such pictures, if it is unreadable or beyond the
     limits.
     """
@@ -67,10 +78,10 @@ def bounded_image(data: bytes, max_pixels: int) -> Picture:
             _check_aspect(*image.size)
             with _LARGE_ONES if pixels > LARGE_IMAGE else nullcontext():
                 image.load()
-                turned = image.getexif().get(ExifTags.Base.Orientation, 1) not in (0, 1)
+                turn = _turn(image)
                 if (
                     image.format in KEPT_FORMATS
-                    and not turned
+                    and turn is None
                     and (image.mode == "RGB" or _is_opaque(image))
                     # A PNG can declare one colour of an RGB picture transparent.
                     and "transparency" not in image.info
@@ -78,19 +89,17 @@ def bounded_image(data: bytes, max_pixels: int) -> Picture:
                     and len(data) <= KEPT_BYTES_PER_PIXEL * pixels + KEPT_EXTRA_BYTES
                 ):
                     return Picture(data, *image.size)
-                upright = ImageOps.exif_transpose(image) if turned else image
+                upright = image if turn is None else image.transpose(turn)
                 picture = _shrunk(_as_rgb(upright), max_pixels)
     except UnusableImage:
         raise
     except Image.DecompressionBombError as error:
         raise UnusableImage(f"image above {LARGEST_IMAGE} pixels") from error
-    except MemoryError as error:
-        raise UnusableImage("image that takes more memory than one may") from error
     except UNREADABLE as error:
         # Pillow says "image file is truncated" and "Truncated File Read".
         cut = "truncated" in str(error).lower()
         raise UnusableImage("truncated image" if cut else "unreadable image") from error
-    # Shrinking keeps a side of one pixel at least.
+    # Shrinking keeps each side at least one pixel long, which can change the aspect.
     _check_aspect(*picture.size)
     stream = io.BytesIO()
     picture.save(stream, "PNG")
@@ -98,7 +107,7 @@ def bounded_image(data: bytes, max_pixels: int) -> Picture:
 
 
 def image_tokens(width: int, height: int) -> int:
-    """How many tokens Qwen2-VL makes of a picture of width x height pixels, without loading transformers.
+    """The number of tokens of a picture of width x height pixels in Qwen2-VL, without loading transformers.
 
     Source: `smart_resize` in transformers' models/qwen2_vl/image_processing_qwen2_vl.py (5.23) and Qwen2-VL's
     preprocessor_config.json. The tests compare it with transformers' own.
@@ -121,6 +130,14 @@ def decoded(data: bytes) -> Image.Image:
         return image.convert("RGB")
 
 
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """What brings the picture upright, by its EXIF; None if it is, or if its EXIF cannot be read."""
+    try:
+        return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # Pillow raises whatever a broken EXIF leads to; the pixels are sound
+        return None
+
+
 def _is_opaque(image: Image.Image) -> bool:
     return image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255)
 
@@ -134,7 +151,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         return _eight_bits(np.asarray(image)).convert("RGB")
     if image.has_transparency_data:
-        # No more copies at a time than are needed: of a large picture each takes 200 MB.
+        # As few copies at a time as possible: each takes 200 MB for a large picture.
         layer = image if image.mode == "RGBA" else image.convert("RGBA")
         ground = Image.new("RGBA", layer.size, (255, 255, 255, 255))
         laid = Image.alpha_composite(ground, layer)
@@ -144,10 +161,10 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(grey: np.ndarray) -> Image.Image:
-    """A grey picture of more bits, or of floats, scaled; Pillow's own conversion cuts off instead.
+    """A grey picture of more bits, or of floats, scaled to 8 bits; Pillow's own conversion would clip.
 
-    White is the largest value of the narrowest usual range that holds all values; black is 0, or the lowest
-    value if that is negative.
+    White is the largest value of the narrowest usual range that contains all values; black is 0, or the
+    lowest value if that is negative.
     """
     if not np.isfinite(grey).all():
         raise UnusableImage("grey image with values that are no numbers")
@@ -163,7 +180,7 @@ def _shrunk(image: Image.Image, max_pixels: int) -> Image.Image:
     if width * height <= max_pixels:
         return image
     scale = math.sqrt(max_pixels / (width * height))
-    # An extremely long picture keeps a side of one pixel, and the other side gives way.
+    # An extremely long picture keeps one pixel on its short side, and its long side shrinks more.
     width = min(max(1, math.floor(width * scale)), max_pixels)
     height = max(1, min(math.floor(height * scale), max_pixels // width))
     return image.resize((width, height), Image.Resampling.BICUBIC)

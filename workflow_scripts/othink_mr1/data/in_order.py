@@ -1,4 +1,4 @@
-"""Work on a stream in several threads; the results come in the stream's order."""
+"""Processing a stream in several threads; the results are in the stream's order."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import TypeVar
 Thing = TypeVar("Thing")
 Result = TypeVar("Result")
 
-AT_ONCE = 8  # things per thread that are read before the first result is given
-MOST_BYTES = 64 * 2**20  # of them together; one thing always goes
+AT_ONCE = 8  # things per thread that are read before the first result is yielded
+MOST_BYTES = 64 * 2**20  # of them together; a single larger thing is allowed
 
 
 def in_order(
     work: Callable[[Thing], Result], things: Iterable[Thing], threads: int, size: Callable[[Thing], int]
 ) -> Generator[Result, None, None]:
-    """Yield work(thing) for each thing, in order; an error comes when its thing's turn has come.
+    """Yield work(thing) for each thing, in order; an error is raised in place of its thing's result.
 
-    size: a thing's bytes. The things are read in the calling thread, a few before their turn.
+    size: a thing's bytes. The things are read in the calling thread, a few ahead.
     """
     with ThreadPoolExecutor(threads) as pool:
         for chunk in chunks(things, AT_ONCE * threads, size, MOST_BYTES):
@@ -28,7 +28,7 @@ def in_order(
 def chunks(
     things: Iterable[Thing], most: int, size: Callable[[Thing], int], largest: int
 ) -> Iterator[list[Thing]]:
-    """The things in groups, each of `most` at most, and full as soon as their sizes make `largest`."""
+    """The things in groups. A group is full at `most` things, or once their sizes sum up to `largest`."""
     chunk: list[Thing] = []
     filled = 0
     for thing in things:

@@ -1,4 +1,4 @@
-"""Leaks: test items that also appear in a training set, the same or nearly so."""
+"""Leaks: test items that also appear in a training set, the same or nearly the same."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from othink_mr1.csv_cells import guarded, unguarded
 from othink_mr1.data.fingerprints import Fingerprints
 from othink_mr1.errors import UserError
 
-# Bits of the 256 in which near pictures may differ. Measured with benchmarks/near_pictures.py on rendered
-# scenes and geometry: copies saved as JPEG, scaled or brightened differ in 24 at most; of those with a border
-# of a pixel, or 2 % cut off one side, more than nine of ten in 32 at most. Independent pictures with the same
-# question differ in 44 or more among 2,000 x 600 of them, in 40 or more among 20,000 x 600.
+# Bits (of 256) in which near pictures may differ. Measured with benchmarks/near_pictures.py on rendered
+# scenes and geometry: copies saved as JPEG, scaled or brightened differ in at most 24. Of copies with a
+# border of a pixel, or 2 % cut off one side, more than nine of ten differ in at most 32. Independent pictures
+# with the same question differ in at least 44 among 2,000 x 600 pairs, in at least 40 among 20,000 x 600.
 NEAR_BITS = 32
 
 
@@ -28,8 +28,8 @@ NEAR_BITS = 32
 class Leak:
     """A test item and the training item that is closest to it; train and test are the sets' names.
 
-    same_picture: the first training item with equal pixels, whatever is asked about it; empty if there is
-    none. It may be another one than the closest: a near picture with the same question is closer.
+    same_picture: the first training item with equal pixels, whatever its question; empty if there is none.
+    It may differ from the closest item: a near picture with the same question is closer.
 
     picture: `same` (equal pixels) or `near` (few bits of the perceptual hash differ: `distance`).
     question: `same` (when normalised) or `other`. The questions are as written, on one line.
@@ -54,7 +54,7 @@ COLUMNS = tuple(field.name for field in fields(Leak))
 class LeakCounts:
     """Test items by how they appear in a training set.
 
-    same: picture and question; near: a near picture, same question; picture: the very picture, but only with
+    same: same picture and question; near: near picture, same question; picture: same picture, but only with
     other questions. So `same + picture` items share their picture. An item may count as near and as picture.
     """
 
@@ -67,7 +67,7 @@ def find_leaks(train: Fingerprints, test: Fingerprints, train_name: str, test_na
     """At most one leak per test item, in the order of the test set.
 
     The closest training item is one with the same picture and question, else the nearest picture with the
-    same question, else one with the same picture; of several the first in the training set's order.
+    same question, else one with the same picture; of several, the first in the training set.
     """
     closest = _Closest(train)
     found = []
@@ -95,7 +95,7 @@ def find_leaks(train: Fingerprints, test: Fingerprints, train_name: str, test_na
 
 
 def count_leaks(leaks: Iterable[Leak]) -> LeakCounts:
-    """How many leaks there are of each kind."""
+    """The number of leaks of each kind."""
     leaks = list(leaks)
     same = sum((leak.picture, leak.question) == ("same", "same") for leak in leaks)
     return LeakCounts(
@@ -108,7 +108,7 @@ def count_leaks(leaks: Iterable[Leak]) -> LeakCounts:
 def refuse_shared_pictures(
     train: Fingerprints, test: Fingerprints, train_file: Path, test_file: Path
 ) -> None:
-    """UserError if the sets, which were drawn to be apart, share a picture, whatever is asked about it."""
+    """UserError if the sets, which were drawn to be disjoint, share a picture, whatever its question."""
     first = _first_with(train.pixels)
     shared = [place for place, pixels in enumerate(test.pixels) if pixels in first]
     if shared:
@@ -121,7 +121,7 @@ def refuse_shared_pictures(
 
 
 def write_leaks(path: Path, leaks: Iterable[Leak]) -> None:
-    """Write a pair's csv, atomically, with its manifest: the header, and a row per leak."""
+    """Write a pair's csv, atomically, with its manifest: the header, and one row per leak."""
     with written_sealed(path) as aside, open(aside, "w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
         writer.writeheader()
@@ -130,7 +130,7 @@ def write_leaks(path: Path, leaks: Iterable[Leak]) -> None:
 
 
 def read_leaks(path: Path) -> list[Leak]:
-    """The leaks of a pair's csv. UserError if it is none, or damaged."""
+    """The leaks of a pair's csv. UserError if it is not such a csv, or damaged."""
     verify_sealed(path, "let snakemake look for leaks")
     again = "delete it and run snakemake again"
     try:
@@ -155,7 +155,7 @@ def _leak(line: dict[str, Any]) -> Leak:
 
 
 class _Closest:
-    """A training set, arranged for looking up what is closest to a test item."""
+    """A training set, indexed to look up the item that is closest to a test item."""
 
     def __init__(self, train: Fingerprints) -> None:
         self.hashes = train.picture_hashes.view(np.uint64)  # examples x 4: fewer, larger steps
@@ -167,7 +167,7 @@ class _Closest:
             self.by_both.setdefault((pixels, question), item)
             by_question[question].append(item)
         self.by_question = {question: np.array(items) for question, items in by_question.items()}
-        # Gathered once: in a counting set one question has all pictures.
+        # Done once, as in a counting set one question has all pictures.
         self.hashes_by_question = {
             question: self.hashes[items] for question, items in self.by_question.items()
         }
@@ -194,7 +194,7 @@ class _Closest:
 
 
 def _first_with(pixels: list[bytes]) -> dict[bytes, int]:
-    """The place of each picture's first item."""
+    """The index of each picture's first item."""
     first: dict[bytes, int] = {}
     for place, each in enumerate(pixels):
         first.setdefault(each, place)

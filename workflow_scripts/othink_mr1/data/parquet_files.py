@@ -1,4 +1,4 @@
-"""Parquet files, a few rows at a time: ours are written, those from the network are read within bounds."""
+"""Parquet files, a few rows at a time: writing ours, and reading those from the network within limits."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from othink_mr1.data.bounds import MEMORY
+from othink_mr1.data.bounds import too_much_memory
 from othink_mr1.errors import UserError, first_line
 
 READ_BUFFER = 2**20
-# The file's own description of itself (schema, row groups): what its texts and lists may take.
+# Limits for the texts and lists of a file's footer (schema, row groups).
 LARGEST_FOOTER_TEXT = 16 * 2**20
 MOST_FOOTER_ENTRIES = 1_000_000
 MOST_ROWS = 10_000_000
 LARGEST_ROW_GROUP = 4 * 2**30  # bytes, unpacked; the hub's have some ten million
-# Unpacked bytes per stored byte; pictures, which make up the files, are compressed already.
+# Unpacked bytes per stored byte; the files are mostly pictures, which are already compressed.
 LARGEST_RATIO = 100
 RATIO_FREE = 256 * 2**20
 MOST_ROWS_AT_ONCE = 32
-# A column's dictionary may repeat one long value in every row; with it, so many bytes at once are allowed.
+# Bytes of a batch in the worst case: a column's dictionary repeats one long value in every row.
 BYTES_AT_ONCE = 256 * 2**20
 
 
@@ -43,11 +43,11 @@ def write_rows(
 
 @contextmanager
 def readable_parquet(path: Path) -> Iterator[pq.ParquetFile]:
-    """Open a parquet file. UserError, for what is done within the block too, if it is damaged or absurd."""
+    """Open a parquet file. UserError, also from reading within the block, if it is damaged or too large."""
     try:
         with pq.ParquetFile(
             path,
-            # Pages are read as they are needed; by default a whole row group would be held.
+            # Pages are read as they are needed; by default, a whole row group would be in memory.
             pre_buffer=False,
             buffer_size=READ_BUFFER,
             thrift_string_size_limit=LARGEST_FOOTER_TEXT,
@@ -56,10 +56,7 @@ def readable_parquet(path: Path) -> Iterator[pq.ParquetFile]:
             _check(file.metadata, path)
             yield file
     except MemoryError:  # pyarrow's, too
-        raise UserError(
-            f"{path}: takes more than {MEMORY >> 30} GB of memory to read; do not use this file (or let the "
-            "job have more memory, if it has less)"
-        ) from None
+        raise too_much_memory(str(path)) from None
     except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError) as error:
         raise UserError(
             f"{path}: is no readable parquet file ({first_line(error)}); download it again"
@@ -67,7 +64,7 @@ def readable_parquet(path: Path) -> Iterator[pq.ParquetFile]:
 
 
 def bounded_batches(file: pq.ParquetFile, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Yield the file's rows in order, so few at a time that no row group can fill the memory."""
+    """Yield the file's rows in order, in batches so small that no row group can fill the memory."""
     for group in range(file.num_row_groups):
         rows = BYTES_AT_ONCE // max(1, file.metadata.row_group(group).total_byte_size)
         at_once = max(1, min(MOST_ROWS_AT_ONCE, rows))
@@ -75,7 +72,7 @@ def bounded_batches(file: pq.ParquetFile, columns: Sequence[str]) -> Iterator[pa
 
 
 def image_column_fits(kind: pa.DataType) -> bool:
-    """Whether a column can be of images: their bytes, or a struct that holds them, as `datasets` writes."""
+    """Whether a column can be of images: bytes, or a struct that contains them, as `datasets` writes."""
     if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
         kind = kind.field("bytes").type
     return kind in (pa.binary(), pa.large_binary(), pa.binary_view())
@@ -88,7 +85,7 @@ def _check(metadata: pq.FileMetaData, path: Path) -> None:
         )
     stored = path.stat().st_size
     for group in range(metadata.num_row_groups):
-        # The whole group: asking for a single column's size ends the process if the file is damaged.
+        # Of the whole group: asking for a single column's size kills the process if the file is damaged.
         unpacked = metadata.row_group(group).total_byte_size
         if not 0 <= unpacked <= min(LARGEST_ROW_GROUP, max(RATIO_FREE, LARGEST_RATIO * stored)):
             raise UserError(

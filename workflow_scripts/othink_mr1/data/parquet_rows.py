@@ -16,7 +16,7 @@ from othink_mr1.errors import UserError
 
 REQUIRED_COLUMNS = ("image", "problem", "solution")
 OPTIONAL_COLUMNS = ("thinking",)
-# `test-00000-of-00001.parquet`, `validation/0000.parquet`; the short ones as whole words (`values.parquet`).
+# `test-00000-of-00001.parquet`, `validation/0000.parquet`; short names only as whole words, not `values`.
 _SPLIT = re.compile(r"(?P<train>train)|test|valid|eval|(?:val|dev)(?![a-z])", re.IGNORECASE)
 
 
@@ -29,7 +29,7 @@ def parquet_files(folder: Path) -> list[Path]:
 
 
 def _is_training(path: Path) -> bool:
-    """Repositories of several splits name files or folders by them; the innermost such name counts."""
+    """Repositories with several splits name files or folders after them; the innermost such name counts."""
     for part in reversed(path.parts):
         if found := _SPLIT.match(part):
             return found["train"] is not None
@@ -37,7 +37,7 @@ def _is_training(path: Path) -> bool:
 
 
 def count_parquet_rows(files: Sequence[Path]) -> int:
-    """The rows that the files declare. UserError if one is unreadable."""
+    """The number of rows that the files declare. UserError if one is unreadable."""
     rows = 0
     for path in files:
         with readable_parquet(path) as file:
@@ -48,7 +48,7 @@ def count_parquet_rows(files: Sequence[Path]) -> int:
 def read_parquet_rows(files: Sequence[Path]) -> Iterator[RawRow]:
     """Yield the rows of parquet files with `datasets` image columns; a few rows in memory at a time.
 
-    UserError if a file is unreadable, is absurd in size, or lacks a column.
+    UserError if a file is unreadable or too large, or lacks a column.
     """
     for path in files:
         with readable_parquet(path) as file:
@@ -83,7 +83,7 @@ def _columns(schema: pa.Schema, path: Path) -> list[str]:
         if name == "image":
             fits, expected = image_column_fits(kind), "an image"
         else:
-            # A column without any value is null to some writers.
+            # Some writers give a column without any value the type null.
             fits, expected = kind in (pa.string(), pa.large_string(), pa.string_view(), pa.null()), "text"
         if not fits:
             raise UserError(f"{path}: column {name!r} is {kind}, not {expected}; is it the right set?")
@@ -99,7 +99,7 @@ def _images(column: pa.Array) -> pa.Array:
 
 
 def _texts(column: pa.Array) -> list[str | None]:
-    # Not column.to_pylist(), which stops at the first row that is no UTF-8.
+    # Not column.to_pylist(), which stops at the first row that is not UTF-8.
     return [
         None if value is None else value.decode("utf-8", "surrogateescape")
         for value in column.cast(pa.large_binary()).to_pylist()

@@ -1,7 +1,7 @@
 """Preparation: from either raw form to the one schema of examples.parquet, real and rendered sets alike.
 
-Test rows are never dropped. Training rows that cannot be used are left out, counted and listed; too many
-of them stop the preparation.
+Test rows are never left out. Unusable training rows are left out, counted and listed; too many of them stop
+the preparation.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +20,7 @@ from othink_mr1.artefacts.atomic_files import written_aside
 from othink_mr1.artefacts.manifests import read_manifest
 from othink_mr1.artefacts.verification import verify_folder
 from othink_mr1.csv_cells import guarded
-from othink_mr1.data.bounds import bounded_time
+from othink_mr1.data.bounds import bounded_time, too_much_memory
 from othink_mr1.data.examples import EXAMPLES_FILE, Example, write_examples
 from othink_mr1.data.in_order import in_order
 from othink_mr1.data.parquet_rows import count_parquet_rows, parquet_files, read_parquet_rows
@@ -30,7 +30,7 @@ from othink_mr1.data.row_to_example import RawRow, RowLimits, UnusableRow, row_t
 from othink_mr1.errors import UserError, first_line
 
 Form = Literal["parquet", "prompts"]
-UNUSABLE_FILE = "unusable_rows.csv"  # row: its number in the raw set, from 0, as its example's id would be
+UNUSABLE_FILE = "unusable_rows.csv"  # row: its number in the raw set, from 0, as in an example's id
 
 
 def prepare_dataset(
@@ -43,14 +43,14 @@ def prepare_dataset(
     threads: int = 1,
     check_gold: Callable[[str], None] = lambda gold: None,
 ) -> int:
-    """Prepare a set into `out`/examples.parquet and finish the folder with a manifest; returns the rows.
+    """Prepare a set as `out`/examples.parquet and finish the folder with a manifest. Returns the row count.
 
     form: `parquet` (training sets) or `prompts` (R1-V's jsonl, images in the same or another raw folder).
     largest_unusable_share: of a training set's rows, 0 to 1. expect_rows: the number that the raw set must
-    have, None if unknown. check_gold: raises UserError for a gold that no answer can meet, by the scorers of
-    the tasks that use the set. The result does not depend on `threads`. A complete folder is left as it is.
-    UserError if a raw file is damaged, if the set has another number of rows, if a test row cannot be used,
-    or too many training rows; `out`/unusable_rows.csv then lists them.
+    have, None if unknown. check_gold: raises UserError if the scorers of the tasks that use the set accept no
+    answer for a gold. The result does not depend on `threads`. A complete folder is left unchanged.
+    UserError if a raw file is damaged, if the set has another number of rows, if a test row is unusable, or
+    too many training rows are; `out`/unusable_rows.csv then lists them.
     """
     started = time.perf_counter()
     raw = list(dict.fromkeys(raw))
@@ -58,7 +58,7 @@ def prepare_dataset(
         verify_folder(folder)
     rows, expected = _raw_rows(form, raw, expect_rows)
     most = largest_unusable_share if form == "parquet" else 0.0
-    # Without the threshold: it lets a set be made or not, and changes no row.
+    # Without the threshold: it only decides whether a set is made, and changes no row.
     identity = {
         "form": form,
         "max_pixels": limits.max_pixels,
@@ -69,16 +69,16 @@ def prepare_dataset(
             return int(read_manifest(out)["rows"])
         progress = Progress(f"prepare {out.name}", expected)
         where = ", ".join(map(str, raw))
-        # Memory: the pictures in the threads' hands, those read ahead, and a row group on its way out.
+        # In memory: the pictures that the threads process, those read ahead, and the row group being written.
         attempts = in_order(
             lambda numbered: _attempt(*numbered, limits, check_gold),
-            enumerate(progress.over(_readable(rows, where))),
+            enumerate(progress.over(_readable(rows, where, form))),
             threads,
             size=lambda numbered: len(numbered[1].image or b""),
         )
         unusable: Counter[str] = Counter()
         judged = _judged(attempts, unusable, out / UNUSABLE_FILE, most, expect_rows, where)
-        # Closed at once after an error: the report is open, and threads may be at work.
+        # Closed at once after an error: the report is open, and threads may be running.
         with closing(attempts), closing(judged) as examples:
             count = write_examples(examples, out / EXAMPLES_FILE)
         if unusable:
@@ -96,7 +96,7 @@ def prepare_dataset(
 
 @contextmanager
 def _writing(out: Path) -> Iterator[None]:
-    """Say what to do when the folder takes no more."""
+    """Say what to do if the folder cannot be written."""
     try:
         yield
     except OSError as error:
@@ -106,11 +106,12 @@ def _writing(out: Path) -> Iterator[None]:
         ) from None
 
 
-def _readable(rows: Iterator[RawRow], where: str) -> Iterator[RawRow]:
-    """The rows; a disk that fails while they are read is no fault of the disk that is written to."""
+def _readable(rows: Iterator[RawRow], where: str, form: Form) -> Iterator[RawRow]:
+    """The rows; an error of reading them must not be reported as one of writing."""
     try:
         while True:
-            with bounded_time(where):
+            # Not of prompts: before their first row all archives are searched, which are bounded otherwise.
+            with bounded_time(where) if form == "parquet" else nullcontext():
                 row = next(rows, None)
             if row is None:
                 return
@@ -124,7 +125,7 @@ def _readable(rows: Iterator[RawRow], where: str) -> Iterator[RawRow]:
 def _raw_rows(
     form: Form, raw: Sequence[Path], expect_rows: int | None
 ) -> tuple[Iterator[RawRow], int | None]:
-    """The rows, and how many there will be as far as is known."""
+    """The rows, and their number if it is known."""
     if form == "prompts":
         return read_prompt_rows(raw), expect_rows
     files = [file for folder in raw for file in parquet_files(folder)]
@@ -134,16 +135,19 @@ def _raw_rows(
 def _attempt(
     number: int, row: RawRow, limits: RowLimits, check_gold: Callable[[str], None]
 ) -> tuple[int, str, Example | UnusableRow]:
-    """Number and place of a row, and what came of it."""
+    """A row's number and place, and its result."""
     try:
         with bounded_time(row.where):
             example = row_to_example(row, number, limits)
-        check_gold(example.gold)
-        return number, row.where, example
-    except UserError as error:
-        return number, row.where, UnusableRow("no answer can meet its gold", str(error))
     except UnusableRow as error:
         return number, row.where, error
+    except MemoryError:  # no reason to leave the row out: it may be for what other threads have in hand
+        raise too_much_memory(row.where) from None
+    try:
+        check_gold(example.gold)
+    except UserError as error:
+        return number, row.where, UnusableRow("no answer can meet its gold", str(error))
+    return number, row.where, example
 
 
 def _judged(
@@ -156,11 +160,11 @@ def _judged(
 ) -> Generator[Example, None, None]:
     """The examples. The other rows are counted in `unusable`, by reason, and listed in the report.
 
-    After the last one the set is judged: an error here leaves no examples file behind.
+    After the last row the set is checked; an error then leaves no examples file.
     """
     count, first = 0, ""
-    # To the file at once, not to a list: a set can be unusable as a whole. backslashreplace: a file's name
-    # need not be UTF-8.
+    # Written at once, not collected in a list: all rows may be unusable. backslashreplace: a file's name need
+    # not be UTF-8.
     with (
         written_aside(report) as aside,
         open(aside, "w", encoding="utf-8", errors="backslashreplace", newline="") as stream,

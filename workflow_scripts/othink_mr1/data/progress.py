@@ -14,9 +14,9 @@ EVERY = 10.0
 
 
 class Progress:
-    """Says now and then how far a step is and when it will end.
+    """Prints from time to time how far a step is and when it will end.
 
-    total: the number of things, or None where it is not known beforehand.
+    total: the number of things, or None if it is not known beforehand.
     """
 
     def __init__(self, what: str, total: int | None) -> None:
@@ -24,7 +24,7 @@ class Progress:
         self.started = self.said = time.monotonic()
 
     def over(self, things: Iterator[Thing]) -> Iterator[Thing]:
-        """Pass things through and count them; the last line comes when they end."""
+        """Pass things through and count them; the last line is printed when they end."""
         done = 0
         for done, thing in enumerate(things, start=1):
             yield thing
@@ -33,7 +33,7 @@ class Progress:
         self.say(done)
 
     def reached(self, done: int) -> None:
-        """So many are done; said when it is time, and at the end."""
+        """So many are done; printed when it is time, and at the end."""
         if done == self.total or time.monotonic() - self.said >= EVERY:
             self.say(done)
 

@@ -1,4 +1,4 @@
-"""Test sets in R1-V's form: a jsonl of prompts, and apart from it the images that they name."""
+"""Test sets in R1-V's form: a jsonl of prompts, and separately the images that they name."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def read_prompt_rows(folders: Sequence[Path]) -> Iterator[RawRow]:
 
 
 def prompts_file(folders: Sequence[Path]) -> Path:
-    """The one jsonl file of the folders. UserError if there is none, or more."""
-    # Not in folders below: what comes with images may have a jsonl of its own there.
+    """The one jsonl file of the folders. UserError if there is none, or more than one."""
+    # Not in subfolders: an image set may have its own jsonl there.
     found = [
         path
         for folder in folders
@@ -55,7 +55,7 @@ def prompts_file(folders: Sequence[Path]) -> Path:
 
 
 def _prompts(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield file and line, and the prompt."""
+    """Yield the file and line, and the prompt."""
     with open(path, "rb") as lines:
         number = 0
         while line := lines.readline(LARGEST_LINE):
@@ -70,7 +70,7 @@ def _prompts(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 def _prompt(line: bytes, where: str) -> dict[str, Any]:
     try:
         row = json.loads(line.decode("utf-8", "surrogateescape"))
-    # ValueError: no JSON, or a number of thousands of digits.
+    # ValueError: not JSON, or a number with thousands of digits.
     except (ValueError, RecursionError) as error:
         raise UserError(f"{where}: is no JSON ({error}); download the file again") from None
     if not isinstance(row, dict):

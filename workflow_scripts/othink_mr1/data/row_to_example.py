@@ -1,4 +1,4 @@
-"""One raw row, and the example that it gives, or the reason why it gives none."""
+"""From a raw row to an example, or to the reason why the row is unusable."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ LARGEST_TEXT = 2**20  # characters of a question, an answer or a reasoning
 _ANSWER = re.compile(r"\s*<answer>(.*?)</answer>\s*", re.DOTALL)
 _THINK = re.compile(r"\s*<think>(.*?)</think>\s*", re.DOTALL)
 _TAG = re.compile(r"</?(?:answer|think)>")
-# Qwen2-VL's own tokens all look so: `<|image_pad|>`, `<|im_end|>`. The tokenizer takes them in any text at
-# their word; a further <|image_pad|>, for one, stops the training for want of a picture.
+# The form of Qwen2-VL's special tokens: `<|image_pad|>`, `<|im_end|>`. The tokenizer recognises them in any
+# text; an additional <|image_pad|>, for example, stops the training, as it has no picture.
 _CONTROL_TOKEN = re.compile(r"<\|\w+\|>")
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -25,7 +25,7 @@ _CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 class RawRow:
     """One row as a raw set has it, before anything is checked; absent values are None.
 
-    where: file and row, for messages. Bytes that are no UTF-8 are lone surrogates in the texts (python's
+    where: file and row, for messages. Bytes that are not UTF-8 are lone surrogates in the texts (Python's
     `surrogateescape`).
     """
 
@@ -39,7 +39,7 @@ class RawRow:
 class UnusableRow(ValueError):
     """A row that gives no example; the message is the reason, the same text for all rows of its kind.
 
-    detail: what is wrong with this one, if the reason does not say all.
+    detail: what is wrong with this row, if the reason is not enough.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -51,8 +51,8 @@ class UnusableRow(ValueError):
 class RowLimits:
     """max_pixels: larger images are shrunk. max_prompt_tokens: rows with longer prompts are unusable.
 
-    A prompt is the image's tokens, the question's (one for each byte), and TEMPLATE_ALLOWANCE for the task's
-    own text and the chat template around them; the config check refuses a task that takes more.
+    A prompt has the image's tokens, the question's (one per byte), and TEMPLATE_ALLOWANCE for the task's own
+    text and the chat template; the config check refuses a task that needs more.
     """
 
     max_pixels: int
@@ -60,7 +60,7 @@ class RowLimits:
 
 
 def row_to_example(row: RawRow, number: int, limits: RowLimits) -> Example:
-    """The example of a raw row; its id is the row's number in the raw set. UnusableRow with the reason."""
+    """The example of a raw row; its id is the row's number in the raw set. UnusableRow if there is none."""
     if not row.image:
         raise UnusableRow("no image")
     if not row.question or not row.question.strip():
@@ -71,7 +71,7 @@ def row_to_example(row: RawRow, number: int, limits: RowLimits) -> Example:
     if gold is None:
         raise UnusableRow("no answer")
     reasoning = _inner(_THINK, row.thinking or "", "reasoning", strip=False)
-    # Before the picture is decoded, which is what takes the time.
+    # Before the slow part, decoding the picture.
     text_tokens = _most_tokens(row.question) + TEMPLATE_ALLOWANCE
     _check_prompt(text_tokens, limits)
     try:
@@ -96,9 +96,9 @@ def _check_text(text: str, what: str) -> None:
 
 
 def _most_tokens(text: str) -> int:
-    """The most tokens that a byte-level tokenizer makes of a text: one for each byte.
+    """The most tokens that a byte-level tokenizer can give for a text: one per byte.
 
-    Qwen's normalises the text first (NFC), which makes a few characters longer.
+    Qwen's first normalises the text (NFC), which makes a few characters longer.
     """
     return max(len(text.encode()), len(unicodedata.normalize("NFC", text).encode()))
 
@@ -109,15 +109,15 @@ def _check_prompt(tokens: int, limits: RowLimits) -> None:
 
 
 def _inner(tag: re.Pattern[str], text: str, what: str, strip: bool = True) -> str | None:
-    """The text within the tag, or all of it where it has no tag; None if there is none.
+    """The text within the tag, or the whole text if it has no tag; None if that is empty.
 
-    strip: without the white space at its ends, which R1-V's SFT keeps of a reasoning.
+    strip: without white space at its ends. R1-V's SFT keeps that of a reasoning.
     """
     match = tag.fullmatch(text)
     inner = match[1] if match else text
     inner = inner.strip() if strip or not inner.strip() else inner
     if _TAG.search(inner):
-        # `<answer> 1 </answer> <answer> 2 </answer>`; or half a tag, a <think> in the answer …
+        # `<answer> 1 </answer> <answer> 2 </answer>`; or an unpaired tag, a <think> in the answer …
         several = what == "answer" and text.count("<answer>") > 1
         raise UnusableRow("several answers" if several else f"{what} with stray tags")
     return inner or None

@@ -27,10 +27,10 @@ where it takes a plan. What each command reads and writes:
     7       cross_task            -
     8       -                     {"studies": [plan of cross_task]}
 
-Data or a plan that a figure does not need may be given and is not read.
+Data or a plan that a figure does not need may be given, and is ignored.
 
-What a plan holds is in plans.py; other keys in it are not read. The plan of scorer_audit.csv has the
+plans.py defines what a plan contains; other keys are ignored. The plan of scorer_audit.csv lists the
 evaluations of all studies, each once.
 
-A study may lack methods or points: every exhibit is drawn of what there is, and says what is not there.
+A study may lack methods or points: every exhibit shows what there is and says what is missing.
 """

@@ -1,6 +1,6 @@
 """The mean accuracy of a point and its interval (docs/statistics.md has the reasons).
 
-The variance of a mean has two parts, of items and of seeds, each with its own quantile.
+A mean's variance has an items part and a seeds part, each with its own quantile.
 """
 
 from __future__ import annotations
@@ -14,36 +14,36 @@ from scipy.optimize import brentq
 from scipy.stats import norm, t
 from statsmodels.stats.proportion import proportion_confint
 
-SEEDS_FOR_A_SPREAD = 3  # of fewer seeds the spread is not estimated
-_FEW = 10  # fewer right or wrong answers do not show how items differ
+SEEDS_FOR_A_SPREAD = 3  # with fewer seeds, the spread between seeds is not estimated
+_FEW = 10  # fewer right (or wrong) answers do not show how items differ
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A share with its interval, all in 0..1."""
+    """A proportion with its interval, all in 0..1."""
 
     value: float
     low: float
     high: float
     items: int
     seeds: int
-    seed_spread_known: bool  # False below three seeds: the interval is of the items alone
+    seed_spread_known: bool  # False below three seeds: the interval covers only the items
 
     @property
     def spread(self) -> str:
-        """What the interval is of."""
+        """What the interval covers."""
         return "items and seeds" if self.seed_spread_known else "items"
 
 
 def mean_accuracy(correct: np.ndarray, pictures: Sequence[str], chosen: np.ndarray | None = None) -> Estimate:
     """The mean over seeds and items with its 95 % interval. correct: [seeds, items] of 0 or 1.
 
-    Wilson's interval with the number of items that tells as much as these answers do, mean · (1 - mean) over
-    the variance of the mean (Franco et al. 2019, J. Survey Statistics and Methodology 7, 334-364), and with
-    the quantile of Spread. With one seed and one item per picture it is Wilson's own; it has a width when all
-    answers are right, too, and stays within 0..1. Below three seeds it is of the items alone.
+    It is Wilson's interval with the quantile of Spread, for mean · (1 - mean) / (variance of the mean) items:
+    the number of independent answers with the same information (Franco et al. 2019, J. Survey Statistics and
+    Methodology 7, 334-364). With one seed and one item per picture, it is the ordinary one. It has a positive
+    width even if all answers are right, and stays within 0..1. Below three seeds it covers only the items.
 
-    pictures: of each item; chosen: as in accuracy_among.
+    pictures: each item's picture; chosen: as in accuracy_among.
     """
     seeds, items = correct.shape
     value = float(correct.mean())
@@ -60,7 +60,7 @@ def mean_accuracy(correct: np.ndarray, pictures: Sequence[str], chosen: np.ndarr
 
 
 def accuracy_among(correct: np.ndarray, chosen: np.ndarray, pictures: Sequence[str]) -> Estimate | None:
-    """The accuracy among the chosen answers of all seeds, as mean_accuracy; None if none is.
+    """mean_accuracy of only the chosen answers of all seeds; None if none is chosen.
 
     chosen: [seeds, items] of 0 or 1. `items` of the result is the number of chosen answers.
     """
@@ -68,9 +68,9 @@ def accuracy_among(correct: np.ndarray, chosen: np.ndarray, pictures: Sequence[s
 
 
 def share_test(correct: np.ndarray, pictures: Sequence[str], share: float) -> tuple[float, float]:
-    """Two-sided p of the mean being `share`, and how far off a mean is found so with 80 % power.
+    """Two-sided p of "the mean is `share`", and the distance from it that is detected with 80 % power.
 
-    It is the score test, whose inversion mean_accuracy's interval is.
+    It is the score test; mean_accuracy's interval is its inversion.
     """
     effective, spread = effective_items(correct, pictures)
     standard_error = np.sqrt(share * (1 - share) / effective)
@@ -81,10 +81,10 @@ def share_test(correct: np.ndarray, pictures: Sequence[str], share: float) -> tu
 def effective_items(
     correct: np.ndarray, pictures: Sequence[str], chosen: np.ndarray | None = None
 ) -> tuple[float, Spread]:
-    """The number of independent answers that would tell as much, and the variance of the mean in its parts.
+    """The number of independent answers with the same information, and the parts of the mean's variance.
 
-    Never more than there are answers, nor, with few right or few wrong, than there are pictures. chosen: as
-    in accuracy_among; the mean is theirs then, and its variance that of the linearised ratio.
+    The number is at most that of the answers, and with few right or few wrong ones at most that of the
+    pictures. chosen: as in accuracy_among; mean and variance are then of the linearised ratio.
     """
     if chosen is None:
         chosen = np.ones_like(correct)
@@ -107,11 +107,11 @@ def effective_items(
 
 
 def per_picture(correct: np.ndarray, pictures: Sequence[str]) -> np.ndarray:
-    """The accuracy picture by picture: [seeds, items] of 0 or 1 -> [seeds, pictures].
+    """The accuracy per picture: [seeds, items] of 0 or 1 -> [seeds, pictures].
 
-    With one item per picture these are the answers themselves. Else a picture p with T of m items right has
-    mean + (T - m · mean) · pictures/items, the linearised ratio estimator (Cochran, Sampling Techniques,
-    chapter 6): the rows keep their means, and pictures are independent where items are not.
+    With one item per picture these are the answers themselves. Otherwise a picture with T of m items right
+    gets mean + (T - m · mean) · pictures/items, the linearised ratio estimator (Cochran, Sampling Techniques,
+    chapter 6). Each row's mean stays the same, and pictures are independent while items are not.
     """
     codes = np.unique(np.asarray(pictures), return_inverse=True)[1]
     sizes = np.bincount(codes)  # [pictures]
@@ -121,10 +121,10 @@ def per_picture(correct: np.ndarray, pictures: Sequence[str]) -> np.ndarray:
 
 
 def variance_of_seeds(table: np.ndarray) -> float:
-    """What the seeds add to the variance of a mean. table: [seeds, pictures]; 0 below three seeds.
+    """The seeds part of the variance of a mean. table: [seeds, pictures]; 0 below three seeds.
 
-    (MS_seeds - MS_residual) / (seeds · pictures), the two-way analysis of variance with random seeds and
-    pictures (Searle, Casella and McCulloch, Variance Components, chapter 4); 0 where that is negative.
+    (MS_seeds - MS_residual) / (seeds · pictures), of the two-way analysis of variance with random seeds and
+    pictures (Searle, Casella and McCulloch, Variance Components, chapter 4); 0 if that is negative.
     """
     seeds, pictures = table.shape
     if seeds < SEEDS_FOR_A_SPREAD:
@@ -139,14 +139,14 @@ def variance_of_seeds(table: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Spread:
-    """The variance of an estimate in two parts. Pictures are many, so that theirs takes a normal quantile.
+    """The two parts of an estimate's variance. With many pictures, the items part has a normal quantile.
 
     An interval's half width is √(z² · items + t² · seeds): each part has its own quantile (Howe 1974,
-    JASA 69, 789-794). Satterthwaite's degrees of freedom for the sum were tried: too narrow for three seeds.
+    JASA 69, 789-794). Satterthwaite's degrees of freedom for the sum: too narrow intervals at three seeds.
     """
 
     items: float  # variance
-    seeds: float  # variance; 0 where it is unknown or there is none
+    seeds: float  # variance; 0 if it is unknown or there is none
     seeds_df: float = math.inf
 
     @property
@@ -164,7 +164,7 @@ class Spread:
     def p(self, distance: float) -> float:
         """Two-sided p of an estimate that lies `distance` standard errors from the hypothesis.
 
-        It is below 1 - confidence where the interval of that confidence leaves the hypothesis out.
+        It is below 1 - confidence exactly if the interval of that confidence excludes the hypothesis.
         """
         if not self.seeds:
             return float(2 * norm.sf(abs(distance)))
@@ -174,7 +174,7 @@ class Spread:
         return float(brentq(lambda p: self.quantile(1 - p) - abs(distance), smallest, 1.0, xtol=1e-15))
 
     def detectable(self, confidence: float) -> float:
-        """The smallest difference whose interval leaves 0 out with 80 % power, as an approximation.
+        """Approximately the smallest difference whose interval excludes 0 with 80 % power.
 
         It is the sum of the quantiles of the test and of the power, times the standard error (Julious 2004,
         Statistics in Medicine 23, 1921-1986).

@@ -1,4 +1,4 @@
-"""How a set's gold answers are distributed: by the number where all are small whole numbers, else by form."""
+"""The distribution of a set's gold answers: by number if all are small integers, else by form."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pandas as pd
 from othink_mr1.exhibits.figure_files import AnyChart
 from othink_mr1.exhibits.theme import QUIET, SIZE, task_label
 
-MOST_NUMBERS = 40  # places that a chart has room for
-_ROOMY = 12  # places up to which each bar bears its number
+MOST_NUMBERS = 40  # the most bars per set that fit in a chart
+_ROOMY = 12  # the most bars per set that are labelled with their rows
 OTHER = "other"
 _NUMBER = r"[-+−]?\d+(?:[.,]\d+)?"
-# Form -> pattern, in the order in which they are tried: `3√2π` has a root, `π/2` is no fraction of numbers.
+# Form -> pattern, tried in this order: `π/2` and `3√2π` are "with π".
 FORMS: dict[str, re.Pattern[str]] = {
     "with π": re.compile(r".*(?:π|\\pi).*", re.DOTALL),
     "with root": re.compile(r".*(?:√|\\sqrt).*", re.DOTALL),
@@ -26,7 +26,7 @@ FORMS: dict[str, re.Pattern[str]] = {
     "with unit": re.compile(rf"{_NUMBER}\s*[^\W\d_]+[²³]?"),
 }
 _WHOLE = re.compile(r"\d{1,3}")
-# Not the methods' colours: these are no methods.
+# Different from the methods' colours, as these are data sets.
 _COLOURS = ("#999999", "#332288")
 
 
@@ -39,8 +39,8 @@ def form_of(gold: str) -> str:
 def answer_distribution(golds: Mapping[str, Counter[str]]) -> pd.DataFrame:
     """Columns set, answer, rows, share (of the set's rows, 0..1): one row per set and bar, in their order.
 
-    golds: name of a set -> its gold answers, counted. Numbers between the least and the greatest have a bar
-    each, though none may be so; forms have one if they occur.
+    golds: name of a set -> its gold answers, counted. Every number from the smallest to the largest has a
+    bar, even if it does not occur. A form has a bar only if it occurs.
     """
     different = {gold for counted in golds.values() for gold in counted}
     by_number = are_small_numbers(different)
@@ -63,7 +63,7 @@ def answer_distribution(golds: Mapping[str, Counter[str]]) -> pd.DataFrame:
 
 
 def are_small_numbers(golds: Collection[str]) -> bool:
-    """Whether all answers are whole numbers, and so close together that each can have a bar."""
+    """Whether all answers are integers, and close enough together for one bar each."""
     if not all(map(_WHOLE.fullmatch, golds)):
         return False
     numbers = [int(gold) for gold in golds]
@@ -71,14 +71,14 @@ def are_small_numbers(golds: Collection[str]) -> bool:
 
 
 def answer_chart(frame: pd.DataFrame, task: str) -> AnyChart:
-    """Bars of answer_distribution()'s frame, a colour per set; above each its rows, where there is room."""
+    """Bars of answer_distribution()'s frame, a colour per set, labelled with their rows if there is room."""
     order, sets = list(dict.fromkeys(frame.answer)), list(dict.fromkeys(frame.set))
     by_number, crowded = are_small_numbers(order), len(order) > _ROOMY
     said = "bars: share of the set" + ("" if crowded else "; above them: rows")
     colour = alt.Color("set:N", scale=alt.Scale(domain=sets, range=list(_COLOURS)), title=said)
     x = alt.X("answer:N", sort=order, title="gold answer" if by_number else "form of the gold answer")
     scale = alt.Scale(domain=[0, 1.1 * frame.share.max()], nice=False)
-    # No ticks in the room above the highest bar that the numbers need: 110 % would read oddly.
+    # The axis leaves room for the numbers above the highest bar; a label of 110 % there would be wrong.
     axis = alt.Axis(tickCount=6, labelExpr="datum.value > 1.0001 ? '' : format(datum.value, '.0%')")
     y = alt.Y("share:Q", title=None, scale=scale, axis=axis)
     side = alt.XOffset("set:N", sort=sets)

@@ -15,13 +15,13 @@ from othink_mr1.errors import UserError
 from othink_mr1.exhibits.figure_files import AnyChart
 from othink_mr1.exhibits.theme import INK, SIZE
 
-LINE_HEIGHT = 1.3  # of the font size
+LINE_HEIGHT = 1.3  # times the font size
 _IMAGE_DETAIL = 2  # pixels kept per pixel shown
 
 
 @dataclass
 class Canvas:
-    """Collects pieces; x to the right, y downwards, in pixels. `height` grows with what is put on it."""
+    """Collects pieces; x to the right, y downwards, in pixels. `height` grows with the pieces."""
 
     width: int
     height: float = 0.0
@@ -44,7 +44,7 @@ class Canvas:
     def text(
         self, x: float, y: float, lines: list[str], *, size: int = SIZE, colour: str = INK, bold: bool = False
     ) -> float:
-        """Lines of text, its top left corner at x, y. Returns the y below them."""
+        """Lines of text, their top left corner at x, y. Returns the y below them."""
         if any(lines):
             self._texts[size, colour, bold].append({"x": x, "y": y, "text": "\n".join(lines)})
         below = y + len(lines) * size * LINE_HEIGHT
@@ -52,7 +52,7 @@ class Canvas:
         return below
 
     def image(self, x: float, y: float, side: int, content: bytes, where: str) -> None:
-        """An image, fitted into a square. UserError with `where` if it is no image."""
+        """An image, fitted into a square. UserError with `where` if it is not an image."""
         try:
             with Image.open(io.BytesIO(content)) as opened:
                 shown = opened.convert("RGB")

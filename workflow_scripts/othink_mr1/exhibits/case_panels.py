@@ -1,4 +1,4 @@
-"""Drawing cases: the item on the left, what each method wrote in boxes beside each other."""
+"""Drawing cases: the item on the left, each method's completion in a box, side by side."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from othink_mr1.exhibits.theme import FAINT, INK, QUIET, SIZE, method_styles
 
 WIDTH = 960
 _IMAGE = 150
-_LEFT = _IMAGE + 24  # where text begins beside the image
+_LEFT = _IMAGE + 24  # x of the text beside the image
 _PAD = 10
 _MOST_LINES = 12  # of a completion
 _MOST_QUESTION_LINES = 4
@@ -38,7 +38,7 @@ def draw_cases(cases: Sequence[Case], heading: Callable[[Case], str], where: Pat
 
 
 def cases_figure(title: str, cases: Sequence[Case], heading: Callable[[Case], str], results: Path) -> Figure:
-    """The figure of these cases. heading: what stands above a case."""
+    """The figure of these cases. heading: the text above a case."""
     frame = cases_frame(cases)
     chart = draw_cases(cases, heading, results)
     return Figure(chart.properties(title=titled(title, subtitle(frame), WIDTH)), frame)
@@ -64,7 +64,7 @@ def _draw_case(canvas: Canvas, y: float, case: Case, heading: str, where: Path) 
 
 
 def _draw_completions(canvas: Canvas, y: float, shown: Sequence[Shown]) -> float:
-    """A box per method, all as high as the fullest. Returns the y below them."""
+    """One box per method, all as high as the tallest. Returns the y below them."""
     gap = 12
     width = (WIDTH - _LEFT - gap * (len(shown) - 1)) / len(shown)
     texts = [shortened(wrapped(one.completion, width - 2 * _PAD - 4, SIZE - 1), _MOST_LINES) for one in shown]

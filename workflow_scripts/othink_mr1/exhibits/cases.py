@@ -1,7 +1,7 @@
 """Choosing the test items of figures 3 and 8, by a rule and not by hand.
 
-The rule: of the items that the winner answers correctly (r1v) and the loser does not, the first in the
-order of the test set. One seed, the lowest; one backbone, and of a method one setting, the plan's first.
+The rule: the first item of the test set that the winner answers correctly (by r1v) and the loser does not.
+Only the lowest seed, one backbone, and each method's first setting in the plan are used.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Shown:
-    """What one method wrote for the item."""
+    """One method's completion for the item."""
 
     method: str
     completion: str
@@ -58,13 +58,13 @@ class Case:
 
 
 def subtitle(frame: pd.DataFrame) -> list[str]:
-    """The rule, for the cases of a frame."""
+    """The rule as applied to the cases of a frame."""
     several = frame.method.astype(str).str.contains(",").any()
     return [rule_line() + (", first setting" if several else "")]
 
 
 def rule_line() -> str:
-    """The rule, in a line."""
+    """The rule, in one line."""
     return (
         f"rule: the first test item, in the set's order, that {method_label(WINNER)} answers correctly and "
         f"{method_label(LOSER)} does not (r1v scorer); lowest seed"
@@ -72,9 +72,9 @@ def rule_line() -> str:
 
 
 def find_cases(plan: StudiesPlan, results: Path, methods: Sequence[str]) -> list[Case]:
-    """One case per pair of training and test task that the plan tests the winner or the loser on.
+    """One case per pair of training and test task for which the plan evaluates the winner or the loser.
 
-    methods: what is shown of the item, in this order, as far as the plan has it.
+    methods: those shown for the item, in this order, if the plan has them.
     """
     entries = [entry for study in plan.studies for entry in study.evaluations if entry.step is None]
     entries = [entry for entry in entries if entry.backbone == entries[0].backbone]
@@ -144,9 +144,9 @@ def _leak(results: Path, entry: EvaluationEntry, example_id: str) -> str:
 def _evaluation(
     entries: Sequence[EvaluationEntry], method: str, trained_on: str, tested_on: str
 ) -> EvaluationEntry | None:
-    """The method's evaluation of lowest seed, of several settings the plan's first.
+    """The method's evaluation with the lowest seed, or the first in the plan of several with that seed.
 
-    One without training stands for every training task.
+    An untrained method's evaluation is used for every training task.
     """
     fitting = [
         entry

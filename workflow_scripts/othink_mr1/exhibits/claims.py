@@ -1,8 +1,8 @@
-"""The paper's claims, each with its numbers, ours, and whether ours bear it out (the rules: verdicts.py).
+"""The paper's claims: the paper's numbers, ours, and whether ours support the claim (rules: verdicts.py).
 
-Ours are compared item by item, by r1v; the paper's counts by the two-proportion z test and Newcombe's
-interval, as its answers are not known. p_holm is corrected over all measured claims of the csv; the verdict
-goes by the claim's own interval and p. A claim whose runs the study does not have is "not measured".
+Our answers are compared item by item, by r1v. The paper's answers are not known, so its counts are compared
+by the two-proportion z test and Newcombe's interval. p_holm is corrected for all measured claims of the csv;
+the verdict follows the claim's own interval and p. A claim whose runs the study lacks is "not measured".
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from othink_mr1.exhibits.verdicts import (
 
 COLUMNS = (
     "backbone",
-    "setting",  # values of what the study varies, where the claim does not name them
+    "setting",  # values of the varied settings that the claim does not name
     "group",  # same task, cross-task or weights
     "claim",
     "short",  # the statement in a few words
@@ -74,13 +74,13 @@ COLUMNS = (
     "difference_low",
     "difference_high",
     "confidence",  # of the intervals of difference and gain
-    "spread",  # what these intervals are of: items, items and seeds, items and seeds of one side
+    "spread",  # what these intervals cover: items, items and seeds, items and seeds of one side
     "relative_gain",
     "relative_gain_low",
     "relative_gain_high",
     "p",
     "p_holm",
-    "detectable_difference",  # the smallest shown with 80 % power; for `similar` the smallest margin
+    "detectable_difference",  # the smallest detected with 80 % power; for `similar` the smallest margin
     "verdict",
 )
 
@@ -103,8 +103,8 @@ class ClaimPoint:
 class Claim:
     """A row of paper_claims.csv. rule: see verdicts.py.
 
-    One with a baseline is about two accuracies: a method against another, trained and tested on the same
-    tasks. The others are about the values of a weight that a study varies.
+    A claim with a baseline compares the accuracies of two methods, trained and tested on the same tasks. The
+    others are about the values of a weight that a study varies.
     """
 
     claim: str
@@ -119,7 +119,7 @@ class Claim:
     tested_on: str
 
     def head(self, backbone: str) -> dict[str, Any]:
-        """The columns that a row of the claim has in any case."""
+        """The columns that every row of the claim has."""
         return {
             "backbone": backbone,
             "setting": "",
@@ -134,7 +134,7 @@ with Path(__file__).with_name("paper_claims.csv").open(encoding="utf-8", newline
 
 
 def claim_points(plan: StudiesPlan, results: Path) -> dict[str, list[ClaimPoint]]:
-    """Study -> the points of its final checkpoints. UserError as read_points."""
+    """Study -> the points of its final checkpoints. UserError as in read_points."""
     found: dict[str, list[ClaimPoint]] = {}
     for study in plan.studies:
         points = found.setdefault(study.exhibit, [])
@@ -226,7 +226,7 @@ def _columns_of(difference: PairedDifference, value: ClaimPoint, baseline: Claim
 
 
 def _side(name: str, estimate: Estimate, point: ClaimPoint) -> dict[str, Any]:
-    """The columns of one side. Its seeds are 0 for the untrained backbone, which has none."""
+    """The columns of one side. The number of seeds is 0 for the untrained backbone, which has none."""
     seeds = 0 if point.scores.seeds == (None,) else len(point.scores.seeds)
     return {
         name: estimate.value,
@@ -237,7 +237,7 @@ def _side(name: str, estimate: Estimate, point: ClaimPoint) -> dict[str, Any]:
 
 
 def _paper_columns(backbone: str, claim: Claim, *points: ClaimPoint) -> dict[str, Any]:
-    """points: ours, of value and baseline; where their α or β varies, the paper's must have the same."""
+    """points: ours, of value and baseline. If their α or β varies, the paper's must have the same value."""
     found = []
     for method, point in zip_longest((claim.method, claim.baseline), points):
         trained_on = "" if method == "base" else claim.trained_on
@@ -272,7 +272,7 @@ def _paper_columns(backbone: str, claim: Claim, *points: ClaimPoint) -> dict[str
 
 
 def _sweep_rows(backbone: str, claim: Claim, points: Sequence[ClaimPoint]) -> list[dict[str, Any]]:
-    """A row per setting of what else the sweep varies; one of the paper's numbers if there is no sweep."""
+    """One row per combination of other varied settings; without a sweep, one row of the paper's numbers."""
     axis = claim.study.removesuffix("_sweep")
     sweeps: dict[str, dict[float, ClaimPoint]] = {}  # setting -> value of the axis -> point
     for point in points:
@@ -286,7 +286,7 @@ def _sweep_rows(backbone: str, claim: Claim, points: Sequence[ClaimPoint]) -> li
 
 
 def _format_weight_row(sweep: Mapping[float, ClaimPoint]) -> dict[str, Any]:
-    """α = 1 against α = 0. The paper prints the gain only; two pairs of counts fit it: the larger p."""
+    """α = 1 against α = 0. The paper prints only the gain. Two pairs of counts fit it: the larger p."""
     with_format, without = (
         paper_rows(quantity="accuracy_candidate", format_weight=weight) for weight in (1, 0)
     )

@@ -1,4 +1,4 @@
-"""From score tables to a study's csv: counts, accuracies, intervals, and the paper's values beside them."""
+"""From score tables to a study's csv: counts, accuracies, intervals, and the paper's values."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _WEIGHTS = ("format_weight", "kl_weight")
 _SHARED = ("shared_items", "near_shared_items")
 _COUNTS = ("r1v_correct", "format_ok", "truncated", *OUTCOME_COUNTS.values())
 _WHOLE_NUMBERS = ("step", *_SHARED, *_COUNTS, "paper_correct", "paper_items")
-# Where α or β varies, the paper's number of one point says nothing about its neighbours.
+# Studies that vary α or β: the paper's number for one value is not compared with other values.
 _SWEEPS = ("format_weight_sweep", "kl_weight_sweep")
 
 
 def collect_study(plan: StudyPlan, results: Path) -> pd.DataFrame:
     """The frame of a study, with STUDY_COLUMNS, in the plan's order; the row of all seeds follows the last.
 
-    UserError as read_points.
+    UserError as in read_points.
     """
     rows: list[tuple[float, dict[str, Any]]] = []  # place in the csv, columns
     for point in read_points(plan, results):
@@ -57,7 +57,7 @@ def _row(entry: EvaluationEntry, point: StudyPoint, place: int, results: Path) -
 
 
 def _all_seeds(point: StudyPoint, seeds: list[dict[str, Any]]) -> dict[str, Any]:
-    """The row of all seeds: means of their accuracies. It has no counts: `items` is of each seed."""
+    """The row of all seeds: their mean accuracies. It has no counts; `items` is the number per seed."""
     accuracies = [row["r1v_accuracy"] for row in seeds]
     return {
         **seeds[-1],
@@ -96,7 +96,7 @@ def _accuracies(scores: PointScores) -> dict[str, Any]:
 
 
 def _shared_items(entry: EvaluationEntry, results: Path) -> dict[str, Any]:
-    """How many of the test items the run was trained on; nothing for the backbone, which was not."""
+    """How many of the test items the run was trained on; empty for the untrained backbone."""
     if entry.leaks is None:
         return dict.fromkeys(_SHARED)
     counts = count_leaks(read_leaks(results / entry.leaks))
@@ -104,12 +104,12 @@ def _shared_items(entry: EvaluationEntry, results: Path) -> dict[str, Any]:
 
 
 def _paper(row: Mapping[str, Any], is_sweep: bool) -> dict[str, Any]:
-    """The paper's columns beside a row of ours."""
+    """The paper's columns for one of our rows."""
     tasks = (row["trained_on"], row["tested_on"])
     weights = {name: row[name] for name in _WEIGHTS}
     agree = is_sweep or any(path in row["varied"] for path in WEIGHT_PATHS.values())
     paper = None
-    if row["step"] is None:  # the paper prints final values only
+    if row["step"] is None:  # the paper prints only final values
         paper = paper_accuracy(row["backbone"], row["method"], *tasks, **weights, weights_must_agree=agree)
     format_weight = row["format_weight"]
     return {

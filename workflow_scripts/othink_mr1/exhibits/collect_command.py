@@ -27,7 +27,7 @@ def plan_parser(description: str | None) -> argparse.ArgumentParser:
 def collect_by_arguments(
     description: str | None, plan: type[Plan], collect: Callable[[Plan, Path], pd.DataFrame]
 ) -> None:
-    """Parse these and --output, collect, and write the csv.
+    """Parse --plan, --results and --output, collect, and write the csv.
 
     plan: the plan file's model. collect: from the plan and the results root to the frame.
     """

@@ -1,4 +1,4 @@
-"""The csv files of runs, of their rewards and of leaks; how curves of rewards are smoothed."""
+"""The csv files of runs, of their rewards and of leaks; the smoothing of reward curves."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from othink_mr1.exhibits.plans import LeaksPlan, RunsPlan
 from othink_mr1.plan.runs import varied_text
 
 METRICS = "metrics.csv"
-# Facts of a run's manifest that stand in columns of their own; one that a manifest lacks stays empty.
+# Facts of a run's manifest that have their own columns; one that a manifest lacks is empty.
 _FACTS = ("device", "wall_seconds", "gpu_hours", "made", "commit", "execution")
 _FIRST = ("backbone", "run", "point", "method", "task", "seed")
 
@@ -26,9 +26,9 @@ _FIRST = ("backbone", "run", "point", "method", "task", "seed")
 def collect_runs(plan: RunsPlan, results: Path) -> pd.DataFrame:
     """One row per run: settings as flat columns, `final_<metric>` its last logged values.
 
-    point: digest of all that the run's identity has but the seed; varied: settings in which the runs of its
-    method and task differ. commit: of the code that finished the run, with + where files differed from it.
-    gpu_hours and wall_seconds are the trainer's own; execution's settings are `execution.<key>`.
+    point: digest of the run's identity without the seed; varied: settings in which the runs of its method and
+    task differ. commit: of the code that finished the run, with + if files differed from it. gpu_hours and
+    wall_seconds are as measured by the trainer; execution's settings are `execution.<key>`.
     """
     rows = []
     for entry in plan.runs:
@@ -49,7 +49,7 @@ def collect_runs(plan: RunsPlan, results: Path) -> pd.DataFrame:
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, keys joined by dots; lists as text, separated by spaces."""
+    """Nested mappings as one, with keys joined by dots; lists as text, separated by spaces."""
     found: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
@@ -88,17 +88,17 @@ def collect_reward_curves(plan: RunsPlan, results: Path) -> pd.DataFrame:
 
 
 def smoothing_window(steps: int) -> int:
-    """Updates that one point of a smoothed curve averages: a twentieth of the training, at least one."""
+    """Updates averaged per point of a smoothed curve: a twentieth of the training, at least one."""
     return max(1, round(steps / 20))
 
 
 def smoothed(values: pd.Series, window: int) -> pd.Series:
-    """The mean of each value and the up to window - 1 before it: no look ahead, no missing start."""
+    """The mean of each value and the up to window - 1 before it: no look-ahead, no gap at the start."""
     return values.rolling(window, min_periods=1).mean()
 
 
 def collect_leaks(plan: LeaksPlan, results: Path) -> pd.DataFrame:
-    """One row per leak, in the plan's order: the tasks that the sets are of, then data/leaks.py's columns."""
+    """One row per leak, in the plan's order: the tasks of the two sets, then the columns of data/leaks.py."""
     rows: list[dict[str, Any]] = []
     for pair in plan.pairs:
         about = {"train_task": pair.train_task, "test_task": pair.test_task}

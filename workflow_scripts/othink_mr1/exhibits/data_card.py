@@ -22,14 +22,14 @@ from othink_mr1.exhibits.text import markdown_table, markdown_text
 from othink_mr1.exhibits.theme import task_label
 
 TRAIN, TEST = "training", "test"
-_FREQUENT = 8  # answers that are named
+_FREQUENT = 8  # answers that are listed
 _NAMED = 10  # leaks that are listed
 _ABSENT = "–"
 
 
 @dataclass(frozen=True)
 class SetFacts:
-    """What a card tells of a prepared set. rows: usable ones, as prepared; raw_rows: before.
+    """A card's facts about a prepared set. rows: the prepared (usable) ones; raw_rows: before preparation.
 
     unusable: reason -> rows left out for it; sizes: width and height of each picture in pixels;
     question_lengths: in characters; with_reasoning: rows; golds: answer -> rows.
@@ -56,7 +56,7 @@ def set_facts(folder: Path) -> SetFacts:
     with_reasoning = 0
     for example in read_examples(folder / EXAMPLES_FILE):
         try:
-            with Image.open(io.BytesIO(example.image)) as image:  # reads the header alone
+            with Image.open(io.BytesIO(example.image)) as image:  # reads only the header
                 sizes.append(image.size)
         except UNREADABLE as error:
             where = f"{folder}: the picture of {example.id}"
@@ -71,7 +71,7 @@ def set_facts(folder: Path) -> SetFacts:
 
 
 def data_card(plan: DataCardPlan, results: Path, facts: Mapping[str, SetFacts], chart: str) -> str:
-    """The card. facts: of TRAIN and TEST; chart: the picture's path as the card names it."""
+    """The card. facts: of TRAIN and TEST; chart: the picture's path as in the card."""
     leaks = read_leaks(results / plan.leaks)
     label = task_label(plan.task)
     title = plan.task if label == plan.task else f"{plan.task} ({label})"
@@ -101,7 +101,7 @@ def data_card(plan: DataCardPlan, results: Path, facts: Mapping[str, SetFacts], 
 
 
 def _verbatim(text: str) -> list[str]:
-    """A block of code by indentation: white space stays (two spaces differ from one), nothing ends it."""
+    """An indented code block: white space is kept (two spaces differ from one), and no text can end it."""
     return [f"    {line}" for line in text.splitlines()]
 
 
@@ -131,7 +131,7 @@ def _sources(plan: DataCardPlan, results: Path) -> list[str]:
 
 
 def _origin(settings: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str]:
-    """Four cells: from where, the revision as written, the commit, the licence as stated there."""
+    """Four cells: the source, the revision as configured, the commit, the licence that the source states."""
     if settings["kind"] == "rendered":
         said = (
             f"drawn here: {settings['renderer']}, split {settings['split']}, seed {settings['seed']}, "
@@ -140,7 +140,7 @@ def _origin(settings: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[st
         return [markdown_text(said), _ABSENT, _ABSENT, _ABSENT]
     licence = markdown_text(str(manifest.get("licence") or "not stated"))
     if settings["kind"] == "url":
-        # Below which address is not recorded: it may be a private mirror's, and the sha256 says enough.
+        # The base address is not recorded: it may be a private mirror's, and the sha256 is sufficient.
         where = f"{settings['path']} (on the web)"
         return [markdown_text(where, 300), _ABSENT, f"sha256 {markdown_text(settings['sha256'])}", licence]
     repository = f"{settings['repository']} ({settings.get('repository_type', 'dataset')} on the hub)"
@@ -176,7 +176,7 @@ def _unusable(facts: Mapping[str, SetFacts]) -> list[str]:
 def _frequent(facts: Mapping[str, SetFacts]) -> list[str]:
     rows = []
     for name, one in facts.items():
-        # Of equally frequent ones the first by its text, so that the card is the same every time.
+        # Equally frequent ones are sorted by their text, so that the card is the same every time.
         most = sorted(one.golds.items(), key=lambda item: (-item[1], item[0]))[:_FREQUENT]
         said = ", ".join(f"{markdown_text(gold, 30)} ({count / one.rows:.1%})" for gold, count in most)
         rows.append([name, said])
@@ -184,7 +184,7 @@ def _frequent(facts: Mapping[str, SetFacts]) -> list[str]:
 
 
 def _leaks(leaks: list[Leak], items: int) -> list[list[str]]:
-    """Blocks: how many leaks there are, and the first of them."""
+    """Blocks: the number of leaks, and the first ones."""
     counts = count_leaks(leaks)
     lines = [
         f"- {counts.same} of {items}: the same picture with the same question",
@@ -209,6 +209,6 @@ def _leaks(leaks: list[Leak], items: int) -> list[list[str]]:
 
 
 def _spread(numbers: Iterable[int]) -> str:
-    """The least, the middle and the greatest of some whole numbers; the middle of two is the lower."""
+    """Minimum, median and maximum of integers; of two middle ones, the median is the lower."""
     values = sorted(numbers)
     return f"{values[0]} / {statistics.median_low(values)} / {values[-1]}"

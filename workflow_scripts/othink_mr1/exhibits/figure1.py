@@ -70,7 +70,7 @@ def _chart(frame: pd.DataFrame) -> AnyChart:
 def curve_points(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows of trained methods with their step in `at_step`; every curve starts at the untrained backbone.
 
-    A final checkpoint stands at the length of its run.
+    A final checkpoint's step is the length of its run.
     """
     frame = frame.assign(at_step=frame["step"].fillna(frame["steps"]).astype("float64"))
     trained, base = frame[frame.method != "base"], frame[frame.method == "base"]

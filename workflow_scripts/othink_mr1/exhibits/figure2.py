@@ -1,7 +1,7 @@
 """Figure 2: an example of each task's test set.
 
-The rule: the items sorted by the first number of their gold answer, equal ones in the order of the set;
-the one in the middle is shown.
+The rule: sort the items by the first number of their gold answer, equal ones in the order of the set, and
+show the middle one.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def draw(inputs: FigureInputs) -> Figure:
 
 
 def median_example(path: Path) -> Example:
-    """The item of the rule. UserError if the set is empty."""
+    """The item that the rule picks. UserError if the set is empty."""
     order = sorted((_gold_number(example.gold), place) for place, example in enumerate(read_examples(path)))
     if not order:
         raise UserError(f"{path}: has no examples; prepare the set again")

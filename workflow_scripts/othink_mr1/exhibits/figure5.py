@@ -63,7 +63,7 @@ def _panel(curves: pd.DataFrame, reward: str, title: str) -> AnyChart:
     if curves.label.nunique() > 1:
         colour = method_colour(curves.method)
     x = alt.X("step:Q", title="training step (optimiser updates)", axis=alt.Axis(format="~s", tickCount=6))
-    scale = alt.Scale(domain=[0, 1.04], nice=False)  # rewards are 0..1, and both panels alike
+    scale = alt.Scale(domain=[0, 1.04], nice=False)  # rewards are 0..1; both panels have the same scale
 
     def y(field: str) -> alt.Y:
         return alt.Y(f"{field}:Q", title=title, scale=scale)
@@ -73,7 +73,7 @@ def _panel(curves: pd.DataFrame, reward: str, title: str) -> AnyChart:
         base.mark_line(strokeWidth=0.8, opacity=0.35).encode(y=y(reward)),
         base.mark_line(strokeWidth=2.2).encode(y=y(f"{reward}_smoothed")),
     ]
-    if reward == "format_reward" and curves.step.max() >= _PAPER_STEP:  # else it would squeeze the curve
+    if reward == "format_reward" and curves.step.max() >= _PAPER_STEP:  # else it would compress the curve
         point = pd.DataFrame(
             {"step": [_PAPER_STEP], "value": [paper_number(quantity=_PAPER).value], "text": ["paper"]}
         )

@@ -25,7 +25,7 @@ from othink_mr1.exhibits.marks import (
 from othink_mr1.exhibits.theme import INK, SIZE, method_colour, method_styles, task_label, task_letters
 
 _TITLE = "Figure 7 · Cross-task validation"
-# The paper's names of the directions.
+# The paper's names for the directions.
 _DIRECTIONS = {
     ("geometry", "counting"): "reasoning → understanding",
     ("counting", "geometry"): "understanding → reasoning",
@@ -54,9 +54,9 @@ def _chart(frame: pd.DataFrame) -> AnyChart:
 
 
 def by_direction(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows tested on another task than trained on; the direction's training task is in `trained`.
+    """Rows whose test task is not their training task; the direction's training task is in `trained`.
 
-    The untrained backbone stands in every direction that ends in the task it is tested on.
+    The untrained backbone is in every direction to the task that it is tested on.
     """
     trained = frame[(frame.trained_on != "") & (frame.trained_on != frame.tested_on)]
     trained = trained.assign(trained=trained.trained_on)
@@ -70,7 +70,7 @@ def by_direction(frame: pd.DataFrame) -> pd.DataFrame:
 def _panel(frame: pd.DataFrame, trained: str, tested: str) -> AnyChart:
     ours, paper = labelled(pooled(final(frame))), labelled(with_paper(final(frame)))
     order = [style.label for style in method_styles(ours.method).values()]
-    # Settings that the study varies stand below the method, in lines of their own.
+    # Settings that the study varies are printed below the method, each on its own line.
     axis = alt.Axis(labelFontSize=SIZE, ticks=False, labelExpr="split(datum.label, ', ')")
     x = alt.X("label:N", sort=order, title=None, axis=axis)
     domain = domain_of(ours.r1v_high, paper.paper_accuracy, from_zero=True)

@@ -14,7 +14,7 @@ _FIRST = ("geometry", "counting")
 
 
 def draw(inputs: FigureInputs) -> Figure:
-    """Draw it from the answers of the cross-task study; the untrained backbone's are shown beside."""
+    """Draw it from the answers of the cross-task study, with the untrained backbone's for comparison."""
     cases = find_cases(inputs.read_plan(StudiesPlan), inputs.results, ["base", LOSER, WINNER])
     cases = [case for case in cases if case.trained_on != case.tested_on]
     cases.sort(key=lambda case: (case.trained_on, case.tested_on) != _FIRST)

@@ -1,4 +1,4 @@
-"""What a figure is drawn from, and its files: svg, png, html and its data."""
+"""A figure's inputs, and its files: svg, png, html and its data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PNG_SCALE = 2  # pixels of the png per pixel of the layout
 
 @dataclass(frozen=True)
 class FigureInputs:
-    """What the command line hands to a figure.
+    """A figure's inputs from the command line.
 
     data: study or reward_curves -> csv; plan: the figure's plan file.
     """
@@ -63,7 +63,7 @@ class Figure:
 
 
 class _ScriptSafe(json.JSONEncoder):
-    """JSON that can stand in a <script>: a completion may hold `</script>`, which would end it."""
+    """JSON that is safe in a <script>: a completion may contain `</script>`, which would end it."""
 
     def encode(self, o: Any) -> str:
         return super().encode(o).replace("<", "\\u003c")
@@ -84,7 +84,7 @@ def write_figure(figure: Figure, stem: Path) -> None:
     write_frame(stem.with_name(f"{stem.name}.csv"), figure.data)
     svg = as_svg(figure.chart)
     write_sealed_text(stem.with_name(f"{stem.name}.svg"), svg)
-    # From the svg: a second run of Vega would take as long as the first.
+    # Converted from the svg, as a second run of Vega would take as long as the first.
     with written_sealed(stem.with_name(f"{stem.name}.png")) as aside:
         aside.write_bytes(vl_convert.svg_to_png(svg, scale=_PNG_SCALE))
     html = figure.chart.to_html(inline=True, json_kwds={"cls": _ScriptSafe})

@@ -1,4 +1,4 @@
-"""The csv files between collecting and drawing: their columns, and reading them back."""
+"""The csv files between collecting and drawing: their columns, writing and reading."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ OUTCOME_COUNTS = {
     outcome: "exact_correct" if outcome == "correct" else f"outcome_{outcome}" for outcome in OUTCOMES
 }
 
-# One row per evaluation, and where a point has several seeds one more with seed "all": mean accuracies and
+# One row per evaluation. A point with several seeds has one more row, with seed "all": mean accuracies, but
 # no counts, as each seed answers the same items. Accuracies are in 0..1, low and high their 95 % interval
 # (docs/statistics.md). Empty: step for a final checkpoint, shared items for the untrained backbone.
 STUDY_COLUMNS = (
-    "point",  # digest of all that the evaluation's identity has but the seed
+    "point",  # digest of the evaluation's identity without the seed
     "backbone",
     "method",
     "trained_on",
@@ -43,9 +43,9 @@ STUDY_COLUMNS = (
     "varied",  # settings in which the study's runs of this method and task differ: path=value; ...
     "seeds",
     "items",
-    "spread",  # what the intervals are of: items, or items and seeds; below three seeds the latter is unknown
-    "shared_items",  # of the items, those that the run was trained on: picture and question
-    "near_shared_items",  # those that do nearly: a picture that looks alike, the same question
+    "spread",  # what the intervals cover: items, or items and seeds (below three seeds: only items)
+    "shared_items",  # test items that the run was trained on: same picture, same question
+    "near_shared_items",  # test items that it was nearly trained on: similar picture, same question
     "r1v_correct",
     "r1v_accuracy",
     "r1v_low",
@@ -61,7 +61,7 @@ STUDY_COLUMNS = (
     "format_accuracy",
     "format_low",
     "format_high",
-    "well_formed",  # answers that follow the format, of all the row's seeds; of these alone:
+    "well_formed",  # answers of all the row's seeds that follow the format; accuracy among them:
     "well_formed_accuracy",  # by r1v
     "well_formed_low",
     "well_formed_high",
@@ -112,22 +112,22 @@ _TEXT = (
 
 
 def write_frame(path: Path, frame: pd.DataFrame) -> None:
-    """Write a csv atomically, with its manifest; numbers with six significant digits, no formulas."""
+    """Write a csv atomically, with its manifest: numbers with six significant digits, formulas disarmed."""
     texts = frame.select_dtypes(include=["object", "string"])
     frame = frame.assign(**{str(column): texts[column].map(guarded) for column in texts})
     write_sealed_text(path, frame.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
 
 
 def read_study(path: Path) -> pd.DataFrame:
-    """Read a study's csv. Text columns are "" where they are empty, numbers nan.
+    """Read a study's csv. Empty cells are "" in text columns, nan in number columns.
 
-    UserError if it is none, or not what its manifest says.
+    UserError if it is not a study's csv, or does not match its manifest.
     """
     return _read(path, STUDY_COLUMNS)
 
 
 def read_reward_curves(path: Path) -> pd.DataFrame:
-    """Read reward_curves.csv. UserError as read_study."""
+    """Read reward_curves.csv. UserError as in read_study."""
     return _read(path, REWARD_COLUMNS)
 
 
@@ -137,16 +137,16 @@ def final(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def pooled(frame: pd.DataFrame) -> pd.DataFrame:
-    """One row per point: the one of all seeds where there are several, else the only one."""
+    """One row per point: the row of all seeds if there are several, else the only row."""
     several = frame.assign(pooled=frame.seed == ALL_SEEDS).groupby("point").pooled.transform("any")
     return frame[(frame.seed == ALL_SEEDS) | ~several]
 
 
 def by_setting(frame: pd.DataFrame, axis: str = "") -> pd.DataFrame:
-    """The frame with settings that the study varies behind the method's name: `sft, learning_rate=0.001`.
+    """The frame with the varied settings appended to the method's name: `sft, learning_rate=0.001`.
 
-    So what is drawn or tabled per method is drawn or tabled per setting. axis: path of a setting that is
-    shown otherwise.
+    So figures and tables that show one entry per method show one per setting. axis: path of a setting that
+    is left out.
     """
     methods = []
     for method, varied in zip(frame.method, frame.varied, strict=True):
@@ -156,14 +156,14 @@ def by_setting(frame: pd.DataFrame, axis: str = "") -> pd.DataFrame:
 
 
 def single_seeds(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of single seeds where there are several; empty for a study of one seed."""
+    """The rows of single seeds if there are several; empty for a study of one seed."""
     return frame[~frame.index.isin(pooled(frame).index)]
 
 
 def read_csv(path: Path, columns: Iterable[str], again: str, **options: Any) -> pd.DataFrame:
-    """A csv that has these columns. options: read_csv's of pandas.
+    """A csv that has these columns. options: those of pandas.read_csv.
 
-    UserError if it is none, or lacks one. again: what to do then.
+    UserError if it is not a csv, or lacks a column. again: what the user should do then.
     """
     try:
         frame = pd.read_csv(path, **options)

@@ -24,8 +24,8 @@ from othink_mr1.exhibits.theme import (
     task_letters,
 )
 
-_UNEVEN = 5  # the greatest step between values of a sweep, in the smallest, that a linear axis shows well
-_MOST_CUT = 4  # of whom the caption says how many answers were cut; the csv has all
+_UNEVEN = 5  # the greatest ratio between steps of a sweep's values that a linear axis shows well
+_MOST_CUT = 4  # the most methods whose share of cut answers the caption gives; the csv has all
 
 # The paper's values. The caption explains the mark, see paper_line().
 HOLLOW: dict[str, Any] = {
@@ -40,10 +40,10 @@ HOLLOW: dict[str, Any] = {
 
 
 def labelled(frame: pd.DataFrame, axis: str = "") -> pd.DataFrame:
-    """The frame with the methods' printed names, and the settings that vary, in the column `label`.
+    """The frame with a column `label`: the method's printed name and the settings that vary.
 
-    Where the trained rows are of several pairs of tasks, the names say which: what is drawn as one line
-    or colour is of one. axis: path of a setting that is not named, as it is the figure's axis.
+    If the trained rows are of several pairs of tasks, the label also names the pair, so that a line or colour
+    is never of two pairs. axis: path of a setting that is not named, as it is the figure's axis.
     """
     frame = by_setting(frame, axis)
     if "trained_on" in frame:
@@ -55,12 +55,12 @@ def labelled(frame: pd.DataFrame, axis: str = "") -> pd.DataFrame:
 
 
 def intervals(frame: pd.DataFrame) -> str:
-    """What the bars or bands are, for the caption."""
+    """What the bars or bands show, for the caption."""
     return f"95 % intervals of {spread_line(frame)}"
 
 
 def spread_line(frame: pd.DataFrame) -> str:
-    """What the intervals are of, in words. Whether seeds spread is not known from fewer than three."""
+    """What the intervals cover, in words. Below three seeds the spread between seeds is unknown."""
     trained = pooled(frame)
     trained = trained[trained.seed != ""]
     known = trained.spread == "items and seeds"
@@ -72,8 +72,8 @@ def spread_line(frame: pd.DataFrame) -> str:
 
 def percent(field: str, title: str | None, domain: tuple[float, float]) -> alt.Y:
     """A y axis for accuracies of 0..1, labelled in percent."""
-    decimals = 0 if domain[1] - domain[0] > 0.06 else 1  # else neighbouring ticks would read alike
-    # The domain leaves room above 100 %, where there is nothing to label.
+    decimals = 0 if domain[1] - domain[0] > 0.06 else 1  # else neighbouring ticks would have the same label
+    # The domain extends above 100 %, where no labels belong.
     label = f"datum.value > 1.0001 ? '' : format(datum.value, '.{decimals}%')"
     axis = alt.Axis(labelExpr=label, tickCount=6)
     return alt.Y(f"{field}:Q", title=title, scale=alt.Scale(domain=list(domain), nice=False), axis=axis)
@@ -94,7 +94,7 @@ def with_paper(frame: pd.DataFrame, value: str = "paper_accuracy") -> pd.DataFra
 
 
 def paper_line(frame: pd.DataFrame, what: str, value: str = "paper_accuracy") -> str:
-    """Explains the hollow marks: that they are another backbone's is said wherever they are drawn."""
+    """Explains the hollow marks: every figure that has them must say that they are of another backbone."""
     rows = with_paper(frame, value)
     if rows.empty:
         return "the paper prints no values to compare with these"
@@ -113,7 +113,7 @@ def caption(frame: pd.DataFrame, *more: str) -> list[str]:
 
 
 def cut_note(frame: pd.DataFrame) -> str:
-    """Whose answers were cut at max_new_tokens: what is cut seldom has an answer tag yet."""
+    """Which methods' answers were cut at max_new_tokens: a cut answer seldom has an answer tag."""
     rows = labelled(pooled(final(frame)))
     rows = rows[rows.truncated_share > 0].sort_values("truncated_share", ascending=False, kind="stable")
     if rows.empty:
@@ -141,20 +141,20 @@ def leaks_note(frame: pd.DataFrame) -> list[str]:
 
 
 def titled(title: str, lines: list[str], width: float) -> alt.Title:
-    """A figure's title, and under it lines that are broken where they are wider than the figure."""
+    """A figure's title, and under it lines that are wrapped to the figure's width."""
     size = SIZE - 1
     return alt.Title(title, subtitle=[part for line in lines for part in wrapped(line, width, size)])
 
 
 def numbers_row(ours: pd.DataFrame, x: alt.X, field: str) -> alt.Chart:
-    """The accuracies in figures, in a row at the panel's top, where no mark is: domain_of leaves the room."""
+    """The accuracies as numbers, in a row above all marks, where domain_of leaves room."""
     text = alt.Text(f"{field}:Q", format=".1%")
     row = alt.Chart(ours).mark_text(baseline="top", dy=1, fontSize=SIZE - 1, color=INK)
     return row.encode(x=x, y=alt.value(0), text=text)
 
 
 def per_backbone(title: str, frame: pd.DataFrame, draw: Callable[[pd.DataFrame], AnyChart]) -> AnyChart:
-    """One chart, or below each other one per backbone; without any rows a picture that says so."""
+    """One chart per backbone, below each other; without any rows, a picture that says so."""
     charts = [draw(rows) for _, rows in frame.groupby("backbone", sort=False)]
     if not charts:
         said = alt.Chart(pd.DataFrame({"text": ["this study has no such runs"]})).mark_text(
@@ -169,16 +169,16 @@ def sweep_panel(
 ) -> AnyChart:
     """Accuracy over the values of one setting: line, points, intervals, numbers, the paper's marks.
 
-    What else the study varies has a line of its own. name: `r1v` or `format`, the accuracy shown.
+    Each combination of other varied settings has its own line. name: `r1v` or `format`, the accuracy shown.
     paper_value: the column with the paper's number.
     """
     ours, paper = labelled(pooled(frame), WEIGHT_PATHS[x]), with_paper(frame, paper_value)
-    # labelExpr: Vega's own formats round the values of a sweep (0.25 to 0.3).
+    # labelExpr, because Vega's own formats round the values of a sweep (0.25 to 0.3).
     values = sorted(set(ours[x]))
     axis = alt.Axis(values=values, labelExpr="datum.value")
     scale = alt.Scale(nice=False, padding=24)
     gaps = [after - before for before, after in pairwise(values)]
-    if gaps and max(gaps) > _UNEVEN * min(gaps):  # the numbers above them would stand on each other
+    if gaps and max(gaps) > _UNEVEN * min(gaps):  # the numbers above them would overlap
         scale = alt.Scale(type="symlog", constant=min(v for v in values if v > 0), nice=False, padding=24)
         x_title += " (logarithmic but for 0)"
     position = alt.X(f"{x}:Q", title=x_title, scale=scale, axis=axis)
@@ -196,7 +196,7 @@ def sweep_panel(
             y=y(f"{name}_accuracy"), color=colour, shape=shape
         ),
     ]
-    if ours.label.nunique() == 1:  # of several lines the numbers would stand on each other
+    if ours.label.nunique() == 1:  # the numbers of several lines would overlap
         layers.append(numbers_row(ours, position, f"{name}_accuracy"))
     seeds = single_seeds(frame)
     if len(seeds):

@@ -1,7 +1,7 @@
 """Two points that were tested on the same items: their difference, its interval and its test.
 
-docs/statistics.md has the formulas and how often the intervals hold the true difference. Of the paper only
-the counts of correct answers are known: their difference is one of independent samples.
+docs/statistics.md has the formulas, and how often the intervals contain the true difference. The paper's
+answers are known only as counts of correct ones, which are compared as independent samples.
 """
 
 from __future__ import annotations
@@ -34,41 +34,41 @@ class PairedDifference:
     difference: float
     low: float
     high: float
-    p: float  # two-sided, below 1 - confidence just where the interval leaves 0 out
-    gain: float | None  # None, as its limits, where the baseline does not differ from 0
+    p: float  # two-sided; below 1 - confidence exactly if the interval excludes 0
+    gain: float | None  # None, like its limits, if the baseline does not differ from 0
     gain_low: float | None
     gain_high: float | None
-    detectable: float | None  # the smallest difference shown with 80 % power; None: not even 1
-    spread: str  # what the interval is of: "items", "items and seeds", "items and seeds of one side"
-    centre: float  # what the tests take for the difference, and its spread
+    detectable: float | None  # the smallest difference detected with 80 % power; None: not even 1
+    spread: str  # what the interval covers: "items", "items and seeds", "items and seeds of one side"
+    centre: float  # the difference that the tests use; variances: its variance
     variances: Spread
 
     def margin_p(self, margin: float) -> float:
-        """p of two one-sided tests that the difference lies within ±margin (Schuirmann 1987)."""
+        """p of the two one-sided tests that the difference is within ±margin (Schuirmann 1987)."""
         distance = (margin - abs(self.centre)) / self.variances.standard_error
         one_sided = self.variances.p(distance) / 2
         return one_sided if distance > 0 else 1 - one_sided
 
     def detectable_margin(self) -> float | None:
-        """The smallest margin that those tests show at 5 % with 80 % power when there is no difference."""
+        """The smallest margin that those tests at 5 % detect with 80 % power if there is no difference."""
         quantiles = self.variances.quantile(0.90) + self.variances.quantile(0.80)
         return at_most_one(quantiles * self.variances.standard_error)
 
 
 def compare(value: PointScores, baseline: PointScores, confidence: float = 0.95) -> PairedDifference:
-    """Compare two points by r1v, with the paper's accuracies in mind.
+    """Compare two points by r1v, the scorer of the paper's accuracies.
 
-    A side below three seeds adds no spread between seeds. If no side adds one, p is of the sign-flip test
-    over pictures. Else it is that of the interval.
+    A side below three seeds adds no seeds part to the variance. If neither side adds one, p is from the
+    sign-flip test over pictures, otherwise from the interval.
     """
     assert (value.items, value.pictures) == (baseline.items, baseline.pictures), "other items: not paired"
     tables = [per_picture(side.r1v_correct, side.pictures) for side in (value, baseline)]
     seeds = [variance_of_seeds(table) for table in tables]
     known = any(len(table) >= SEEDS_FOR_A_SPREAD for table in tables)
     a, b = (table.mean(axis=0) for table in tables)  # [pictures]
-    # Two equal sets of answers must not have an interval of no width: two pictures more are each right by one
-    # side alone (Bonett and Price 2012, J. Educational and Behavioral Statistics 37, 479-488). Means over
-    # several seeds are steadier than that; they have the variance of the two pictures as their least.
+    # Two equal sets of answers must not have an interval of width 0. So two pictures are added, each right on
+    # one side only (Bonett and Price 2012, J. Educational and Behavioral Statistics 37, 479-488). Means over
+    # several seeds vary less than that: for them, the variance of the two pictures is only the minimum.
     least = 2 / (len(a) + 2) ** 2
     if not known:
         a, b = np.append(a, (1, 0)), np.append(b, (0, 1))
@@ -87,7 +87,7 @@ def compare(value: PointScores, baseline: PointScores, confidence: float = 0.95)
     p = spread.p(centre / spread.standard_error)
     if not known:
         exact = sign_flip_p(whole)
-        # Where the exact test and the interval disagree about 0, the more cautious one speaks for both.
+        # If the exact test and the interval disagree about 0, the more cautious one is used for both.
         if exact >= 1 - confidence:
             low, high = min(low, 0.0), max(high, 0.0)
             gains = gains and (min(gains[0], 0.0), max(gains[1], 0.0))
@@ -116,14 +116,14 @@ def compare(value: PointScores, baseline: PointScores, confidence: float = 0.95)
 
 
 def sign_flip_p(differences: Iterable[int]) -> float:
-    """Two-sided p that differences like these, each as likely of the other sign, sum up so far from 0.
+    """Two-sided p of a sum at least this far from 0, if either sign of each difference is equally likely.
 
-    differences: a whole number per picture. All 2^n signs are counted, by convolution of the distribution of
-    the sum with one difference after the other. Where the differences are 0 and ±1 this is McNemar's exact
+    differences: an integer per picture. All 2^n assignments of signs are counted, by convolution of the sum's
+    distribution with one difference after the other. If all differences are 0 or ±1, this is McNemar's exact
     test. (Fisher 1935, The Design of Experiments, section 21.)
     """
     sizes = [abs(int(difference)) for difference in differences if difference]
-    distribution = np.ones(1)  # of the sum -> its probability; the middle is 0
+    distribution = np.ones(1)  # of the sum: probabilities, the middle one that of 0
     for size in sizes:
         wider = np.zeros(len(distribution) + 2 * size)
         wider[: len(distribution)] += distribution / 2
@@ -139,8 +139,8 @@ def difference_interval(
 ) -> tuple[float, float]:
     """Newcombe's 95 % interval of correct/items - other_correct/other_items: (low, high), both in -1..1.
 
-    It is his hybrid score interval without continuity correction. The samples are taken as independent,
-    which errs to the wide side for two checkpoints that answer the same items.
+    It is his hybrid score interval without continuity correction. The samples are treated as independent,
+    which is conservative for two checkpoints that answer the same items.
     """
     _check(correct, items)
     _check(other_correct, other_items)
@@ -155,18 +155,18 @@ def two_proportion_p(correct: int, items: int, other_correct: int, other_items: 
     _check(correct, items)
     _check(other_correct, other_items)
     if correct + other_correct in (0, items + other_items):
-        return 1.0  # no variance: the samples do not differ at all
+        return 1.0  # no variance: the samples are equal
     _, p = proportions_ztest([correct, other_correct], [items, other_items])
     return float(p)
 
 
 def at_most_one(difference: float) -> float | None:
-    """The difference of two shares, or None where they cannot differ by so much."""
+    """The difference of two proportions, or None if it is larger than they can differ by."""
     return difference if difference <= 1 else None
 
 
 def _welch(variances: list[float], seeds: list[int]) -> float:
-    """Satterthwaite's degrees of freedom of the two sides' seeds: their trainings are independent."""
+    """Satterthwaite's degrees of freedom of the two sides' seeds, as their trainings are independent."""
     squares = sum(v**2 / max(1, n - 1) for v, n in zip(variances, seeds, strict=True))
     return sum(variances) ** 2 / squares if squares else math.inf
 
@@ -174,8 +174,8 @@ def _welch(variances: list[float], seeds: list[int]) -> float:
 def _fieller(a: float, b: float, covariances: np.ndarray, quantile: float) -> tuple[float, float] | None:
     """Fieller's interval of a/b - 1 (Fieller 1954, J. Royal Statistical Society B 16, 175-185).
 
-    All ratios r with (a - r·b)² <= quantile² · Var(a - r·b). None where b itself does not differ from 0: then
-    that set has no end.
+    All ratios r with (a - r·b)² <= quantile² · Var(a - r·b). None if b itself does not differ from 0: then
+    that set is unbounded.
     """
     square = quantile**2
     leading = b**2 - square * covariances[1, 1]
@@ -187,7 +187,7 @@ def _fieller(a: float, b: float, covariances: np.ndarray, quantile: float) -> tu
 
 
 def _whole_differences(value: PointScores, baseline: PointScores) -> np.ndarray:
-    """Per picture the difference of right answers, times the number of seeds of both sides. [pictures]"""
+    """Per picture: the difference of the mean right answers, times both numbers of seeds. [pictures]"""
     codes = np.unique(np.asarray(value.pictures), return_inverse=True)[1]
     right, right_there = (
         np.bincount(codes, weights=side.r1v_correct.sum(axis=0)) for side in (value, baseline)

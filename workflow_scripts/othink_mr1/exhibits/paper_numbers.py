@@ -1,9 +1,9 @@
-"""The paper's published numbers (paper_numbers.csv), and which of them compares with a row of ours.
+"""The paper's published numbers (paper_numbers.csv), and which of them one of our rows is compared with.
 
-The csv has one row per number: the paper's version, where it stands, what it measures (in percent),
-correct and items where the count is known, how it is printed, and a note where it was inferred.
-v1: arXiv 2503.16081v1. v2: a later version, known from a secondary source. r1v: what R1-V itself reports,
-the recipe that the paper follows, on the same test sets.
+The csv has one row per number: the paper's version, the place in it, what it measures (in percent),
+correct and items if the count is known, how it is printed, and a note if it was inferred.
+v1: arXiv 2503.16081v1. v2: a later version, known from a secondary source. r1v: as reported by R1-V itself,
+whose recipe the paper follows, on the same test sets.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any
 
 import pandas as pd
 
-# The paper's small backbone stands for every backbone of ours that is not of the 7B kind: the miniature
-# compares in pattern, not in numbers, and the exhibits name the paper's backbone.
+# Each of our backbones that is not a 7B one is compared with the paper's small one. For the miniature, only
+# the pattern is comparable, not the numbers; the exhibits name the paper's backbone.
 SMALL, LARGE = "Qwen2-VL-2B-Instruct", "Qwen2-VL-7B-Instruct"
 VERSION_OF = {SMALL: "v1", LARGE: "v2"}
 
@@ -39,7 +39,7 @@ class PaperAccuracy:
 
     @property
     def nearest_correct(self) -> int:
-        """The count, or the one nearest to an accuracy that is none of a whole number of items."""
+        """The count, or if it is unknown the one that is nearest to the accuracy."""
         return self.correct if self.correct is not None else round(self.accuracy * self.items)
 
 
@@ -60,7 +60,7 @@ def paper_rows(**wanted: str | float) -> pd.DataFrame:
 
 
 def paper_number(**wanted: str | float) -> Any:
-    """The first such row."""
+    """The first row of paper_rows."""
     return paper_rows(**wanted).iloc[0]
 
 
@@ -79,9 +79,9 @@ def paper_accuracy(
     kl_weight: float | None = None,
     weights_must_agree: bool = False,
 ) -> PaperAccuracy | None:
-    """The paper's accuracy of a method, or None where it publishes none.
+    """The paper's accuracy of a method, or None if it publishes none.
 
-    weights_must_agree: in the sweeps only a number of the same α and β compares; elsewhere a method's
+    weights_must_agree: for sweeps, only a number with the same α and β is comparable; elsewhere a method's
     number is the paper's best, whatever its β.
     """
     there = paper_backbone(backbone)
@@ -108,7 +108,7 @@ def paper_accuracy(
 
 
 def r1v_note(tasks: Iterable[str]) -> list[str]:
-    """A line with R1-V's own accuracies on the tasks, each with its source; none if it has none there."""
+    """A line with R1-V's own accuracies on the tasks, each with its source; no line if it has none."""
     rows = paper_rows(version="r1v")
     rows = rows[rows.tested_on.isin(list(tasks))]
     said = [
@@ -133,5 +133,5 @@ def _agrees(published: pd.Series, ours: float | None) -> pd.Series:
 
 
 def relative_gain(value: float, baseline: float) -> float:
-    """(value - baseline) / baseline; not a number when the baseline is zero."""
+    """(value - baseline) / baseline; nan if the baseline is 0."""
     return (value - baseline) / baseline if baseline else math.nan

@@ -1,4 +1,4 @@
-"""The plan files that tell an exhibit what it is made of. Paths in them are relative to the results root."""
+"""The plan files, which list an exhibit's inputs. Paths in them are relative to the results root."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from othink_mr1.plan.runs import varied_text
 
 
 class _Entry(BaseModel):
-    # Plans hold more than is read here: other keys are no mistake.
+    # Plans have more keys than are read here: the others are not an error.
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
 
 class _OfPoint(_Entry):
-    """What is averaged over seeds with others of the same point."""
+    """An entry that is averaged with the other seeds of its point."""
 
     point: str = Field(description="digest of the identity without the seed")
     varied: dict[str, str] = Field(description="settings in which the exhibit's runs of this method differ")
@@ -44,7 +44,7 @@ class EvaluationEntry(_OfPoint):
     leaks: str | None = Field(description="the test items that the run was trained on; None for the backbone")
 
     def columns(self) -> dict[str, Any]:
-        """All but the paths, as a csv has it: text is "" where it does not apply."""
+        """All but the paths, as in a csv: text that does not apply is ""."""
         return {
             **self.model_dump(exclude={"scores", "answers", "examples", "leaks"}),
             "varied": varied_text(self.varied),
@@ -55,14 +55,14 @@ class EvaluationEntry(_OfPoint):
 
 
 class StudyPlan(_Entry):
-    """What a study's csv is made of, or the audit of the scorers: that of all studies' evaluations."""
+    """The inputs of a study's csv, or of the scorer audit, which has the evaluations of all studies."""
 
     exhibit: str = Field(description="the study's name")
     evaluations: list[EvaluationEntry] = Field(min_length=1)
 
 
 class StudiesPlan(_Entry):
-    """What figures 3 and 8 choose their cases from, and what the claims are checked on."""
+    """The studies from which figures 3 and 8 choose cases, or on which the claims are checked."""
 
     studies: list[StudyPlan] = Field(min_length=1)
 
@@ -74,7 +74,7 @@ class ExamplesEntry(_Entry):
 
 
 class ExamplesPlan(_Entry):
-    """What figure 2 shows."""
+    """The inputs of figure 2."""
 
     tasks: dict[str, ExamplesEntry] = Field(min_length=1)
 
@@ -89,7 +89,7 @@ class RunEntry(_OfPoint):
 
 
 class RunsPlan(_Entry):
-    """What runs.csv and reward_curves.csv are made of. Empty when the study trains nothing."""
+    """The inputs of runs.csv and reward_curves.csv. Empty if the study trains nothing."""
 
     runs: list[RunEntry]
 
@@ -112,7 +112,7 @@ class LeaksPair(_Entry):
 
 
 class LeaksPlan(_Entry):
-    """What leaks.csv is made of."""
+    """The inputs of leaks.csv."""
 
     pairs: list[LeaksPair]
 
@@ -133,7 +133,7 @@ class Prompts(_Entry):
 
 
 class DataCardPlan(_Entry):
-    """What a task's data card is made of."""
+    """The inputs of a task's data card."""
 
     task: str
     train: DataSet
@@ -151,7 +151,7 @@ def read_plan(path: Path, kind: type[Plan]) -> Plan:
         return kind.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValidationError as error:  # before ValueError, of which it is one
+    except ValidationError as error:  # before ValueError, its base class
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise UserError(f"{path}: {key}: {first['msg']}; let snakemake write the plan again") from None

@@ -1,4 +1,4 @@
-"""The points of a study: its evaluations, grouped by what they have in common but the seed, with verdicts."""
+"""The points of a study: its evaluations with their verdicts, grouped so that only the seed differs."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _SCORE_TEXT = ("id", "task", "outcome", "reason")
 
 @dataclass(frozen=True)
 class PointScores:
-    """The verdicts on one point: runs that differ in their seed alone, tested on the same items.
+    """The verdicts on one point: runs that differ only in their seed, tested on the same items.
 
     The arrays are [seeds, items] of 0 or 1.
     """
 
     seeds: tuple[int | None, ...]  # (None,) for the untrained backbone, which has no seed
-    items: tuple[str, ...]  # ids, in one order for all seeds
-    pictures: tuple[str, ...]  # per item, what identifies its picture: items of one picture are dependent
+    items: tuple[str, ...]  # ids, in the same order for all seeds
+    pictures: tuple[str, ...]  # per item, an id of its picture: items of one picture are dependent
     r1v_correct: np.ndarray
     exact_correct: np.ndarray
     format_ok: np.ndarray
@@ -43,14 +43,14 @@ class PointScores:
 
 @dataclass
 class StudyPoint:
-    """A point: one entry, and one table of scores, per seed; all tables have the items in one order."""
+    """A point: per seed an entry and a table of scores; all tables have the items in the same order."""
 
     pictures: tuple[str, ...]  # per item
     entries: list[EvaluationEntry] = field(default_factory=list)
     tables: list[pd.DataFrame] = field(default_factory=list)
 
     def scores(self, seed: int | None = None) -> PointScores:
-        """The verdicts of all seeds, or of the one at a place."""
+        """The verdicts of all seeds, or of one. seed: its index in `entries`, not its value."""
         places = range(len(self.entries)) if seed is None else [seed]
         verdicts = {
             column: np.array([self.tables[place][column] for place in places]) for column in _VERDICTS
@@ -62,8 +62,8 @@ class StudyPoint:
 def read_points(plan: StudyPlan, results: Path) -> list[StudyPoint]:
     """The points of a plan, in the order of their first evaluations.
 
-    UserError if a table of scores is missing or damaged, if a run has other weights than its answers are of,
-    or if two evaluations on a task scored different items: their accuracies would not compare.
+    UserError if a table of scores is missing or damaged, if a run has other weights than those that generated
+    its answers, or if two evaluations on a task scored different items, so are not comparable.
     """
     first: dict[str, tuple[str, list[str]]] = {}  # task -> its first table, and the ids in there
     pictures: dict[tuple[str, str], tuple[str, ...]] = {}  # task and test set -> the pictures of its items
@@ -86,10 +86,10 @@ def read_points(plan: StudyPlan, results: Path) -> list[StudyPoint]:
 
 
 def read_scores(path: Path, task: str, answers: Path) -> pd.DataFrame:
-    """A task's rows of a score table: scores.py's columns; the verdicts and `truncated` 0 or 1.
+    """A task's rows of a score table, with the columns of scores.py; verdicts and `truncated` are 0 or 1.
 
-    UserError if the file is none, or damaged, if exact_correct and outcome contradict each other, if an id is
-    twice, or if the scores are of other answers.
+    UserError if the file is not a score table or is damaged, if exact_correct and outcome contradict each
+    other, if an id occurs twice, or if the scores are of other answers.
     """
     facts = verify_sealed(path, "let snakemake score the answers")
     again = "remove it and let snakemake score the answers again"

@@ -1,10 +1,10 @@
-"""scorer_audit.csv: where the published scorer (r1v) and the exact one part.
+"""scorer_audit.csv: where the published scorer (r1v) and the exact one disagree.
 
-Per evaluation four rows of kind `table`, its 2 x 2 table in `items`; then a row of kind `item` for each test
-item that the scorers judge differently, in the order of the scores.
+Per evaluation: four rows of kind `table`, the 2 x 2 table with its counts in `items`; then one row of kind
+`item` for each test item that the scorers judge differently, in the order of the scores.
 
-Golds and completions are untrusted. Each text is on one line, what cannot be printed is □, and it is cut to
-200 characters.
+Golds and completions are untrusted. Each text is put on one line and cut to 200 characters; unprintable
+characters become □.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ COLUMNS = (
     "varied",  # settings in which runs of this method and task differ: path=value; ...
     "r1v_correct",
     "exact_correct",
-    "items",  # how many there are of these two verdicts; 1 for an item
+    "items",  # number of items with these two verdicts; 1 for an item
     *_TEXTS,  # of an item; answer: the text of its answer tag, empty if it has none or several
 )
 
@@ -98,6 +98,6 @@ def _items(scores: pd.DataFrame, answers: dict[str, Answer]) -> Iterator[dict[st
 
 
 def _end(text: str) -> str:
-    """Its last characters: what r1v read where there is no answer tag, or beside it."""
+    """The last characters: what r1v read without an answer tag, or besides it."""
     line = " ".join(visible(text).split())
     return line if len(line) <= LONGEST else ELLIPSIS + line[-(LONGEST - 1) :]

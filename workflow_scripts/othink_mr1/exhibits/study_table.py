@@ -1,7 +1,7 @@
 """A study as a table in Markdown: every point of it, whatever the study varies.
 
-Beside each accuracy stand its interval, items and seeds, how many answers were cut at max_new_tokens (what
-is cut seldom has an answer tag yet), and the accuracy among those that follow the format.
+Each accuracy has its interval, items and seeds, the share of answers cut at max_new_tokens (a cut answer
+seldom has an answer tag), and the accuracy among the answers that follow the format.
 """
 
 from __future__ import annotations

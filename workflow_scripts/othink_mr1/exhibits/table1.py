@@ -1,11 +1,11 @@
 """Table 1: same-task accuracy, ours with 95 % intervals beside the paper's, in Markdown and LaTeX.
 
-Ours is there by the published scorer (r1v), as the paper's, by the exact one, and by r1v among the answers
-that follow the format. Beside them is the share of answers that were cut at max_new_tokens. A method that
-the study tests with several settings has a row for each.
+Ours is given by the published scorer (r1v), as in the paper, by the exact one, and by r1v among the answers
+that follow the format. The next column is the share of answers cut at max_new_tokens. A method that the
+study tests with several settings has one row per setting.
 
-As in the paper the best method is bold and the strongest baseline, GRPO-D apart, underlined: each among
-the values of one column. Equal values are marked alike.
+As in the paper, the best method of each column is bold, and the strongest baseline (all methods but GRPO-D)
+underlined. Equal values are marked alike.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from othink_mr1.exhibits.theme import METHODS, method_label, method_styles, task
 
 PROPOSED = "grpo-d"
 _ABSENT = "–"
-# The columns of each task, and which of the frame's shares each is.
+# The columns of each task -> the frame's columns.
 _COLUMNS = {
     "ours, r1v": "r1v_accuracy",
     "ours, exact": "exact_accuracy",
@@ -42,7 +42,7 @@ _LATEX = str.maketrans(
 
 @dataclass(frozen=True)
 class Cell:
-    """A value as printed (percent, two decimals), its interval, and how it stands out."""
+    """A value as printed (percent, two decimals), its interval, and its emphasis."""
 
     value: str
     interval: str = ""
@@ -77,7 +77,7 @@ def table1(frame: pd.DataFrame) -> Table:
 
 
 def markdown(table: Table) -> str:
-    """The table in Markdown; underlining is HTML, which Markdown has no sign for."""
+    """The table in Markdown; underlining is HTML, as Markdown has no syntax for it."""
 
     def cell(one: Cell) -> str:
         value = f"<u>{one.value}</u>" if one.strongest_baseline else one.value
@@ -122,8 +122,8 @@ def latex(table: Table) -> str:
 
 
 def _column(methods: list[str], rows: pd.DataFrame, of: str) -> list[Cell]:
-    """of: a column of the frame with a share; the paper's have no intervals."""
-    values = rows[of].dropna().round(6)  # the csv's digits: what is equal there is equal here
+    """of: a column of the frame with proportions; the paper's have no intervals."""
+    values = rows[of].dropna().round(6)  # the csv's digits: values equal there are equal here
     name = of.removesuffix("_accuracy").removesuffix("_share")
     ranked = name != "truncated"
     proposed = [method for method in values.index if method.partition(",")[0] == PROPOSED]
@@ -167,7 +167,7 @@ def _notes(frame: pd.DataFrame) -> tuple[str, ...]:
 
 
 def _well_formed(frame: pd.DataFrame) -> str:
-    """How many these are."""
+    """The numbers of answers that follow the format."""
     points = by_setting(pooled(final(frame)))
     counts = [
         f"{method_label(row['method'])} {task_letters(row['tested_on'])} {row['well_formed']}"

@@ -1,7 +1,7 @@
-"""Text that others wrote (questions, completions, names, licences), in pictures and in Markdown: harmless.
+"""Untrusted text (questions, completions, names, licences), made safe for pictures and Markdown.
 
-Control characters and direction marks become visible boxes. Escaping for svg and html is figure_files.py's
-and the renderer's work.
+Control characters and direction marks become visible boxes. figure_files.py and the renderer escape text for
+svg and html.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ _OTHER_FONT = 1.25
 _BOX = "□"
 ELLIPSIS = "…"
 LONGEST = 80  # characters of a text in a table
-# Marks that Markdown, GitHub's too, or HTML in it, gives a meaning within a line. Colon and point are among
-# them only where they could make an address a link: `https://…`, `www.…`.
+# Characters with a meaning within a line of Markdown (also GitHub's) or of HTML in it. A colon or dot has one
+# only where it could turn an address into a link: `https://…`, `www.…`.
 _MARKS = re.compile(r"[\\`*_\[\]<>#|~$&@]|:(?=\S)|(?<=www)\.", re.IGNORECASE)
 
 
 def text_width(text: str, size: float) -> float:
-    """About how wide a line of text is, in pixels, at a font size in pixels."""
+    """The approximate width of a line of text, in pixels. size: of the font, in pixels."""
     stretch = 1.0 if all(map(_in_font, text)) else _OTHER_FONT
     return sum(map(_width, text)) * stretch * size / 1000
 
 
 def visible(text: str) -> str:
-    """The text with everything that is no printable character replaced; line ends stay."""
+    """The text with all unprintable characters but line ends replaced."""
     text = text.replace("\r\n", "\n").replace("\t", " ").replace("\u2028", "\n").replace("\u2029", "\n")
-    # Cc, Cf: control and format; Cs: half a surrogate pair, which no file can hold; Co, Cn: no character.
+    # Cc, Cf: control and format; Cs: half a surrogate pair, not encodable; Co, Cn: private or unassigned.
     return "".join(
         _BOX if character != "\n" and unicodedata.category(character).startswith("C") else character
         for character in text
@@ -50,18 +50,18 @@ def visible(text: str) -> str:
 
 
 def one_line(text: str, longest: int) -> str:
-    """The text made visible, on one line, cut to `longest` characters, the last of them then an ellipsis."""
+    """visible(text) on one line, cut to `longest` characters; the last one is an ellipsis if it was cut."""
     line = " ".join(visible(text).split())
     return line if len(line) <= longest else line[: longest - 1] + ELLIPSIS
 
 
 def markdown_text(text: str, longest: int = LONGEST) -> str:
-    """The text on one line, cut to `longest` characters, the marks of Markdown escaped."""
+    """The text on one line, cut to `longest` characters, with Markdown's special characters escaped."""
     return _MARKS.sub(lambda mark: "\\" + mark[0], one_line(text, longest))
 
 
 def markdown_table(head: list[str], rows: list[list[str]], right: int = 0) -> list[str]:
-    """Lines of a table whose cells are Markdown already; the last `right` columns are set to the right."""
+    """Lines of a table whose cells are already Markdown; the last `right` columns are right-aligned."""
     rule = ["---"] * (len(head) - right) + ["---:"] * right
     return [f"| {' | '.join(cells)} |" for cells in (head, rule, *rows)]
 
@@ -85,7 +85,7 @@ def wrapped(text: str, width: float, size: float) -> list[str]:
 
 
 def shortened(lines: list[str], most: int) -> list[str]:
-    """At most `most` lines: the middle gives way to one line "…", since a completion ends in its answer."""
+    """At most `most` lines: the middle is replaced by one line "…", as a completion ends in its answer."""
     assert most >= 3, most
     if len(lines) <= most:
         return lines

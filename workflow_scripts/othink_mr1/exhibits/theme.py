@@ -1,7 +1,7 @@
-"""The look of all figures: one colour, shape, order and label per method, one font, quiet axes.
+"""The look of all figures: one colour, shape, order and label per method, one font, plain axes.
 
-Colours are Okabe and Ito's, which the colour-blind tell apart, chosen so that they darken in the
-methods' order: they stay apart in grey.
+Colours are Okabe and Ito's, which colour-blind readers can distinguish. They get darker in the methods'
+order, so that they can be distinguished in greyscale.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import altair as alt
 
-# Liberation Sans comes with the renderer: pictures look the same on machines without fonts. A browser
-# that lacks it has Arial, whose letters are as wide.
+# Liberation Sans comes with the renderer, so pictures look the same on machines without fonts. A browser
+# without it uses Arial, whose letters have the same widths.
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 INK, QUIET, FAINT = "#222222", "#666666", "#DDDDDD"
 SIZE = 12  # pixels
@@ -33,7 +33,7 @@ METHODS = {
     "grpo": MethodStyle("GRPO", "#009E73", "diamond"),
     "grpo-d": MethodStyle("GRPO-D", "#0072B2", "circle"),
 }
-# For methods that somebody adds to the config.
+# For methods that the user adds to the config.
 _MORE = (
     ("#CC79A7", "cross"),
     ("#D55E00", "triangle-down"),
@@ -50,19 +50,19 @@ def method_styles(methods: Iterable[str]) -> dict[str, MethodStyle]:
     styles = {name: style for name, style in METHODS.items() if name in present}
     for number, name in enumerate(sorted(present - set(METHODS))):
         colour = _MORE[number % len(_MORE)][0]
-        shape = _MORE[(number + number // len(_MORE)) % len(_MORE)][1]  # another, where colours come again
+        shape = _MORE[(number + number // len(_MORE)) % len(_MORE)][1]  # another one when colours repeat
         styles[name] = MethodStyle(method_label(name), colour, shape)
     return styles
 
 
 def method_label(method: str) -> str:
-    """A method's name in print, also where settings stand behind it (frames.by_setting)."""
+    """A method's printed name, also with settings appended (frames.by_setting)."""
     name, comma, settings = method.partition(",")
     return (METHODS[name].label if name in METHODS else name) + comma + settings
 
 
 def task_label(task: str) -> str:
-    """A task's name in print."""
+    """A task's printed name."""
     return _TASKS[task][0] if task in _TASKS else task
 
 

@@ -1,6 +1,6 @@
-"""Whether numbers bear a claim out, and whether they do in the paper's size.
+"""Whether our numbers support a claim in direction, and whether also in size.
 
-The direction, by the name of the rule that claims.csv gives:
+The direction, by the rule that claims.csv names:
 
     higher   reproduced: the interval of the difference lies above 0; contradicted: below 0; else undecided
     lower    the same with the signs changed
@@ -10,14 +10,14 @@ The direction, by the name of the rule that claims.csv gives:
              undecided
     peak     reproduced: some middle value of the sweep is above both ends; contradicted: an end is above all
              middle values; "above" as in `higher`, with the confidence raised to 1 - 0.05/m for the m
-             middle values that are tried; else undecided
+             middle values that are tested; else undecided
 
-What is reproduced is so "in direction and size" if our interval (of the difference, the share, or the gain
-where the paper prints only that) also holds the paper's value, else "in direction". The paper prints no
-values of the sweep of the KL weight: `peak` has no size.
+A claim is reproduced "in direction and size" if our interval (of the difference, the share, or the gain if
+the paper prints only that) also contains the paper's value, else "in direction". The paper prints no values
+of the KL weight sweep, so `peak` has no size.
 
-Intervals are of 95 % where nothing else is said. p in claims.csv is of the same test as the interval: below
-5 % just where `higher`, `lower`, `share` and `peak` are decided, and where `similar` is reproduced.
+Intervals are 95 % intervals unless stated otherwise. p in claims.csv is of the same test as the interval: it
+is below 5 % exactly if `higher`, `lower`, `share` or `peak` is decided, or `similar` is reproduced.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ HIGH_SHARE = 0.90
 
 
 def verdict_of_interval(rule: str, low: float, high: float, holds_paper: bool = False) -> str:
-    """The verdict of all rules but `peak` on an interval. holds_paper: whether it holds the paper's value."""
+    """The verdict of all rules but `peak` on an interval. holds_paper: it contains the paper's value."""
     if rule == "lower":
         low, high = -high, -low
     if rule == "similar":
@@ -51,11 +51,11 @@ def verdict_of_interval(rule: str, low: float, high: float, holds_paper: bool = 
 
 @dataclass(frozen=True)
 class Peak:
-    """The verdict of the rule `peak`, and the comparison that it hinges on."""
+    """The verdict of the rule `peak`, and the comparison that decides it."""
 
     verdict: str
-    middle: int  # place of the middle value in the sweep
-    end: int  # place of the end that it is compared with
+    middle: int  # index of the middle value in the sweep
+    end: int  # index of the end that it is compared with
     comparison: PairedDifference
     p: float  # corrected for the number of middle values (Bonferroni)
 
@@ -72,8 +72,8 @@ def verdict_of_peak(sweep: Sequence[PointScores]) -> Peak:
     def below(place: tuple[int, int]) -> float:
         return pairs[place].p if pairs[place].difference < 0 else 1.0
 
-    # The best middle value, against the end that it is least above; the best end, against the middle value
-    # that is least below it.
+    # The best middle value is compared with the end that it is least above; the best end with the middle
+    # value that is least below it.
     peak = min((max(((m, end) for end in ends), key=above) for m in middles), key=above)
     best_end = min((max(((m, end) for m in middles), key=below) for end in ends), key=below)
     is_peak = above(peak) <= below(best_end)

@@ -14,14 +14,14 @@ _THINK_END = "</think>"
 def answer_text(completion: str) -> str | Judgement:
     """The text of the completion's answer, stripped; or why it has none: no_answer_tag, several_answers.
 
-    - Thinking is no answer: every <think>…</think> block, from an opening tag to the next closing one, is
-      taken out first. A <think> that is never closed, and a </think> without an opening tag, take nothing.
-    - Tags are `<answer>` and `</answer>`, spelled so.
-    - An answer is the text from an `<answer>` to the next tag of either kind. Where no `<answer>` is closed
-      by `</answer>`, there is none (no_answer_tag).
-    - Every other `<answer>`, nested or never closed, counts too if a text follows it: texts that differ are
-      several answers; the same text again is one. Empty ones count only when no other is closed.
-    - Text before, between and after the answers is not looked at.
+    - Thinking is not an answer: every <think>…</think> block, from an opening tag to the next closing one, is
+      removed first. A <think> that is never closed and a </think> without an opening tag remove nothing.
+    - Tags are exactly `<answer>` and `</answer>`.
+    - An answer is the text from an `<answer>` to the next tag of either kind. If no `<answer>` is closed by
+      `</answer>`, there is none (no_answer_tag).
+    - Every other `<answer>`, nested or never closed, also counts if text follows it: different texts are
+      several answers, the same text again is one. Empty answers count only if no other one is closed.
+    - Text before, between and after the answers is ignored.
     """
     text = _without_thinking(completion)
     tags = list(_TAG.finditer(text))
@@ -42,7 +42,7 @@ def answer_text(completion: str) -> str | Judgement:
 
 
 def _without_thinking(completion: str) -> str:
-    """In one pass: a pattern of two tags would look for the end again from every opening tag."""
+    """In one pass: a regex of both tags would search for the end again from every opening tag."""
     parts: list[str] = []
     at = 0
     while (start := completion.find(_THINK, at)) >= 0:

@@ -1,4 +1,4 @@
-"""Reading answers.jsonl, line by line checked."""
+"""Reading answers.jsonl, with a check of every line."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from othink_mr1.errors import UserError
 
 @dataclass(frozen=True)
 class Answer:
-    """One line of answers.jsonl: a test item and what the model wrote for it."""
+    """One line of answers.jsonl: a test item and the model's completion."""
 
     id: str
     task: str
     question: str
     gold: str
     completion: str
-    truncated: bool | None = None  # cut at the most tokens that it may have; None: the file does not tell
+    truncated: bool | None = None  # cut at the maximum number of tokens; None: the file does not say
 
 
 _KEYS = tuple(field.name for field in fields(Answer) if field.name != "truncated")
 
 
 def read_answers(path: Path) -> list[Answer]:
-    """All answers of a file. UserError as read_content and parse_answers."""
+    """All answers of a file. UserError as in read_content and parse_answers."""
     return parse_answers(read_content(path), path)
 
 
 def read_content(path: Path) -> bytes:
-    """A file of answers. UserError if it is not what its manifest says; answers made elsewhere have none."""
+    """A file of answers. UserError if it does not match its manifest; answers made elsewhere have none."""
     if is_artefact(path.parent):
         verify_file(path)
     try:
@@ -43,7 +43,7 @@ def read_content(path: Path) -> bytes:
 
 def parse_answers(content: bytes, path: Path) -> list[Answer]:
     """The answers in a file's content. UserError names the first line that is no answer, or repeats one."""
-    # Split by "\n" alone: JSON allows other line separators (U+2028, form feed) inside strings.
+    # Split only at "\n": JSON allows other line separators (U+2028, form feed) inside strings.
     lines = content.removeprefix(BOM_UTF8).split(b"\n")
     while lines and not lines[-1].strip():  # empty last lines, as editors leave them
         lines.pop()
@@ -76,7 +76,7 @@ def _read_line(line: bytes, where: str) -> Answer:
             raise UserError(f"{where}: has no {key!r}; expected {', '.join(_KEYS)}")
         if not isinstance(value[key], str):
             raise UserError(f"{where}: {key!r} must be a string, got {type(value[key]).__name__}")
-    for key in ("id", "task"):  # they are written to the scores: no line ends, no half of a surrogate pair
+    for key in ("id", "task"):  # they are written to the scores: no line ends, no half surrogate pair
         if not value[key] or any(one < " " or "\ud800" <= one <= "\udfff" for one in value[key]):
             raise UserError(f"{where}: {key!r} is not a valid name, got {value[key]!r}")
     truncated = value.get("truncated")

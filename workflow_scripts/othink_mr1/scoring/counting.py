@@ -13,9 +13,9 @@ _COUNT = re.compile(r"<answer>\s*(\d+)\s*</answer>")
 
 
 def r1v_correct(completion: str, gold: str) -> bool:
-    """Whether the first `<answer>` that holds nothing but digits is the gold's integer.
+    """Whether the first `<answer>` that contains only digits is the gold's integer.
 
-    As R1-V's src/eval/test_qwen2vl_counting_superclevr.py. gold: an integer, else UserError.
+    As in R1-V's src/eval/test_qwen2vl_counting_superclevr.py. gold: an integer, else UserError.
     """
     count = integer_gold(gold)
     found = _COUNT.search(completion)
@@ -30,13 +30,13 @@ def r1v_correct(completion: str, gold: str) -> bool:
 def r1v_reward(completion: str, gold: str) -> float:
     """The accuracy reward of training, 0 or 1: R1-V trains counting with the reward of all tasks.
 
-    It is laxer than r1v_correct: a last number in the text passes when the answer holds none.
+    It is laxer than r1v_correct: a last number in the text is accepted if the answer contains none.
     """
     return accuracy_reward(completion, gold)
 
 
 def exact_outcome(completion: str, gold: str) -> Judgement:
-    """Judge the answer tag: an integer, in digits or English words, and nothing else."""
+    """Judge the answer tag: it must be an integer, in digits or English words, and nothing else."""
     return judged(completion, gold, count_outcome)
 
 

@@ -1,26 +1,26 @@
-"""The exact scorer: the answer tag alone, compared by value.
+"""The exact scorer: only the answer tag, compared by value.
 
-What counts as right, beyond the same text:
+Besides the same text, these are right:
 
 - The same exact value, however it is written (spelling.py, expressions.py, number_words.py): 8√3 =
   8\\sqrt{3} = 24/√3, 0.75 = 3/4, 1,200 = 1.2e3, 50% = 50 percent = 1/2, seven = 7, 0.\\overline{3} = 1/3. A
-  ratio is its fraction, where the gold has no unit: 3:5 = 6:10 = 3/5.
+  ratio is its fraction, if the gold has no unit: 3:5 = 6:10 = 3/5.
 - For a gold whose decimal does not end, a fraction (2/3) or irrational (8√3), also a decimal: a number of
   at least three significant digits that equals the gold rounded to its last digit (0.667 for 2/3, 13.86 or
-  13.9 for 8√3, neither 13.85 nor 14; 204 for 65π). From the sixth digit on, or with "..." behind them,
-  digits may be cut off instead: 0.66666666, 0.666... A decimal of another gold must be exact.
-- A unit may be absent in the answer or in the gold. Two units must be of one kind and convert: 1 m = 100
-  cm, πrad/6 = 30°. Degrees are a unit like others.
-- Beside the value stands nothing but what names the asked thing (quantities.py, names.py): "x = 5", "the
+  13.9 for 8√3, neither 13.85 nor 14; 204 for 65π). With at least six digits, or "..." after them, digits
+  may be cut off instead: 0.66666666, 0.666... For any other gold, a decimal must be exact.
+- A unit may be absent in the answer or in the gold. Two units must be of the same kind and are converted:
+  1 m = 100 cm, πrad/6 = 30°. Degrees are a unit like others.
+- Besides the value, there may only be a name of the asked thing (quantities.py, names.py): "x = 5", "the
   length of AB is 5", an option letter ("B. 30°"), "the answer is". "sin A = 3/5" and "AB:BC = 3:5" are read
-  where the gold has no unit. Hedges, negations, bounds, alternatives and names of other things make no
-  answer.
-- In a chain (AB = 2 × 3 = 6), and in a value said twice (12/5 (2.4)), every part must be right; after ≈ a
-  part of any length must be the gold, rounded. An answer that is only approximate ("≈ 5", "about 5") is
-  judged as a value: right where a decimal is.
+  if the gold has no unit. A text with hedges, negations, bounds, alternatives or names of other things is
+  not an answer.
+- In a chain (AB = 2 × 3 = 6), and in a value given twice (12/5 (2.4)), every part must be right. A part
+  after ≈ may have any number of digits and must be the rounded gold. An answer that is only approximate
+  ("≈ 5", "about 5") is judged as a value, and is right if a decimal would be.
 
-A gold that cannot be read as a value is compared as text, in plain spelling. A gold that says there is none
-(nan, None, inf, 1/0, or no letter and no digit), or that holds a tag, is refused.
+A gold that cannot be read as a value is compared as text, in plain spelling. A gold without a value (nan,
+None, inf, 1/0, or no letter and no digit), or with a tag, is refused.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from othink_mr1.scoring.surds import NotExact, Undefined, rounds_to
 _LONGEST_ANSWER = 200  # characters; the longest gold of the published sets has about 20
 _LONGEST_COUNT = 18  # digits
 _SIGNIFICANT_DIGITS = 3
-_DIGITS_TO_CUT = 6  # what single precision shows for certain
+_DIGITS_TO_CUT = 6  # the digits that single precision always preserves
 
 _NO_VALUE = {"none", "null", "nil", "na", "n/a", "#n/a", "undefined", "unknown", "missing", "\\infty"}
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>")
@@ -59,7 +59,7 @@ def exact_outcome(completion: str, gold: str, judge: Callable[[str, str], Judgem
 def count_outcome(answer: str, gold: str) -> Judgement:
     """Judge an answer that must be an integer, in digits or English words, and nothing else.
 
-    UserError if the gold is none.
+    UserError if the gold is not an integer.
     """
     expected = integer_gold(gold)
     if _INTEGER.fullmatch(answer) and len(answer) <= _LONGEST_COUNT:
@@ -72,7 +72,7 @@ def count_outcome(answer: str, gold: str) -> Judgement:
 
 
 def integer_gold(gold: str) -> int:
-    """A counting task's gold. UserError if it is no integer, or a negative one."""
+    """A counting task's gold. UserError if it is not an integer, or negative."""
     if not _COUNT.fullmatch(gold.strip()) or len(gold) > _LONGEST_COUNT:
         raise UserError(
             f"gold {gold[:80]!r}: a counting task's gold must be an integer, 0 or more, in digits"
@@ -115,7 +115,7 @@ def _judged(reading: Reading, expected: Quantity) -> Judgement:
 
 @lru_cache(maxsize=4096)
 def value_gold(gold: str) -> Quantity | None:
-    """A gold's value; None if it is to be compared as text. UserError if no answer can meet it."""
+    """A gold's value; None if it must be compared as text. UserError if no answer can equal it."""
     text = gold.strip()
     none = text.lower().lstrip("+-") in _NO_VALUE or not any(map(str.isalnum, text)) or not _is_finite(text)
     if none or _TAG.search(text):
@@ -136,12 +136,12 @@ def value_gold(gold: str) -> Quantity | None:
 def _is_finite(text: str) -> bool:
     try:
         return math.isfinite(float(text))
-    except ValueError:  # no literal number
+    except ValueError:  # not a literal number
         return True
 
 
 def _difference(answer: Quantity, gold: Quantity, approximate: bool, digits_needed: bool) -> str | None:
-    """Why the answer is not the gold, or None if it is."""
+    """Why the answer does not equal the gold, or None if it does."""
     expected = gold.value
     if answer.unit is not None and gold.unit is not None and answer.unit != gold.unit:
         if answer.unit.kind != gold.unit.kind:
@@ -161,7 +161,7 @@ def _difference(answer: Quantity, gold: Quantity, approximate: bool, digits_need
     equal = (not answer.cut and rounds_to(expected, answer.value, decimals)) or (
         cut and rounds_to(expected, answer.value, decimals, down=True)
     )
-    if approximate and not digits_needed:  # a remark behind the exact value
+    if approximate and not digits_needed:  # a remark after the exact value
         return None if equal else "another value"
     if not a_decimal_counts:
         return "only approximate" if answer.value == expected else "another value"

@@ -1,4 +1,4 @@
-"""The grammar of a number: a written expression, in one spelling, to its exact value.
+"""The grammar of a number: from an expression in plain spelling to its exact value.
 
     sum      = ["-"] product (("+" | "-") product)*
     product  = factor (("*" | "/" | nothing) factor)*
@@ -7,9 +7,9 @@
     argument = group | number | "π" | "√" argument
     group    = "(" sum ")" | "{" sum "}"
 
-Products without a sign are read from left to right as those with one: 3/2√3 is (3/2)·√3. Only a root, π,
-a bracket or (after a number) a fraction may follow without a sign: "5 6" and "√3 2" are no numbers. An
-integer before a fraction of two integers smaller than one is a mixed number: 1\\frac{1}{2} is 3/2.
+Products without a sign are read from left to right like those with one: 3/2√3 is (3/2)·√3. Only a root, π,
+a bracket or (after a number) a fraction may follow without a sign: "5 6" and "√3 2" are not numbers. An
+integer before a fraction of two integers that is below 1 is a mixed number: 1\\frac{1}{2} is 3/2.
 
 Nothing else is read: no names, no functions, nothing that could be evaluated.
 """
@@ -33,7 +33,7 @@ _DEEPEST = 15  # brackets, roots and fractions inside each other
 
 
 class Unreadable(Exception):
-    """The text is no number; the message says why, in a few stable words."""
+    """The text is not a number; the message says why, in a few fixed words."""
 
 
 def read_number(text: str) -> Surd:

@@ -1,8 +1,8 @@
 """Geometry reasoning: R1-V's protocol, and the exact one.
 
-R1-V's faults are kept, for the paper's numbers were made with them: math-verify reads the *whole*
-completion, so a number in the reasoning can stand for a missing answer, `<answer>80</answer>` without
-spaces inside is not seen as a number, and golds such as `8√{3}` or `65π` lose their root or π.
+We keep R1-V's bugs so that numbers are comparable with the paper's. math-verify reads the *whole*
+completion, so a number in the reasoning can count as a missing answer; `<answer>80</answer>` without
+spaces inside is not recognised as a number; golds such as `8√{3}` or `65π` lose their root or π.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from othink_mr1.scoring.r1v_accuracy import accuracy_reward, verified
 def r1v_correct(completion: str, gold: str) -> bool:
     """Whether math-verify reads the gold's value from the whole completion.
 
-    As R1-V's src/eval/test_qwen2vl_geoqa.py and its multi-GPU twin. A gold that math-verify cannot read
-    counts every completion as wrong.
+    As in R1-V's src/eval/test_qwen2vl_geoqa.py and its multi-GPU version. If math-verify cannot read the
+    gold, every completion is wrong.
     """
     return verified(completion, gold)
 

@@ -1,10 +1,10 @@
-"""The grammar of what may name the asked thing beside a value. It is closed: all else is no name.
+"""The grammar of names for the asked thing, besides a value. It is closed: nothing else is a name.
 
     name     = thing (("of" | "in" | "for") thing)* [("between" | "from") object ("and" | "to") object]
     thing    = ["the" …] (noun+ [object] | object) ("′s" noun+)*
-    object   = what a figure is lettered with: AB, x, ∠1, ∠ABC, △ABC, ⊙O, S_{ABC}
+    object   = a label in a figure: AB, x, ∠1, ∠ABC, △ABC, ⊙O, S_{ABC}
 
-So a function of a thing (log x), a sum, a hedge, a negation or a bound is no name, however it is spelled.
+So a function of a thing (log x), a sum, a hedge, a negation or a bound is not a name, however it is spelled.
 A sine, cosine, tangent or cotangent, and AB : BC, name numbers without unit: is_ratio_name.
 """
 
@@ -22,7 +22,7 @@ _WORDS = {
     "quadrilateral rectangle vertex parallelogram rhombus trapezoid polygon hexagon pentagon "
     "circle semicircle sector cone cylinder sphere surface figure region part tree building "
     "tower ladder bridge river",
-    "q": "square cube",  # nouns, but for the square of x
+    "q": "square cube",  # nouns, but not before "of": the square of x
     "g": "angle",  # a noun that may have a number: angle 1
     "f": "of in for",
     "b": "between from",
@@ -42,7 +42,7 @@ _TOKEN = re.compile(
     rf"\s*(?:(?P<o>(?:m ?)?[∠△⊙] ?(?:\d{{1,2}}(?!\d)|\{{ ?{_LETTERS} ?\}}|{_LETTERS}))|(?P<s>′s\b)"
     rf"|(?P<letters>{_LETTERS})|(?P<i>\d{{1,3}}(?:\.\d{{1,3}})? ?°?(?!\d))|(?P<word>[A-Za-z]+))\s*"
 )
-_POINTS = set("ABCDEFGHMNOPQ")  # of which a bare ABC is a name, so that no word in capitals is
+_POINTS = set("ABCDEFGHMNOPQ")  # a bare ABC of these letters is a name; a word in capitals is not
 
 _THING = r"[ta]*(?:[ngq]+(?:[oa]|(?<=g)i)?|[oa])(?:s[ngq]+)*"
 _NAME = re.compile(f"{_THING}(?:(?<!q)f{_THING})*(?:b[oa]d[oa])?")
@@ -66,12 +66,12 @@ def is_ratio_name(text: str) -> bool:
 
 
 def is_formula(text: str) -> bool:
-    """Whether it is a formula with letters, 180° - ∠B, as may stand between a name and its value."""
+    """Whether it is a formula with letters (180° - ∠B), which may be between a name and its value."""
     return _FORMULA.fullmatch(text) is not None and re.search("[A-Za-zα-ω]", text) is not None
 
 
 def _classes(text: str) -> str:
-    """A character of _WORDS for each word, o for an object, i a number, s a genitive, or "?"."""
+    """Per word its letter in _WORDS, or o (object), i (number), s (genitive), "?" (unknown)."""
     classes, at = "", 0
     while at < len(text):
         found = _TOKEN.match(text, at)

@@ -31,5 +31,5 @@ def number_from_words(text: str) -> int | None:
 
 
 def with_digits(text: str) -> str:
-    """The text with digits for its number words: "thirty degrees" is 30 degrees."""
+    """The text with digits for its number words: "thirty degrees" becomes 30 degrees."""
     return _WORD.sub(lambda found: str(number_from_words(found[0])), text)

@@ -1,4 +1,4 @@
-"""What the exact scorer can say about a completion."""
+"""The exact scorer's possible outcomes for a completion."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 @dataclass(frozen=True)
 class Judgement:
-    """A completion's outcome, and why in a few stable words; a correct one has no reason to give."""
+    """A completion's outcome, and the reason in a few fixed words; a correct one has no reason."""
 
     outcome: Outcome
     reason: str = ""

@@ -1,12 +1,12 @@
-"""Reading an answer: its values, each with its unit, and nothing beside them but what names the asked thing.
+"""Reading an answer: its values, each with its unit. Besides them, only names of the asked thing are allowed.
 
     answer   = [lead] [option] [label ":"] chain [remark]
     chain    = piece (("=" | "≈") piece)*         also in words: is, equals, is equal to, measures, ":="
-    piece    = name | formula | value             at least one value; a formula only behind a first name
+    piece    = name | formula | value             at least one value; a formula only after a first name
     remark   = "(" value ")"                      the value before it in another form: 12/5 (2.4)
-    value    = number [unit], a ratio a : b, or a decimal with "..." behind it
+    value    = number [unit], a ratio a : b, or a decimal with "..." after it
 
-Names are names.py's closed grammar. "about" and its kind are ≈. What does not fit is Unreadable.
+names.py has the grammar of names. "about" and similar words are ≈. What does not fit is Unreadable.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _LIST = re.compile(r"\s*(?:,|;|、|\bor\b|\band\b|或|和|±)\s*")
 class Quantity:
     """A value as it was written.
 
-    decimals: digits behind the point of a literal number, negative in 1.2e3, else None. cut: "..." is behind.
+    decimals: digits after the point of a literal number, negative in 1.2e3, else None. cut: "..." follows.
     """
 
     value: Surd
@@ -60,14 +60,14 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Reading:
-    """parts: the values, each with whether a ≈ stands before it. of_ratio: a name says it has no unit."""
+    """parts: the values, each with whether a ≈ is before it. of_ratio: a name says it has no unit."""
 
     parts: list[tuple[Quantity, bool]]
     of_ratio: bool = False
 
 
 def read_answer(text: str) -> Reading:
-    """Read an answer in plain spelling. Unreadable or NotExact says why it is none."""
+    """Read an answer in plain spelling. Unreadable or NotExact says why it cannot be read."""
     text = with_digits(text)
     lead = _LEAD.match(text)
     text = text[lead.end() :] if lead else text
@@ -110,7 +110,7 @@ def _unlabelled(text: str) -> str:
 
 
 def _with_remark(text: str) -> list[tuple[Quantity, bool]]:
-    """A value, and the same one in brackets behind it if it is said twice."""
+    """A value, and the same one in brackets after it if it is given twice."""
     found = _REMARK.fullmatch(text)
     if found:
         try:
@@ -123,7 +123,7 @@ def _with_remark(text: str) -> list[tuple[Quantity, bool]]:
 
 
 def _equal(one: Quantity, other: Quantity) -> bool:
-    """Whether one is the other: exactly, or a decimal of what no decimal can be."""
+    """Whether they are equal: exactly, or one is the other rounded, where no decimal is exact."""
     if one.unit is not None and other.unit is not None:
         if one.unit.kind != other.unit.kind:
             return False
@@ -138,7 +138,7 @@ def _equal(one: Quantity, other: Quantity) -> bool:
 
 @lru_cache(maxsize=4096)
 def read_quantity(text: str) -> Quantity:
-    """Read one value in plain spelling. Unreadable or NotExact says why it is none."""
+    """Read one value in plain spelling. Unreadable or NotExact says why it cannot be read."""
     ratio = _RATIO.fullmatch(text)
     if ratio:
         first, second = (read_number(ratio[part].strip()) for part in ("first", "second"))

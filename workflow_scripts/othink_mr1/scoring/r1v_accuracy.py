@@ -1,8 +1,8 @@
 """R1-V's use of math-verify: the accuracy reward of training, and geometry's evaluation.
 
-math-verify's own time limit is off here: it is 5 s per parse and per comparison, by SIGALRM, which works in
-a main thread only. A hostile text (`9**9**9**9`) costs that long and up to 600 MB, so these functions are for
-the worker processes of workers.py, whose limits hold. What exceeds them counts as wrong.
+math-verify's own time limit is off here: it is 5 s per parse and per comparison, by SIGALRM, which works only
+in a main thread. A hostile text (`9**9**9**9`) takes that long and up to 600 MB, so these functions must run
+in the worker processes of workers.py, which have their own limits. What exceeds them counts as wrong.
 
 sympy and math_verify are imported at first use: they take half a second and 50 MB.
 """
@@ -19,10 +19,10 @@ _WHOLE_NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,99})", re.ASCII)
 
 @lru_cache(maxsize=1)
 def load_math_verify() -> Any:
-    """The math_verify module, with a shorter way to a whole number.
+    """The math_verify module, with a faster conversion of integers.
 
-    It makes each from its digits by sympy's Number, which parses them like a formula, after importing all
-    of sympy's names: 0.4 ms of a completion's 0.6. The number is the same.
+    It converts digits by sympy's Number, which parses them like a formula, after importing all of sympy's
+    names: 0.4 of the 0.6 ms per completion. Ours gives the same number.
     """
     import math_verify.parser
     import sympy  # type: ignore[import-untyped]
@@ -36,23 +36,23 @@ def load_math_verify() -> Any:
 
 @lru_cache(maxsize=4096)
 def _parsed_gold(gold: str) -> list[Any]:
-    """The gold's math-verify readings: every completion of a group is compared with the same gold."""
+    """What math-verify reads in the gold; cached, as all completions of a group have the same gold."""
     return load_math_verify().parse(gold, parsing_timeout=0)
 
 
 def verified(completion: str, gold: str) -> bool:
     """Whether math-verify reads the same value from the whole completion as from the gold.
 
-    The completion stands where math-verify wants the gold, and the gold where it wants the prediction,
-    as in R1-V; verify is not symmetric (assignments, intervals).
+    As in R1-V, the completion is passed as math-verify's gold, and the gold as its prediction; verify is not
+    symmetric (assignments, intervals).
     """
     math_verify = load_math_verify()
-    try:  # time limits of 0 are none: to None, releases before 0.9 object
+    try:  # 0: no time limit; releases before 0.9 reject None
         parsed = math_verify.parse(completion, parsing_timeout=0)
         return bool(math_verify.verify(parsed, _parsed_gold(gold), timeout_seconds=0))
     except MemoryError:  # the worker's limit
         raise
-    except Exception:  # R1-V's own rule: a text that makes sympy fail earns nothing
+    except Exception:  # as in R1-V: a text that makes sympy fail gets 0
         return False
 
 
@@ -61,7 +61,7 @@ def accuracy_reward(completion: str, gold: str) -> float:
 
     As accuracy_reward in R1-V's src/r1-v/src/open_r1/grpo.py: math-verify on the whole completion
     against the solution `<answer> gold </answer>`, else the first <answer> texts, stripped, must be the
-    same string (the whole completion when it has no answer). Strings are compared first here: either
+    same string (the whole completion if it has no answer). Here, strings are compared first: either
     check suffices, and this one is 1000 times cheaper.
     """
     found = _ANSWER.search(completion)

@@ -24,15 +24,15 @@ from othink_mr1.scoring.workers import Question, RefusedQuestion, ScoringWorkers
 COLUMNS = ("id", "task", "format_ok", "r1v_correct", "exact_correct", "outcome", "reason", "truncated")
 _COUNTED = ("format_ok", "r1v_correct", "exact_correct")
 
-_BATCH = 500  # answers between two looks at the clock
+_BATCH = 500  # answers per worker and batch; progress is only checked between batches
 
 
 @dataclass(frozen=True)
 class Score:
     """One answer's scores, as in the csv, where true is 1.
 
-    outcome and reason are the exact scorer's; r1v has none, but where it ran into a limit, reason says so.
-    truncated: as the answers' file tells; empty in the csv where it does not.
+    outcome and reason are the exact scorer's; r1v has none, but if it exceeded a limit, reason says so.
+    truncated: as in the answers' file; empty in the csv if that does not say.
     """
 
     id: str
@@ -50,7 +50,7 @@ def score_answers(
 ) -> list[Score]:
     """Score every answer with its task's scorer, by both protocols. scorers: task -> name of its scorer.
 
-    UserError names the answer, by its line in the file, whose gold the scorer refuses.
+    UserError if the scorer refuses a gold; it names the answer by its line in the file.
     """
     return list(Progress("answers scored", len(answers)).over(_scores(answers, scorers, workers)))
 
@@ -113,7 +113,7 @@ def _counts(scores: list[Score]) -> dict[str, object]:
 
 
 def require_place_for_scores(path: Path) -> None:
-    """UserError if a table of scores cannot be written there, or something else stands there already."""
+    """UserError if a table of scores cannot be written there, or something else is already there."""
     require_writable(path)
     try:
         with path.open("rb") as stream:
@@ -127,9 +127,9 @@ def require_place_for_scores(path: Path) -> None:
 
 
 def write_scores(path: Path, scores: Iterable[Score], answers_sha256: str) -> None:
-    """Write the csv and its manifest, which names the answers that the scores are of.
+    """Write the csv and its manifest, which identifies the scored answers by their sha256.
 
-    UserError if another table stands there (no result is written over), or it cannot be written.
+    UserError if another table is there (no result is overwritten), or if it cannot be written.
     """
     facts = {ANSWERS_DIGEST: answers_sha256}
     text = io.StringIO()

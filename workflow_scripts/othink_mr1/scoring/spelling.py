@@ -1,9 +1,9 @@
-"""One spelling for the many in which an answer can be written: LaTeX, plain, Chinese, full width.
+"""One plain spelling for the many ways to write an answer: LaTeX, plain, Chinese, full width.
 
 After plain_spelling a number has only these signs: digits . , + - * / ^ ( ) { } % √ π \\frac, e for a power
-of ten, [n] after √ for a cube root, ":" for a ratio, "..." where digits are left out, and ° for degrees;
-units and names stay as words. What only shapes the text is gone: spaces of LaTeX, empty and doubled braces,
-boxes, fonts, and Markdown's emphasis, where it is around a value, a label or both.
+of ten, [n] after √ for a cube root, ":" for a ratio, "..." for omitted digits, and ° for degrees; units and
+names remain words. Pure formatting is removed: LaTeX's spaces, empty and doubled braces, boxes, fonts, and
+Markdown's emphasis if it is around a value, a label or both.
 """
 
 from __future__ import annotations
@@ -125,10 +125,10 @@ _EMPHASIS = re.compile(r"(?<![\w)}*`])(\*{1,3}|_{1,3}|`+)(?=\S)(.*?\S)\1(?![\d*_
 
 
 def plain_spelling(text: str) -> str:
-    """The text with one sign per meaning, and nothing that only shapes it; without a last full stop."""
+    """The text with one sign per meaning, without formatting and without a final full stop."""
     text = _QUOTED.sub(r"\1", html.unescape(text).strip()).translate(_CHARACTERS)
     before = None
-    while text != before:  # **\boxed{5}**, \(\boxed{5}\): each step takes something away
+    while text != before:  # **\boxed{5}**, \(\boxed{5}\): each step removes something
         before = text
         for pattern, replacement in _SPACES:
             text = pattern.sub(replacement, text)
@@ -139,7 +139,7 @@ def plain_spelling(text: str) -> str:
 
 
 def _unwrapped(text: str) -> str:
-    """Without boxes and fonts; what is in them stays."""
+    """Without boxes and fonts, but with their content."""
     at = 0
     while found := _WRAPPER.search(text, at):
         depth, end = 1, found.end()
@@ -154,11 +154,11 @@ def _unwrapped(text: str) -> str:
 
 
 def _inside(emphasis: re.Match[str]) -> str:
-    """The text that is emphasised; behind a number the stars are those of a product."""
+    """The text that is emphasised; after a number, the stars are those of a product."""
     before = emphasis.string[: emphasis.start()].rstrip()[-1:]
     return emphasis[0] if before.isdigit() or before in tuple(")}π%°") else emphasis[2]
 
 
 def _without_full_stop(text: str) -> str:
-    """Without a last full stop, comma or semicolon."""
+    """Without a final full stop, comma or semicolon."""
     return text[:-1].rstrip() if text.endswith((".", ",", ";", "、")) and not text.endswith("..") else text

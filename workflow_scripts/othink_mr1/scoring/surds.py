@@ -3,8 +3,8 @@
 The gold answers of the geometry sets are such numbers: 145, 12/5, 8√3, 65π, √3/2, 60√3 + 1. A number is
 kept as its terms, {(radicand, power of π): coefficient}, with a squarefree radicand. Square roots of
 different squarefree integers are independent over the rationals, and π is transcendental, so two numbers
-are equal exactly when their terms are: no simplification, no tolerance. Every size is bounded, because the
-text that a number comes from is a model's.
+are equal exactly if their terms are: no simplification, no tolerance. Every size is bounded, because a
+number comes from a model's text.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _DIGITS = 80  # of an approximation
 
 
 class NotExact(Exception):
-    """The operation leaves these numbers, or a bound; the message says which, in a few stable words."""
+    """The result is not such a number, or exceeds a bound; the message says which, in a few fixed words."""
 
 
 class Undefined(NotExact):
@@ -42,7 +42,7 @@ class Surd:
 
     @property
     def decimal_ends(self) -> bool:
-        """Whether the number can be written as a decimal, exactly: a fraction over a product of 2s and 5s."""
+        """Whether a decimal can equal the number: it is a fraction over a product of 2s and 5s."""
         value = self.rational_value
         return value is not None and 10**_MOST_BITS % value.denominator == 0
 
@@ -77,7 +77,7 @@ class Surd:
         return _made(terms)
 
     def __truediv__(self, other: Surd) -> Surd:
-        """Exact division: a sum of roots in the denominator is made rational root by root."""
+        """Exact division: the denominator is rationalised root by root."""
         numerator, denominator = self, other
         while len(denominator.terms) > 1:
             prime = _prime_of_a_radicand(denominator)
@@ -128,7 +128,7 @@ PI = Surd((((1, 1), Fraction(1)),))
 
 
 def square_root(value: Surd) -> Surd:
-    """√value, where it is such a number: also √(4 + 2√3) = √3 + 1. NotExact otherwise."""
+    """√value, if it is such a number: also √(4 + 2√3) = √3 + 1. NotExact otherwise."""
     if not value.terms:
         return value
     if value.approximate() < 0:
@@ -168,7 +168,7 @@ def cube_root(value: Surd) -> Surd:
 
 
 def rounds_to(value: Surd, rounded: Surd, decimals: int, down: bool = False) -> bool:
-    """Whether the value, rounded to so many decimals, is the other one; a tie goes to the even digit.
+    """Whether the value, rounded to this number of decimals, equals `rounded`; ties go to the even digit.
 
     decimals: negative for tens. down: digits are cut off instead.
     """
@@ -176,7 +176,7 @@ def rounds_to(value: Surd, rounded: Surd, decimals: int, down: bool = False) -> 
     if shown is None:
         return False
     with localcontext() as context:
-        context.prec = 200  # all digits of the longest literal beside those of an approximation
+        context.prec = 200  # all digits of the longest literal and those of an approximation
         step = Decimal(1).scaleb(-decimals)
         rounding = ROUND_DOWN if down else ROUND_HALF_EVEN
         return Fraction(value.approximate().quantize(step, rounding=rounding)) == shown
@@ -193,7 +193,7 @@ def _made(terms: dict[_Term, Fraction]) -> Surd:
 
 
 def _root_of_fraction(value: Fraction) -> Surd:
-    """√(p/q) = √(pq) / q, with the squares taken out of pq. value: positive or zero."""
+    """√(p/q) = √(pq) / q, with square factors of pq taken out of the root. value: positive or zero."""
     numerator = value.numerator * value.denominator
     exact = isqrt(numerator)
     if exact * exact == numerator:
@@ -211,7 +211,7 @@ def _prime_of_a_radicand(value: Surd) -> int:
 
 
 def _prime_factors(number: int) -> Iterator[int]:
-    """The prime factors of a whole number above 1, the least first, each as often as it divides."""
+    """The prime factors of an integer above 1 with multiplicity, in ascending order."""
     if number > _LARGEST_RADICAND:
         raise NotExact("number too large")
     factor = 2

@@ -20,7 +20,7 @@ SCORER_VERSION = SCORER
 
 
 class Scorer(Protocol):
-    """What a module othink_mr1.scoring.<scorer> offers."""
+    """The functions of a module othink_mr1.scoring.<scorer>."""
 
     def r1v_correct(self, completion: str, gold: str) -> bool: ...
 
@@ -54,7 +54,7 @@ def check_scorers(config: StudyConfig) -> None:
 
 
 def check_gold(gold: str, scorers: Iterable[str]) -> None:
-    """UserError if no answer can meet the gold: by one of the scorers, the gold itself is no right answer."""
+    """UserError if no answer can be right: one of the scorers rejects the gold itself as an answer."""
     for name in scorers:
         judgement = load_scorer(name).exact_outcome(f"<answer>{gold}</answer>", gold)
         if not judgement.correct:

@@ -1,7 +1,7 @@
-"""The unit behind a number: which there are, what they measure, and how they convert, exactly.
+"""The unit after a number: the known units, what they measure, and their exact conversions.
 
-海里 (nautical mile) stays itself: it converts to no other length. "units" and 个 measure nothing and count as
-no unit. °, ′ and ″ together (67°30′) are one value in degrees.
+海里 (nautical mile) is converted to no other length. "units" and 个 measure nothing and count as no unit.
+°, ′ and ″ together (67°30′) are one value in degrees.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from othink_mr1.scoring.surds import PI, Surd, rational
 
 @dataclass(frozen=True)
 class Unit:
-    """A unit. name: for reasons; kind: what it measures; size: how many of its kind's base unit it is."""
+    """A unit. name: for messages; kind: what it measures; size: in its kind's base unit."""
 
     name: str
     kind: str
@@ -82,9 +82,9 @@ _ARC = re.compile(
 
 
 def split_unit(text: str) -> tuple[str, Unit | None]:
-    """A quantity in plain spelling as its number and its unit; None where it has no unit.
+    """A quantity in plain spelling as its number and its unit; None if it has no unit.
 
-    What is no known unit stays with the number, which is then unreadable.
+    An unknown unit stays with the number, which is then unreadable.
     """
     arc = _ARC.fullmatch(text)
     if arc:
@@ -109,7 +109,7 @@ def split_unit(text: str) -> tuple[str, Unit | None]:
             return text, None
         per = _unit(found["per"])
         unit = Unit(f"{unit.name}/{per.name}", f"{unit.kind} per {per.kind}", unit.size / per.size)
-    # 180° - 35°: each part of a sum has the sign.
+    # 180° - 35°: each term of a sum has the sign.
     number = re.sub(r"(?<=\d)°(?=\s*[-+])", "", found["number"]) if unit.name == "°" else found["number"]
     return number, unit
 

@@ -1,10 +1,10 @@
-"""The inside of a scoring process: its limits, and how it answers questions.
+"""The code inside a scoring process: its limits, and how it answers questions.
 
-Completions are a model's text, and math-verify spends seconds and gigabytes on some of them. So every
-question has a limit of processor time, after which the kernel ends the process (SIGPROF's own effect, no
-handler: it also holds inside one long C call). What a process may add to the address space that it begins
-with is limited while it answers, and a process that reaches this limit ends itself. workers.py sees both by
-the exit code.
+Completions are a model's text, and math-verify takes seconds and gigabytes for some of them. So every
+question has a limit of CPU time, after which the kernel ends the process. (That is SIGPROF's default action,
+without a handler, so it also works inside one long C call.) While a process answers, its additional address
+space is limited too; a process that reaches this limit ends itself. workers.py recognises both by the exit
+code.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from othink_mr1.scoring.task_scorers import load_scorer
 
 OUT_OF_MEMORY = 77  # exit code
 LIMITS = {-signal.SIGPROF: "time limit", OUT_OF_MEMORY: "memory limit"}  # exit code -> what was exceeded
-# Of a text alone, whenever it is tried: something in the interpreter or in a library ran over its end.
+# Caused by a text if they repeat with that text alone: it made the interpreter or a library crash.
 CRASHES = {-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, -signal.SIGILL, -signal.SIGFPE}
 
 _LOOK_FOR_PARENT_EVERY = 1.0  # seconds
@@ -48,25 +48,25 @@ def start(megabytes: int) -> None:
     """Prepare this process, before its first question."""
     global _most_bytes
     threading.Thread(target=_end_without_parent, daemon=True).start()
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it goes to the whole group: the parent decides
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # sent to the whole process group: the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # ends it at once, also inside one long C call
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    logging.disable(logging.CRITICAL)  # math-verify tells of every text that it cannot read
-    load_math_verify()  # here and not in a question's time
-    os.dup2(2, 1)  # standard output is the parent's alone
+    logging.disable(logging.CRITICAL)  # math-verify logs every text that it cannot read
+    load_math_verify()  # here, not within a question's time limit
+    os.dup2(2, 1)  # standard output belongs to the parent
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # it writes to pipes alone
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # it only writes to pipes
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     _most_bytes = pages * resource.getpagesize() + (megabytes << 20)
     allowed = resource.getrlimit(resource.RLIMIT_AS)[1]
-    if allowed != resource.RLIM_INFINITY and allowed < _most_bytes:  # else a text would be blamed for it
+    if allowed != resource.RLIM_INFINITY and allowed < _most_bytes:  # else a text would seem to be the cause
         raise MemoryError(
             f"scoring needs {_most_bytes >> 20} MB of address space, {allowed >> 20} are allowed"
         )
 
 
 def _end_without_parent() -> None:
-    """A killed parent cannot end us, and a process forked from it may still hold our pipe open."""
+    """A killed parent cannot end this process, and a fork of the parent may keep the pipe open."""
     parent = multiprocessing.parent_process()
     while parent is not None and os.getppid() == parent.pid:
         time.sleep(_LOOK_FOR_PARENT_EVERY)
@@ -80,8 +80,8 @@ def answer(questions: Sequence[Question], seconds: float) -> list[Any]:
     try:
         return [_answer(question, seconds) for question in questions]
     except MemoryError:
-        os._exit(OUT_OF_MEMORY)  # what is left of the memory is not to be trusted
-    finally:  # a reply must not fail in pebble's hands: the question would never be answered
+        os._exit(OUT_OF_MEMORY)  # the process's state may be inconsistent
+    finally:  # sending the reply needs memory too: if pebble failed there, no reply would come
         resource.setrlimit(resource.RLIMIT_AS, unlimited)
 
 

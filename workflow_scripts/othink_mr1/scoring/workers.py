@@ -1,10 +1,10 @@
-"""Scoring in processes of their own, each question with a limit of time and memory.
+"""Scoring in separate processes, with a limit of time and memory per question.
 
-Safe on hostile text, from any thread, several at once, and under accelerate: this process, which may hold a
-model and threads, is not forked and has no signals set. pebble keeps the processes: it starts them by
-"spawn", replaces those that end, and ends all at the interpreter's end. When this process is killed, they
-end by themselves (worker.py). As "spawn" does, they import the program's main module: keep torch out of its
-top, or every start takes seconds.
+Safe on hostile text, from any thread, several at once, and under accelerate: this process, which may have a
+model and threads, is not forked and gets no signal handlers. pebble manages the processes: it starts them by
+"spawn", replaces those that end, and ends all of them when the interpreter ends. If this process is killed,
+they end by themselves (worker.py). With "spawn" they import the program's main module: do not import torch at
+its top, or every start takes seconds.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from othink_mr1.scoring.worker import CRASHES, LIMITS, Question, Rule, answer, s
 
 __all__ = ["LONGEST", "MEGABYTES", "Question", "Rule", "ScoringWorkers", "TimedOut", "shared_workers"]
 
-SECONDS = 1.0  # processor time per question
-MEGABYTES = 450  # address space that a process may add to what it begins with
-LONGEST = 4_000_000  # characters of a completion: more is TimedOut unread; 1024 new tokens have some thousand
+SECONDS = 1.0  # CPU time per question
+MEGABYTES = 450  # address space that a process may add to what it starts with
+LONGEST = 4_000_000  # characters of a completion; longer ones are TimedOut unread. 1024 tokens have thousands
 
-_CHUNK = 64  # questions that go to a process at once,
+_CHUNK = 64  # questions that are sent to a process at once,
 _CHUNK_CHARACTERS = 200_000  # unless they are long
 _LIFETIME = 800  # chunks that a process answers; the parser's caches grow with every new text
 _WALL_SECONDS = 60.0  # longest wait for a chunk's replies: a stopped or starved process, not a slow question
-_ROUNDS = 4  # the first by chunks, the others for questions whose process was ended by something else
+_ROUNDS = 4  # the first in chunks, the others for single questions of chunks that failed
 
 
 @dataclass(frozen=True)
 class TimedOut:
-    """The question exceeded a limit. reason: which, in a few stable words."""
+    """The question exceeded a limit. reason: which one, in a few fixed words."""
 
     reason: str
 
 
 class RefusedQuestion(UserError):
-    """A rule's UserError, with the question that it is about."""
+    """A rule's UserError, with its question."""
 
     def __init__(self, message: str, question: Question) -> None:
         super().__init__(message)
@@ -55,7 +55,7 @@ class RefusedQuestion(UserError):
 
 
 class ScoringWorkers:
-    """Some processes. They start with the first question; all methods may be called by any thread."""
+    """Scoring processes. They start with the first question; any thread may call any method."""
 
     def __init__(self, count: int, seconds: float = SECONDS, megabytes: int = MEGABYTES) -> None:
         if count < 1:
@@ -74,15 +74,15 @@ class ScoringWorkers:
 
     @property
     def usable(self) -> bool:
-        """Whether they are open and of this process, not of one that it was forked from."""
+        """Whether they are open and belong to this process, not to one that it was forked from."""
         return not self._closed and self._owner == os.getpid()
 
     def answers(self, questions: Sequence[Question]) -> list[Any]:
         """What the rules return, in order, or TimedOut.
 
-        The result does not depend on the number of processes. RefusedQuestion where a rule raises UserError;
-        any other exception of a rule is raised as it is. UserError if processes end again and again for
-        another reason than a limit or a crash of their own: that says nothing of the completion.
+        The result does not depend on the number of processes. RefusedQuestion if a rule raises UserError; any
+        other exception of a rule is raised unchanged. UserError if processes repeatedly end, but not by a
+        limit or a crash of their own, as that says nothing about the completion.
         """
         too_long = TimedOut(f"longer than {LONGEST} characters")
         replies: dict[Question, Any] = {one: too_long for one in questions if len(one.completion) > LONGEST}
@@ -118,18 +118,18 @@ class ScoringWorkers:
             _end(self._pool)
 
     def _outcomes(self, chunks: list[list[Question]]) -> Iterator[tuple[list[Question], Any]]:
-        """Each chunk's replies, or what became of its process or of the pool."""
+        """Each chunk's replies, or the error of its process or of the pool."""
         if not chunks:
             return
         pool = self._running_pool()
         tasks: list[ProcessFuture[list[Any]]] = []
-        with contextlib.suppress(RuntimeError):  # the pool broke just now
+        with contextlib.suppress(RuntimeError):  # the pool has just broken
             for chunk in chunks:
                 tasks.append(pool.schedule(answer, [chunk, self._seconds], timeout=_WALL_SECONDS))
         for chunk, task in zip_longest(chunks, tasks):
             try:
                 while task is None or not task.done():
-                    if not pool.active:  # it broke, and forgot the chunks that it had not sent
+                    if not pool.active:  # it has broken, and lost the chunks that it had not sent
                         raise BrokenProcessPool
                     wait([task], timeout=1)
                 yield chunk, task.result()
@@ -138,15 +138,16 @@ class ScoringWorkers:
 
     def _ending(self, outcome: Any) -> str:
         """How a process ended, for a message."""
-        if isinstance(outcome, BrokenProcessPool):  # it ended before its first question: see how another does
+        if isinstance(outcome, BrokenProcessPool):  # it ended before its first question: start one to see how
             process = multiprocessing.get_context("spawn").Process(target=start, args=(self._megabytes,))
             process.start()
-            process.join()
+            process.join(_WALL_SECONDS)
+            process.kill()
             return f"at their start, exit status {process.exitcode}"
         return f"exit status {outcome.exitcode}" if isinstance(outcome, ProcessExpired) else "no reply"
 
     def _running_pool(self) -> ProcessPool:
-        """The pool, or a new one: it breaks when a process ends that had no question."""
+        """The pool, or a new one: a pool breaks when a process without a question ends."""
         with self._lock:
             if not self.usable:
                 raise RuntimeError("these scoring workers are closed, or of another process")
@@ -174,7 +175,7 @@ _shared_lock = threading.Lock()
 
 
 def shared_workers() -> ScoringWorkers:
-    """The workers of this process: two at most, as scoring goes on beside training."""
+    """The workers of this process: at most two, as scoring runs alongside training."""
     global _shared
     with _shared_lock:
         if _shared is None or not _shared.usable:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from othink_mr1.artefacts.made_of import has_other_answers, has_other_weights, run_of
+from othink_mr1.artefacts.made_of import ANSWERS_DIGEST, has_other_answers, has_other_weights, run_of
 from othink_mr1.artefacts.manifests import MANIFEST, read_manifest, unreadable
 from othink_mr1.artefacts.one_writer import who, writer_of
 from othink_mr1.artefacts.results_tree import KINDS, results_tree, size_of
@@ -115,6 +115,8 @@ def _refuse_scores_of_others(
     scores: Path, facts: Mapping[str, Any], manifests: Mapping[Path, dict[str, Any]], results: Path
 ) -> None:
     answers = results / "answers" / scores.parent.relative_to(results / "scores")
+    if ANSWERS_DIGEST not in facts:
+        return  # of a former version, which nothing reads
     if answers in manifests and has_other_answers(facts, manifests[answers], "answers.jsonl"):
         raise UserError(
             f"{scores}: scores other answers than {answers} has now; delete {scores} and run snakemake again"

@@ -33,6 +33,7 @@ LONGEST_WAIT_SECONDS = 60.0  # between two attempts, if the server does not ask 
 MOST_PAGES = 1000  # of the lists of files that one program asks for; the hub's have a thousand files each
 OFFLINE_REMEDY = "run `snakemake download` on a machine with internet and the same results folder"
 _CHECK = "check its entry in config.yaml, and HF_ENDPOINT if that is set"
+_LISTING = re.compile(r"/api/(datasets|models)/.+/tree/")
 _FILE = re.compile(r"/resolve/[^/]+/(.+)")
 
 
@@ -101,7 +102,7 @@ class DownloadClient(httpx2.Client):
         what = ": ".join(names)
         if offline():
             raise UserError(f"{what}: not asked for, as HF_HUB_OFFLINE is set; {OFFLINE_REMEDY}")
-        self._pages += "/tree/" in request.url.path
+        self._pages += _LISTING.search(request.url.path) is not None
         if self._pages > MOST_PAGES:
             raise UserError(f"{what}: its list of files has no end in {MOST_PAGES} pages; {_CHECK}")
         # The library sends the token wherever a listing's next page is said to be. On redirects to other

@@ -7,7 +7,7 @@ import re
 
 from othink_mr1.errors import UserError
 
-_ADDRESS = re.compile(r"https?://[^\s/]+(/\S*)?")
+_ADDRESS = re.compile(r"https?://[^\s/]+(/\S*)?", re.IGNORECASE)
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
@@ -19,5 +19,9 @@ def check_network_variables() -> None:
             "HF_ENDPOINT: must be an address like https://huggingface.co, without blanks; unset it"
         )
     for variable in _CERTIFICATES:
-        if (path := os.environ.get(variable)) and not os.path.exists(path):
-            raise UserError(f"{variable}: there is no {path}; name what has the certificates, or unset it")
+        places = os.environ.get(variable, "")
+        for path in places.split(os.pathsep) if variable == "SSL_CERT_DIR" else [places]:
+            if path and not os.path.exists(path):
+                raise UserError(
+                    f"{variable}: there is no {path}; name what has the certificates, or unset it"
+                )
