@@ -4,6 +4,7 @@
 # make status shows the progress of each training, read from files, also while jobs run; OVERLAY as for verify
 # make what-if shows what would run now; SET="methods.grpo.learning_rate=2e-6 seeds=[1,2]": what would run after
 #             that change; OVERLAY as for verify. Runs nothing
+# make report  makes <results>/report.html of what is there, also while jobs run; OVERLAY as for verify
 # make inspect-logs  writes every answer as a log for `inspect view`, into <results>/inspect; OVERLAY as for verify
 # make prune  lists, with sizes, what neither the study nor the further ones in studies/ use; OVERLAY as for
 #             verify. Deletes nothing
@@ -25,7 +26,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 .SHELLFLAGS := -eu -o pipefail -c
 SHELL := bash
 
-.PHONY: environment mini verify status what-if inspect-logs prune test test-slow test-all test-crash check bench gpu-check gpu-wheels gpu-page \
+.PHONY: environment mini verify status what-if report inspect-logs prune test test-slow test-all test-crash check bench gpu-check gpu-wheels gpu-page \
 	clean-environment
 
 # Bars per rule on a terminal; elsewhere Snakemake's own lines, as the plugin prints nothing there.
@@ -49,6 +50,10 @@ status:
 what-if:
 	$(installed)
 	.venv/bin/python workflow_scripts/what_if.py $(addprefix --overlay ,$(OVERLAY)) $(foreach change,$(SET),--set '$(change)')
+
+report:
+	$(installed)
+	.venv/bin/python workflow_scripts/make_report.py --config config.yaml $(addprefix --overlay ,$(OVERLAY))
 
 inspect-logs:
 	$(installed)

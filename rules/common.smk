@@ -10,7 +10,9 @@ from othink_mr1.plan.exhibits import (
     FIGURES,
     drawn_from,
     exhibit_files,
+    items_in_report,
     listed_runs,
+    shown_in_report,
     shows_items,
 )
 from othink_mr1.plan.plan_files import is_kept, plan_inputs

@@ -12,6 +12,7 @@ localrules:
     check_claims,
     make_table,
     draw_figure,
+    make_report,
 
 
 rule collect_study:
@@ -230,3 +231,44 @@ rule draw_figure:
         "python workflow_scripts/draw_figure.py --figure {params.number} --data {params.data} --plan {input.plan}"
         " --results {params.results} --output-stem {params.stem}"
         " > {log} 2>&1"
+
+
+rule make_report:
+    input:
+        plan=lambda wildcards: plan_of("report"),
+        # Made first, and shown.
+        shown=expand("<results>/{file}", file=shown_in_report(study)),
+        runs=ancient(expand("<results>/runs/{run}/manifest.json", run=runs)),
+        answers=ancient(
+            collect(
+                "<results>/answers/{of.checkpoint}/{of.tested_task}/manifest.json",
+                of=lambda wildcards: answers_of_studies(items_in_report(study)),
+            )
+        ),
+        scores=ancient(
+            collect(
+                "<results>/scores/{of.checkpoint}/{of.tested_task}/{of.scores}.csv",
+                of=lambda wildcards: answers_of_studies(items_in_report(study)),
+            )
+        ),
+        sets=ancient(
+            collect(
+                "<results>/data/{data_set}/manifest.json",
+                data_set=lambda wildcards: test_sets(
+                    answers_of_studies(items_in_report(study))
+                ),
+            )
+        ),
+    output:
+        "<results>/report.html",
+    log:
+        "<results>/logs/make_report.log",
+    benchmark:
+        "<results>/benchmarks/make_report.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        results=lambda wildcards: study.results,
+    shell:
+        "python workflow_scripts/make_report.py --plan {input.plan} --results {params.results}"
+        " --output {output} > {log} 2>&1"

@@ -28,7 +28,7 @@ _SEALED = (
 )
 # Exhibits: folder, suffixes, and the prefix of their plans' names.
 _EXHIBITS = (
-    (".", (".csv",), ""),
+    (".", (".csv", ".html"), ""),
     ("tables", (".md", ".tex"), ""),
     ("figures", (".svg", ".png", ".html", ".csv"), ""),
     ("data", (".csv",), ""),

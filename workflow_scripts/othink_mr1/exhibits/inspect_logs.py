@@ -1,8 +1,8 @@
 """Answers as logs of Inspect (UK AI Security Institute), so that `inspect view` shows every sample.
 
-A log `.eval` is a zip of JSON files: header.json, summaries.json, _journal/start.json and one file per sample.
-Source: inspect_ai 0.3.285, log/_log.py and log/_recorders/eval.py, format version 2. It is written with the
-standard library alone; tests/workflow/slow/test_inspect_logs.py reads it back with inspect_ai.
+A log `.eval` is a zip of JSON files: header.json, summaries.json, _journal/start.json and one file per
+sample. Source: inspect_ai 0.3.285, log/_log.py and log/_recorders/eval.py, format version 2. It is written
+with the standard library; tests/workflow/slow/test_inspect_logs.py reads it back with inspect_ai.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ def write_log(log: Log, file: Path) -> int:
         _write(archive, "_journal/start.json", {"version": 2, "eval": spec, "plan": _plan(log)})
         for example in read_examples(log.examples):
             if example.id in answers:
-                sample = _sample(log, example, answers[example.id], scores.loc[example.id])
+                score: Any = scores.loc[example.id]
+                sample = _sample(log, example, answers[example.id], score)
                 _write(archive, f"samples/{example.id}_epoch_{_EPOCH}.json", sample)
                 summaries.append(_summary(sample))
         _write(archive, "summaries.json", summaries)

@@ -95,6 +95,18 @@ def shows_items(figure: str) -> bool:
     return figure in ("figure3", "figure8")
 
 
+def shown_in_report(config: StudyConfig) -> list[str]:
+    """The csv files that the page shows, relative to the results root."""
+    files = [f"{name}.csv" for name in collected_exhibits(config) if name != "runs"]
+    files += ["claims.csv"] if "claims" in drawn_exhibits(config) else []
+    return [*files, "scorer_audit.csv", "data/leaks.csv"]
+
+
+def items_in_report(config: StudyConfig) -> list[str]:
+    """The studies whose answers the page shows item by item."""
+    return [name for name in (SAME_TASK, CROSS_TASK) if name in config.studies]
+
+
 def exhibit_files(config: StudyConfig) -> list[str]:
     """Every exhibit that the config's studies are sufficient for, relative to the results root."""
     drawn = drawn_exhibits(config)

@@ -1,5 +1,7 @@
-"""The page's charts, as Vega specifications. Their colours are the stylesheet's variables: they follow light,
-dark and print without being drawn again. A panel is a chart of its own, which the page makes as wide as it can.
+"""The page's charts, as Vega specifications.
+
+Their colours are the stylesheet's variables, so they follow light, dark and print without being drawn again.
+A panel is a chart of its own, which the page makes as wide as it can.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from othink_mr1.report.items import TaskItems
 from othink_mr1.scoring.answer_tag import answer_text
 
 HEIGHT = 190
+FONT = 'system-ui, "Segoe UI", "Liberation Sans", Arial, sans-serif'
 INK, QUIET, GRID = "var(--ink)", "var(--quiet)", "var(--grid)"
 _LARGEST_COUNT = 12  # of the confusion chart; above and anything else is `other`
 OTHER = "other"
@@ -59,8 +62,9 @@ def colour_variable(method: str) -> str:
 
 def chart_groups(inputs: Inputs, tasks: list[TaskItems]) -> list[ChartGroup]:
     """Figures 1, 4 to 7, other sweeps of the study, and what was counted, as far as they are there."""
-    found = [_curves(inputs), _rewards(inputs), _cross_task(inputs), *_sweeps(inputs), *_confusion(tasks)]
-    return [group for group in found if group is not None]
+    found = [_curves(inputs), _rewards(inputs), _cross_task(inputs), *_sweeps(inputs)]
+    there = sorted((group for group in found if group is not None), key=lambda group: group.title)
+    return [*there, *_confusion(tasks)]
 
 
 def training_panels() -> list[Panel]:
@@ -69,15 +73,17 @@ def training_panels() -> list[Panel]:
 
 
 def _theme() -> alt.theme.ThemeConfig:
-    text = {"labelColor": QUIET, "titleColor": QUIET, "labelFontSize": 11, "titleFontSize": 11}
     return {
         "background": "transparent",
         "padding": 2,
         "config": {
-            "font": "inherit",
+            "font": FONT,  # as the stylesheet's; Vega measures its texts
             "view": {"stroke": None},
             "axis": {
-                **text,
+                "labelColor": QUIET,
+                "titleColor": QUIET,
+                "labelFontSize": 11,
+                "titleFontSize": 11,
                 "titleFontWeight": "normal",
                 "gridColor": GRID,
                 "domainColor": GRID,
@@ -161,10 +167,10 @@ def _curves(inputs: Inputs) -> ChartGroup | None:
         "figure1",
         "Figure 1. Accuracy over training",
         panels,
-        "Published scorer. Bands: 95 % intervals. Step 0 is the untrained backbone. A step is not the same for both: a step of "
-        "SFT reads worked answers, a step of GRPO draws completions.",
+        "Published scorer. Bands: 95 % intervals. Step 0 is the untrained backbone. A step is not the same "
+        "for both: a step of SFT reads worked answers, a step of GRPO draws completions.",
         ["method", "step", "accuracy", "interval"],
-        [[row.label, f"{row.at_step:.0f}", *_printed(row)] for row in rows.itertuples()],
+        [[str(row.label), f"{row.at_step:.0f}", *_printed(row)] for row in rows.itertuples()],
     )
 
 
@@ -210,8 +216,8 @@ def _rewards(inputs: Inputs) -> ChartGroup | None:
         "figure5",
         "Figure 5. Rewards over training",
         panels,
-        f"{runs} runs of GRPO and GRPO-D. Lines: the mean of the last twentieth of a run's updates; bands: 1.96 standard errors over "
-        "these updates. A dash pattern per task.",
+        f"{runs} runs of GRPO and GRPO-D. Lines: the mean of the last twentieth of a run's updates; bands: "
+        "1.96 standard errors over these updates. A dash pattern per task.",
     )
 
 
@@ -219,21 +225,26 @@ def _cross_task(inputs: Inputs) -> ChartGroup | None:
     frame = inputs.points("cross_task")
     if frame is None or frame.empty:
         return None
-    rows = labelled(_percent(by_direction(frame), *_ACCURACY))
+    rows = _percent(by_direction(frame), *_ACCURACY)
     if rows.empty:
         return None
-    panels = []
+    panels, shown = [], []
     for (trained, tested), of in rows.groupby(["trained", "tested_on"], sort=False):
+        of = labelled(of)
+        shown.append(of)
         title = f"trained on {task_label(str(trained))}, tested on {task_label(str(tested))}"
         panels.append(Panel(title, _spec(_dots(of))))
     return ChartGroup(
         "figure7",
         "Figure 7. Accuracy on a task that was not trained",
         panels,
-        "Filled: ours, with 95 % intervals. Open: the paper's, for its own backbone, with Wilson intervals of its counts. All panels "
-        "have one scale.",
+        "Filled: ours, with 95 % intervals. Open: the paper's, for its own backbone, with Wilson intervals "
+        "of its counts. All panels have one scale.",
         ["trained on", "tested on", "method", "accuracy", "interval", "paper"],
-        [[row.trained, row.tested_on, row.label, *_printed(row), _paper(row)] for row in rows.itertuples()],
+        [
+            [str(row.trained), str(row.tested_on), str(row.label), *_printed(row), _paper(row)]
+            for row in pd.concat(shown).itertuples()
+        ],
     )
 
 
@@ -298,9 +309,13 @@ def _sweeps(inputs: Inputs) -> list[ChartGroup | None]:
                 study.exhibit,
                 title,
                 panels,
-                "Published scorer, with 95 % intervals. Open: the paper's value, where it prints one with the same weights.",
+                "Published scorer, with 95 % intervals. Open: the paper's value, where it prints one with "
+                "the same weights.",
                 ["method", "tested on", "accuracy", "interval", "paper"],
-                [[row.label, row.tested_on, *_printed(row), _paper(row)] for row in shown.itertuples()],
+                [
+                    [str(row.label), str(row.tested_on), *_printed(row), _paper(row)]
+                    for row in shown.itertuples()
+                ],
             )
         )
     return found
@@ -355,8 +370,9 @@ def _confusion(tasks: list[TaskItems]) -> list[ChartGroup]:
             title = method_label(run.method) + (f", {run.setting}" if run.setting else "")
             panels.append(Panel(title, _spec(_confusion_chart(counts, run.method))))
         caption = (
-            f"Items by their true number and the number in the answer tag; shade: share of the true number. {OTHER}: no whole number "
-            f"up to {_LARGEST_COUNT}. Runs trained on {task_label(task.task)}, and the untrained backbone."
+            "Items by their true number and the number in the answer tag; shade: share of the true "
+            f"number. {OTHER}: no whole number up to {_LARGEST_COUNT}. Runs trained on "
+            f"{task_label(task.task)}, and the untrained backbone."
         )
         found.append(
             ChartGroup(
@@ -399,7 +415,8 @@ def _training_panel(title: str) -> AnyChart:
     colour = alt.Color("colour:N", scale=None, legend=None)
     tooltip = ["label:N", "step:Q", alt.Tooltip("smooth:Q", title=title, format=".4~g")]
     base = alt.Chart(data).encode(x=x, color=colour, detail="run:N")
-    y = partial(alt.Y, title=None, scale=alt.Scale(zero=False), axis=alt.Axis(format=".4~f"))
+    numbers = ".1e" if title == PANELS["learning_rate"] else ".4~f"
+    y = partial(alt.Y, title=None, scale=alt.Scale(zero=False), axis=alt.Axis(format=numbers, tickCount=5))
     return alt.layer(
         base.mark_line(strokeWidth=0.7, opacity=0.35).encode(y=y("value:Q")),
         base.mark_line(strokeWidth=1.8).encode(

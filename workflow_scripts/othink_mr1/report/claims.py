@@ -80,7 +80,7 @@ def claims(inputs: Inputs) -> Claims | None:
     frame = inputs.table("claims.csv")
     if frame is None:
         return None
-    rows = [_numbers(row) for row in frame[frame.backbone == inputs.plan.backbone].to_dict("records")]
+    rows = [_numbers(row) for row in _records(frame[frame.backbone == inputs.plan.backbone])]
     ends = [
         abs(number)
         for row in rows
@@ -95,6 +95,10 @@ def claims(inputs: Inputs) -> Claims | None:
     found = Counter(str(row["verdict"]) for row in rows)
     counts = {verdict: found[verdict] for verdict in VERDICTS}
     return Claims([(title, listed) for title, listed in groups if listed], counts, reach)
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, str]]:
+    return [{str(key): str(value) for key, value in row.items()} for row in frame.to_dict("records")]
 
 
 def _numbers(row: dict[str, str]) -> dict[str, str | float | None]:
@@ -117,7 +121,7 @@ def _row(row: dict[str, str | float | None], reach: float) -> ClaimRow:
         ours=None if is_share else _effect(row, "difference", reach),
         paper=None if is_share else _effect(row, "paper_difference", reach),
         share=_share(row, "value") if is_share else "",
-        paper_share=_share(row, "paper_value") if is_share else "",
+        paper_share=_share(row, "paper_value") if is_share else _gain(row),
     )
 
 
@@ -151,6 +155,12 @@ def _share(row: dict[str, str | float | None], name: str) -> str:
         f" [{100 * low:.1f}, {100 * high:.1f}]" if isinstance(low, float) and isinstance(high, float) else ""
     )
     return f"{100 * value:.1f} %{ends}"
+
+
+def _gain(row: dict[str, str | float | None]) -> str:
+    """The paper's relative gain, where it prints only that."""
+    gain = row["paper_relative_gain"]
+    return f"gain {100 * gain:+.1f} %" if isinstance(gain, float) and row["paper_difference"] is None else ""
 
 
 def axis_ticks(reach: float) -> list[tuple[float, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from pathlib import Path
 from typing import Any
 
 from othink_mr1.exhibits.plans import RunEntry
@@ -38,10 +39,10 @@ def curves(inputs: Inputs) -> list[dict[str, Any]]:
     return found
 
 
-def _rows(path: Any) -> list[dict[str, str]]:
+def _rows(path: Path) -> list[dict[str, str]]:
     """All whole lines: the file may be growing, so it is not compared with a manifest."""
-    with path.open(encoding="utf-8", newline="") as stream:
-        return [row for row in csv.DictReader(stream) if None not in row.values()]
+    whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
+    return [row for row in csv.DictReader(whole.splitlines()) if None not in row.values()]
 
 
 def _curve(entry: RunEntry, rows: list[dict[str, str]]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class Inputs:
         return pd.read_csv(path, dtype=str, keep_default_na=False)
 
     def evaluations(self, *studies: str) -> Iterator[EvaluationEntry]:
-        """The final checkpoints of studies, of the lowest seed, each once, if answers and scores are there."""
+        """The final checkpoints of studies that are scored, of the lowest seed, each once."""
         chosen: dict[tuple[str, str | None, str, str], EvaluationEntry] = {}
         for study in self.plan.studies:
             for entry in study.evaluations if study.exhibit in studies else ():

@@ -86,7 +86,7 @@ def _run(results: Path, entry: EvaluationEntry, examples: Sequence[Example]) -> 
             verdicts.append(0)
             reasons.append("not asked")
             continue
-        score = scores.loc[example.id]
+        score: Any = scores.loc[example.id]
         bits = FORMAT_OK * score.format_ok + R1V * score.r1v_correct + EXACT * score.exact_correct
         completions.append(_cut(visible(answers[example.id].completion)))
         verdicts.append(int(bits))

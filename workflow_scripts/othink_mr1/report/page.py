@@ -19,7 +19,7 @@ from othink_mr1.exhibits.table1 import PROPOSED
 from othink_mr1.exhibits.text import one_line, visible
 from othink_mr1.exhibits.theme import METHODS, method_label, method_styles, task_label
 from othink_mr1.report import claims, tables
-from othink_mr1.report.charts import Panel, chart_groups, colour_variable, training_panels
+from othink_mr1.report.charts import chart_groups, colour_variable, training_panels
 from othink_mr1.report.curves import PANELS, curves
 from othink_mr1.report.inputs import Inputs
 from othink_mr1.report.items import LONGEST, packed_items, pictures, task_items
@@ -44,8 +44,9 @@ def report_page(inputs: Inputs) -> str:
         for number, panel in enumerate(group.panels):
             specs[f"{group.name}-{number}"] = panel.spec
     training = curves(inputs)
+    blocks = pictures(tasks)
     training_specs = dict(zip(PANELS, training_panels(), strict=True)) if training else {}
-    methods = method_styles({method for entry in inputs.plan.runs for method in [entry.method]} | {"base"})
+    methods = method_styles({entry.method for entry in inputs.plan.runs} | {"base"})
     content = {
         "backbone": inputs.plan.backbone,
         "note": inputs.plan.note,
@@ -81,7 +82,7 @@ def report_page(inputs: Inputs) -> str:
             | {entry.task: task_label(entry.task) for entry in inputs.plan.runs},
             "colours": {name: colour_variable(name) for name in methods},
         },
-        "pictures": [{"ends": one.ends, "side": one.side} for one in (found := pictures(tasks))],
+        "pictures": [{"ends": block.ends, "side": block.side} for block in blocks],
         "longest": LONGEST,
     }
     style = _read("style.css") + _method_colours(methods)
@@ -97,7 +98,7 @@ def report_page(inputs: Inputs) -> str:
             policy=_policy(scripts, style),
             data=Markup(_script_safe(data)),
             items=[packed_items(task) for task in tasks],
-            blocks=[one.data for one in found],
+            blocks=[block.data for block in blocks],
         )
     )
 
@@ -189,11 +190,3 @@ def _deviations() -> Markup:
     )
     text = DEVIATIONS.read_text(encoding="utf-8").partition("\n")[2]
     return Markup(markdown.render(text))
-
-
-def panel_count(groups: list[Any]) -> int:
-    """The charts of the page."""
-    return sum(len(group.panels) for group in groups)
-
-
-__all__ = ["Panel", "report_page", "write_report"]

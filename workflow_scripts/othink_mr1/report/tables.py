@@ -19,7 +19,7 @@ BASELINE = "sft"
 
 @dataclass(frozen=True)
 class MatrixCell:
-    """An accuracy in percent with its interval and the paper's; shade: 0 to SHADES. own: the task trained on."""
+    """An accuracy, its interval and the paper's, in percent. shade: 0 to SHADES; own: the task trained on."""
 
     value: float | None
     low: float | None
@@ -31,7 +31,7 @@ class MatrixCell:
 
 @dataclass(frozen=True)
 class Matrix:
-    """A method's accuracies: a row per training task, the untrained backbone first, a column per tested task."""
+    """A method's accuracies: a row per training task, the untrained first, and a column per tested task."""
 
     method: str
     tested: list[str]

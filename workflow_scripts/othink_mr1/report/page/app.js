@@ -46,13 +46,17 @@
     });
     view.tooltip(showTooltip);
     charts.set(element, view);
-    const outside = spec.width ? 0 : 0;
-    const fit = () => {
-      const axes = view.origin()[0] + 14;
-      const width = Math.max(120, element.clientWidth - axes - outside);
-      if (Math.abs(view.width() - width) > 1) view.width(width).runAsync();
-    };
-    view.runAsync().then(() => { fit(); new ResizeObserver(fit).observe(element); if (ready) ready(view); });
+    view.runAsync().then(() => {
+      fit(element, view);
+      new ResizeObserver(() => fit(element, view)).observe(element);
+      if (ready) ready();
+    });
+  }
+
+  // As wide as its place allows, beside what the axis takes.
+  function fit(element, view) {
+    const width = Math.max(120, element.clientWidth - view.origin()[0] - 14);
+    if (Math.abs(view.width() - width) > 1) view.width(width).runAsync();
   }
 
   const waiting = new IntersectionObserver((seen) => {
@@ -75,6 +79,7 @@
   // ---- training curves
   const runs = data.training.runs;
   const DASHES = [[], [6, 3], [2, 2], [8, 3, 2, 3], [1, 3]];
+  const EXACT_CURVES = ["kl_weight", "learning_rate"]; // schedules, without noise
   let chosen = [];
 
   function smoothed(values, window) {
@@ -102,12 +107,12 @@
       for (const index of chosen) {
         const run = runs[index], values = run.values[column];
         if (!values) continue;
-        const smooth = smoothed(values, window), style = look(index);
+        const smooth = EXACT_CURVES.includes(column) ? values : smoothed(values, window), style = look(index);
         values.forEach((value, at) => {
           if (value !== null) rows.push({ run: run.run, label: run.label, step: run.step[at], value, smooth: smooth[at], ...style });
         });
       }
-      view.data("curves", rows).runAsync();
+      view.data("curves", rows).runAsync().then(() => fit(element, view));
     }
     byId("runs-chosen").textContent = chosen.length;
     byId("runs-legend").replaceChildren(...chosen.map((index) => {
@@ -259,7 +264,7 @@
     space.style.setProperty("height", `${found.length * ROW}px`);
     const rows = found.slice(first, last).map((item, offset) => {
       const listed = runsOf(item.task), row = node("div", { class: "row", role: "option", id: `row-${first + offset}`,
-        "aria-selected": item === current, onclick: () => choose(item) },
+        "aria-selected": String(item === current), onclick: () => choose(item) },
         node("img", { src: picture(item), alt: "", loading: "lazy" }),
         node("div", { class: "text" }, item.task.question[item.at].slice(0, 120), node("br"),
           node("span", { class: "where" }, `${item.id} · gold ${item.task.gold[item.at]}`)),

@@ -1,0 +1,120 @@
+"""report.html: what is there is shown, what is not is missing, and no text becomes markup."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from pathlib import Path
+
+import pytest
+from report_results import make_results
+
+from othink_mr1.exhibits.plans import ReportPlan
+from othink_mr1.plan.exhibits import REPORT, all_plans
+from othink_mr1.report.claims import axis_ticks, claims
+from othink_mr1.report.curves import curves
+from othink_mr1.report.inputs import Inputs
+from othink_mr1.report.items import LONGEST, Pictures, _cut, pictures, task_items
+from othink_mr1.report.page import report_page
+from othink_mr1.report.tables import matrices, outcomes
+from repository import study
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[ReportPlan, Path]:
+    root = tmp_path_factory.mktemp("results")
+    return make_results(root, seeds=(42, 43, 44)), root
+
+
+def test_the_same_results_give_the_same_page(made: tuple[ReportPlan, Path]) -> None:
+    page = report_page(Inputs(*made))
+    assert page == report_page(Inputs(*made))
+    for text in (
+        "Do the paper’s claims hold?",
+        "made up",
+        "Table 1.",
+        "Figure 1.",
+        "Figure 7.",
+        "Deviations",
+    ):
+        assert text in page
+    # There is no leaks.csv here; nothing else is missing.
+    assert "Not there yet: data/leaks.csv." in page
+
+
+def test_a_study_that_has_only_begun(made: tuple[ReportPlan, Path], tmp_path: Path) -> None:
+    plan, root = made
+    (tmp_path / "runs").mkdir()
+    first = plan.runs[0]
+    (tmp_path / first.folder).mkdir()
+    lines = (root / first.folder / "metrics.csv").read_text().splitlines(True)
+    (tmp_path / first.folder / "metrics.csv").write_text("".join(lines[:4]) + lines[4][:5])  # half a line
+    page = report_page(Inputs(plan, tmp_path))
+    assert page.count('class="missing"') >= 6
+    (curve,) = curves(Inputs(plan, tmp_path))
+    assert curve["step"] == [1, 2, 3]
+
+
+def test_claims_lie_on_one_axis(made: tuple[ReportPlan, Path]) -> None:
+    found = claims(Inputs(*made))
+    assert found is not None
+    rows = [row for _, listed in found.groups for row in listed]
+    assert sum(found.counts.values()) == len(rows) == 21
+    for row in rows:
+        for effect in (row.ours, row.paper):
+            if effect is not None:
+                assert 0 <= effect.x <= 220
+                assert effect.x == pytest.approx(110 + 100 * effect.value / found.reach, abs=0.1)
+    assert [label for _, label in axis_ticks(62.0)] == ["−60", "−40", "−20", "0", "+20", "+40", "+60"]
+
+
+def test_tables_count_the_items(made: tuple[ReportPlan, Path]) -> None:
+    inputs = Inputs(*made)
+    tasks = task_items(inputs)
+    assert {task.task: len(task.examples) for task in tasks} == {"counting": 12, "geometry": 12}
+    for one in outcomes(tasks):
+        runs = {
+            run.method: run
+            for task in tasks
+            if task.task == one.tested_on
+            for run in task.runs
+            if run.trained_on == one.trained_on
+        }
+        assert one.items == 12
+        assert one.both + one.only_proposed == sum(runs["grpo-d"].right)
+        assert one.both + one.only_baseline == sum(runs["sft"].right)
+    by_method = {matrix.method: matrix for matrix in matrices(inputs)}
+    assert set(by_method) == {"sft", "grpo", "grpo-d"}
+    assert [trained for trained, _ in by_method["sft"].rows] == ["", "counting", "geometry"]
+    assert [cell.own for cell in by_method["sft"].rows[1][1]] == [True, False]
+
+
+def test_texts_and_pictures_are_bounded(
+    made: tuple[ReportPlan, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _cut("x" * LONGEST) == "x" * LONGEST
+    assert len(_cut("x" * 100_000)) < LONGEST + 40
+    tasks = task_items(Inputs(*made))
+    assert isinstance(pictures(tasks)[0], Pictures)
+    monkeypatch.setattr("othink_mr1.report.items.PICTURE_BYTES", 1)
+    assert {one.side for one in pictures(tasks)} == {96}
+
+
+def test_no_text_becomes_markup(tmp_path: Path) -> None:
+    page = report_page(Inputs(make_results(tmp_path, hostile=True), tmp_path))
+    scripts = re.findall(r"<script[^>]*>", page)
+    assert len(scripts) == len(re.findall(r"</script>", page))
+    assert 'onerror="document' not in page
+    assert "document.title='gone'" not in re.sub(r"<script type=\"[^\"]*\".*?</script>", "", page, flags=re.S)
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page, flags=re.S)[1])  # type: ignore[index]
+    assert data["longest"] == LONGEST
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)
+    assert policy is not None
+    assert "unsafe" not in html.unescape(policy[1])
+
+
+def test_the_plan_of_the_study_is_a_report_plan() -> None:
+    plan = ReportPlan.model_validate(all_plans(study("mini/study.yaml"))[REPORT])
+    assert "miniature" in plan.note
+    assert len(plan.runs) == 29
