@@ -47,6 +47,7 @@
     view.tooltip(showTooltip);
     charts.set(element, view);
     view.runAsync().then(() => {
+      element.querySelector("svg").setAttribute("aria-hidden", "true"); // its place has a name; the numbers are in a table
       fit(element, view);
       new ResizeObserver(() => fit(element, view)).observe(element);
       if (ready) ready();
