@@ -74,7 +74,7 @@ onstart:
 
 onsuccess:
     if workflow.is_main_process:
-        first = Path(study.results, "tables", "table1.md")
+        first = Path(study.results, "report.html")
         hint = f"; open {first} first" if first.exists() else ""
         print(f"The results are in {study.results}{hint}.", file=sys.stderr)
 

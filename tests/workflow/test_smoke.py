@@ -80,6 +80,39 @@ def test_every_artefact_has_a_true_manifest(smoke: Finished) -> None:
             assert (path.parent / name).stat().st_size == file["bytes"]
 
 
+def test_every_column_is_described(smoke: Finished) -> None:
+    """docs/columns.md, by the names of its sections; `…` stands for the settings' own names."""
+    sections = dict(_sections((smoke.checkout / "docs" / "columns.md").read_text()))
+    study = sections["`<study>.csv`"]
+    for file in smoke.results.rglob("*.csv"):
+        place = file.relative_to(smoke.results)
+        found = [text for name, text in sections.items() if _is_about(name, place)]
+        assert found, place
+        described = {name for text in found for name in re.findall(r"`([^`]+)`", text)}
+        if place.parts[0] == "figures" or place.name == "reward_curves.csv":
+            (metrics,) = (text for name, text in sections.items() if "metrics.csv" in name)
+            described |= set(re.findall(r"`([^`]+)`", study + metrics))
+        if place.name in ("runs.csv", "scorer_audit.csv"):
+            described |= set(re.findall(r"`([^`]+)`", study))
+        if place.name == "runs.csv":
+            continue  # its settings' names are the config's
+        columns = pd.read_csv(file, nrows=0).columns
+        assert set(columns) <= described, (place, set(columns) - described)
+
+
+def _sections(text: str) -> list[tuple[str, str]]:
+    parts = re.split(r"^## (.*)$", text, flags=re.MULTILINE)
+    return list(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def _is_about(name: str, place: Path) -> bool:
+    """Whether a section's name, such as `data/<set>/unusable_rows.csv`, is of a file."""
+    for pattern in re.findall(r"`([^`]+)`", name):
+        if re.fullmatch(re.sub(r"<[^>]+>", "[^/]+", pattern), place.as_posix()):
+            return True
+    return False
+
+
 def test_rewards_spread_and_weights_move(smoke: Finished) -> None:
     (backbone,) = smoke.results.glob("backbones/*/model.safetensors")
     runs = list(smoke.results.glob("runs/geometry-grpo*"))
