@@ -210,9 +210,9 @@ def after_changed_grids(graph: Graph, before: Grids, after: Grids) -> set[JobKey
         if after.evaluations(study) != before.evaluations(study)
     }
     if after.all_points() != before.all_points():
-        redrawn.add("runs.csv")
+        redrawn |= {"runs.csv", "report.html"}
     if after.all_evaluations() != before.all_evaluations():
-        redrawn.add("scorer_audit.csv")
+        redrawn |= {"scorer_audit.csv", "report.html"}
     if _rewarded(after) != _rewarded(before):
         redrawn.add("reward_curves.csv")
     return found | graph.after(redrawn)
