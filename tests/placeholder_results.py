@@ -27,7 +27,7 @@ def write_placeholders(config: StudyConfig, checkout: Path, jobs: Iterable[DryJo
     """
     with contextlib.chdir(checkout):
         plans = {Path(path).name: checkout / path for path in plan_inputs(config, newer=False).values()}
-    for job in sorted(jobs, key=_is_exhibit):
+    for job in sorted(jobs, key=_order):
         plan = next(filter(None, map(_plan, job.inputs)), "")
         with made_of(plans[plan] if plan else None, checkout / config.results):
             for output in job.outputs:
@@ -45,10 +45,12 @@ def copy_without_times(source: Path, target: Path) -> None:
     shutil.copytree(source, target, copy_function=shutil.copyfile)
 
 
-def _is_exhibit(job: DryJob) -> tuple[bool, bool]:
-    """A sort key: exhibits after everything else, and last those that are drawn from others."""
-    planned = any(map(_plan, job.inputs))
-    return planned, planned and job.rule in ("draw_figure", "make_table", "check_claims")
+def _order(job: DryJob) -> int:
+    """A sort key: exhibits after everything else, then those that are drawn from others, last the report."""
+    if not any(map(_plan, job.inputs)):
+        return 0
+    drawn = {"draw_figure": 2, "make_table": 2, "check_claims": 2, "make_report": 3}
+    return drawn.get(job.rule, 1)
 
 
 def _plan(file: str) -> str:
