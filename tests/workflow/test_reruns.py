@@ -340,7 +340,7 @@ def assert_exhibits_are_of_plan(site: Site) -> None:
     names = {exhibit: Path(path).name for exhibit, path in plans.items()}
     assert {path.name for path in (site.checkout / "results" / "plans").iterdir()} == set(names.values())
     exhibits = drawn(site.graph.jobs)
-    assert len(exhibits) == len(plans) == 21
+    assert len(exhibits) == len(plans) == 22
     for job in exhibits:
         exhibit = next(Path(file).name for file in job.inputs if is_plan(file)).rpartition("-")[0]
         for file in job.outputs:
@@ -385,7 +385,7 @@ def test_copied_moved_touched_with_another_clock(own: Site, tmp_path: Path) -> N
 
 def assert_only_redrawn(jobs: Iterable[DryJob | tuple[str, Any]]) -> None:
     rules = {job.rule if isinstance(job, DryJob) else job[0] for job in jobs}
-    assert rules <= {"draw_figure", "make_table", "check_claims"}
+    assert rules <= {"draw_figure", "make_table", "check_claims", "make_report"}
 
 
 def test_an_exhibit_that_was_interrupted_is_made_again_whatever_the_times(own: Site) -> None:
