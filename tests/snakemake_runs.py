@@ -20,6 +20,7 @@ PARTS = (
     "profiles",
     "mini",
     "slurm",
+    "docs",
     "tests/study.yaml",
 )
 
