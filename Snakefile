@@ -53,7 +53,7 @@ include: "rules/report.smk"
 
 if workflow.is_main_process:
     with errors_in_one_line():
-        check_downloads(study, Path(study.results), LOCK_FILE, write=False)
+        check_downloads(study, Path(study.results), LOCK_FILE)
 
 
 # Snakemake runs this before its first job: not under -n, not in jobs, and not when there is nothing to do.
@@ -67,7 +67,6 @@ onstart:
             )
             # Backups that Snakemake made of an earlier start's outputs: it would restore them when a job fails.
             shutil.rmtree(".snakemake/backups", ignore_errors=True)
-            check_downloads(study, Path(study.results), LOCK_FILE, write=True)
             check_cluster()
             let_plans_be_old(study, plans())
 

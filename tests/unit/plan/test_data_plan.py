@@ -126,15 +126,13 @@ def locked(path: Path, commit: str) -> Path:
 
 def test_a_download_of_the_locked_commit_is_fine(tmp_path: Path) -> None:
     downloaded(tmp_path, "geoqa_8k", OLD)
-    check_downloads(PAPER, tmp_path, locked(tmp_path / "downloads.lock.json", OLD), write=True)
+    check_downloads(PAPER, tmp_path, locked(tmp_path / "downloads.lock.json", OLD))
 
 
 def test_a_lost_lock_entry_is_written_again(tmp_path: Path) -> None:
     downloaded(tmp_path, "geoqa_8k", OLD)
     lock = tmp_path / "downloads.lock.json"
-    check_downloads(PAPER, tmp_path, lock, write=False)
-    assert not lock.exists()
-    check_downloads(PAPER, tmp_path, lock, write=True)
+    check_downloads(PAPER, tmp_path, lock)
     assert json.loads(lock.read_text()) == {"dataset/leonardPKU/GEOQA_R1V_Train_8K@main": {"commit": OLD}}
 
 
@@ -143,14 +141,14 @@ def test_a_download_that_the_study_does_not_use_is_not_asked_about(tmp_path: Pat
 
 
 def test_nothing_downloaded_is_fine(tmp_path: Path) -> None:
-    check_downloads(PAPER, tmp_path, locked(tmp_path / "downloads.lock.json", OLD), write=True)
+    check_downloads(PAPER, tmp_path, locked(tmp_path / "downloads.lock.json", OLD))
 
 
 def test_a_download_of_another_commit_is_refused(tmp_path: Path) -> None:
     downloaded(tmp_path, "geoqa_8k", OLD)
     lock = locked(tmp_path / "downloads.lock.json", NEW)
     with pytest.raises(UserError) as caught:
-        check_downloads(PAPER, tmp_path, lock, write=True)
+        check_downloads(PAPER, tmp_path, lock)
     message = str(caught.value)
     for part in (OLD, NEW, "geoqa_8k", "delete the folder", "restore the lock file", "config.yaml"):
         assert part in message

@@ -11,11 +11,11 @@ from othink_mr1.plan.data import hub_downloads
 from othink_mr1.plan.download_lock import COMMIT, agree, lock_key, read_lock
 
 
-def check_downloads(config: StudyConfig, results: Path, lock_file: Path, write: bool) -> None:
+def check_downloads(config: StudyConfig, results: Path, lock_file: Path) -> None:
     """Refuse a download whose commit differs from the lock file's.
 
     This happens when the lock file came with a pull, or from another machine, after the branch had moved. A
-    missing entry (the lock file was lost) is written again from the downloaded data, if `write`.
+    missing entry (the lock file was lost) is written again from the downloaded data.
     Raises UserError that says how to proceed.
     """
     lock = read_lock(lock_file)
@@ -26,8 +26,7 @@ def check_downloads(config: StudyConfig, results: Path, lock_file: Path, write: 
         key = lock_key(kind, repository, revision)
         locked = lock.get(key, {}).get("commit")
         if locked is None:
-            if write:
-                agree(lock_file, key, present)
+            agree(lock_file, key, present)
         elif present != locked:
             raise UserError(
                 f"{results / folder}: holds {repository} at {present}, but {lock_file} says that {revision} "
