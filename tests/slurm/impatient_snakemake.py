@@ -7,12 +7,20 @@ rest is what a user starts.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from snakemake.cli import main
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
 SECONDS = 1.0
+ASKED = Path(".snakemake/asked")  # written when Slurm has been asked, SECONDS before it is asked again
+
+
+def between_checks(executor: RemoteExecutor) -> float:
+    ASKED.touch()
+    return SECONDS
+
 
 if __name__ == "__main__":
-    RemoteExecutor.next_seconds_between_status_checks = property(lambda _: SECONDS, lambda _, seconds: None)
+    RemoteExecutor.next_seconds_between_status_checks = property(between_checks, lambda _, seconds: None)
     sys.exit(main())

@@ -100,8 +100,13 @@ def test_scancel(study: SlurmStudy, undisturbed: Undisturbed) -> None:
 def test_ctrl_c(study: SlurmStudy, undisturbed: Undisturbed) -> None:
     with study.started(SHORT) as process:
         study.wait_until(process, lambda: study.is_training(SHORT))
+        # While it asks Slurm about its jobs, Snakemake knows of none that it could cancel.
+        asked = study.checkout / ".snakemake" / "asked"
+        asked.unlink(missing_ok=True)
+        study.wait_until(process, asked.exists)
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(SECONDS) != 0
+    assert [job["state"] for job in study.jobs(SHORT)] == ["CANCELLED"]
     with study.started(SHORT) as process:
         study.finish(process)
     assert_went_on(study, undisturbed, SHORT)

@@ -381,6 +381,17 @@ def test_a_snakemake_of_another_machine_is_watched(
     assert ("goes on after" in said) is not lives
 
 
+def test_a_lock_without_a_name_is_taken_over_long_before_a_lease_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Left by a process that was killed before it wrote its name, or by a power loss."""
+    monkeypatch.setattr(module, "NAMELESS_SECONDS", 0.5)
+    (tmp_path / ".run.writer").touch()
+    started = time.monotonic()
+    with one_writer(tmp_path / "run"):
+        assert 0.5 <= time.monotonic() - started < 10 < module.LEASE_SECONDS
+
+
 def test_results_that_nobody_made_yet_and_another_folder_at_the_end(
     tmp_path: Path, at_the_end: list[Callable[[], None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,8 @@ from othink_mr1.errors import UserError
 HEARTBEAT_SECONDS = 5.0
 # Network file systems show another machine's touch with a delay, up to a minute by default.
 LEASE_SECONDS = 150.0
+# A holder writes its name right after it made the file: one without a name was killed between, or lost power.
+NAMELESS_SECONDS = 30.0
 SAY_EVERY_SECONDS = 60.0
 _POLL_SECONDS = 1.0
 
@@ -117,8 +119,8 @@ def take(folder: Path, wait: bool = True, name: object = None) -> WriterLock:
         found = True
         if touched != last_touch:
             last_touch, since = touched, now
-        elif lease.owner is None and now - since > LEASE_SECONDS:
-            lease.force_break()  # an empty file from a power loss; a lease would wait for it forever
+        elif lease.owner is None and now - since > NAMELESS_SECONDS:
+            lease.force_break()  # an empty file; a lease would wait for it forever
         if now - said >= SAY_EVERY_SECONDS:
             said = now
             what = "waiting until that is done" if wait else "looking whether it still lives"

@@ -68,7 +68,7 @@ def bounded_time(what: str) -> Iterator[None]:
 
 
 def _watch() -> None:
-    """Count the seconds of all steps; a process that is stopped for hours, by Ctrl-Z, ages by one."""
+    """Count the seconds of all steps. A process that is stopped, by Ctrl-Z for one, ages by one tick."""
     while True:
         time.sleep(_TICK)
         for step in list(_steps.values()):

@@ -1,4 +1,4 @@
-"""Environment variables that lead the network libraries: a wrong one is named before anything is fetched."""
+"""Environment variables that network libraries obey: a wrong one is named before anything is fetched."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 def check_network_variables() -> None:
-    """UserError names a variable that no connection can be made with. Of proxies the client tells."""
+    """UserError names a variable that no connection can be made with. client.py does so for proxies."""
     endpoint = os.environ.get("HF_ENDPOINT")
     if endpoint and not _ADDRESS.fullmatch(endpoint):
         raise UserError(
