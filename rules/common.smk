@@ -7,9 +7,10 @@ from othink_mr1.plan import tables, versions
 from othink_mr1.plan.download_lock import LOCK_FILE
 from othink_mr1.plan.exhibits import (
     CLAIMS_NEED,
-    FIGURES,
     drawn_from,
     exhibit_files,
+    figure_plan,
+    figures,
     items_in_report,
     listed_runs,
     shown_in_report,
@@ -52,7 +53,7 @@ def answers_of_studies(names):
 
 def answers_shown(figure):
     """The answers from which a figure shows examples."""
-    return answers_of_studies(FIGURES[figure]) if shows_items(figure) else []
+    return answers_of_studies(figures(study)[figure]) if shows_items(figure) else []
 
 
 def test_sets(found):
@@ -87,4 +88,4 @@ wildcard_constraints:
     leaks_version=str(versions.LEAKS),
     task=any_of(study.tasks),
     study=any_of(study.studies),
-    figure=r"figure\d+",
+    figure=any_of(figures(study)),

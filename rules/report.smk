@@ -40,7 +40,12 @@ rule collect_study:
             )
         ),
     output:
-        csv="<results>/{study}.csv",
+        csv=report(
+            "<results>/{study}.csv",
+            caption="captions/study.rst",
+            category="Studies",
+            labels={"study": "{study}"},
+        ),
         table="<results>/tables/{study}.md",
     log:
         "<results>/logs/collect_study/{study}.log",
@@ -146,7 +151,12 @@ rule check_claims:
             )
         ),
     output:
-        csv="<results>/claims.csv",
+        csv=report(
+            "<results>/claims.csv",
+            caption="captions/claims.rst",
+            category="Claims and table 1",
+            labels={"shows": "claims"},
+        ),
     log:
         "<results>/logs/check_claims.log",
     benchmark:
@@ -165,7 +175,12 @@ rule make_table:
         plan=lambda wildcards: plan_of("table1"),
         same_task="<results>/same_task.csv",
     output:
-        markdown="<results>/tables/table1.md",
+        markdown=report(
+            "<results>/tables/table1.md",
+            caption="captions/table1.rst",
+            category="Claims and table 1",
+            labels={"shows": "table 1"},
+        ),
         latex="<results>/tables/table1.tex",
     log:
         "<results>/logs/make_table.log",
@@ -183,7 +198,7 @@ rule make_table:
 
 rule draw_figure:
     input:
-        plan=lambda wildcards: plan_of(wildcards.figure),
+        plan=lambda wildcards: plan_of(figure_plan(wildcards.figure)),
         data=collect(
             "<results>/{name}.csv", name=lambda wildcards: drawn_from(wildcards.figure)
         ),
@@ -213,7 +228,13 @@ rule draw_figure:
             )
         ),
     output:
-        multiext("<results>/figures/{figure}", ".svg", ".png", ".html", ".csv"),
+        report(
+            "<results>/figures/{figure}.svg",
+            caption="captions/figure.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        multiext("<results>/figures/{figure}", ".pdf", ".png", ".md", ".tex", ".csv"),
     log:
         "<results>/logs/draw_figure/{figure}.log",
     benchmark:
@@ -223,12 +244,11 @@ rule draw_figure:
     params:
         results=lambda wildcards: study.results,
         stem=lambda wildcards, output: str(Path(output[0]).with_suffix("")),
-        number=lambda wildcards: wildcards.figure.removeprefix("figure"),
         data=lambda wildcards, input: " ".join(
             f"{Path(file).stem}={file}" for file in input.data
         ),
     shell:
-        "python workflow_scripts/draw_figure.py --figure {params.number} --data {params.data} --plan {input.plan}"
+        "python workflow_scripts/draw_figure.py --figure {wildcards.figure} --data {params.data} --plan {input.plan}"
         " --results {params.results} --output-stem {params.stem}"
         " > {log} 2>&1"
 
@@ -260,7 +280,12 @@ rule make_report:
             )
         ),
     output:
-        "<results>/report.html",
+        report(
+            "<results>/report.html",
+            caption="captions/page.rst",
+            category="Page",
+            labels={"shows": "everything"},
+        ),
     log:
         "<results>/logs/make_report.log",
     benchmark:

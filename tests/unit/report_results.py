@@ -49,6 +49,7 @@ def report_plan(root: Path) -> ReportPlan:
     studies = [json.loads((root / f"plans/{name}.json").read_text()) for name in STUDIES]
     runs = json.loads((root / "plans/runs.json").read_text())["runs"]
     plan = {"backbone": BACKBONE, "note": "made up", "studies": studies, "runs": runs}
+    plan |= {"proposed": "grpo-d", "baselines": ["base", "sft", "grpo"], "against": "sft"}
     return ReportPlan.model_validate(plan)
 
 

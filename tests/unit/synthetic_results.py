@@ -68,7 +68,10 @@ class SyntheticResults:
         self.runs()
         for number, study in ((3, "same_task"), (8, "cross_task")):
             plan = json.loads((self.root / f"plans/{study}.json").read_text())
-            self._plan(f"figure{number}", {"studies": [plan]})
+            shown = {"proposed": "grpo-d", "against": "sft", "cases": 1}
+            self._plan(f"figure{number}", {"studies": [plan], **shown})
+            self._plan("counts_drawn", {"studies": [plan]})
+        self._plan("table1", {"proposed": "grpo-d", "baselines": ["base", "sft", "grpo"]})
         studies = ("same_task", "cross_task", "format_weight_sweep", "kl_weight_sweep")
         plans = [json.loads((self.root / f"plans/{study}.json").read_text()) for study in studies]
         self._plan("claims", {"studies": plans})

@@ -20,6 +20,7 @@ _SCORES = re.compile(r"^(scores/[^/]+/[^/]+)/.*")
 
 # A value's path -> what is made anew first; what is made of that follows. The first row that fits holds.
 # name: the path's second key. value: before the change. images: of the source that the value names.
+_REPORT = r"report\.html"
 _FIRST_ANEW = {
     r"execution\..*": [],
     r"sources\.\w+\.(base_url|path|expect_rows)": [],
@@ -38,6 +39,11 @@ _FIRST_ANEW = {
     r"tasks\.\w+\.max_new_tokens": [r"answers/[^/]+/{name}-.*"],
     r"tasks\.\w+\.scorer": [r"runs/{name}-grpo.*", r"scores/[^/]+/{name}-.*"],  # it is the reward, too
     r"evaluation\..*": [r"answers/.*"],
+    r"exhibits\.note": [r"[a-z_]+_(task|sweep|curves)\.csv", r"claims\.csv", r"(figures|tables)/.*", _REPORT],
+    r"exhibits\.proposed": [r"tables/table1\..*", r"figures/figure[38]\..*", _REPORT],
+    r"exhibits\.baselines\..*": [r"tables/table1\..*", _REPORT],
+    r"exhibits\.against": [r"figures/figure[38]\..*", _REPORT],
+    r"exhibits\.cases": [r"figures/figure[38]\..*"],
 }
 
 Files = tuple[str, ...]

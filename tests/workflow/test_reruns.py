@@ -72,6 +72,7 @@ WORDS = {
     "train": "clevr_70k",
     "test": "other_test",
     "kind": "rendered",
+    "note": "Read this first.",
     "trainer": "none",
 }
 OTHER_NAME = {

@@ -56,7 +56,7 @@ def test_every_exhibit_is_there(smoke: Finished) -> None:
     for name in (*studies, "reward_curves", "runs", "claims"):
         assert len(pd.read_csv(smoke.results / f"{name}.csv")) > 0, name
     for number in range(1, 9):
-        for kind in ("svg", "png", "html", "csv"):
+        for kind in ("svg", "pdf", "png", "md", "tex", "csv"):
             assert (smoke.results / "figures" / f"figure{number}.{kind}").stat().st_size > 0
     for kind in ("md", "tex"):
         assert (smoke.results / "tables" / f"table1.{kind}").stat().st_size > 0

@@ -12,14 +12,14 @@ import pytest
 from synthetic_results import SyntheticResults, collected, write_verdicts
 
 from othink_mr1.exhibits import figure4
-from othink_mr1.exhibits.cases import Case, cases_frame, rule_line, subtitle
+from othink_mr1.exhibits.cases import rule_line
 from othink_mr1.exhibits.claims import check_claims, claim_points
 from othink_mr1.exhibits.collect import collect_study
 from othink_mr1.exhibits.figure1 import curve_points
 from othink_mr1.exhibits.figure_files import FigureInputs
 from othink_mr1.exhibits.frames import by_setting, pooled, read_study, write_frame
 from othink_mr1.exhibits.marks import labelled
-from othink_mr1.exhibits.plans import StudiesPlan, StudyPlan
+from othink_mr1.exhibits.plans import CasesPlan, StudiesPlan, StudyPlan, TablePlan
 from othink_mr1.exhibits.table1 import markdown, table1
 from othink_mr1.exhibits.theme import method_label, method_styles
 from othink_mr1.plan.exhibits import runs_plan, study_plan
@@ -101,6 +101,7 @@ def test_runs_and_status_show_what_is_varied() -> None:
     assert (backbone, *rows[:2]) == ("", "learning_rate=1e-05", "learning_rate=0.001")
 
 
+TABLE = TablePlan(proposed="grpo-d", baselines=["base", "sft", "grpo"])
 RATES = ("1e-05", "0.001")
 
 
@@ -125,7 +126,7 @@ def test_learning_rates_are_no_seeds(two_rates: tuple[Path, dict[str, Any]], tmp
     assert list(frame.varied) == ["", "learning_rate=1e-05", "learning_rate=0.001"]
     assert len(pooled(frame)) == 3
     write_frame(tmp_path / "same_task.csv", frame)
-    lines = markdown(table1(read_study(tmp_path / "same_task.csv"))).splitlines()
+    lines = markdown(table1(read_study(tmp_path / "same_task.csv"), TABLE)).splitlines()
     assert [line.split(" | ")[0] for line in lines if "SFT" in line and "|" in line] == [
         "| SFT, learning_rate=0.001",
         "| SFT, learning_rate=1e-05",
@@ -230,7 +231,7 @@ def test_the_papers_own_counts_give_the_papers_table(tmp_path: Path) -> None:
                 }
             )  # fmt: skip
     frame = collected(plan, tmp_path)
-    text = markdown(table1(frame))
+    text = markdown(table1(frame, TABLE))
     base, sft, grpo, grpo_d = ("42.50", "15.52"), ("68.50", "32.49"), ("64.50", "30.24"), ("76.50", "34.35")
     printed = {"base": base, "SFT": sft, "GRPO": grpo, "GRPO-D": grpo_d}
     for line in text.splitlines()[3:7]:
@@ -339,12 +340,13 @@ def test_the_papers_number_stands_beside_the_weight_that_it_is_of(tmp_path: Path
     assert list(frame.paper_correct.fillna(0)) == [0, 228]
 
 
-@pytest.mark.parametrize(("shown", "said"), [("sft", ""), ("sft, learning_rate=0.1", ", first setting")])
-def test_the_rule_of_the_cases_says_that_there_are_several_settings(shown: str, said: str) -> None:
-    frame = pd.DataFrame([{"method": shown}, {"method": "grpo-d"}])
-    assert subtitle(frame) == [rule_line() + said]
-
-
-def test_the_rule_stands_alone_where_no_case_was_found() -> None:
-    case = Case("geometry", "geometry", None, missing="no such case")
-    assert subtitle(cases_frame([case])) == [rule_line()]
+@pytest.mark.parametrize(
+    ("varied", "said"), [({}, "lowest seed"), ({"learning_rate": "0.1"}, "lowest seed, first setting")]
+)
+def test_the_rule_of_the_cases_says_that_there_are_several_settings(
+    varied: dict[str, str], said: str, two_rates: tuple[Path, dict[str, Any]]
+) -> None:
+    rows = [row | {"varied": varied} for row in two_rates[1]["evaluations"]]
+    study = {"exhibit": "same_task", "evaluations": rows}
+    plan = {"studies": [study], "proposed": "grpo-d", "against": "sft", "cases": 1}
+    assert rule_line(CasesPlan.model_validate(plan)).endswith(f"(r1v scorer); {said}")

@@ -73,7 +73,7 @@ def test_tables_count_the_items(made: tuple[ReportPlan, Path]) -> None:
     inputs = Inputs(*made)
     tasks = task_items(inputs)
     assert {task.task: len(task.examples) for task in tasks} == {"counting": 12, "geometry": 12}
-    for one in outcomes(tasks):
+    for one in outcomes(tasks, made[0]):
         runs = {
             run.method: run
             for task in tasks
@@ -81,9 +81,10 @@ def test_tables_count_the_items(made: tuple[ReportPlan, Path]) -> None:
             for run in task.runs
             if run.trained_on == one.trained_on
         }
-        assert one.items == 12
-        assert one.both + one.only_proposed == sum(runs["grpo-d"].right)
-        assert one.both + one.only_baseline == sum(runs["sft"].right)
+        counts = one.outcomes
+        assert counts.items == 12
+        assert counts.both + counts.only_proposed == sum(runs["grpo-d"].right)
+        assert counts.both + counts.only_against == sum(runs["sft"].right)
     by_method = {matrix.method: matrix for matrix in matrices(inputs)}
     assert set(by_method) == {"sft", "grpo", "grpo-d"}
     assert [trained for trained, _ in by_method["sft"].rows] == ["", "counting", "geometry"]

@@ -69,7 +69,7 @@ def test_the_values_without_effect_are_these() -> None:
             (model.__name__, key) for key, field in model.model_fields.items() if NO_EFFECT in field.metadata
         }
     assert marked == {
-        ("StudyConfig", "note"),
+        ("StudyConfig", "exhibits"),
         ("UrlSource", "base_url"),
         ("UrlSource", "path"),
         ("PromptsSource", "expect_rows"),

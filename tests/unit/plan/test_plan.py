@@ -49,7 +49,8 @@ def test_sweep_only_runs_are_tested_on_their_own_task_only() -> None:
 
 def test_exhibits_whose_study_is_missing_are_left_out() -> None:
     fewer = PAPER.model_copy(update={"studies": {"cross_task": PAPER.studies["cross_task"]}})
-    assert set(plan.drawn_exhibits(fewer)) == {"figure2", "figure7", "figure8"}
+    assert set(plan.figures(fewer)) == {"figure2", "figure7", "figure8"}
+    assert not plan.has_claims(fewer)
     assert plan.collected_exhibits(fewer) == ["cross_task", "runs"]
 
 

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
-
-from repository import REPOSITORY
-
-sys.path.insert(0, str(REPOSITORY / "tests" / "unit"))
-
 from report_results import HOSTILE, make_results
 
 from othink_mr1.report.page import write_report

@@ -19,6 +19,7 @@ from othink_mr1.errors import UserError
 RESERVED_EXHIBITS = (
     *("runs", "reward_curves", "claims", "leaks", "scorer_audit", "table1"),
     *(f"figure{number}" for number in range(1, 9)),
+    *("training", "counts"),
 )
 
 
@@ -107,6 +108,12 @@ def _references(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
         if around > TEMPLATE_ALLOWANCE:
             longest = TEMPLATE_ALLOWANCE - CHAT_TEMPLATE_TOKENS
             yield ("tasks", name, "train_prompt"), f"must have at most {longest} bytes around the question"
+    shown = config.exhibits
+    named = {("proposed",): shown.proposed, ("against",): shown.against}
+    named |= {("baselines", str(place)): name for place, name in enumerate(shown.baselines)}
+    for path, name in named.items():
+        if name not in config.methods:
+            yield ("exhibits", *path), unknown_name("method", name, config.methods)
     for name, grid in config.studies.items():
         if name in RESERVED_EXHIBITS:
             yield ("studies", name), f"must not be {', '.join(RESERVED_EXHIBITS)}: these name other exhibits"

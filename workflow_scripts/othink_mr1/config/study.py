@@ -73,11 +73,22 @@ class StudyGrid(ConfigModel):
     curves: bool = Field(False, description="test the checkpoints along the way too")
 
 
+class Exhibits(ConfigModel):
+    """How results are shown. No result depends on it."""
+
+    note: str = Field("", description="what a reader should know first, in tables, figures, csv and report")
+    proposed: Name = Field("grpo-d", description="the method that the study proposes")
+    baselines: list[Name] = Field(
+        ["base", "sft", "grpo"], description="the methods of table 1 whose best value is underlined"
+    )
+    against: Name = Field("sft", description="the method whose answers stand beside the proposed one's")
+    cases: Count = Field(1, description="items per pair of tasks in figures 3 and 8")
+
+
 class StudyConfig(ConfigModel):
     """config.yaml. `methods` is resolved per task by settings.py, because methods inherit."""
 
     results: Folder = Field(description="results root; may be a link to scratch space")
-    note: Annotated[str, NO_EFFECT] = Field("", description="what a reader of the report should know first")
     backbone: Name
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
     backbones: dict[Name, Backbone]
@@ -87,6 +98,7 @@ class StudyConfig(ConfigModel):
     methods: dict[Name, dict[str, Any]] = Field(min_length=1)
     evaluation: Evaluation
     studies: dict[Name, StudyGrid] = Field(min_length=1)
+    exhibits: Annotated[Exhibits, NO_EFFECT] = Field(default_factory=lambda: Exhibits())
     execution: Execution
 
     @model_validator(mode="before")

@@ -16,7 +16,7 @@ from othink_mr1.exhibits.figure_files import AnyChart
 from othink_mr1.exhibits.theme import INK, SIZE
 
 LINE_HEIGHT = 1.3  # times the font size
-_IMAGE_DETAIL = 2  # pixels kept per pixel shown
+_IMAGE_DETAIL = 4  # pixels kept per pixel shown
 
 
 @dataclass
@@ -27,10 +27,8 @@ class Canvas:
     height: float = 0.0
     _boxes: list[dict[str, object]] = field(default_factory=list)
     _images: list[tuple[float, float, int, str]] = field(default_factory=list)
-    # size, colour, whether bold -> texts
-    _texts: dict[tuple[int, str, bool], list[dict[str, object]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
+    # size, colour -> texts
+    _texts: dict[tuple[int, str], list[dict[str, object]]] = field(default_factory=lambda: defaultdict(list))
 
     def box(
         self, x: float, y: float, width: float, height: float, fill: str, stroke: str | None = None
@@ -41,12 +39,10 @@ class Canvas:
         )
         self._reach(y + height)
 
-    def text(
-        self, x: float, y: float, lines: list[str], *, size: int = SIZE, colour: str = INK, bold: bool = False
-    ) -> float:
+    def text(self, x: float, y: float, lines: list[str], *, size: int = SIZE, colour: str = INK) -> float:
         """Lines of text, their top left corner at x, y. Returns the y below them."""
         if any(lines):
-            self._texts[size, colour, bold].append({"x": x, "y": y, "text": "\n".join(lines)})
+            self._texts[size, colour].append({"x": x, "y": y, "text": "\n".join(lines)})
         below = y + len(lines) * size * LINE_HEIGHT
         self._reach(below)
         return below
@@ -84,14 +80,13 @@ class Canvas:
             image = alt.Chart(pd.DataFrame([{"x": x, "y": y, "url": url}]))
             image = image.mark_image(width=side, height=side, align="left", baseline="top")
             layers.append(image.encode(x=self._x("x"), y=self._y("y"), url="url:N"))
-        for (size, colour, bold), texts in self._texts.items():
+        for (size, colour), texts in self._texts.items():
             text = alt.Chart(pd.DataFrame(texts)).mark_text(
                 align="left",
                 baseline="top",
                 lineBreak="\n",
                 fontSize=size,
                 lineHeight=size * LINE_HEIGHT,
-                fontWeight="bold" if bold else "normal",
                 color=colour,
                 limit=0,
             )

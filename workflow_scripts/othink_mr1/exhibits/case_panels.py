@@ -6,19 +6,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from othink_mr1.exhibits.canvas import LINE_HEIGHT, Canvas
-from othink_mr1.exhibits.cases import Case, Shown, cases_frame, subtitle
-from othink_mr1.exhibits.figure_files import AnyChart, Figure
-from othink_mr1.exhibits.marks import titled
-from othink_mr1.exhibits.text import shortened, text_width, wrapped
-from othink_mr1.exhibits.theme import FAINT, INK, QUIET, SIZE, method_styles
+from othink_mr1.exhibits.cases import Case, Item, Shown, cases_frame, rule_line
+from othink_mr1.exhibits.figure_files import Figure
+from othink_mr1.exhibits.font import shortened, text_width, wrapped
+from othink_mr1.exhibits.plans import CasesPlan
+from othink_mr1.exhibits.theme import FAINT, INK, QUIET, SIZE, method_label, method_styles
 
 WIDTH = 960
-_IMAGE = 150
+_IMAGE = 220
 _LEFT = _IMAGE + 24  # x of the text beside the image
 _PAD = 10
 _MOST_LINES = 12  # of a completion
 _MOST_QUESTION_LINES = 4
-_BOLD = 1.06  # how much wider bold letters are
 _ALSO_IN_TRAINING = {
     "same": "it also stands in the training set",
     "near": "the training set has a picture that looks alike, with the same question",
@@ -26,41 +25,50 @@ _ALSO_IN_TRAINING = {
 _RIGHT, _WRONG = "#00694E", "#A64B00"
 
 
-def draw_cases(cases: Sequence[Case], heading: Callable[[Case], str], where: Path) -> AnyChart:
-    """All cases below each other. where: the results root, for messages."""
-    canvas = Canvas(WIDTH)
-    y = 0.0
+def cases_figure(
+    name: str,
+    title: str,
+    plan: CasesPlan,
+    cases: Sequence[Case],
+    heading: Callable[[Case], str],
+    results: Path,
+) -> Figure:
+    """The figure of these cases. heading: the text above those of a pair of tasks."""
+    canvas, y = Canvas(WIDTH), 0.0
+    names = (method_label(plan.proposed), method_label(plan.against))
+    caption = [rule_line(plan)]
     for case in cases:
-        y = _draw_case(canvas, y, case, heading(case), where) + 26
+        y = canvas.text(0, y, [heading(case)], size=SIZE + 2)
+        if case.outcomes is not None:
+            line = case.outcomes.line(*names)
+            caption.append(f"{heading(case)}: {line}")
+            y = canvas.text(0, y, wrapped(f"{line[0].upper()}{line[1:]}.", WIDTH, SIZE), colour=QUIET)
+        if not case.items:
+            y = canvas.text(0, y, wrapped(case.missing, WIDTH, SIZE), colour=QUIET)
+        for item in case.items:
+            where = f"{results}, {case.tested_on} item {item.example.id}"
+            canvas.box(0, y + 4, WIDTH, 1, FAINT)
+            y = _draw_item(canvas, y + 16, item, where) + 18
+        y += 10
     if not cases:
-        canvas.text(0, 0, ["no such case: this study has neither GRPO-D nor SFT"], colour=QUIET)
-    return canvas.chart()
+        none = f"no such case: this study has neither {names[0]} nor {names[1]}"
+        canvas.text(0, 0, [none], colour=QUIET)
+    return Figure(name, title, canvas.chart(), cases_frame(cases), caption)
 
 
-def cases_figure(title: str, cases: Sequence[Case], heading: Callable[[Case], str], results: Path) -> Figure:
-    """The figure of these cases. heading: the text above a case."""
-    frame = cases_frame(cases)
-    chart = draw_cases(cases, heading, results)
-    return Figure(chart.properties(title=titled(title, subtitle(frame), WIDTH)), frame)
-
-
-def _draw_case(canvas: Canvas, y: float, case: Case, heading: str, where: Path) -> float:
-    y = canvas.text(0, y, [heading], size=SIZE + 1, bold=True) + 4
-    canvas.box(0, y, WIDTH, 1, FAINT)
-    y += 12
-    if case.example is None:
-        return canvas.text(0, y, wrapped(case.missing, WIDTH, SIZE), colour=QUIET)
-    canvas.image(0, y, _IMAGE, case.example.image, f"{where}, {case.tested_on} item {case.example.id}")
+def _draw_item(canvas: Canvas, y: float, item: Item, where: str) -> float:
+    example = item.example
+    canvas.image(0, y, _IMAGE, example.image, where)
     width = WIDTH - _LEFT
-    question = shortened(wrapped(f"Question: {case.example.question}", width, SIZE), _MOST_QUESTION_LINES)
+    question = shortened(wrapped(f"Question: {example.question}", width, SIZE), _MOST_QUESTION_LINES)
     below = canvas.text(_LEFT, y, question)
-    where_else = f"; {_ALSO_IN_TRAINING[case.leak]}" if case.leak else ""
+    where_else = f"; {_ALSO_IN_TRAINING[item.leak]}" if item.leak else ""
     gold = shortened(
-        wrapped(f"Gold answer: {case.example.gold}   (test item {case.example.id}{where_else})", width, SIZE),
+        wrapped(f"Gold answer: {example.gold}   (test item {example.id}{where_else})", width, SIZE),
         3,
     )
     below = canvas.text(_LEFT, below + 3, gold, colour=QUIET) + 10
-    return max(y + _IMAGE, _draw_completions(canvas, below, case.shown))
+    return max(y + _IMAGE, _draw_completions(canvas, below, item.shown))
 
 
 def _draw_completions(canvas: Canvas, y: float, shown: Sequence[Shown]) -> float:
@@ -75,14 +83,13 @@ def _draw_completions(canvas: Canvas, y: float, shown: Sequence[Shown]) -> float
         x = _LEFT + number * (width + gap)
         canvas.box(x, y, width, height, "#FAFAFA", FAINT)
         canvas.box(x, y, 5, height, styles[one.method].colour)
-        canvas.text(x + _PAD + 4, y + _PAD, [styles[one.method].label], bold=True, colour=INK)
+        canvas.text(x + _PAD + 4, y + _PAD, [styles[one.method].label], colour=INK)
         verdict, colour = ("correct", _RIGHT) if one.correct else ("wrong", _WRONG)
         canvas.text(
-            x + width - _PAD - text_width(verdict, SIZE) * _BOLD,
+            x + width - _PAD - text_width(verdict, SIZE),
             y + _PAD,
             [verdict],
             colour=colour,
-            bold=True,
         )
         canvas.text(x + _PAD + 4, y + _PAD + SIZE * LINE_HEIGHT + 6, lines, size=SIZE - 1)
     return y + height

@@ -1,7 +1,8 @@
 """Choosing the test items of figures 3 and 8, by a rule and not by hand.
 
-The rule: the first item of the test set that the winner answers correctly (by r1v) and the loser does not.
-Only the lowest seed, one backbone, and each method's first setting in the plan are used.
+The rule: the first items of the test set that the proposed method answers correctly (by r1v) and the method
+that it stands against does not. Only the lowest seed, one backbone, and each method's first setting in the
+plan are used.
 """
 
 from __future__ import annotations
@@ -15,13 +16,12 @@ import pandas as pd
 from othink_mr1.data.examples import Example, read_examples
 from othink_mr1.data.leaks import read_leaks
 from othink_mr1.errors import UserError
-from othink_mr1.exhibits.plans import EvaluationEntry, StudiesPlan
+from othink_mr1.exhibits.plans import CasesPlan, EvaluationEntry
 from othink_mr1.exhibits.read_points import read_scores
 from othink_mr1.exhibits.text import visible
 from othink_mr1.exhibits.theme import method_label
 from othink_mr1.scoring.answers import read_answers
 
-WINNER, LOSER = "grpo-d", "sft"
 COLUMNS = (
     "trained_on",
     "tested_on",
@@ -46,33 +46,59 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class Outcomes:
+    """How many items of a test set both methods, only one and none answer correctly, by r1v."""
+
+    both: int
+    only_proposed: int
+    only_against: int
+    neither: int
+
+    @property
+    def items(self) -> int:
+        return self.both + self.only_proposed + self.only_against + self.neither
+
+    def line(self, proposed: str, against: str) -> str:
+        """In words. proposed, against: the methods' printed names."""
+        return (
+            f"of {self.items} items, both answer {self.both} correctly, only {proposed} "
+            f"{self.only_proposed}, only {against} {self.only_against}, neither {self.neither}"
+        )
+
+
+@dataclass(frozen=True)
+class Item:
+    """One item with the methods' completions. leak: if the methods were trained on it, "same" or "near"."""
+
+    example: Example
+    shown: tuple[Shown, ...]
+    leak: str
+
+
+@dataclass(frozen=True)
 class Case:
-    """The item chosen for one pair of tasks; without one, `missing` says why."""
+    """The items chosen for one pair of tasks; without any, `missing` says why."""
 
     trained_on: str
     tested_on: str
-    example: Example | None
-    shown: tuple[Shown, ...] = ()
+    items: tuple[Item, ...] = ()
     missing: str = ""
-    leak: str = ""  # if the methods were trained on it: "same" picture and question, or "near"
+    outcomes: Outcomes | None = None
 
 
-def subtitle(frame: pd.DataFrame) -> list[str]:
-    """The rule as applied to the cases of a frame."""
-    several = frame.method.astype(str).str.contains(",").any()
-    return [rule_line() + (", first setting" if several else "")]
-
-
-def rule_line() -> str:
+def rule_line(plan: CasesPlan) -> str:
     """The rule, in one line."""
+    which = "item" if plan.cases == 1 else f"{plan.cases} items"
+    several = any(entry.varied for study in plan.studies for entry in study.evaluations)
+    which_setting = ", first setting" if several else ""
     return (
-        f"rule: the first test item, in the set's order, that {method_label(WINNER)} answers correctly and "
-        f"{method_label(LOSER)} does not (r1v scorer); lowest seed"
+        f"rule: the first test {which}, in the set's order, that {method_label(plan.proposed)} answers "
+        f"correctly and {method_label(plan.against)} does not (r1v scorer); lowest seed{which_setting}"
     )
 
 
-def find_cases(plan: StudiesPlan, results: Path, methods: Sequence[str]) -> list[Case]:
-    """One case per pair of training and test task for which the plan evaluates the winner or the loser.
+def find_cases(plan: CasesPlan, results: Path, methods: Sequence[str]) -> list[Case]:
+    """One case per pair of training and test task for which the plan evaluates one of the two methods.
 
     methods: those shown for the item, in this order, if the plan has them.
     """
@@ -81,10 +107,10 @@ def find_cases(plan: StudiesPlan, results: Path, methods: Sequence[str]) -> list
     pairs = dict.fromkeys(
         (entry.trained_on, entry.tested_on)
         for entry in entries
-        if entry.trained_on and entry.method in (WINNER, LOSER)
+        if entry.trained_on and entry.method in (plan.proposed, plan.against)
     )
     return [
-        _case(entries, results, trained_on, tested_on, methods)
+        _case(plan, entries, results, trained_on, tested_on, methods)
         for trained_on, tested_on in pairs
         if trained_on
     ]
@@ -95,43 +121,72 @@ def cases_frame(cases: Sequence[Case]) -> pd.DataFrame:
     rows: list[tuple[object, ...]] = []
     for case in cases:
         pair = (case.trained_on, case.tested_on)
-        if case.example is None:
+        if not case.items:
             rows.append((*pair, *[None] * 7, case.missing))
-            continue
-        item = (case.example.id, visible(case.example.question), visible(case.example.gold), case.leak)
-        for shown in case.shown:
-            text = visible(shown.completion)
-            rows.append((*pair, *item, shown.method, int(shown.correct), text, None))
+        for item in case.items:
+            example = item.example
+            about = (example.id, visible(example.question), visible(example.gold), item.leak)
+            for shown in item.shown:
+                rows.append(
+                    (*pair, *about, shown.method, int(shown.correct), visible(shown.completion), None)
+                )
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"r1v_correct": "Int64"})
 
 
 def _case(
-    entries: Sequence[EvaluationEntry], results: Path, trained_on: str, tested_on: str, methods: Sequence[str]
+    plan: CasesPlan,
+    entries: Sequence[EvaluationEntry],
+    results: Path,
+    trained_on: str,
+    tested_on: str,
+    methods: Sequence[str],
 ) -> Case:
     found = {
-        method: _evaluation(entries, method, trained_on, tested_on) for method in {WINNER, LOSER, *methods}
+        method: _evaluation(entries, method, trained_on, tested_on)
+        for method in {plan.proposed, plan.against, *methods}
     }
-    winner, loser = found[WINNER], found[LOSER]
-    if winner is None or loser is None:
-        absent = method_label(WINNER if winner is None else LOSER)
-        return Case(trained_on, tested_on, None, missing=f"no such case: this study has no {absent} here")
-    wanted = _correct_ids(results, winner) - _correct_ids(results, loser)
-    examples = results / winner.examples
-    example = next((example for example in read_examples(examples) if example.id in wanted), None)
-    if example is None:
-        which = f"that {method_label(WINNER)} answers correctly and {method_label(LOSER)} does not"
-        missing = f"no such case: there is no item {which}"
-        return Case(trained_on, tested_on, None, missing=missing)
-    shown = [
-        Shown(
-            ", ".join([method, *(f"{path}={value}" for path, value in entry.varied.items())]),
-            _completion(results, entry, example.id),
-            example.id in _correct_ids(results, entry),
+    proposed, against = found[plan.proposed], found[plan.against]
+    if proposed is None or against is None:
+        absent = method_label(plan.proposed if proposed is None else plan.against)
+        return Case(trained_on, tested_on, missing=f"no such case: this study has no {absent} here")
+    right, others = _correct_ids(results, proposed), _correct_ids(results, against)
+    examples = results / proposed.examples
+    ids = [example.id for example in read_examples(examples)]
+    outcomes = Outcomes(
+        both=len(right & others),
+        only_proposed=len(right - others),
+        only_against=len(others - right),
+        neither=len(set(ids) - right - others),
+    )
+    wanted = set([one for one in ids if one in right - others][: plan.cases])
+    if not wanted:
+        which = (
+            f"that {method_label(plan.proposed)} answers correctly and {method_label(plan.against)} does not"
         )
-        for method in methods
-        if (entry := found[method]) is not None
-    ]
-    return Case(trained_on, tested_on, example, tuple(shown), leak=_leak(results, winner, example.id))
+        missing = f"no such case: there is no item {which}"
+        return Case(trained_on, tested_on, missing=missing, outcomes=outcomes)
+    items = tuple(
+        Item(
+            example,
+            tuple(
+                _shown(results, entry, method, example.id)
+                for method in methods
+                if (entry := found[method]) is not None
+            ),
+            _leak(results, proposed, example.id),
+        )
+        for example in read_examples(examples)
+        if example.id in wanted
+    )
+    return Case(trained_on, tested_on, items, outcomes=outcomes)
+
+
+def _shown(results: Path, entry: EvaluationEntry, method: str, example_id: str) -> Shown:
+    return Shown(
+        ", ".join([method, *(f"{path}={value}" for path, value in entry.varied.items())]),
+        _completion(results, entry, example_id),
+        example_id in _correct_ids(results, entry),
+    )
 
 
 def _leak(results: Path, entry: EvaluationEntry, example_id: str) -> str:

@@ -82,6 +82,7 @@ COLUMNS = (
     "p_holm",
     "detectable_difference",  # the smallest detected with 80 % power; for `similar` the smallest margin
     "verdict",
+    "note",  # what a reader should know of the whole study; empty if there is nothing
 )
 
 
@@ -147,7 +148,7 @@ def claim_points(plan: StudiesPlan, results: Path) -> dict[str, list[ClaimPoint]
     return found
 
 
-def check_claims(studies: Mapping[str, Sequence[ClaimPoint]]) -> pd.DataFrame:
+def check_claims(studies: Mapping[str, Sequence[ClaimPoint]], note: str = "") -> pd.DataFrame:
     """One row per claim, backbone and setting, with COLUMNS.
 
     studies: the points of final checkpoints of same_task, cross_task and the two sweeps.
@@ -158,7 +159,7 @@ def check_claims(studies: Mapping[str, Sequence[ClaimPoint]]) -> pd.DataFrame:
         for claim in CLAIMS:
             points = [point for point in studies[claim.study] if point.backbone == backbone]
             make = _comparison_rows if claim.baseline else _sweep_rows
-            rows += [claim.head(backbone) | row for row in make(backbone, claim, points)]
+            rows += [claim.head(backbone) | {"note": note} | row for row in make(backbone, claim, points)]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     measured = frame.p.notna()
     if measured.any():

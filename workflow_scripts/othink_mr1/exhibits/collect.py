@@ -36,7 +36,9 @@ def collect_study(plan: StudyPlan, results: Path) -> pd.DataFrame:
         if len(own) > 1:
             rows.append((max(places) + 0.5, _all_seeds(point, own)))
     is_sweep = plan.exhibit in _SWEEPS
-    ordered = [row | _paper(row, is_sweep) for _, row in sorted(rows, key=lambda row: row[0])]
+    ordered = [
+        row | _paper(row, is_sweep) | {"note": plan.note} for _, row in sorted(rows, key=lambda row: row[0])
+    ]
     return pd.DataFrame(ordered, columns=list(STUDY_COLUMNS)).astype(
         {**dict.fromkeys(_WEIGHTS, "float64"), **dict.fromkeys(_WHOLE_NUMBERS, "Int64")}
     )

@@ -97,6 +97,12 @@ def smoothed(values: pd.Series, window: int) -> pd.Series:
     return values.rolling(window, min_periods=1).mean()
 
 
+def standard_error(values: pd.Series, window: int) -> pd.Series:
+    """Of smoothed(values, window), by the spread of the averaged values; 0 where there is one."""
+    rolling = values.rolling(window, min_periods=1)
+    return rolling.std().fillna(0.0) / rolling.count() ** 0.5
+
+
 def collect_leaks(plan: LeaksPlan, results: Path) -> pd.DataFrame:
     """One row per leak, in the plan's order: the tasks of the two sets, then the columns of data/leaks.py."""
     rows: list[dict[str, Any]] = []

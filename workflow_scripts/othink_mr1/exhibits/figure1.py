@@ -13,58 +13,64 @@ import pandas as pd
 from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.frames import pooled, single_seeds
 from othink_mr1.exhibits.marks import (
-    HOLLOW,
     caption,
     domain_of,
     intervals,
     labelled,
+    paper_layers,
     paper_line,
     per_backbone,
     percent,
-    titled,
     with_paper,
 )
-from othink_mr1.exhibits.theme import method_colour, method_shape, task_label
+from othink_mr1.exhibits.theme import method_colour, method_label, method_shape, task_label
 
-_TITLE = "Figure 1 · Test accuracy over training steps"
+_TITLE = "Test accuracy over training steps"
 
 
 def draw(inputs: FigureInputs) -> Figure:
     """Draw it from learning_curves.csv."""
     frame = curve_points(inputs.study("learning_curves"))
-    return Figure(per_backbone(_TITLE, frame, _chart), frame)
+    chart, caption_lines = per_backbone(frame, _chart)
+    return Figure("Figure 1", _TITLE, chart, frame, caption_lines)
 
 
-def _chart(frame: pd.DataFrame) -> AnyChart:
+def _chart(frame: pd.DataFrame) -> tuple[AnyChart, list[str]]:
     named = labelled(frame)
     ours, paper = pooled(named), with_paper(named)
+    start = (
+        ours[ours.at_step == 0].drop_duplicates("tested_on").assign(method="base", label=method_label("base"))
+    )
     tasks = ", ".join(task_label(task) for task in dict.fromkeys(frame.tested_on))
-    domain = domain_of(ours.r1v_high, paper.paper_accuracy, from_zero=True)
+    domain = domain_of(ours.r1v_high, paper.paper_accuracy, paper.paper_high, from_zero=True)
     y = partial(percent, title=f"accuracy, {tasks}", domain=domain)
     x_axis = alt.Axis(format="~s", tickCount=6)
-    x = alt.X(
-        "at_step:Q", title="training step (optimiser updates)", axis=x_axis, scale=alt.Scale(nice=False)
-    )
+    # Room at the end for the paper's marks.
+    scale = alt.Scale(domain=[0, 1.08 * float(ours.at_step.max())], nice=False)
+    x = alt.X("at_step:Q", title="training step (optimiser updates)", axis=x_axis, scale=scale)
     legend = alt.Legend(symbolOpacity=1)  # not the bands' opacity
-    colour, shape = method_colour(ours.method).legend(legend), method_shape(ours.method).legend(legend)
+    methods = [*ours.method, "base"]
+    colour, shape = method_colour(methods).legend(legend), method_shape(methods).legend(legend)
     base = alt.Chart(ours).encode(x=x, color=colour)
+    untrained = alt.Chart(start).mark_point(filled=True, size=90, opacity=1)
     layers: list[alt.Chart] = [
         base.mark_area(opacity=0.16).encode(y=y("r1v_low"), y2="r1v_high:Q"),
         base.mark_line(strokeWidth=2).encode(y=y("r1v_accuracy")),
         base.mark_point(filled=True, size=75, opacity=1).encode(y=y("r1v_accuracy"), shape=shape),
+        untrained.encode(x=x, y=y("r1v_accuracy"), color=colour, shape=shape),
     ]
     seeds = single_seeds(named)
     if len(seeds):
         dots = alt.Chart(seeds).mark_circle(size=16, opacity=0.6)
         layers.append(dots.encode(x=x, y=y("r1v_accuracy"), color=colour))
-    if len(paper):
-        marks = {key: value for key, value in HOLLOW.items() if key != "stroke"}
-        hollow = alt.Chart(paper).mark_point(**marks).encode(x=x, y=y("paper_accuracy"))
-        layers.append(hollow.encode(stroke=alt.Stroke("label:N", scale=colour["scale"], legend=None)))
+    for number, (_, of) in enumerate(paper.groupby("label", sort=False)):  # side by side, in their colours
+        marks = paper_layers(of, x, y, xOffset=14 + 12 * number)
+        colours = alt.Stroke("label:N", scale=colour["scale"], legend=None)
+        layers += [mark.encode(stroke=colours) for mark in marks]
     lines = caption(
         frame, f"bands: {intervals(frame)}", paper_line(frame, "the paper's final values (its table 1)")
     )
-    return alt.layer(*layers).properties(width=540, height=300, title=titled(_TITLE, lines, 580))
+    return alt.layer(*layers).properties(width=540, height=300), lines
 
 
 def curve_points(frame: pd.DataFrame) -> pd.DataFrame:

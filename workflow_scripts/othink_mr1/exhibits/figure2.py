@@ -15,16 +15,17 @@ from othink_mr1.data.examples import Example, read_examples
 from othink_mr1.errors import UserError
 from othink_mr1.exhibits.canvas import Canvas
 from othink_mr1.exhibits.figure_files import Figure, FigureInputs
-from othink_mr1.exhibits.marks import titled
+from othink_mr1.exhibits.font import shortened, wrapped
 from othink_mr1.exhibits.plans import ExamplesPlan
-from othink_mr1.exhibits.text import shortened, visible, wrapped
+from othink_mr1.exhibits.text import visible
 from othink_mr1.exhibits.theme import FAINT, QUIET, SIZE, task_label, task_letters
 
-_TITLE = "Figure 2 · Examples of the tasks"
+_TITLE = "Examples of the tasks"
 _RULE = (
     "rule: the test item whose gold answer is the median, by its first number; the first in the set's order"
 )
-_CARD, _GAP, _IMAGE, _PAD = 440, 24, 168, 14
+_CARD, _GAP, _IMAGE, _PAD = 440, 24, 200, 14
+_COLUMNS = 2  # of cards
 _MOST_LINES = 8
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _KINDS = {"counting": "multimodal content understanding", "geometry": "multimodal reasoning"}
@@ -34,9 +35,13 @@ def draw(inputs: FigureInputs) -> Figure:
     """Draw it from the test sets of the plan."""
     plan = inputs.read_plan(ExamplesPlan)
     examples = {task: median_example(inputs.results / entry.examples) for task, entry in plan.tasks.items()}
-    canvas = Canvas(_CARD * len(examples) + _GAP * (len(examples) - 1))
+    columns = min(_COLUMNS, len(examples))
+    canvas = Canvas(_CARD * columns + _GAP * (columns - 1))
+    y = 0.0
     for number, (task, example) in enumerate(examples.items()):
-        _draw_card(canvas, number * (_CARD + _GAP), task, example, inputs.results)
+        if number and number % columns == 0:
+            y = canvas.height + _GAP
+        _draw_card(canvas, number % columns * (_CARD + _GAP), y, task, example, inputs.results)
     rows = [
         {
             "task": task,
@@ -46,7 +51,7 @@ def draw(inputs: FigureInputs) -> Figure:
         }
         for task, example in examples.items()
     ]
-    return Figure(canvas.chart().properties(title=titled(_TITLE, [_RULE], canvas.width)), pd.DataFrame(rows))
+    return Figure("Figure 2", _TITLE, canvas.chart(), pd.DataFrame(rows), [_RULE])
 
 
 def median_example(path: Path) -> Example:
@@ -63,9 +68,9 @@ def _gold_number(gold: str) -> float:
     return float(found.group()) if found else float("inf")  # without a number: last
 
 
-def _draw_card(canvas: Canvas, x: float, task: str, example: Example, where: Path) -> None:
+def _draw_card(canvas: Canvas, x: float, y: float, task: str, example: Example, where: Path) -> None:
     title = f"{task_label(task).capitalize()} ({task_letters(task)})" if task_letters(task) != task else task
-    y = canvas.text(x, 0, [title], size=SIZE + 1, bold=True)
+    y = canvas.text(x, y, [title], size=SIZE + 2)
     y = canvas.text(x, y, [_KINDS.get(task, "")], colour=QUIET) + 8
     height = _IMAGE + 2 * _PAD
     canvas.box(x, y, _CARD, height, "#FAFAFA", FAINT)
@@ -74,4 +79,4 @@ def _draw_card(canvas: Canvas, x: float, task: str, example: Example, where: Pat
     below = canvas.text(left, y + _PAD, ["Question"], size=SIZE - 1, colour=QUIET)
     below = canvas.text(left, below, shortened(wrapped(example.question, width, SIZE), _MOST_LINES)) + 8
     below = canvas.text(left, below, ["Gold answer"], size=SIZE - 1, colour=QUIET)
-    canvas.text(left, below, shortened(wrapped(example.gold, width, SIZE), 3), bold=True)
+    canvas.text(left, below, shortened(wrapped(example.gold, width, SIZE), 3))

@@ -9,31 +9,27 @@ import pandas as pd
 
 from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.frames import WEIGHT_PATHS, final, pooled
-from othink_mr1.exhibits.marks import (
-    caption,
-    intervals,
-    labelled,
-    paper_line,
-    per_backbone,
-    sweep_panel,
-    titled,
-)
+from othink_mr1.exhibits.marks import caption, intervals, labelled, paper_line, per_backbone
 from othink_mr1.exhibits.paper_numbers import paper_number, relative_gain
+from othink_mr1.exhibits.sweep_panel import sweep_panel
 
-_TITLE = "Figure 4 · Impact of the weight of the format reward (GRPO)"
+_TITLE = "Impact of the weight of the format reward (GRPO)"
 _X = "weight of the format reward, α"
+_PATH = WEIGHT_PATHS["format_weight"]
 
 
 def draw(inputs: FigureInputs) -> Figure:
     """Draw it from format_weight_sweep.csv."""
     frame = final(inputs.study("format_weight_sweep"))
-    return Figure(per_backbone(_TITLE, frame, _chart), frame)
+    chart, lines = per_backbone(frame, _chart)
+    return Figure("Figure 4", _TITLE, chart, frame, lines)
 
 
-def _chart(frame: pd.DataFrame) -> AnyChart:
+def _chart(frame: pd.DataFrame) -> tuple[AnyChart, list[str]]:
+    rows = frame.assign(value=frame.format_weight)
     panels = alt.hconcat(
-        sweep_panel(frame, "format_weight", _X, "r1v", "accuracy", "paper_accuracy"),
-        sweep_panel(frame, "format_weight", _X, "format", "format accuracy", "paper_format_accuracy"),
+        sweep_panel(rows, _PATH, _X, "r1v", "accuracy", "paper_accuracy"),
+        sweep_panel(rows, _PATH, _X, "format", "format accuracy", "paper_format_accuracy"),
         spacing=36,
     )
     paper = paper_line(
@@ -42,13 +38,13 @@ def _chart(frame: pd.DataFrame) -> AnyChart:
     lines = caption(
         frame, f"accuracy at α = 1 relative to α = 0: {gain_line(frame)}", f"bars: {intervals(frame)}", paper
     )
-    return panels.properties(title=titled(_TITLE, lines, 760))
+    return panels, lines
 
 
 def gain_line(frame: pd.DataFrame) -> str:
     """The relative gain of α = 1 over α = 0: ours and the paper's, in words."""
     paper = paper_number(quantity="relative_gain", compared_with="format_weight 0")
-    points = labelled(pooled(frame), WEIGHT_PATHS["format_weight"])
+    points = labelled(pooled(frame), _PATH)
     lines = []
     for label, line in points.groupby("label", sort=False):
         of = f" ({label})" if points.label.nunique() > 1 else ""

@@ -10,51 +10,71 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from othink_mr1.exhibits.collected_tables import smoothed, smoothing_window
+from othink_mr1.exhibits.collected_tables import smoothed, smoothing_window, standard_error
 from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
-from othink_mr1.exhibits.marks import HOLLOW, labelled, per_backbone, titled
+from othink_mr1.exhibits.marks import HOLLOW, labelled, per_backbone
 from othink_mr1.exhibits.paper_numbers import paper_number
 from othink_mr1.exhibits.theme import METHODS, QUIET, SIZE, method_colour, task_label
 
-_TITLE = "Figure 5 · Rewards over training steps (GRPO, α = 1)"
+_TITLE = "Rewards over training steps (GRPO, α = 1)"
 _TASK = "geometry"
+_REWARDS = ("format_reward", "accuracy_reward")
 _PAPER, _PAPER_STEP = "format_reward_at_step_50", 50
 
 
 def draw(inputs: FigureInputs) -> Figure:
     """Draw it from reward_curves.csv."""
     curves = chosen_curves(inputs.reward_curves())
-    return Figure(per_backbone(_TITLE, curves, _chart), curves)
+    chart, lines = per_backbone(curves, _chart)
+    return Figure("Figure 5", _TITLE, chart, curves, lines)
 
 
-def _chart(curves: pd.DataFrame) -> AnyChart:
+def _chart(curves: pd.DataFrame) -> tuple[AnyChart, list[str]]:
     panels = alt.hconcat(
         _panel(curves, "format_reward", "format reward"),
         _panel(curves, "accuracy_reward", "accuracy reward"),
         spacing=36,
     )
-    return panels.properties(title=titled(_TITLE, _caption(curves), 760))
+    return panels, _caption(curves)
 
 
 def chosen_curves(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of GRPO with a constant KL weight and α = 1 on geometry, with smoothed rewards per run."""
+    """GRPO with a constant KL weight and α = 1 on geometry: smoothed rewards, one row per setting and step.
+
+    low, high: of several runs the lowest and the highest; of one run the 95 % interval of the smoothed
+    reward, by the spread of the updates that it is the mean of.
+    """
     rows = frame[(frame.task == _TASK) & (frame.kl_schedule == "constant") & (frame.format_weight == 1)]
+    runs = [_smoothed(run.sort_values("step")) for _, run in rows.groupby("run", sort=False)]
+    if not runs:
+        return rows
     parts = []
-    for _, run in rows.groupby("run", sort=False):
-        run = run.sort_values("step")
-        window = smoothing_window(len(run))
+    for _, of_setting in pd.concat(runs).groupby(["backbone", "varied"], sort=False):
+        seeds = ", ".join(dict.fromkeys(of_setting.seed))
+        one = of_setting.run.nunique() == 1
         parts.append(
-            run.assign(
-                window=window,
-                format_reward_smoothed=smoothed(run.format_reward, window),
-                accuracy_reward_smoothed=smoothed(run.accuracy_reward, window),
+            of_setting.groupby("step", as_index=False)
+            .agg(
+                **{name: (name, "first") for name in ("backbone", "method", "varied", "kl_weight", "window")},
+                runs=("run", "nunique"),
+                **{reward: (reward, "mean") for reward in _REWARDS},
+                **{f"{reward}_low": (f"{reward}_low" if one else reward, "min") for reward in _REWARDS},
+                **{f"{reward}_high": (f"{reward}_high" if one else reward, "max") for reward in _REWARDS},
             )
+            .assign(seeds=seeds)
         )
-    return (
-        pd.concat(parts)
-        if parts
-        else rows.assign(window=1, format_reward_smoothed=0.0, accuracy_reward_smoothed=0.0)
-    )
+    return pd.concat(parts, ignore_index=True)
+
+
+def _smoothed(run: pd.DataFrame) -> pd.DataFrame:
+    window = smoothing_window(len(run))
+    found = run.assign(window=window)
+    for reward in _REWARDS:
+        mean = smoothed(run[reward], window)
+        half = 1.96 * standard_error(run[reward], window)
+        limits = {f"{reward}_low": (mean - half).clip(0, 1), f"{reward}_high": (mean + half).clip(0, 1)}
+        found = found.assign(**{reward: mean}, **limits)
+    return found
 
 
 def _panel(curves: pd.DataFrame, reward: str, title: str) -> AnyChart:
@@ -63,15 +83,15 @@ def _panel(curves: pd.DataFrame, reward: str, title: str) -> AnyChart:
     if curves.label.nunique() > 1:
         colour = method_colour(curves.method)
     x = alt.X("step:Q", title="training step (optimiser updates)", axis=alt.Axis(format="~s", tickCount=6))
-    scale = alt.Scale(domain=[0, 1.04], nice=False)  # rewards are 0..1; both panels have the same scale
+    scale = alt.Scale(domain=[0, 1], nice=False)  # rewards are 0..1; both panels have the same scale
 
     def y(field: str) -> alt.Y:
         return alt.Y(f"{field}:Q", title=title, scale=scale)
 
-    base = alt.Chart(curves).encode(x=x, detail="run:N", color=colour)
+    base = alt.Chart(curves).encode(x=x, detail="label:N", color=colour)
     layers: list[alt.Chart] = [
-        base.mark_line(strokeWidth=0.8, opacity=0.35).encode(y=y(reward)),
-        base.mark_line(strokeWidth=2.2).encode(y=y(f"{reward}_smoothed")),
+        base.mark_area(opacity=0.22).encode(y=y(f"{reward}_low"), y2=f"{reward}_high:Q"),
+        base.mark_line(strokeWidth=2).encode(y=y(reward)),
     ]
     if reward == "format_reward" and curves.step.max() >= _PAPER_STEP:  # else it would compress the curve
         point = pd.DataFrame(
@@ -86,12 +106,19 @@ def _panel(curves: pd.DataFrame, reward: str, title: str) -> AnyChart:
 def _caption(curves: pd.DataFrame) -> list[str]:
     backbones = ", ".join(dict.fromkeys(curves.backbone))
     weights = ", ".join(f"{weight:g}" for weight in sorted(set(curves.kl_weight)))
-    seeds = ", ".join(sorted(set(curves.seed)))
+    seeds = ", ".join(dict.fromkeys(curves.seeds))
     window = "–".join(map(str, sorted(set(curves.window))))
+    runs = int(curves.runs.max())
+    band = (
+        "band: from the lowest run to the highest"
+        if runs > 1
+        else "band: 95 % interval by the spread of these updates"
+    )
     paper = paper_number(quantity=_PAPER)
     return [
-        f"ours: {backbones}, {task_label(_TASK)}, β = {weights}, seed {seeds}",
-        f"thin: mean over an update's completions; thick: mean of the last {window} updates",
+        f"ours: {backbones}, {task_label(_TASK)}, β = {weights}, n = {runs} "
+        f"{'run' if runs == 1 else 'runs'}, seed {seeds}",
+        f"line: the mean of the last {window} updates{' and of all runs' if runs > 1 else ''}; {band}",
         f"paper, for its own backbone, {paper.backbone}: the format reward "
         f"increases from 0.0 to {paper.printed} within the first {_PAPER_STEP} steps",
     ]

@@ -8,20 +8,23 @@ from __future__ import annotations
 import pandas as pd
 
 from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
-from othink_mr1.exhibits.frames import final
-from othink_mr1.exhibits.marks import caption, intervals, paper_line, per_backbone, sweep_panel, titled
+from othink_mr1.exhibits.frames import WEIGHT_PATHS, final
+from othink_mr1.exhibits.marks import caption, intervals, paper_line, per_backbone
+from othink_mr1.exhibits.sweep_panel import sweep_panel
 
-_TITLE = "Figure 6 · Impact of the weight of the KL divergence (GRPO)"
+_TITLE = "Impact of the weight of the KL divergence (GRPO)"
 
 
 def draw(inputs: FigureInputs) -> Figure:
     """Draw it from kl_weight_sweep.csv."""
     frame = final(inputs.study("kl_weight_sweep"))
-    return Figure(per_backbone(_TITLE, frame, _chart), frame)
+    chart, lines = per_backbone(frame, _chart)
+    return Figure("Figure 6", _TITLE, chart, frame, lines)
 
 
-def _chart(frame: pd.DataFrame) -> AnyChart:
-    panel = sweep_panel(frame, "kl_weight", "constant KL weight, β", "r1v", "accuracy", "paper_accuracy")
+def _chart(frame: pd.DataFrame) -> tuple[AnyChart, list[str]]:
+    rows = frame.assign(value=frame.kl_weight)
+    path = WEIGHT_PATHS["kl_weight"]
+    panel = sweep_panel(rows, path, "constant KL weight, β", "r1v", "accuracy", "paper_accuracy")
     paper = paper_line(frame, "the paper's table 1 (β = 0.01; it prints no other point)")
-    title = titled(_TITLE, caption(frame, f"bars: {intervals(frame)}", paper), 540)
-    return panel.properties(width=500, height=270, title=title)
+    return panel, caption(frame, f"bars: {intervals(frame)}", paper)

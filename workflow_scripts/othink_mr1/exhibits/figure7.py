@@ -10,21 +10,21 @@ import pandas as pd
 from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.frames import final, pooled, single_seeds
 from othink_mr1.exhibits.marks import (
-    HOLLOW,
     caption,
     domain_of,
     intervals,
     labelled,
     numbers_row,
+    paper_layers,
     paper_line,
     per_backbone,
     percent,
-    titled,
     with_paper,
 )
 from othink_mr1.exhibits.theme import INK, SIZE, method_colour, method_styles, task_label, task_letters
 
-_TITLE = "Figure 7 · Cross-task validation"
+_TITLE = "Cross-task validation"
+_COLUMNS = 3  # of panels
 # The paper's names for the directions.
 _DIRECTIONS = {
     ("geometry", "counting"): "reasoning → understanding",
@@ -35,22 +35,25 @@ _DIRECTIONS = {
 def draw(inputs: FigureInputs) -> Figure:
     """Draw it from cross_task.csv."""
     frame = by_direction(inputs.study("cross_task"))
-    return Figure(per_backbone(_TITLE, frame, _chart), frame)
+    chart, lines = per_backbone(frame, _chart)
+    return Figure("Figure 7", _TITLE, chart, frame, lines)
 
 
-def _chart(frame: pd.DataFrame) -> AnyChart:
+def _chart(frame: pd.DataFrame) -> tuple[AnyChart, list[str]]:
     found = list(dict.fromkeys(zip(frame.trained, frame.tested_on, strict=True)))
     order = [key for key in _DIRECTIONS if key in found] + [key for key in found if key not in _DIRECTIONS]
+    ours, paper = pooled(final(frame)), with_paper(final(frame))
+    domain = domain_of(ours.r1v_high, paper.paper_accuracy, paper.paper_high, from_zero=True)
     panels = [
-        _panel(frame[(frame.trained == start) & (frame.tested_on == end)], start, end) for start, end in order
+        _panel(frame[(frame.trained == start) & (frame.tested_on == end)], start, end, domain)
+        for start, end in order
     ]
     lines = caption(
         frame,
-        f"black bars: {intervals(frame)}",
+        f"bars: {intervals(frame)}; all panels have one scale",
         paper_line(frame, "the paper's values (it prints none for GRPO)"),
     )
-    chart = alt.hconcat(*panels, spacing=40)
-    return chart.properties(title=titled(_TITLE, lines, 330 * len(panels)))
+    return alt.concat(*panels, columns=_COLUMNS, spacing=40), lines
 
 
 def by_direction(frame: pd.DataFrame) -> pd.DataFrame:
@@ -67,13 +70,12 @@ def by_direction(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else trained
 
 
-def _panel(frame: pd.DataFrame, trained: str, tested: str) -> AnyChart:
+def _panel(frame: pd.DataFrame, trained: str, tested: str, domain: tuple[float, float]) -> AnyChart:
     ours, paper = labelled(pooled(final(frame))), labelled(with_paper(final(frame)))
     order = [style.label for style in method_styles(ours.method).values()]
     # Settings that the study varies are printed below the method, each on its own line.
     axis = alt.Axis(labelFontSize=SIZE, ticks=False, labelExpr="split(datum.label, ', ')")
     x = alt.X("label:N", sort=order, title=None, axis=axis)
-    domain = domain_of(ours.r1v_high, paper.paper_accuracy, from_zero=True)
     y = partial(percent, title=f"accuracy, {task_label(tested)}", domain=domain)
     base = alt.Chart(ours).encode(x=x)
     layers: list[alt.Chart] = [
@@ -86,11 +88,11 @@ def _panel(frame: pd.DataFrame, trained: str, tested: str) -> AnyChart:
         dots = alt.Chart(labelled(seeds)).mark_circle(size=18, color=INK, opacity=0.7, xOffset=-13)
         layers.append(dots.encode(x=x, y=y("r1v_accuracy")))
     if len(paper):
-        layers.append(alt.Chart(paper).mark_point(**HOLLOW, xOffset=15).encode(x=x, y=y("paper_accuracy")))
+        layers += paper_layers(paper, x, y, xOffset=15)
     letters = f"trained on {task_letters(trained)}, tested on {task_letters(tested)}"
     name = _DIRECTIONS.get((trained, tested))
     title = alt.Title(
-        name or letters, subtitle=letters if name else "", fontSize=SIZE + 1, anchor="middle", offset=8
+        name or letters, subtitle=letters if name else "", fontSize=SIZE + 1, anchor="middle", offset=24
     )
     step = 66 if not ours.varied.any() else 8 * ours.varied.str.split("; ").explode().str.len().max()
     return alt.layer(*layers).properties(width=alt.Step(max(66, step)), height=260, title=title)

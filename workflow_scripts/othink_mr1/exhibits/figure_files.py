@@ -1,12 +1,10 @@
-"""A figure's inputs, and its files: svg, png, html and its data."""
+"""A figure's inputs, and its files: svg, pdf, png, its caption and its data."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -14,13 +12,15 @@ import vl_convert
 
 from othink_mr1.artefacts.manifests import write_sealed_text, written_sealed
 from othink_mr1.errors import UserError
+from othink_mr1.exhibits.font import font_face, in_font
 from othink_mr1.exhibits.frames import read_reward_curves, read_study, write_frame
 from othink_mr1.exhibits.plans import Plan, read_plan
+from othink_mr1.exhibits.text import capital, latex_text, markdown_text
 
-AnyChart = alt.Chart | alt.LayerChart | alt.HConcatChart | alt.VConcatChart | alt.FacetChart
+AnyChart = alt.Chart | alt.LayerChart | alt.HConcatChart | alt.VConcatChart | alt.ConcatChart | alt.FacetChart
 
 VEGALITE_VERSION = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
-_PNG_SCALE = 2  # pixels of the png per pixel of the layout
+_PNG_SCALE = 3  # pixels of the png per pixel of the layout
 
 
 @dataclass(frozen=True)
@@ -56,36 +56,57 @@ class FigureInputs:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture and its data: the csv has every number or text that the picture shows."""
+    """A picture and its data: the csv has every number or text that the picture shows.
 
+    name: "Figure 7", or "" for a figure that the paper does not have. caption: sentences without full stop.
+    """
+
+    name: str
+    title: str
     chart: AnyChart
     data: pd.DataFrame
+    caption: Sequence[str]
 
-
-class _ScriptSafe(json.JSONEncoder):
-    """JSON that is safe in a <script>: a completion may contain `</script>`, which would end it."""
-
-    def encode(self, o: Any) -> str:
-        return super().encode(o).replace("<", "\\u003c")
+    @property
+    def sentences(self) -> list[str]:
+        """The caption's sentences."""
+        return [f"{capital(line)}." for line in self.caption if line]
 
 
 def as_svg(chart: AnyChart) -> str:
-    """The chart as the text of an svg file; the same chart gives the same text."""
-    svg: str = vl_convert.vegalite_to_svg(chart.to_json(), vl_version=VEGALITE_VERSION)
-    return svg
+    """The chart as the text of an svg file, in the font's characters; the same chart gives the same text."""
+    return in_font(vl_convert.vegalite_to_svg(chart.to_json(), vl_version=VEGALITE_VERSION))
+
+
+def with_font(svg: str) -> str:
+    """The svg with the font in it, for programs that show it elsewhere."""
+    head, close, body = svg.partition(">")
+    return f"{head}{close}<style>{font_face(set(svg))}</style>{body}"
 
 
 def write_figure(figure: Figure, stem: Path) -> None:
-    """Write stem.csv, stem.svg, stem.png and stem.html, each atomically and with its manifest.
-
-    The html needs no network.
-    """
+    """Write stem.csv, .svg, .pdf, .png, and the caption as .md and .tex: each atomically, with a manifest."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     write_frame(stem.with_name(f"{stem.name}.csv"), figure.data)
     svg = as_svg(figure.chart)
-    write_sealed_text(stem.with_name(f"{stem.name}.svg"), svg)
+    write_sealed_text(stem.with_name(f"{stem.name}.svg"), with_font(svg))
     # Converted from the svg, as a second run of Vega would take as long as the first.
     with written_sealed(stem.with_name(f"{stem.name}.png")) as aside:
         aside.write_bytes(vl_convert.svg_to_png(svg, scale=_PNG_SCALE))
-    html = figure.chart.to_html(inline=True, json_kwds={"cls": _ScriptSafe})
-    write_sealed_text(stem.with_name(f"{stem.name}.html"), html)
+    with written_sealed(stem.with_name(f"{stem.name}.pdf")) as aside:
+        aside.write_bytes(vl_convert.svg_to_pdf(svg))
+    write_sealed_text(stem.with_name(f"{stem.name}.md"), caption_markdown(figure))
+    write_sealed_text(stem.with_name(f"{stem.name}.tex"), caption_latex(figure))
+
+
+def caption_markdown(figure: Figure) -> str:
+    """The caption as a paragraph in Markdown."""
+    head = f"{figure.name}. {figure.title}" if figure.name else figure.title
+    texts = [markdown_text(text, len(text)) for text in figure.sentences]
+    return f"**{markdown_text(head, len(head))}.** {' '.join(texts)}\n"
+
+
+def caption_latex(figure: Figure) -> str:
+    r"""The caption as \caption{…}, to be read by \input beside \includegraphics; LaTeX numbers it."""
+    text = " ".join(latex_text(text) for text in [f"{figure.title}.", *figure.sentences])
+    return f"\\caption{{{text}}}\n"

@@ -76,6 +76,7 @@ STUDY_COLUMNS = (
     "paper_items",
     "paper_accuracy",
     "paper_format_accuracy",
+    "note",  # what a reader should know of the whole study; empty if there is nothing
 )
 REWARD_COLUMNS = (
     "backbone",
@@ -108,6 +109,7 @@ _TEXT = (
     "paper_backbone",
     "paper_version",
     "paper_source",
+    "note",
 )
 
 

@@ -1,33 +1,28 @@
-"""Pieces that several figures share: axes, the paper's hollow marks, captions, the panel of a sweep."""
+"""Pieces that several figures share: axes, the paper's hollow marks, captions, a chart per backbone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import altair as alt
 import pandas as pd
+from statsmodels.stats.proportion import proportion_confint
 
 from othink_mr1.exhibits.figure_files import AnyChart
-from othink_mr1.exhibits.frames import ALL_SEEDS, WEIGHT_PATHS, by_setting, final, pooled, single_seeds
-from othink_mr1.exhibits.text import wrapped
+from othink_mr1.exhibits.frames import ALL_SEEDS, by_setting, final, pooled, single_seeds
 from othink_mr1.exhibits.theme import (
     INK,
     QUIET,
     SIZE,
-    method_colour,
     method_label,
-    method_shape,
     task_label,
     task_letters,
 )
 
-_UNEVEN = 5  # the greatest ratio between steps of a sweep's values that a linear axis shows well
 _MOST_CUT = 4  # the most methods whose share of cut answers the caption gives; the csv has all
 
-# The paper's values. The caption explains the mark, see paper_line().
+# The paper's values. The legend and the caption explain the mark.
 HOLLOW: dict[str, Any] = {
     "shape": "circle",
     "filled": True,
@@ -35,7 +30,6 @@ HOLLOW: dict[str, Any] = {
     "stroke": INK,
     "size": 120,
     "strokeWidth": 1.6,
-    "opacity": 1,
 }
 
 
@@ -73,24 +67,45 @@ def spread_line(frame: pd.DataFrame) -> str:
 def percent(field: str, title: str | None, domain: tuple[float, float]) -> alt.Y:
     """A y axis for accuracies of 0..1, labelled in percent."""
     decimals = 0 if domain[1] - domain[0] > 0.06 else 1  # else neighbouring ticks would have the same label
-    # The domain extends above 100 %, where no labels belong.
-    label = f"datum.value > 1.0001 ? '' : format(datum.value, '.{decimals}%')"
-    axis = alt.Axis(labelExpr=label, tickCount=6)
+    axis = alt.Axis(format=f".{decimals}%", tickCount=6)
     return alt.Y(f"{field}:Q", title=title, scale=alt.Scale(domain=list(domain), nice=False), axis=axis)
 
 
 def domain_of(*columns: Iterable[float], from_zero: bool) -> tuple[float, float]:
-    """Limits of a y axis that hold all values of 0..1 and leave room for marks and numbers above them."""
+    """Limits of a y axis that hold all values of 0..1, with room, and never pass 0 or 1."""
     values = [value for column in columns for value in column if not pd.isna(value)] or [0.0, 0.1]
     low, high = (0.0 if from_zero else min(values)), max(values)
-    room = max(0.02, high - low)
-    return (0.0 if from_zero else max(-0.02, low - 0.08 * room)), high + 0.18 * room
+    room = 0.08 * max(0.02, high - low)
+    return (0.0 if from_zero else max(0.0, low - room)), min(1.0, high + room)
 
 
 def with_paper(frame: pd.DataFrame, value: str = "paper_accuracy") -> pd.DataFrame:
-    """The pooled rows that the paper has a value for."""
+    """The pooled rows that the paper has a value for.
+
+    paper_low, paper_high: Wilson's interval, where the paper's count is known.
+    """
     rows = pooled(frame)
-    return rows[rows[value].notna()]
+    rows = rows[rows[value].notna()]
+    low, high = proportion_confint(rows.paper_correct, rows.paper_items, method="wilson")
+    return rows.assign(paper_low=low, paper_high=high)
+
+
+def paper_layers(
+    rows: pd.DataFrame, x: alt.X, y: Callable[[str], alt.Y], value: str = "paper_accuracy", **place: Any
+) -> list[alt.Chart]:
+    """The paper's hollow marks with their intervals, and a legend's entry. rows: of with_paper, not empty."""
+    label = f"the paper, {' and '.join(dict.fromkeys(rows.paper_backbone))}"
+    rows = rows.assign(paper=label)
+    legend = alt.Legend(
+        title=None, symbolType="circle", symbolFillColor="white", symbolStrokeColor=INK, symbolStrokeWidth=1.6
+    )
+    entry = alt.Opacity("paper:N", scale=alt.Scale(domain=[label], range=[1]), legend=legend)
+    base = alt.Chart(rows).encode(x=x)
+    layers = [base.mark_point(**HOLLOW, **place).encode(y=y(value), opacity=entry)]
+    if value == "paper_accuracy":
+        bars = base.mark_rule(strokeWidth=1.2, color=INK, **place)
+        layers.insert(0, bars.encode(y=y("paper_low"), y2="paper_high:Q"))
+    return layers
 
 
 def paper_line(frame: pd.DataFrame, what: str, value: str = "paper_accuracy") -> str:
@@ -99,7 +114,8 @@ def paper_line(frame: pd.DataFrame, what: str, value: str = "paper_accuracy") ->
     if rows.empty:
         return "the paper prints no values to compare with these"
     names = " and ".join(dict.fromkeys(rows.paper_backbone))
-    return f"○ {what}, for its own backbone, {names}"
+    known = ", with Wilson's intervals" if value == "paper_accuracy" else ""
+    return f"open circles: {what}, for its own backbone, {names}{known}"
 
 
 def caption(frame: pd.DataFrame, *more: str) -> list[str]:
@@ -140,71 +156,27 @@ def leaks_note(frame: pd.DataFrame) -> list[str]:
     return [f"test items that also stand in the training set: {', '.join(counts)}"] if counts else []
 
 
-def titled(title: str, lines: list[str], width: float) -> alt.Title:
-    """A figure's title, and under it lines that are wrapped to the figure's width."""
-    size = SIZE - 1
-    return alt.Title(title, subtitle=[part for line in lines for part in wrapped(line, width, size)])
-
-
 def numbers_row(ours: pd.DataFrame, x: alt.X, field: str) -> alt.Chart:
-    """The accuracies as numbers, in a row above all marks, where domain_of leaves room."""
+    """The accuracies as numbers, in a row above the plot."""
     text = alt.Text(f"{field}:Q", format=".1%")
-    row = alt.Chart(ours).mark_text(baseline="top", dy=1, fontSize=SIZE - 1, color=INK)
+    row = alt.Chart(ours).mark_text(baseline="bottom", dy=-6, fontSize=SIZE - 1, color=INK)
     return row.encode(x=x, y=alt.value(0), text=text)
 
 
-def per_backbone(title: str, frame: pd.DataFrame, draw: Callable[[pd.DataFrame], AnyChart]) -> AnyChart:
-    """One chart per backbone, below each other; without any rows, a picture that says so."""
-    charts = [draw(rows) for _, rows in frame.groupby("backbone", sort=False)]
-    if not charts:
+def per_backbone(
+    frame: pd.DataFrame, draw: Callable[[pd.DataFrame], tuple[AnyChart, list[str]]]
+) -> tuple[AnyChart, list[str]]:
+    """One chart per backbone, below each other, and their captions; without rows, a picture that says so."""
+    drawn = [(str(name), *draw(rows)) for name, rows in frame.groupby("backbone", sort=False)]
+    if not drawn:
         said = alt.Chart(pd.DataFrame({"text": ["this study has no such runs"]})).mark_text(
             fontSize=SIZE, color=QUIET
         )
-        return said.encode(text="text:N").properties(width=480, height=80, title=title)
-    return charts[0] if len(charts) == 1 else alt.vconcat(*charts, spacing=40)
-
-
-def sweep_panel(
-    frame: pd.DataFrame, x: str, x_title: str, name: str, title: str, paper_value: str
-) -> AnyChart:
-    """Accuracy over the values of one setting: line, points, intervals, numbers, the paper's marks.
-
-    Each combination of other varied settings has its own line. name: `r1v` or `format`, the accuracy shown.
-    paper_value: the column with the paper's number.
-    """
-    ours, paper = labelled(pooled(frame), WEIGHT_PATHS[x]), with_paper(frame, paper_value)
-    # labelExpr, because Vega's own formats round the values of a sweep (0.25 to 0.3).
-    values = sorted(set(ours[x]))
-    axis = alt.Axis(values=values, labelExpr="datum.value")
-    scale = alt.Scale(nice=False, padding=24)
-    gaps = [after - before for before, after in pairwise(values)]
-    if gaps and max(gaps) > _UNEVEN * min(gaps):  # the numbers above them would overlap
-        scale = alt.Scale(type="symlog", constant=min(v for v in values if v > 0), nice=False, padding=24)
-        x_title += " (logarithmic but for 0)"
-    position = alt.X(f"{x}:Q", title=x_title, scale=scale, axis=axis)
-    domain = domain_of(ours[f"{name}_low"], ours[f"{name}_high"], paper[paper_value], from_zero=False)
-    colour, shape = method_colour(ours.method), method_shape(ours.method)
-    if ours.label.nunique() == 1:
-        colour, shape = colour.legend(None), shape.legend(None)
-    y = partial(percent, title=title, domain=domain)
-    base = alt.Chart(ours).encode(x=position)
-    high = f"{name}_high"
-    layers: list[alt.Chart] = [
-        base.mark_line(strokeWidth=1.8).encode(y=y(f"{name}_accuracy"), color=colour),
-        base.mark_rule(strokeWidth=1.4).encode(y=y(f"{name}_low"), y2=f"{high}:Q", color=colour),
-        base.mark_point(filled=True, size=80, opacity=1).encode(
-            y=y(f"{name}_accuracy"), color=colour, shape=shape
-        ),
-    ]
-    if ours.label.nunique() == 1:  # the numbers of several lines would overlap
-        layers.append(numbers_row(ours, position, f"{name}_accuracy"))
-    seeds = single_seeds(frame)
-    if len(seeds):
-        dots = alt.Chart(seeds).mark_circle(size=18, opacity=0.7, color=QUIET)
-        layers.append(dots.encode(x=position, y=y(f"{name}_accuracy")))
-    if len(paper):
-        layers.append(alt.Chart(paper).mark_point(**HOLLOW, xOffset=10).encode(x=position, y=y(paper_value)))
-    return alt.layer(*layers).properties(width=320, height=240)
+        return said.encode(text="text:N").properties(width=480, height=80), []
+    if len(drawn) == 1:
+        return drawn[0][1], drawn[0][2]
+    charts = [chart.properties(title=name) for name, chart, _ in drawn]
+    return alt.vconcat(*charts, spacing=40), [line for *_, lines in drawn for line in lines]
 
 
 def _seeds(frame: pd.DataFrame) -> str:

@@ -54,17 +54,38 @@ class EvaluationEntry(_OfPoint):
         }
 
 
-class StudyPlan(_Entry):
+class NotedPlan(_Entry):
+    """Any plan whose exhibit shows the study's note."""
+
+    note: str = Field("", description="what a reader should know first; empty if there is nothing")
+
+
+class StudyPlan(NotedPlan):
     """The inputs of a study's csv, or of the scorer audit, which has the evaluations of all studies."""
 
     exhibit: str = Field(description="the study's name")
     evaluations: list[EvaluationEntry] = Field(min_length=1)
 
 
-class StudiesPlan(_Entry):
-    """The studies from which figures 3 and 8 choose cases, or on which the claims are checked."""
+class StudiesPlan(NotedPlan):
+    """The studies that an exhibit is made of."""
 
     studies: list[StudyPlan] = Field(min_length=1)
+
+
+class CasesPlan(StudiesPlan):
+    """The studies from which figures 3 and 8 choose cases."""
+
+    proposed: str = Field(description="the method that the study proposes")
+    against: str = Field(description="the method whose answers stand beside it")
+    cases: int = Field(description="items per pair of tasks")
+
+
+class TablePlan(NotedPlan):
+    """What table 1 marks."""
+
+    proposed: str
+    baselines: list[str] = Field(description="the best of these is underlined")
 
 
 class ExamplesEntry(_Entry):
@@ -94,11 +115,11 @@ class RunsPlan(_Entry):
     runs: list[RunEntry]
 
 
-class ReportPlan(_Entry):
+class ReportPlan(TablePlan):
     """What report.html is made of. Whatever of it is not there yet is shown as missing."""
 
     backbone: str = Field(description="whose results the page shows")
-    note: str = Field(description="what a reader should know first; empty if there is nothing")
+    against: str = Field(description="the method with which the proposed one is compared item by item")
     studies: list[StudyPlan]
     runs: list[RunEntry]
 

@@ -14,7 +14,7 @@ import pandas as pd
 from othink_mr1.exhibits.frames import by_setting, pooled
 from othink_mr1.exhibits.marks import caption, spread_line
 from othink_mr1.exhibits.paper_numbers import r1v_note
-from othink_mr1.exhibits.text import markdown_table, markdown_text
+from othink_mr1.exhibits.text import capital, markdown_table, markdown_text
 from othink_mr1.exhibits.theme import method_label
 
 _SHARES = ("r1v", "exact", "format", "r1v, well-formed only", "cut")
@@ -41,8 +41,9 @@ def study_table(name: str, frame: pd.DataFrame) -> str:
         f"Accuracies in percent. Brackets: 95 % intervals of {spread_line(frame)}.",
         "r1v: the published scorer. exact: by value. Well-formed: answers that follow the format. Cut: "
         "answers that were cut at max_new_tokens.",
-        *(f"{line[0].upper()}{line[1:]}." for line in caption(frame)),
+        *(f"{capital(line)}." for line in caption(frame)),
         *r1v_note(points.tested_on),
+        *(note for note in dict.fromkeys(frame.note) if note),
     ]
     return "\n".join([*lines, "", *(f"{note}  " for note in notes)]) + "\n"
 

@@ -4,12 +4,13 @@ Ours is given by the published scorer (r1v), as in the paper, by the exact one, 
 that follow the format. The next column is the share of answers cut at max_new_tokens. A method that the
 study tests with several settings has one row per setting.
 
-As in the paper, the best method of each column is bold, and the strongest baseline (all methods but GRPO-D)
-underlined. Equal values are marked alike.
+As in the paper, the best method of each column is bold, and the strongest of the baselines underlined. Equal
+values are marked alike.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -17,9 +18,10 @@ import pandas as pd
 from othink_mr1.exhibits.frames import by_setting, final, pooled
 from othink_mr1.exhibits.marks import caption, spread_line
 from othink_mr1.exhibits.paper_numbers import r1v_note
+from othink_mr1.exhibits.plans import TablePlan
+from othink_mr1.exhibits.text import capital, latex_text
 from othink_mr1.exhibits.theme import METHODS, method_label, method_styles, task_label, task_letters
 
-PROPOSED = "grpo-d"
 _ABSENT = "–"
 # The columns of each task -> the frame's columns.
 _COLUMNS = {
@@ -30,14 +32,6 @@ _COLUMNS = {
     "paper": "paper_accuracy",
 }
 _HEADS = tuple(_COLUMNS)
-_LATEX = str.maketrans(
-    {
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        **{character: f"\\{character}" for character in "&%$#_{}"},
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -59,8 +53,8 @@ class Table:
     notes: tuple[str, ...]
 
 
-def table1(frame: pd.DataFrame) -> Table:
-    """The table of a same-task frame. A method that was not run has a dash."""
+def table1(frame: pd.DataFrame, plan: TablePlan) -> Table:
+    """The table of a same-task frame. A method that was not run has a dash. plan: what it marks."""
     points = by_setting(pooled(final(frame)))
     points = points[(points.trained_on == "") | (points.trained_on == points.tested_on)]
     tasks = tuple(dict.fromkeys(points.tested_on))
@@ -71,9 +65,9 @@ def table1(frame: pd.DataFrame) -> Table:
         columns = []
         for task in tasks:
             by_method = rows[rows.tested_on == task].set_index("method")
-            columns += [_column(methods, by_method, of) for of in _COLUMNS.values()]
+            columns += [_column(methods, by_method, of, plan.baselines) for of in _COLUMNS.values()]
         blocks.append((str(backbone), tuple(zip(methods, zip(*columns, strict=True), strict=True))))
-    return Table(tasks, tuple(blocks), _notes(frame))
+    return Table(tasks, tuple(blocks), _notes(frame, plan))
 
 
 def markdown(table: Table) -> str:
@@ -93,7 +87,7 @@ def markdown(table: Table) -> str:
 
 
 def latex(table: Table) -> str:
-    """The table in LaTeX, for the package booktabs."""
+    """The table in LaTeX, as wide as the text, with its notes as a paragraph below."""
 
     def cell(one: Cell) -> str:
         value = rf"\underline{{{one.value}}}" if one.strongest_baseline else one.value
@@ -101,10 +95,11 @@ def latex(table: Table) -> str:
         return (value + (rf" {{\footnotesize {one.interval}}}" if one.interval else "")).replace("–", "--")
 
     each, tasks = len(_HEADS), len(table.tasks)
-    heads = [rf"\multicolumn{{{each}}}{{c}}{{{_escaped(task_letters(task))}}}" for task in table.tasks]
+    heads = [rf"\multicolumn{{{each}}}{{c}}{{{latex_text(task_letters(task))}}}" for task in table.tasks]
     rules = [rf"\cmidrule(lr){{{each * place + 2}-{each * place + each + 1}}}" for place in range(tasks)]
     lines = [
-        "% Made by make_table.py; needs \\usepackage{booktabs}.",
+        r"% Made by make_table.py. Needs \usepackage{booktabs} and \usepackage{graphicx}.",
+        r"\resizebox{\linewidth}{!}{%",
         r"\begin{tabular}{l" + "r" * each * tasks + "}",
         r"\toprule",
         r"Accuracy (\%) & " + " & ".join(heads) + r" \\",
@@ -112,22 +107,24 @@ def latex(table: Table) -> str:
         " & " + " & ".join(_HEADS * tasks) + r" \\",
     ]
     for backbone, rows in table.blocks:
-        name = rf"\emph{{{_escaped(backbone)}}}"
+        name = rf"\emph{{{latex_text(backbone)}}}"
         lines += [r"\midrule", rf"\multicolumn{{{each * tasks + 1}}}{{l}}{{{name}}} \\"]
         lines += [
-            " & ".join([_escaped(method_label(method)), *map(cell, cells)]) + r" \\" for method, cells in rows
+            " & ".join([latex_text(method_label(method)), *map(cell, cells)]) + r" \\"
+            for method, cells in rows
         ]
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    return "\n".join([*lines, *(f"% {note}" for note in table.notes)]) + "\n"
+    notes = " ".join(map(latex_text, table.notes))
+    lines += [r"\bottomrule", r"\end{tabular}}", "", rf"{{\par\footnotesize {notes}\par}}"]
+    return "\n".join(lines) + "\n"
 
 
-def _column(methods: list[str], rows: pd.DataFrame, of: str) -> list[Cell]:
+def _column(methods: list[str], rows: pd.DataFrame, of: str, baselines: Sequence[str]) -> list[Cell]:
     """of: a column of the frame with proportions; the paper's have no intervals."""
     values = rows[of].dropna().round(6)  # the csv's digits: values equal there are equal here
     name = of.removesuffix("_accuracy").removesuffix("_share")
     ranked = name != "truncated"
-    proposed = [method for method in values.index if method.partition(",")[0] == PROPOSED]
-    best, strongest = values.max(), values.drop(proposed).max()
+    compared = [method for method in values.index if method.partition(",")[0] in baselines]
+    best, strongest = values.max(), values[compared].max()
     cells = []
     for method in methods:
         if method not in values.index:
@@ -142,13 +139,13 @@ def _column(methods: list[str], rows: pd.DataFrame, of: str) -> list[Cell]:
                 value=f"{100 * values[method]:.2f}",
                 interval=interval,
                 best=ranked and bool(values[method] == best),
-                strongest_baseline=ranked and bool(method not in proposed and values[method] == strongest),
+                strongest_baseline=ranked and bool(method in compared and values[method] == strongest),
             )
         )
     return cells
 
 
-def _notes(frame: pd.DataFrame) -> tuple[str, ...]:
+def _notes(frame: pd.DataFrame, plan: TablePlan) -> tuple[str, ...]:
     printed = frame[frame.paper_accuracy.notna()]
     papers = ", ".join(dict.fromkeys(printed.paper_backbone + " (" + printed.paper_version + ")"))
     tasks = ", ".join(f"{task_letters(task)}: {task_label(task)}" for task in dict.fromkeys(frame.tested_on))
@@ -160,9 +157,11 @@ def _notes(frame: pd.DataFrame) -> tuple[str, ...]:
         "r1v: the published scorer, its faults included. exact: the answer tag alone, compared by value.",
         f"Well-formed: of the answers that follow the format alone{_well_formed(frame)}. Cut: answers that "
         "were cut at max_new_tokens.",
-        "Bold: best of the column; underlined: strongest baseline.",
+        "Bold: best of the column; underlined: strongest baseline "
+        f"({', '.join(method_label(method) for method in plan.baselines)}).",
         *r1v_note(dict.fromkeys(frame.tested_on)),
-        *(f"{line[0].upper()}{line[1:]}." for line in remarks),
+        *(f"{capital(line)}." for line in remarks),
+        *([plan.note] if plan.note else []),
     )
 
 
@@ -179,7 +178,3 @@ def _well_formed(frame: pd.DataFrame) -> str:
 def _paper_items(frame: pd.DataFrame) -> str:
     sizes = frame.groupby("tested_on", sort=False).paper_items.max().dropna()
     return "".join(f"; {task_letters(str(task))}: {items:.0f} items" for task, items in sizes.items())
-
-
-def _escaped(text: str) -> str:
-    return text.translate(_LATEX)

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import altair as alt
 
-# Liberation Sans comes with the renderer, so pictures look the same on machines without fonts. A browser
-# without it uses Arial, whose letters have the same widths.
-FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
+from othink_mr1.exhibits.font import FAMILY
+
 INK, QUIET, FAINT = "#222222", "#666666", "#DDDDDD"
 SIZE = 12  # pixels
 
@@ -102,14 +101,14 @@ def _theme() -> alt.theme.ThemeConfig:
         "background": "white",
         "padding": 12,
         "config": {
-            "font": FONT,
+            "font": FAMILY,
             "view": {"stroke": None},
             "axis": axis,
             "axisX": {"grid": False, "labelAngle": 0},
             "title": {
                 "anchor": "start",
                 "fontSize": SIZE + 3,
-                "fontWeight": "bold",
+                "fontWeight": "normal",
                 "color": INK,
                 "subtitleFontSize": SIZE - 1,
                 "subtitleColor": QUIET,
@@ -117,7 +116,7 @@ def _theme() -> alt.theme.ThemeConfig:
                 "subtitlePadding": 5,
                 "offset": 14,
             },
-            "header": {"labelFontSize": SIZE, "titleFontSize": SIZE, "labelFontWeight": "bold"},
+            "header": {"labelFontSize": SIZE, "titleFontSize": SIZE, "labelFontWeight": "normal"},
             "legend": {
                 "labelFontSize": SIZE - 1,
                 "titleFontSize": SIZE - 1,

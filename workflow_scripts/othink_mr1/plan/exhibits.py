@@ -29,9 +29,10 @@ from othink_mr1.plan.runs import Run, all_runs, grid_runs, varied_settings
 SAME_TASK, CROSS_TASK = "same_task", "cross_task"
 FORMAT_SWEEP, KL_SWEEP = "format_weight_sweep", "kl_weight_sweep"
 CURVES = "learning_curves"
+FIGURE_KINDS = ("svg", "pdf", "png", "md", "tex", "csv")
 
-# Exhibit -> the studies whose csv files it is drawn from. Figure 2 shows examples of the sets and needs none.
-FIGURES: dict[str, tuple[str, ...]] = {
+# The paper's figures -> the studies that each is drawn from. Figure 2 shows examples of the sets.
+_PAPER_FIGURES: dict[str, tuple[str, ...]] = {
     "figure1": (CURVES,),
     "figure2": (),
     "figure3": (SAME_TASK,),
@@ -41,6 +42,8 @@ FIGURES: dict[str, tuple[str, ...]] = {
     "figure7": (CROSS_TASK,),
     "figure8": (CROSS_TASK,),
 }
+# Figures that the paper does not have: what the trainings did, and which numbers were said.
+TRAINING, COUNTS = "training", "counts"
 REPORT = "report"  # the page that shows all of it
 AUDIT = "scorer_audit"  # compares r1v with exact on all evaluations
 CLAIMS_NEED = (SAME_TASK, CROSS_TASK, FORMAT_SWEEP, KL_SWEEP)
@@ -79,26 +82,47 @@ def examples_plan(config: StudyConfig) -> dict[str, Any]:
     }
 
 
-def drawn_exhibits(config: StudyConfig) -> dict[str, tuple[str, ...]]:
-    """The tables, figures and claims that the config's studies are sufficient for -> those studies."""
-    all_drawn = {"table1": (SAME_TASK,), **FIGURES, "claims": CLAIMS_NEED}
-    return {name: needed for name, needed in all_drawn.items() if set(needed) <= set(config.studies)}
+@per_config
+def figures(config: StudyConfig) -> dict[str, tuple[str, ...]]:
+    """The figures that the config's studies are sufficient for -> those studies.
+
+    A study that varies settings has a figure of its name; figures 4 and 6 are those of the paper's sweeps.
+    """
+    wanted = {**_PAPER_FIGURES, TRAINING: (SAME_TASK,), COUNTS: (SAME_TASK,)}
+    found = {name: needed for name, needed in wanted.items() if set(needed) <= set(config.studies)}
+    for study in config.studies:
+        varied = varied_settings(evaluation.run for evaluation in evaluations(config, study))
+        if any(varied.values()) and study not in (FORMAT_SWEEP, KL_SWEEP):
+            found[study] = (study,)
+    return found
+
+
+def figure_plan(figure: str) -> str:
+    """The name of a figure's plan; the csv of its study may have the figure's own name."""
+    return f"{figure}_drawn" if figure not in _PAPER_FIGURES else figure
+
+
+def has_claims(config: StudyConfig) -> bool:
+    """Whether the config's studies are sufficient for checking the claims."""
+    return set(CLAIMS_NEED) <= set(config.studies)
 
 
 def drawn_from(figure: str) -> tuple[str, ...]:
     """The csv files, without suffix, that a figure is drawn from."""
-    return ("reward_curves",) if figure == "figure5" else FIGURES[figure]
+    if figure in ("figure5", TRAINING):
+        return ("reward_curves",)
+    return () if figure == COUNTS else _PAPER_FIGURES.get(figure, (figure,))
 
 
 def shows_items(figure: str) -> bool:
     """Whether a figure shows answers to single items."""
-    return figure in ("figure3", "figure8")
+    return figure in ("figure3", "figure8", COUNTS)
 
 
 def shown_in_report(config: StudyConfig) -> list[str]:
     """The csv files that the page shows, relative to the results root."""
     files = [f"{name}.csv" for name in collected_exhibits(config) if name != "runs"]
-    files += ["claims.csv"] if "claims" in drawn_exhibits(config) else []
+    files += ["claims.csv"] if has_claims(config) else []
     return [*files, "scorer_audit.csv", "data/leaks.csv"]
 
 
@@ -109,15 +133,13 @@ def items_in_report(config: StudyConfig) -> list[str]:
 
 def exhibit_files(config: StudyConfig) -> list[str]:
     """Every exhibit that the config's studies are sufficient for, relative to the results root."""
-    drawn = drawn_exhibits(config)
     files = [f"{name}.csv" for name in collected_exhibits(config)]
     files += ["scorer_audit.csv", "data/leaks.csv", "report.html"]
     files += [f"tables/{name}.md" for name in config.studies]
     files += [f"data/{task}.{kind}" for task in config.own_tasks for kind in ("md", "svg")]
-    files += ["claims.csv"] if "claims" in drawn else []
-    files += ["tables/table1.md", "tables/table1.tex"] if "table1" in drawn else []
-    figures = [name for name in drawn if name in FIGURES]
-    return files + [f"figures/{name}.{kind}" for name in figures for kind in ("svg", "png", "html")]
+    files += ["claims.csv"] if has_claims(config) else []
+    files += ["tables/table1.md", "tables/table1.tex"] if SAME_TASK in config.studies else []
+    return files + [f"figures/{name}.{kind}" for name in figures(config) for kind in FIGURE_KINDS]
 
 
 def collected_exhibits(config: StudyConfig) -> list[str]:
@@ -128,16 +150,27 @@ def collected_exhibits(config: StudyConfig) -> list[str]:
 @per_config
 def all_plans(config: StudyConfig) -> dict[str, dict[str, Any]]:
     """Exhibit -> its plan."""
-    plans: dict[str, dict[str, Any]] = {study: study_plan(config, study) for study in config.studies}
+    shown = config.exhibits
+    note = {"note": shown.note}
+    marks = {"proposed": shown.proposed, "baselines": shown.baselines}
+    cases = {"proposed": shown.proposed, "against": shown.against, "cases": shown.cases}
+    plans: dict[str, dict[str, Any]] = {study: study_plan(config, study) | note for study in config.studies}
     for exhibit in collected_exhibits(config):
         if exhibit not in plans:
             plans[exhibit] = runs_plan(config, exhibit)
-    for exhibit, needed in drawn_exhibits(config).items():
-        plans[exhibit] = {"exhibit": exhibit, "studies": [plans[study] for study in needed]}
-    if "figure2" in plans:
-        plans["figure2"] = examples_plan(config)
-    if "figure5" in plans:
-        plans["figure5"] = {"exhibit": "figure5", "runs": plans["reward_curves"]["runs"]}
+    for figure, needed in figures(config).items():
+        plan: dict[str, Any] = {"exhibit": figure, "studies": [plans[study] for study in needed]}
+        if figure == "figure2":
+            plan = examples_plan(config)
+        elif drawn_from(figure) == ("reward_curves",):
+            plan = {"exhibit": figure, "runs": plans["reward_curves"]["runs"]}
+        elif figure in ("figure3", "figure8"):
+            plan |= cases
+        plans[figure_plan(figure)] = plan | note
+    if has_claims(config):
+        plans["claims"] = {"exhibit": "claims", "studies": [plans[name] for name in CLAIMS_NEED]} | note
+    if SAME_TASK in config.studies:
+        plans["table1"] = {"exhibit": "table1", "studies": [plans[SAME_TASK]]} | marks | note
     plans[AUDIT] = {
         "exhibit": AUDIT,
         "evaluations": _rows(config, all_evaluations(config)),
@@ -146,7 +179,9 @@ def all_plans(config: StudyConfig) -> dict[str, dict[str, Any]]:
     plans[REPORT] = {
         "exhibit": REPORT,
         "backbone": config.backbone,
-        "note": config.note,
+        **note,
+        **marks,
+        "against": shown.against,
         "studies": [plans[study] for study in config.studies],
         "runs": runs_plan(config, "runs")["runs"],
     }

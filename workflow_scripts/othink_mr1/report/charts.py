@@ -14,25 +14,21 @@ from typing import Any
 import altair as alt
 import pandas as pd
 import vl_convert
-from statsmodels.stats.proportion import proportion_confint
 
-from othink_mr1.data.examples import Example
+from othink_mr1.exhibits.counts_figure import LARGEST_COUNT, OTHER, SAID, said_counts
 from othink_mr1.exhibits.figure1 import curve_points
 from othink_mr1.exhibits.figure7 import by_direction
 from othink_mr1.exhibits.figure_files import VEGALITE_VERSION, AnyChart
-from othink_mr1.exhibits.frames import pooled
-from othink_mr1.exhibits.marks import labelled
+from othink_mr1.exhibits.frames import WEIGHT_PATHS, pooled
+from othink_mr1.exhibits.marks import labelled, with_paper
 from othink_mr1.exhibits.theme import method_label, method_styles, task_label
 from othink_mr1.report.curves import PANELS
 from othink_mr1.report.inputs import Inputs
 from othink_mr1.report.items import TaskItems
-from othink_mr1.scoring.answer_tag import answer_text
 
 HEIGHT = 190
 FONT = 'system-ui, "Segoe UI", "Liberation Sans", Arial, sans-serif'
 INK, QUIET, GRID = "var(--ink)", "var(--quiet)", "var(--grid)"
-_LARGEST_COUNT = 12  # of the confusion chart; above and anything else is `other`
-OTHER = "other"
 
 
 @dataclass(frozen=True)
@@ -259,7 +255,7 @@ def _dots(rows: pd.DataFrame) -> AnyChart:
     y = alt.Y("label:N", sort=order, title=None, axis=alt.Axis(ticks=False, domain=False, grid=False))
     x = partial(alt.X, title="accuracy (%)", scale=alt.Scale(domain=[0, 100]), axis=alt.Axis(grid=True))
     ours = alt.Chart(rows).encode(y=y, color=colour)
-    paper = _with_interval(rows[rows.paper_accuracy.notna()])
+    paper = _percent(with_paper(rows), "paper_low", "paper_high")
     theirs = alt.Chart(paper).encode(y=y)
     tooltip = [
         alt.Tooltip("paper_backbone:N", title="the paper's backbone"),
@@ -275,12 +271,6 @@ def _dots(rows: pd.DataFrame) -> AnyChart:
             x=x("paper_accuracy:Q"), tooltip=tooltip
         ),
     ).properties(width=320, height=alt.Step(44))
-
-
-def _with_interval(rows: pd.DataFrame) -> pd.DataFrame:
-    """The paper's rows with Wilson's interval, where their counts are known."""
-    low, high = proportion_confint(rows.paper_correct, rows.paper_items, method="wilson")
-    return rows.assign(paper_low=100 * low, paper_high=100 * high)
 
 
 def _sweeps(inputs: Inputs) -> list[ChartGroup | None]:
@@ -335,7 +325,8 @@ def _sweep(rows: pd.DataFrame, path: str) -> AnyChart | None:
     domain = _domain(rows.r1v_low, rows.r1v_high, rows.paper_accuracy)
     y = partial(alt.Y, title="accuracy (%)", scale=alt.Scale(domain=domain, nice=False))
     base = alt.Chart(rows).encode(x=x, color=colour, detail="other:N")
-    paper = alt.Chart(rows[rows.paper_accuracy.notna()]).encode(x=x, y=y("paper_accuracy:Q"))
+    known = rows.paper_accuracy.notna() & (path in WEIGHT_PATHS.values())  # else it is of another setting
+    paper = alt.Chart(rows[known]).encode(x=x, y=y("paper_accuracy:Q"))
     tooltip = [alt.Tooltip("value:N", title=path), *_TOOLTIP]
     return alt.layer(
         base.mark_line(strokeWidth=1.2, opacity=0.5).encode(y=y("r1v_accuracy:Q")),
@@ -356,45 +347,24 @@ def _confusion(tasks: list[TaskItems]) -> list[ChartGroup]:
     """Where golds are whole numbers: what was said against what is true, for runs trained on the task."""
     found = []
     for task in tasks:
-        golds = [_count(example) for example in task.examples]
-        if all(gold is None for gold in golds):
-            continue
         panels = []
         for run in task.runs:
-            if run.trained_on not in ("", task.task):
-                continue
-            said = [_said(completion) for completion in run.completions]
-            pairs = pd.DataFrame({"true": golds, "said": said}).dropna(subset=["true"])
-            counts = pairs.astype({"true": int}).value_counts().rename("items").reset_index()
-            counts["share"] = counts["items"] / counts.groupby("true")["items"].transform("sum")
-            title = method_label(run.method) + (f", {run.setting}" if run.setting else "")
-            panels.append(Panel(title, _spec(_confusion_chart(counts, run.method))))
+            counts = said_counts(task.examples, run.completions)
+            if run.trained_on in ("", task.task) and len(counts):
+                title = method_label(run.method) + (f", {run.setting}" if run.setting else "")
+                panels.append(Panel(title, _spec(_confusion_chart(counts, run.method))))
         caption = (
             "Items by their true number and the number in the answer tag; shade: share of the true "
-            f"number. {OTHER}: no whole number up to {_LARGEST_COUNT}. Runs trained on "
+            f"number. {OTHER}: no whole number up to {LARGEST_COUNT}. Runs trained on "
             f"{task_label(task.task)}, and the untrained backbone."
         )
-        found.append(
-            ChartGroup(
-                f"said-{task.task}", f"What was said, what is true: {task_label(task.task)}", panels, caption
-            )
-        )
+        title = f"What was said, what is true: {task_label(task.task)}"
+        found += [ChartGroup(f"said-{task.task}", title, panels, caption)] if panels else []
     return found
 
 
-def _count(example: Example) -> int | None:
-    return int(example.gold) if re.fullmatch(r"\d{1,2}", example.gold) else None
-
-
-def _said(completion: str) -> str:
-    answer = answer_text(completion)
-    number = answer.strip() if isinstance(answer, str) else ""
-    return number if re.fullmatch(r"\d{1,2}", number) and int(number) <= _LARGEST_COUNT else OTHER
-
-
 def _confusion_chart(counts: pd.DataFrame, method: str) -> AnyChart:
-    said = [OTHER, *(str(number) for number in range(_LARGEST_COUNT, -1, -1))]
-    present = [value for value in said if value in set(counts.said)]
+    present = [value for value in SAID if value in set(counts.said)]
     x = alt.X("true:O", title="true number")
     y = alt.Y("said:N", sort=present, title="said", axis=alt.Axis(grid=False))
     base = alt.Chart(counts).encode(x=x, y=y)

@@ -15,7 +15,6 @@ from markupsafe import Markup
 
 from othink_mr1.artefacts.manifests import write_sealed_text
 from othink_mr1.exhibits.plans import ReportPlan
-from othink_mr1.exhibits.table1 import PROPOSED
 from othink_mr1.exhibits.text import one_line, visible
 from othink_mr1.exhibits.theme import METHODS, method_label, method_styles, task_label
 from othink_mr1.report import claims, tables
@@ -55,7 +54,7 @@ def report_page(inputs: Inputs) -> str:
         "axis": claims,
         "table": tables.main_table(inputs),
         "matrices": tables.matrices(inputs),
-        "outcomes": tables.outcomes(tasks),
+        "outcomes": tables.outcomes(tasks, inputs.plan),
         "groups": groups,
         "training": training,
         "training_specs": training_specs,
@@ -68,7 +67,8 @@ def report_page(inputs: Inputs) -> str:
         "missing": inputs.missing,
         "longest": LONGEST,
         "methods": methods,
-        "proposed": PROPOSED,
+        "proposed": inputs.plan.proposed,
+        "against": inputs.plan.against,
     }
     data = {
         "specs": specs,
@@ -84,6 +84,8 @@ def report_page(inputs: Inputs) -> str:
         },
         "pictures": [{"ends": block.ends, "side": block.side} for block in blocks],
         "longest": LONGEST,
+        "proposed": inputs.plan.proposed,
+        "against": inputs.plan.against,
     }
     style = _read("style.css") + _method_colours(methods)
     scripts = [_read("early.js"), _read("vendor/vega.min.js"), _interpreter(), _read("app.js")]

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from othink_mr1.exhibits.cases import Outcomes
 from othink_mr1.exhibits.frames import by_setting
-from othink_mr1.exhibits.table1 import PROPOSED, Table, table1
+from othink_mr1.exhibits.plans import ReportPlan
+from othink_mr1.exhibits.table1 import Table, table1
 from othink_mr1.exhibits.theme import method_label, method_styles, task_label
 from othink_mr1.report.inputs import Inputs
 from othink_mr1.report.items import TaskItems
 
 SHADES = 20  # of a cell, from white to full
-BASELINE = "sft"
 
 
 @dataclass(frozen=True)
@@ -39,25 +40,18 @@ class Matrix:
 
 
 @dataclass(frozen=True)
-class Outcomes:
-    """How many items of a task both methods, only one and none answer correctly, by the published scorer."""
+class Compared:
+    """How the proposed method and the one that it stands against do on the same items."""
 
     tested_on: str
     trained_on: str
-    both: int
-    only_proposed: int
-    only_baseline: int
-    neither: int
-
-    @property
-    def items(self) -> int:
-        return self.both + self.only_proposed + self.only_baseline + self.neither
+    outcomes: Outcomes
 
 
 def main_table(inputs: Inputs) -> Table | None:
     """Table 1, as in tables/table1.md."""
     frame = inputs.study("same_task")
-    return None if frame is None or frame.empty else table1(frame)
+    return None if frame is None or frame.empty else table1(frame, inputs.plan)
 
 
 def matrices(inputs: Inputs) -> list[Matrix]:
@@ -96,20 +90,18 @@ def _cell(rows: pd.DataFrame, own: bool = False) -> MatrixCell:
     )
 
 
-def outcomes(tasks: list[TaskItems]) -> list[Outcomes]:
-    """Per tested and training task, where both methods are there: GRPO-D against SFT on the same items."""
+def outcomes(tasks: list[TaskItems], plan: ReportPlan) -> list[Compared]:
+    """Per tested and training task, where both methods are there."""
     found = []
     for task in tasks:
         for trained in dict.fromkeys(run.trained_on for run in task.runs if run.trained_on):
             of = {run.method: run for run in task.runs if run.trained_on == trained}
-            if PROPOSED in of and BASELINE in of:
-                pairs = Counter(zip(of[PROPOSED].right, of[BASELINE].right, strict=True))
-                found.append(
-                    Outcomes(
-                        task.task, trained, pairs[True, True], pairs[True, False], pairs[False, True],
-                        pairs[False, False],
-                    )
-                )  # fmt: skip
+            if plan.proposed in of and plan.against in of:
+                pairs = Counter(zip(of[plan.proposed].right, of[plan.against].right, strict=True))
+                counts = [
+                    pairs[pair] for pair in ((True, True), (True, False), (False, True), (False, False))
+                ]
+                found.append(Compared(task.task, trained, Outcomes(*counts)))
     return found
 
 

@@ -130,7 +130,7 @@
 
   if (runs.length) {
     const first = (method) => runs.findIndex((run) => run.method === method);
-    chosen = [...new Set([first("grpo"), first("grpo-d"), first("sft")].filter((index) => index >= 0))];
+    chosen = [...new Set([first("grpo"), first(data.proposed), first(data.against)].filter((index) => index >= 0))];
     if (!chosen.length) chosen = [0];
     byId("runs").append(...runs.map((run, index) => node("label", {},
       node("input", { type: "checkbox", checked: chosen.includes(index), onchange: (event) => {
@@ -188,8 +188,10 @@
   function presets() {
     const has = (name) => methods.includes(name);
     const wanted = [["all", {}]];
-    if (has("grpo-d") && has("sft")) {
-      wanted.push(["GRPO-D right, SFT wrong", { "grpo-d": "1", sft: "0" }], ["SFT right, GRPO-D wrong", { "grpo-d": "0", sft: "1" }]);
+    const [own, other] = [data.proposed, data.against];
+    if (has(own) && has(other)) {
+      wanted.push([`${label("methods", own)} right, ${label("methods", other)} wrong`, { [own]: "1", [other]: "0" }],
+        [`${label("methods", other)} right, ${label("methods", own)} wrong`, { [own]: "0", [other]: "1" }]);
     }
     wanted.push(["all wrong", Object.fromEntries(methods.map((name) => [name, "0"]))], ["scorers disagree", { only: "disagree" }]);
     byId("presets").replaceChildren(...wanted.map(([text, filters]) => node("button", { onclick: () => {
