@@ -6,6 +6,8 @@ Answers are drawn at random with a given accuracy per evaluation and then really
 import io
 import json
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -25,6 +27,7 @@ from othink_mr1.scoring.workers import shared_workers
 
 BACKBONE = "small"
 TASKS = ("counting", "geometry")
+THIRD = "charts"
 # (method, trained on) -> accuracy on (counting, geometry)
 ACCURACY = {
     ("base", None): (0.41, 0.24),
@@ -35,7 +38,18 @@ ACCURACY = {
     ("grpo", "geometry"): (0.44, 0.46),
     ("grpo-d", "geometry"): (0.52, 0.50),
 }
+_SCORER = {THIRD: "geometry"}
 STEPS = {"base": 0, "sft": 120, "grpo": 200, "grpo-d": 200}
+
+
+@contextmanager
+def three_tasks() -> Iterator[None]:
+    """Within it, results have a third task."""
+    more = {(method, THIRD): (0.3, 0.2, 0.7) for method in ("sft", "grpo", "grpo-d")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(globals(), "TASKS", (*TASKS, THIRD))
+        patch.setitem(globals(), "ACCURACY", {key: (*shares, 0.3) for key, shares in ACCURACY.items()} | more)
+        yield
 
 
 class SyntheticResults:
@@ -171,20 +185,26 @@ class SyntheticResults:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"exhibit": exhibit, "code": "not read", **plan}))
 
+    @staticmethod
+    def thinking(rng: random.Random) -> str:
+        """The text before an answer."""
+        return "The first row has 3 things, " * rng.randint(1, 14) + "and the sum follows."
+
     def _answer(self, answers: Path, scores: Path, task: str, accuracy: float, name: str) -> None:
         rng = random.Random(f"{name} {task}")
         rows = []
         for example in self.examples[task]:
             right = rng.random() < accuracy
             given = example.gold if right else ("11" if task == "counting" else "17°")
-            think = "The first row has 3 things, " * rng.randint(1, 14) + "and the sum follows."
-            tags = f"<think>{think}</think> <answer> {given} </answer>"
+            tags = f"<think>{self.thinking(rng)}</think> <answer> {given} </answer>"
             completion = tags if rng.random() < 0.97 else tags.removeprefix("<think>")
             rows.append(Answer(example.id, task, example.question, example.gold, completion, truncated=False))
         with filling(answers.parent, {"run": name}) as artefact:
             answers.write_text("".join(json.dumps(vars(row), ensure_ascii=False) + "\n" for row in rows))
             artefact.finish(code=self.code)
-        write_scores(scores, score_answers(rows, {task: task}, shared_workers()), sha256_of(answers))
+        write_scores(
+            scores, score_answers(rows, {task: _SCORER.get(task, task)}, shared_workers()), sha256_of(answers)
+        )
 
     def _run(self, folder: Path, method: str, steps: int, seed: int) -> None:
         rng = random.Random(f"{folder.name}")

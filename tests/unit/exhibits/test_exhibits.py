@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from entry_points import run
 from PIL import Image
-from synthetic_results import SyntheticResults
+from synthetic_results import SyntheticResults, three_tasks
 
 from othink_mr1.artefacts.artefact import write_manifest
 from othink_mr1.artefacts.atomic_files import sha256_of
@@ -97,8 +97,14 @@ def without_skill(tmp_path_factory):
     return make(tmp_path_factory.mktemp("without_skill"), skill=0.0)
 
 
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory):
+    with three_tasks():
+        return make(tmp_path_factory.mktemp("tasks"), seeds=(42, 43, 44))
+
+
 @pytest.mark.parametrize("number", FIGURES)
-@pytest.mark.parametrize("study", ["seeds", "without_skill"])
+@pytest.mark.parametrize("study", ["seeds", "without_skill", "tasks"])
 def test_every_figure_is_drawn(number, study, request, tmp_path):
     root = request.getfixturevalue(study)
     figure = FIGURES[number].draw(inputs(root, number))
@@ -156,6 +162,18 @@ def test_all_panels_of_figure7_have_one_scale(results):
         if "scale" in layer["encoding"]["y"]
     }
     assert len(domains) == 1
+
+
+def test_three_tasks_have_room(tasks, tmp_path):
+    chart = figure7.draw(inputs(tasks, 7)).chart.to_dict()
+    assert (len(chart["concat"]), chart["columns"]) == (6, 3)
+    table = table1(read_study(tasks / "same_task.csv"), TABLE)
+    assert table.tasks == ("counting", "geometry", "charts")
+    assert r"\cmidrule(lr){12-16}" in latex(table)
+    assert len(find_cases(read_plan(tasks / "plans/figure8.json", CasesPlan), tasks, ["sft"])) == 6
+    write_figure(figure2.draw(inputs(tasks, 2)), tmp_path / "figure")
+    with Image.open(tmp_path / "figure.png") as picture:
+        assert picture.height > picture.width / 2  # the third card stands below the first
 
 
 def test_a_study_that_varies_a_setting_has_a_figure(results, tmp_path):

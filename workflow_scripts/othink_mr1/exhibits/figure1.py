@@ -64,9 +64,8 @@ def _chart(frame: pd.DataFrame) -> tuple[AnyChart, list[str]]:
         dots = alt.Chart(seeds).mark_circle(size=16, opacity=0.6)
         layers.append(dots.encode(x=x, y=y("r1v_accuracy"), color=colour))
     for number, (_, of) in enumerate(paper.groupby("label", sort=False)):  # side by side, in their colours
-        marks = paper_layers(of, x, y, xOffset=14 + 12 * number)
-        colours = alt.Stroke("label:N", scale=colour["scale"], legend=None)
-        layers += [mark.encode(stroke=colours) for mark in marks]
+        *bars, marks = paper_layers(of, x, y, xOffset=14 + 12 * number)
+        layers += [*bars, marks.encode(fill=alt.Fill("label:N", scale=colour["scale"], legend=None))]
     lines = caption(
         frame, f"bands: {intervals(frame)}", paper_line(frame, "the paper's final values (its table 1)")
     )

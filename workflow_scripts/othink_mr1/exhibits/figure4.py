@@ -26,7 +26,7 @@ def draw(inputs: FigureInputs) -> Figure:
 
 
 def _chart(frame: pd.DataFrame) -> tuple[AnyChart, list[str]]:
-    rows = frame.assign(value=frame.format_weight)
+    rows = frame.assign(value=frame.format_weight.astype(float))
     panels = alt.hconcat(
         sweep_panel(rows, _PATH, _X, "r1v", "accuracy", "paper_accuracy"),
         sweep_panel(rows, _PATH, _X, "format", "format accuracy", "paper_format_accuracy"),

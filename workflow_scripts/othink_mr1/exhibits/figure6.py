@@ -23,7 +23,7 @@ def draw(inputs: FigureInputs) -> Figure:
 
 
 def _chart(frame: pd.DataFrame) -> tuple[AnyChart, list[str]]:
-    rows = frame.assign(value=frame.kl_weight)
+    rows = frame.assign(value=frame.kl_weight.astype(float))
     path = WEIGHT_PATHS["kl_weight"]
     panel = sweep_panel(rows, path, "constant KL weight, β", "r1v", "accuracy", "paper_accuracy")
     paper = paper_line(frame, "the paper's table 1 (β = 0.01; it prints no other point)")

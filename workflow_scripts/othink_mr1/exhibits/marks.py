@@ -30,6 +30,7 @@ HOLLOW: dict[str, Any] = {
     "stroke": INK,
     "size": 120,
     "strokeWidth": 1.6,
+    "opacity": 1,
 }
 
 
@@ -96,12 +97,10 @@ def paper_layers(
     """The paper's hollow marks with their intervals, and a legend's entry. rows: of with_paper, not empty."""
     label = f"the paper, {' and '.join(dict.fromkeys(rows.paper_backbone))}"
     rows = rows.assign(paper=label)
-    legend = alt.Legend(
-        title=None, symbolType="circle", symbolFillColor="white", symbolStrokeColor=INK, symbolStrokeWidth=1.6
-    )
-    entry = alt.Opacity("paper:N", scale=alt.Scale(domain=[label], range=[1]), legend=legend)
+    legend = alt.Legend(title=None, symbolType="circle", symbolFillColor="white", symbolStrokeWidth=1.6)
+    entry = alt.Stroke("paper:N", scale=alt.Scale(domain=[label], range=[INK]), legend=legend)
     base = alt.Chart(rows).encode(x=x)
-    layers = [base.mark_point(**HOLLOW, **place).encode(y=y(value), opacity=entry)]
+    layers = [base.mark_point(**HOLLOW, **place).encode(y=y(value), stroke=entry)]
     if value == "paper_accuracy":
         bars = base.mark_rule(strokeWidth=1.2, color=INK, **place)
         layers.insert(0, bars.encode(y=y("paper_low"), y2="paper_high:Q"))

@@ -83,6 +83,8 @@ def _axis(values: list[Any], title: str) -> alt.X:
 def _ours(ours: pd.DataFrame, frame: pd.DataFrame, x: alt.X, y: Any, name: str) -> list[alt.Chart]:
     colour, shape = method_colour(ours.method), method_shape(ours.method)
     alone = ours.label.nunique() == 1
+    if alone:
+        colour, shape = colour.legend(None), shape.legend(None)
     base = alt.Chart(ours).encode(x=x, color=colour)
     on_a_line = all(isinstance(value, float) for value in ours.value)
     layers = [

@@ -124,7 +124,7 @@ def _theme() -> alt.theme.ThemeConfig:
                 "titleColor": QUIET,
                 "symbolSize": 80,
                 "orient": "top",
-                "offset": 6,
+                "offset": 24,  # above the row of numbers
                 "labelLimit": 400,
                 "titleLimit": 400,
             },
