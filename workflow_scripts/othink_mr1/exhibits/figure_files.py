@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,9 +95,19 @@ def write_figure(figure: Figure, stem: Path) -> None:
     with written_sealed(stem.with_name(f"{stem.name}.png")) as aside:
         aside.write_bytes(vl_convert.svg_to_png(svg, scale=_PNG_SCALE))
     with written_sealed(stem.with_name(f"{stem.name}.pdf")) as aside:
-        aside.write_bytes(vl_convert.svg_to_pdf(svg))
+        aside.write_bytes(_ordered(vl_convert.svg_to_pdf(svg)))
     write_sealed_text(stem.with_name(f"{stem.name}.md"), caption_markdown(figure))
     write_sealed_text(stem.with_name(f"{stem.name}.tex"), caption_latex(figure))
+
+
+def _ordered(pdf: bytes) -> bytes:
+    """The pdf with its lists of resources sorted: the renderer writes them in another order each time."""
+    return re.sub(
+        rb"(?:^ +/\w+ \d+ 0 R\n){2,}",
+        lambda found: b"".join(sorted(found[0].splitlines(keepends=True))),
+        pdf,
+        flags=re.MULTILINE,
+    )
 
 
 def caption_markdown(figure: Figure) -> str:
