@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from statsmodels.stats.proportion import proportion_confint
 
 from othink_mr1.data.leaks import count_leaks, read_leaks
 from othink_mr1.exhibits.accuracy_intervals import accuracy_among, mean_accuracy
@@ -114,11 +115,16 @@ def _paper(row: Mapping[str, Any], is_sweep: bool) -> dict[str, Any]:
     if row["step"] is None:  # the paper prints only final values
         paper = paper_accuracy(row["backbone"], row["method"], *tasks, **weights, weights_must_agree=agree)
     format_weight = row["format_weight"]
+    low, high = None, None
+    if paper is not None and paper.correct is not None:
+        low, high = proportion_confint(paper.correct, paper.items, method="wilson")
     return {
         "paper_backbone": paper_backbone(row["backbone"]),
         "paper_version": paper.version if paper else "",
         "paper_source": paper.source if paper else "",
         **{f"paper_{name}": getattr(paper, name, None) for name in ("correct", "items", "accuracy")},
+        "paper_low": low,
+        "paper_high": high,
         "paper_format_accuracy": (
             paper_format_accuracy(row["backbone"], row["tested_on"], format_weight) if is_sweep else None
         ),

@@ -75,6 +75,8 @@ STUDY_COLUMNS = (
     "paper_correct",
     "paper_items",
     "paper_accuracy",
+    "paper_low",  # Wilson's interval of the paper's count; empty where the count is unknown
+    "paper_high",
     "paper_format_accuracy",
     "note",  # what a reader should know of the whole study; empty if there is nothing
 )

@@ -7,7 +7,6 @@ from typing import Any
 
 import altair as alt
 import pandas as pd
-from statsmodels.stats.proportion import proportion_confint
 
 from othink_mr1.exhibits.figure_files import AnyChart
 from othink_mr1.exhibits.frames import ALL_SEEDS, by_setting, final, pooled, single_seeds
@@ -81,14 +80,9 @@ def domain_of(*columns: Iterable[float], from_zero: bool) -> tuple[float, float]
 
 
 def with_paper(frame: pd.DataFrame, value: str = "paper_accuracy") -> pd.DataFrame:
-    """The pooled rows that the paper has a value for.
-
-    paper_low, paper_high: Wilson's interval, where the paper's count is known.
-    """
+    """The pooled rows that the paper has a value for."""
     rows = pooled(frame)
-    rows = rows[rows[value].notna()]
-    low, high = proportion_confint(rows.paper_correct, rows.paper_items, method="wilson")
-    return rows.assign(paper_low=low, paper_high=high)
+    return rows[rows[value].notna()]
 
 
 def paper_layers(
