@@ -20,7 +20,7 @@ _SCORES = re.compile(r"^(scores/[^/]+/[^/]+)/.*")
 
 # A value's path -> what is made anew first; what is made of that follows. The first row that fits holds.
 # name: the path's second key. value: before the change. images: of the source that the value names.
-_REPORT = r"report\.html"
+_DRAWN, _REPORT = r"(figures|tables)/.*", r"report\.html"
 _FIRST_ANEW = {
     r"execution\..*": [],
     r"sources\.\w+\.(base_url|path|expect_rows)": [],
@@ -39,7 +39,13 @@ _FIRST_ANEW = {
     r"tasks\.\w+\.max_new_tokens": [r"answers/[^/]+/{name}-.*"],
     r"tasks\.\w+\.scorer": [r"runs/{name}-grpo.*", r"scores/[^/]+/{name}-.*"],  # it is the reward, too
     r"evaluation\..*": [r"answers/.*"],
-    r"exhibits\.note": [r"[a-z_]+_(task|sweep|curves)\.csv", r"claims\.csv", r"(figures|tables)/.*", _REPORT],
+    r"exhibits\.note": [
+        r"[a-z_]+_(task|sweep)\.csv",
+        r"learning_curves\.csv",
+        r"claims\.csv",
+        _DRAWN,
+        _REPORT,
+    ],
     r"exhibits\.proposed": [r"tables/table1\..*", r"figures/figure[38]\..*", _REPORT],
     r"exhibits\.baselines\..*": [r"tables/table1\..*", _REPORT],
     r"exhibits\.against": [r"figures/figure[38]\..*", _REPORT],
@@ -215,6 +221,8 @@ def after_changed_grids(graph: Graph, before: Grids, after: Grids) -> set[JobKey
         for study in after.config["studies"]
         if after.evaluations(study) != before.evaluations(study)
     }
+    if "same_task.csv" in redrawn:
+        redrawn.add("figures/counts.svg")  # made of its answers
     if after.all_points() != before.all_points():
         redrawn |= {"runs.csv", "report.html"}
     if after.all_evaluations() != before.all_evaluations():
