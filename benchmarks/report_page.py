@@ -30,8 +30,11 @@ _FIRST_PAINT = "performance.getEntriesByName('first-contentful-paint')[0].startT
 _FILTERED = """
 new Promise((done) => {
   const started = performance.now();
+  new MutationObserver((_, observer) => {
+    observer.disconnect();
+    requestAnimationFrame(() => setTimeout(() => done(performance.now() - started)));
+  }).observe(document.getElementById("list"), { childList: true, subtree: true });
   %s;
-  requestAnimationFrame(() => setTimeout(() => done(performance.now() - started)));
 })
 """
 _FILTERS = {

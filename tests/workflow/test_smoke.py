@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -135,6 +136,23 @@ def test_all_of_it_is_verified_and_sound(smoke: Finished) -> None:
     counts = {kind: int(count) for kind, count, *_ in (line.split() for line in kinds)}
     assert counts["runs"] == len(list(smoke.results.glob("runs/*/manifest.json"))) > 0
     assert counts["scores"] == counts["answers"] == len(list(smoke.results.glob("scores/*/*/*.csv"))) > 0
+
+
+def test_snakemake_packs_a_report(smoke: Finished) -> None:
+    """Of what is there: no network, and every figure with its caption."""
+    packed = smoke.checkout / "report.zip"
+    done = run_snakemake(smoke.checkout, [*SMOKE, "all", "--report", str(packed)])
+    assert done.returncode == 0, done.stderr[-4000:]
+    with zipfile.ZipFile(packed) as files:
+        names = {Path(name).name for name in files.namelist()}
+        (page,) = (
+            files.read(name).decode() for name in files.namelist() if name.endswith("report/report.html")
+        )
+    figures = {path.name for path in smoke.results.glob("figures/*.svg")}
+    assert len(figures) >= 10
+    assert figures | {"claims.csv", "table1.md", "same_task.csv"} <= names
+    assert "its numbers end in .csv" in page
+    packed.unlink()
 
 
 def test_a_second_time_nothing_is_to_be_done(smoke: Finished) -> None:
