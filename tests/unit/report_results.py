@@ -38,7 +38,7 @@ def make_results(root: Path, items: int = 12, hostile: bool = False, **settings:
     runs = read_plan(root / "plans/reward_curves.json", RunsPlan)
     write_frame(root / "reward_curves.csv", collect_reward_curves(runs, root))
     claims = read_plan(root / "plans/claims.json", StudiesPlan)
-    write_frame(root / "claims.csv", check_claims(claim_points(claims, root)))
+    write_frame(root / "claims.csv", check_claims(claim_points(claims, root), "made up"))
     audited = read_plan(root / "plans/same_task.json", StudyPlan)
     write_frame(root / "scorer_audit.csv", audit_scores(audited, root))
     return report_plan(root)

@@ -104,7 +104,7 @@ def _records(frame: pd.DataFrame) -> list[dict[str, str]]:
 def _numbers(row: dict[str, str]) -> dict[str, str | float | None]:
     """The row with its numbers as such; None for an empty cell of one."""
     texts = {"backbone", "setting", "claim", "group", "short", "statement", "where", "rule", "verdict"}
-    texts |= {"counts", "paper_counts", "spread"}
+    texts |= {"counts", "paper_counts", "spread", "note"}
     return {key: value if key in texts else (float(value) if value else None) for key, value in row.items()}
 
 
