@@ -85,7 +85,7 @@ def check_slurm(
                 raise UserError(
                     f"jobs of rule {request.rule} ask for {request.minutes / 60:g} hours, but partition "
                     f"{partition} allows {limits[partition] / 60:g}; lower execution.*.hours in config.yaml: "
-                    "a training goes on where it was"
+                    "a training that reaches the limit resumes in the next attempt"
                 )
         reason = refusal(arguments)
         if reason is None:
