@@ -42,7 +42,7 @@ def main() -> None:
             other = load_study([arguments.config, overlay])
         except UserError as error:  # of a config that has no such method, for one
             print(
-                f"warning: this overlay does not fit this config, so what only it uses is listed as unused: {error}",
+                f"warning: this overlay does not fit this config, so what only it uses is listed: {error}",
                 file=sys.stderr,
             )
         else:
