@@ -163,8 +163,8 @@ def test_an_unreachable_hub(place):
     with FakeHub({}).start() as hub:
         place.use(hub)
     assert place.fails() == (
-        "owner/set at main: the connection failed ([Errno 111] Connection refused) (3 attempts); start it "
-        "again later, what is complete is kept"
+        "owner/set at main: the connection failed ([Errno 111] Connection refused) (3 attempts); run it "
+        "again later; complete files are kept"
     )
 
 
