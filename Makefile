@@ -18,6 +18,8 @@
 # make gpu-wheels downloads into tests/gpu/wheels what gpu-check needs on a machine without .venv
 # make gpu-page   rewrites docs/gpu.md; ADD=results/gpu-check/gpu_check.json adds that file
 # make bench  speed and memory compared with TRL, R1-V and transformers; results in results/bench
+# make help  prints this list
+# make clean-environment  deletes .venv
 # make environment   creates only the environment, .venv
 # Everything is installed into .venv on first use; nothing else on the machine is touched. What only reads
 # (verify, status, what-if, prune, inspect-logs) installs nothing.
@@ -26,12 +28,15 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 .SHELLFLAGS := -eu -o pipefail -c
 SHELL := bash
 
-.PHONY: environment mini verify status what-if report inspect-logs prune test test-slow test-all test-crash check bench gpu-check gpu-wheels gpu-page \
+.PHONY: help environment mini verify status what-if report inspect-logs prune test test-slow test-all test-crash check bench gpu-check gpu-wheels gpu-page \
 	clean-environment
 
 # Bars per rule on a terminal; elsewhere Snakemake's own lines, as the plugin prints nothing there.
 progress = $(shell test -t 2 && echo --logger rich)
 installed = @test -e .venv/runtime-installed || { echo "$@: nothing is installed yet; run make environment" >&2; exit 2; }
+
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
 environment: .venv/runtime-installed
 

@@ -14,7 +14,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--examples", required=True, type=path_argument, help="examples.parquet of the set")
     parser.add_argument("--output", required=True, type=path_argument, help="parquet to write")
-    parser.add_argument("--threads", type=int, default=1, help="they change the time alone")
+    parser.add_argument(
+        "--threads", type=int, default=1, help="number of threads; does not change the result"
+    )
     arguments = parser.parse_args()
     fingerprint_set(arguments.examples, arguments.output, max(1, arguments.threads))
 

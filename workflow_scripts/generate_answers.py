@@ -17,7 +17,9 @@ def main() -> None:
     parser.add_argument(
         "--checkpoint", required=True, type=path_argument, help="folder of a backbone or checkpoint"
     )
-    parser.add_argument("--run-name", required=True, help="for the manifest: run, or run-step<n>")
+    parser.add_argument(
+        "--run-name", required=True, help="name written into the manifest: <run> or <run>-step<n>"
+    )
     parser.add_argument("--examples", required=True, type=path_argument, help="the test set's examples")
     parser.add_argument("--task", required=True, help="JSON with name, prompt, max_new_tokens")
     parser.add_argument("--precision", required=True, choices=("fp32", "bf16"))

@@ -41,7 +41,10 @@ def main() -> None:
         try:
             other = load_study([arguments.config, overlay])
         except UserError as error:  # of a config that has no such method, for one
-            print(f"not counted, as it does not fit this config: {error}", file=sys.stderr)
+            print(
+                f"warning: this overlay does not fit this config, so what only it uses is listed: {error}",
+                file=sys.stderr,
+            )
         else:
             if _same_folder(other, config):
                 studies[str(overlay)] = other

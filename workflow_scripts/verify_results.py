@@ -15,10 +15,12 @@ from othink_mr1.tools.verify import report_lines, verify_results
 def main() -> None:
     """Print the report; exit code 1 if anything is damaged."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="of the study")
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="the study's configuration")
     parser.add_argument("--overlay", type=Path, action="append", default=[], help="merged in order")
     parser.add_argument(
-        "--results", type=path_argument, help="another folder than the config's; needs no config"
+        "--results",
+        type=path_argument,
+        help="results folder to verify instead of the config's; needs no config",
     )
     arguments = parser.parse_args()
     results = arguments.results

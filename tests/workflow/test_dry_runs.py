@@ -148,7 +148,7 @@ def test_missing_config_ends_in_one_line(own_checkout: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("geometry-grpo-alpha1-beta0.04-s42-0123456789", ": not of this config"),
+        ("geometry-grpo-alpha1-beta0.04-s42-0123456789", ": this config defines no such name"),
         ("geometry-grpo-s42-0123456789", "MissingRuleException"),  # no run has a name of that form
     ],
 )

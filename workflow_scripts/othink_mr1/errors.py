@@ -15,16 +15,16 @@ from typing import Any, TextIO, cast
 
 # Disk errors (full, forbidden, failing), and what to do about each.
 _DISK_REMEDIES = {
-    errno.ENOSPC: "make room on that disk and run snakemake again; what was done so far is used",
+    errno.ENOSPC: "make room on that disk and run snakemake again; finished work is kept",
     errno.EFBIG: "let `results` be on a disk that takes files of this size",
-    errno.EDQUOT: "make room in your quota and run snakemake again; what was done so far is used",
+    errno.EDQUOT: "make room in your quota and run snakemake again; finished work is kept",
     errno.EROFS: "let `results` be on a disk that can be written",
-    errno.EACCES: "change who may read and write there",
-    errno.EPERM: "change who may read and write there",
+    errno.EACCES: "correct the permissions there (chmod, chown)",
+    errno.EPERM: "correct the permissions there (chmod, chown)",
     errno.EIO: "check that disk",
     errno.ESTALE: "check that network drive",
-    errno.EEXIST: "it stands where a folder is needed; remove it, or choose another path",
-    errno.ENOTDIR: "it stands where a folder is needed; remove it, or choose another path",
+    errno.EEXIST: "a file is in the way of a folder; remove it, or choose another path",
+    errno.ENOTDIR: "a file is in the way of a folder; remove it, or choose another path",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
 # Rust libraries (safetensors) give the error number only in the text of their own exception.
@@ -143,7 +143,7 @@ def errors_in_one_line() -> Iterator[None]:
             raise
         sys.exit(
             f"error: out of memory ({first_line(error)}); let the job have more (execution.*.memory_gb), or "
-            "lower execution.*.row_tokens or batch_size, and run snakemake again; what was done is used"
+            "lower execution.*.row_tokens or batch_size, and run snakemake again; finished work is kept"
         )
     except Interrupted as error:
         print(f"ended by {signal.Signals(error.number).name}: {error}", file=sys.stderr, flush=True)

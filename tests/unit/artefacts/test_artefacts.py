@@ -91,8 +91,8 @@ def test_a_complete_folder_of_another_identity_is_refused(run: Path, other: dict
         pytest.fail("it was given")
     (name,) = other
     assert str(caught.value) == (
-        f"{run}: is complete already, as another ({name} differs); delete it to have it "
-        "made of what is there now, or choose another folder"
+        f"{run}: is complete already, but was made with another {name}; delete this "
+        "folder to make it again, or write to another folder"
     )
 
 
@@ -109,7 +109,7 @@ def test_a_damaged_folder_is_made_again(run: Path, fault: str, capsys: pytest.Ca
     assert fill(run, text="again") == []
     assert metrics.read_text() == "again"
     assert read_manifest(run)["device"] == "cpu"
-    assert "is made again, since it is not what it was: " in capsys.readouterr().err
+    assert "damaged, is made again: " in capsys.readouterr().err
 
 
 def test_a_stray_file_is_to_be_moved_and_nothing_is_made_again(run: Path) -> None:

@@ -202,7 +202,7 @@ class TestScoresThatAreThere:
         content = damaged_bytes(path)[3]
         path.write_bytes(content)
         message = refused(lambda: write_scores(path, [self.SCORE], sha256_of(root / SCORED)))
-        assert message == f"{path}: exists and holds something else; remove it, or choose another name"
+        assert message == f"{path}: exists and has other contents; remove it, or choose another name"
         assert path.read_bytes() == content
         assert "was damaged" in refused(lambda: read_scores(path, "counting", root / SCORED))
         # As the message of the damage says.

@@ -377,7 +377,10 @@ def test_a_snakemake_of_another_machine_is_watched(
         hold_results(tmp_path)
         at_the_end[0]()
     said = capfd.readouterr().err
-    assert f"is being written by process {other.pid} on login2; looking whether it still lives" in said
+    assert (
+        f"is being written by process {other.pid} on login2; checking whether that process is still running"
+        in said
+    )
     assert ("goes on after" in said) is not lives
 
 

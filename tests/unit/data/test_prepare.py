@@ -117,7 +117,8 @@ def test_too_many_unusable_training_rows_are_an_error_with_a_report(tmp_path):
         prepared(raw, tmp_path / "out", share=0.59)
     assert str(caught.value) == (
         f"{raw}: 3 of 5 rows cannot be used, at most 59.00% may be left out "
-        f"(2 × no question, 1 × no image); {tmp_path}/out/unusable_rows.csv lists them"
+        f"(2 × no question, 1 × no image); {tmp_path}/out/unusable_rows.csv lists them; "
+        "correct the source, or raise preparation.largest_unusable_share in config.yaml"
     )
     assert len(report(tmp_path / "out")) == 4
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["unusable_rows.csv"]
@@ -127,7 +128,7 @@ def test_too_many_unusable_training_rows_are_an_error_with_a_report(tmp_path):
 
 def test_a_set_without_any_usable_row_is_an_error(tmp_path):
     raw = write_parquet(tmp_path / "raw", [training_row(problem="")])
-    with pytest.raises(UserError, match="has 1 rows, expected usable ones"):
+    with pytest.raises(UserError, match=r"has no usable row \(1 rows\)"):
         prepared(raw, tmp_path / "out", share=1.0)
     assert not (tmp_path / "out/examples.parquet").exists()
 
@@ -279,8 +280,8 @@ def test_a_complete_set_is_left_as_it_is(tmp_path, capsys, monkeypatch):
     with pytest.raises(UserError) as caught:
         prepare_dataset("parquet", [raw], out, RowLimits(100352, 2048), 0.0)
     assert str(caught.value) == (
-        f"{out}: is complete already, as another (max_pixels differs); delete it to have it "
-        "made of what is there now, or choose another folder"
+        f"{out}: is complete already, but was made with another max_pixels; delete this "
+        "folder to make it again, or write to another folder"
     )
     assert (out / "manifest.json").read_bytes() == before
 

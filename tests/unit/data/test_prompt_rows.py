@@ -64,5 +64,5 @@ def test_prompt_files_are_bounded(tmp_path, monkeypatch, limit, value):
     (tmp_path / "a.png").write_bytes(b"x")
     assert len(list(read_prompt_rows([tmp_path]))) == 2
     monkeypatch.setattr(prompt_rows, limit, value)
-    with pytest.raises(UserError, match="neither such long lines nor so many of them"):
+    with pytest.raises(UserError, match="this is not a prompt file"):
         list(read_prompt_rows([tmp_path]))

@@ -84,7 +84,7 @@ def test_a_complete_source_is_left_as_it_is(tmp_path, capsys):
     assert (tmp_path / "raw/images.zip").stat().st_ino == before
     assert capsys.readouterr().err == f"{tmp_path}/raw: is complete already\n"
     with pytest.raises(
-        UserError, match=r"as another \(source differs\); delete it .* or choose another folder"
+        UserError, match=r"but was made with another source; delete this .* or write to another folder"
     ):
         render_source(source("geometry", "test", items=4), tmp_path / "raw")
 

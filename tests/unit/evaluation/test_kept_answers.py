@@ -197,7 +197,7 @@ def test_answers_of_other_weights_are_not_taken_over(
     assert generation.answered(monkeypatch) == ITEMS
     assert read_manifest(generation.folders[0])["answered_before"] == 0
     generation.checkpoint = tiny.folder
-    with pytest.raises(UserError, match=r"counting: is complete already, as another \(made_of differs\)"):
+    with pytest.raises(UserError, match=r"counting: is complete already, but was made with another made_of"):
         generation.start()
 
 

@@ -150,6 +150,6 @@ def test_a_download_of_another_commit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         check_downloads(PAPER, tmp_path, lock)
     message = str(caught.value)
-    for part in (OLD, NEW, "geoqa_8k", "delete the folder", "restore the lock file", "config.yaml"):
+    for part in (OLD, NEW, "geoqa_8k", "delete the folder", "to keep it", "config.yaml"):
         assert part in message
     assert "\n" not in message

@@ -57,7 +57,8 @@ def test_an_unknown_name_is_refused_in_one_line() -> None:
     with pytest.raises(UserError) as caught:
         tables.runs(study())["geometry-grpo-s1-0123456789"]
     assert str(caught.value) == (
-        "geometry-grpo-s1-0123456789: not of this config; `snakemake -n all` lists what is"
+        "geometry-grpo-s1-0123456789: this config defines no such name; "
+        "`snakemake -n all` lists what it defines"
     )
 
 

@@ -181,7 +181,7 @@ def test_a_byte_order_mark_line_ends_and_empty_last_lines_are_no_answers(tmp_pat
         (".", "is a folder; name a file to write"),
         ("..", "is a folder; name a file to write"),
         ("folder/", "is a folder; name a file to write"),
-        ("A.jsonl", "exists and holds something else"),
+        ("A.jsonl", "exists and has other contents"),
         ("A.jsonl/scores.csv", "cannot be written (File exists)"),
         ("/proc/scores.csv", "cannot be written"),
         ("pipe", "is a pipe or a device; name a file to write"),  # opening it would wait for ever

@@ -100,7 +100,7 @@ def test_further_studies_of_the_same_folder_are_kept_and_named(tmp_path: Path) -
     (tmp_path / "own.yaml").write_text(config)
     done = program("prune", "--config", "own.yaml", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "not counted, as it does not fit this config: studies/baselines.yaml" in done.stderr
+    assert "what only it uses is listed: studies/baselines.yaml" in done.stderr
 
 
 def test_what_is_being_written_and_what_is_somebodys_own_is_not_listed(tmp_path: Path) -> None:

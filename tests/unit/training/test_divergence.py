@@ -322,7 +322,7 @@ def test_a_run_that_goes_on_with_other_rounding_says_so(
     torch.set_num_threads(1)
     said = capfd.readouterr().err
     assert f"other than before: {key}" in said
-    assert f"now {other}; from here on its weights are not to the bit those of" in said
+    assert f"now {other}; from here on its weights are not bit-identical to those of" in said
     first, second = read_manifest(run.output)["attempts"]
     assert "not_to_the_bit" not in first
     assert second["after_step"] == 3
@@ -335,7 +335,7 @@ def test_the_same_machine_says_nothing(
     run = new_run("sft")
     interrupted(monkeypatch, BATCHES["sft"], 4, run.start)
     run.start(save_every_steps=1, hours=2.0)
-    assert "not to the bit" not in capfd.readouterr().err
+    assert "not bit-identical" not in capfd.readouterr().err
     attempts = read_manifest(run.output)["attempts"]
     assert all("not_to_the_bit" not in attempt for attempt in attempts)
     assert all(

@@ -64,7 +64,7 @@ def test_a_run_that_other_code_goes_on_with_tells_of_both(
         patch.setattr("othink_mr1.training.session.provenance", lambda: {**at, "commit": "former"})
         interrupted(monkeypatch, BATCHES[trainer], 4, run.start)
     interrupted(monkeypatch, BATCHES[trainer], 1, run.start)
-    said = f"goes on after step 3, by commit {at['commit']}; it was begun by former"
+    said = f"resumes after step 3, by commit {at['commit']}; it was begun by former"
     assert said in capfd.readouterr().err
     manifest = read_manifest(run.start())
     assert manifest["commit"] == at["commit"]
@@ -166,7 +166,7 @@ def test_no_damaged_file_of_an_interrupted_run_changes_its_result(
         if file.parent.name == "step-5" and not is_spare:
             assert "unusable-step-5: a state that cannot be used, set aside: " in said, file
             assert str(file) in said
-            assert "goes on after step 4" in said
+            assert "resumes after step 4" in said
             seen += 1
     assert seen > 10
 
@@ -183,7 +183,7 @@ def test_the_states_of_another_backbone_are_not_used(
     said = capfd.readouterr().err
     assert "step-5: a state that cannot be used, set aside: its made_of is another's" in said
     assert "step-4: a state that cannot be used, removed: its made_of is another's" in said
-    assert "goes on after" not in said
+    assert "resumes after" not in said
 
 
 def test_never_more_states_than_promised(

@@ -67,8 +67,8 @@ def filling(
             for name, value in identity.items():
                 if manifest.get(name) != value:
                     raise UserError(
-                        f"{folder}: is complete already, as another ({name} differs); delete it to have it "
-                        "made of what is there now, or choose another folder"
+                        f"{folder}: is complete already, but was made with another {name}; delete this "
+                        "folder to make it again, or write to another folder"
                     )
             print(f"{folder}: is complete already", file=sys.stderr, flush=True)
         else:
@@ -102,7 +102,7 @@ def _finished(folder: Path, precious: bool) -> dict[str, Any] | None:
     except Damaged as error:
         if precious:
             raise
-        print(f"{folder}: is made again, since it is not what it was: {error}", file=sys.stderr, flush=True)
+        print(f"{folder}: damaged, is made again: {error}", file=sys.stderr, flush=True)
         return None
 
 

@@ -123,7 +123,7 @@ def take(folder: Path, wait: bool = True, name: object = None) -> WriterLock:
             lease.force_break()  # an empty file; a lease would wait for it forever
         if now - said >= SAY_EVERY_SECONDS:
             said = now
-            what = "waiting until that is done" if wait else "looking whether it still lives"
+            what = "waiting until that is done" if wait else "checking whether that process is still running"
             _say(f"{name}: is being written by {who(holder)}; {what}")
         time.sleep(_POLL_SECONDS)
 

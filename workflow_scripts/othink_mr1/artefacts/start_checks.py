@@ -41,8 +41,8 @@ def refuse_links(results: Path) -> None:
 def _refuse_links(path: Path, levels: int) -> None:
     if path.is_symlink():
         raise UserError(
-            f"{path}: is a link, and work could empty what it points to; put a folder or file in its place "
-            "(only `results` itself may be a link)"
+            f"{path}: is a link, and the workflow could delete what it points to; replace it by the folder "
+            "or file itself (only `results` itself may be a link)"
         )
     # A job of a former Snakemake may delete what is being looked at.
     with suppress(FileNotFoundError, NotADirectoryError):

@@ -85,7 +85,7 @@ def check_slurm(
                 raise UserError(
                     f"jobs of rule {request.rule} ask for {request.minutes / 60:g} hours, but partition "
                     f"{partition} allows {limits[partition] / 60:g}; lower execution.*.hours in config.yaml: "
-                    "a training goes on where it was"
+                    "a training that reaches the limit resumes in the next attempt"
                 )
         reason = refusal(arguments)
         if reason is None:
@@ -161,11 +161,11 @@ def _check_shared(nodes: set[str], results: Path, facts: ClusterFacts) -> None:
     for place, remedy in (
         (results, "set `results` to a shared one (or let it be a link)"),
         (Path.cwd(), "clone the repository to a shared one"),
-        (Path(sys.executable), "make .venv there, of a Python that is there, too"),
+        (Path(sys.executable), "create .venv on a shared one, with a Python that is on a shared one"),
     ):
         sharing, kind = sharing_of(place)
         if sharing == "never" or (sharing == "local disk" and not facts.local_disk_is_shared):
-            exported = "" if sharing == "never" else ", or say local_disk_is_shared if the nodes do see it"
+            exported = "" if sharing == "never" else ", or set local_disk_is_shared: true if the nodes see it"
             raise UserError(
                 f"{place}: lies on {kind}, a file system of this machine, which {elsewhere[0]} cannot see; "
                 f"{remedy}{exported} ({_PROFILE})"

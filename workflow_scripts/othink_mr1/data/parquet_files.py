@@ -81,7 +81,8 @@ def image_column_fits(kind: pa.DataType) -> bool:
 def _check(metadata: pq.FileMetaData, path: Path) -> None:
     if metadata.num_rows > MOST_ROWS:
         raise UserError(
-            f"{path}: declares {metadata.num_rows} rows, at most {MOST_ROWS}; do not use this file"
+            f"{path}: declares {metadata.num_rows} rows, at most {MOST_ROWS}; "
+            "correct `files` of its source in config.yaml"
         )
     stored = path.stat().st_size
     for group in range(metadata.num_row_groups):
@@ -90,5 +91,5 @@ def _check(metadata: pq.FileMetaData, path: Path) -> None:
         if not 0 <= unpacked <= min(LARGEST_ROW_GROUP, max(RATIO_FREE, LARGEST_RATIO * stored)):
             raise UserError(
                 f"{path}: row group {group} declares {unpacked} bytes, in a file of {stored}; "
-                "do not use this file"
+                "correct `files` of its source in config.yaml"
             )

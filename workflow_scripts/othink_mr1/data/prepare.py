@@ -185,12 +185,16 @@ def _judged(
         allowed = f"at most {most:.2%} may be left out" if most else "none may be left out"
         raise UserError(
             f"{where}: {unusable.total()} of {count} rows cannot be used, {allowed} ({_summary(unusable)})"
-            f"{first}; {report} lists them"
+            f"{first}; {report} lists them; correct the source, or raise "
+            "preparation.largest_unusable_share in config.yaml"
         )
-    if unusable.total() == count or (expect_rows is not None and count != expect_rows):
+    if expect_rows is not None and count != expect_rows:
         raise UserError(
-            f"{where}: has {count} rows, expected {expect_rows or 'usable ones'}; is it the right set?"
+            f"{where}: has {count} rows, expected {expect_rows}; check the source and its expect_rows in "
+            "config.yaml"
         )
+    if unusable.total() == count:
+        raise UserError(f"{where}: has no usable row ({count} rows); check the source in config.yaml")
 
 
 def _summary(unusable: Counter[str]) -> str:

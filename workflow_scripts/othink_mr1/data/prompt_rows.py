@@ -62,7 +62,10 @@ def _prompts(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             number += 1
             where = f"{path} line {number}"
             if len(line) == LARGEST_LINE or number > MOST_PROMPTS:
-                raise UserError(f"{where}: a prompt file has neither such long lines nor so many of them")
+                raise UserError(
+                    f"{where}: over the limit of {MOST_PROMPTS} lines shorter than {LARGEST_LINE} bytes, so "
+                    "this is not a prompt file; check `prompts` in config.yaml"
+                )
             if line.strip():
                 yield where, _prompt(line, where)
 

@@ -221,4 +221,7 @@ def _completion(results: Path, entry: EvaluationEntry, example_id: str) -> str:
     for answer in read_answers(path):
         if (answer.task, answer.id) == (entry.tested_on, example_id):
             return answer.completion
-    raise UserError(f"{path}: has no answer to {entry.tested_on} item {example_id!r}, though the set has it")
+    raise UserError(
+        f"{path}: has no answer to {entry.tested_on} item {example_id!r}, which is in the test set; delete "
+        f"{path.parent} and run snakemake again"
+    )

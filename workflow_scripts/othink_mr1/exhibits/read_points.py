@@ -98,19 +98,21 @@ def read_scores(path: Path, task: str, answers: Path) -> pd.DataFrame:
     scores = scores.assign(**{column: scores[column].map(unguarded) for column in _SCORE_TEXT})
     for column in _VERDICTS:
         if not scores[column].isin([0, 1]).all():
-            raise UserError(f"{path}: {column} must be 0 or 1 in every row")
+            raise UserError(f"{path}: {column} must be 0 or 1 in every row; {again}")
     unknown = scores.outcome[~scores.outcome.isin(OUTCOMES)]
     if len(unknown):
-        raise UserError(f"{path}: outcome {unknown.iloc[0]!r} is none of {', '.join(OUTCOMES)}")
+        raise UserError(f"{path}: outcome {unknown.iloc[0]!r} is none of {', '.join(OUTCOMES)}; {again}")
     torn = scores.id[(scores.outcome == "correct") != (scores.exact_correct == 1)]
     if len(torn):
-        raise UserError(f"{path}: exact_correct and outcome of id {torn.iloc[0]!r} contradict each other")
+        raise UserError(
+            f"{path}: exact_correct and outcome of id {torn.iloc[0]!r} contradict each other; {again}"
+        )
     scores = scores[scores.task == task]
     if scores.empty:
-        raise UserError(f"{path}: has no scores of task {task!r}")
+        raise UserError(f"{path}: has no scores of task {task!r}; {again}")
     twice = scores.id[scores.id.duplicated()]
     if len(twice):
-        raise UserError(f"{path}: has id {twice.iloc[0]!r} of task {task!r} twice")
+        raise UserError(f"{path}: has id {twice.iloc[0]!r} of task {task!r} twice; {again}")
     # The answers may have been deleted since.
     if (answers.parent / MANIFEST).exists() and has_other_answers(
         facts, read_manifest(answers.parent), answers.name

@@ -29,7 +29,8 @@ def check_downloads(config: StudyConfig, results: Path, lock_file: Path) -> None
             agree(lock_file, key, present)
         elif present != locked:
             raise UserError(
-                f"{results / folder}: holds {repository} at {present}, but {lock_file} says that {revision} "
-                f"is {locked}; delete the folder to download that, or restore the lock file's {present}; a "
-                "commit as `revision` in config.yaml settles it for good, with a new folder and new runs"
+                f"{results / folder}: contains commit {present} of {repository}, but {lock_file} says that "
+                f"{revision} is {locked}; delete the folder to download {locked}, or write {present} into "
+                f"{lock_file} to keep it; a commit as `revision` in config.yaml prevents this, and makes a "
+                "new folder and new runs"
             )

@@ -28,7 +28,7 @@ class Table(dict[str, Row], Generic[Row]):
     """Rows by name. UserError for a name that the config does not define."""
 
     def __missing__(self, name: str) -> Row:
-        raise UserError(f"{name}: not of this config; `snakemake -n all` lists what is")
+        raise UserError(f"{name}: this config defines no such name; `snakemake -n all` lists what it defines")
 
 
 @dataclass(frozen=True)

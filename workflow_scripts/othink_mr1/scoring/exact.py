@@ -120,7 +120,8 @@ def value_gold(gold: str) -> Quantity | None:
     none = text.lower().lstrip("+-") in _NO_VALUE or not any(map(str.isalnum, text)) or not _is_finite(text)
     if none or _TAG.search(text):
         raise UserError(
-            f"gold {gold[:80]!r}: {'is no value' if none else 'holds a tag'}, so no answer can meet it"
+            f"gold {gold[:80]!r}: {'is no value' if none else 'holds a tag'}, "
+            "so every answer would be rejected; correct the row"
         )
     if len(text) > _LONGEST_ANSWER:
         return None

@@ -123,7 +123,7 @@ def require_place_for_scores(path: Path) -> None:
     except OSError as error:
         raise unreadable(path, error) from None
     if first.rstrip() != ",".join(COLUMNS).encode():
-        raise UserError(f"{path}: exists and holds something else; remove it, or choose another name")
+        raise UserError(f"{path}: exists and has other contents; remove it, or choose another name")
 
 
 def write_scores(path: Path, scores: Iterable[Score], answers_sha256: str) -> None:
@@ -144,6 +144,6 @@ def write_scores(path: Path, scores: Iterable[Score], answers_sha256: str) -> No
         elif path.is_file() and path.read_bytes() == text.getvalue().encode():
             seal(path, facts)  # its manifest may have been lost
         else:
-            raise UserError(f"{path}: exists and holds something else; remove it, or choose another name")
+            raise UserError(f"{path}: exists and has other contents; remove it, or choose another name")
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}); choose another place") from None

@@ -59,8 +59,8 @@ def check_gold(gold: str, scorers: Iterable[str]) -> None:
         judgement = load_scorer(name).exact_outcome(f"<answer>{gold}</answer>", gold)
         if not judgement.correct:
             raise UserError(
-                f"gold {gold[:80]!r}: is no right answer to itself by scorer {name!r} "
-                f"({judgement.outcome}: {judgement.reason})"
+                f"gold {gold[:80]!r}: scorer {name!r} would reject even this text as an answer "
+                f"({judgement.outcome}: {judgement.reason}); correct the row, or choose another scorer"
             )
 
 

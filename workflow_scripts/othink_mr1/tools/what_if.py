@@ -77,7 +77,10 @@ def _pending(overlays: Sequence[Path]) -> set[File]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = [line for line in done.stderr.splitlines() if line.strip()]
-        raise UserError(f"snakemake cannot tell: {said[-1].removeprefix('error: ') if said else 'no reason'}")
+        reason = said[-1].removeprefix("error: ") if said else "it gave no reason"
+        raise UserError(
+            f"snakemake could not plan `all`: {reason}; `.venv/bin/snakemake -n all` shows the whole message"
+        )
     rows = csv.DictReader(done.stdout.splitlines(), delimiter="\t")
     return {(row["rule"], row["output_file"]) for row in rows if row["plan"] == "update pending"}
 

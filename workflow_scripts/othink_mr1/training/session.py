@@ -74,11 +74,11 @@ class TrainingSession:
         self._tracking = ExitStack()
         if self._state:
             by = _other_commit(self._attempts)
-            print(f"{name}: goes on after step {self._done}{by}", file=sys.stderr, flush=True)
+            print(f"{name}: resumes after step {self._done}{by}", file=sys.stderr, flush=True)
             if others := self._attempts[-1].get("not_to_the_bit"):
                 print(
                     f"{name}: other than before: {', '.join(others)}; from here on its weights are not "
-                    "to the bit those of a training without an interruption",
+                    "bit-identical to those of an uninterrupted training",
                     file=sys.stderr,
                     flush=True,
                 )

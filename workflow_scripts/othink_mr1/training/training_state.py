@@ -50,7 +50,10 @@ def write_state(
     """Write the files of a state. metrics: metrics.csv so far; facts: for the manifest."""
     for name, tensors in optimisation.tensors().items():
         if (bad := first_not_finite(tensors)) is not None:
-            raise UserError(f"{folder}: no state is saved, {name} of {bad} hold nan or infinite numbers")
+            raise UserError(
+                f"{folder}: no state is saved, since {name} of {bad} hold nan or infinite numbers; lower "
+                "`learning_rate` in config.yaml, which starts a new run"
+            )
         _save(folder, name, tensors)
     _save(folder, _CARRIED, carried.tensors)
     (folder / _NOTES).write_text(json.dumps({"carried": carried.notes}), encoding="utf-8")
@@ -78,7 +81,7 @@ def restore_state(folder: Path, optimisation: Optimisation) -> Carried:
         if (bad := first_not_finite(tensors)) is not None:
             raise UserError(
                 f"{folder}: {name} of {bad} hold nan or infinite numbers; delete it, so that the training "
-                "goes on from an older state"
+                "resumes from an older state"
             )
     notes = json.loads((folder / _NOTES).read_text(encoding="utf-8"))
     return Carried(notes["carried"], _load(folder, _CARRIED))

@@ -63,9 +63,9 @@ def test_a_server_that_is_silent_is_asked_again(place, hub, capfd, monkeypatch, 
 
 
 SAYS = {
-    "503": "the server answers 503 Service Unavailable (3 attempts); start it again later",
-    "500": "the server answers 500 Internal Server Error (3 attempts); start it again later",
-    "429": "the server answers 429 Too Many Requests (3 attempts); start it again later",
+    "503": "the server answers 503 Service Unavailable (3 attempts); run it again later",
+    "500": "the server answers 500 Internal Server Error (3 attempts); run it again later",
+    "429": "the server answers 429 Too Many Requests (3 attempts); run it again later",
     "truncated": "the connection broke (peer closed connection",
     "reset": "the connection failed",
     "corrupt": "not as listed (its sha256 is ",
@@ -178,7 +178,7 @@ def test_the_server_says_when_to_come_again(place, hub):
 
 def test_a_server_that_wants_a_day_is_given_up_at_once(place, hub):
     hub.fail(f"*{SECOND}", status=429, retry_after=86400)
-    assert "429 Too Many Requests and wants no request for 86400 s; start it again later" in place.fails()
+    assert "429 Too Many Requests and asks to wait 86400 s; run it again later" in place.fails()
     assert hub.asked("GET", f"*{SECOND}") == 1
 
 

@@ -56,7 +56,7 @@ def test_long_listings_come_in_pages(place):
 def test_a_listing_without_end_is_given_up(place, hub, monkeypatch):
     monkeypatch.setattr("othink_mr1.data.download.client.MOST_PAGES", 20)
     hub.endless_listing = True
-    assert "its list of files has no end in 20 pages" in place.fails()
+    assert "its file list is longer than 20 pages" in place.fails()
     assert len(hub.matching("GET", "*/tree/*")) == 20
 
 
@@ -163,8 +163,8 @@ def test_an_unreachable_hub(place):
     with FakeHub({}).start() as hub:
         place.use(hub)
     assert place.fails() == (
-        "owner/set at main: the connection failed ([Errno 111] Connection refused) (3 attempts); start it "
-        "again later, what is complete is kept"
+        "owner/set at main: the connection failed ([Errno 111] Connection refused) (3 attempts); run it "
+        "again later; complete files are kept"
     )
 
 

@@ -70,5 +70,5 @@ def test_a_proxy_that_is_none_is_one_line(tmp_path, hub, address):
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line == (
-        "error: owner/set at main: a proxy's address is none; check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY"
+        "error: owner/set at main: invalid proxy address; correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY"
     )

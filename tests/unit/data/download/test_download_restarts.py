@@ -119,8 +119,8 @@ def test_a_complete_folder_is_accepted_and_nobody_asked(place, hub, capfd):
     with pytest.raises(UserError) as caught:
         place.download(hub_source(files=["notes.json"]))
     assert str(caught.value) == (
-        f"{place.folder}: is complete already, as another (source differs); delete it to have it "
-        "made of what is there now, or choose another folder"
+        f"{place.folder}: is complete already, but was made with another source; delete this "
+        "folder to make it again, or write to another folder"
     )
     place.assert_complete()
     assert hub.asked() == 0

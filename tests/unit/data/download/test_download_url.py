@@ -51,13 +51,13 @@ def test_a_passing_fault(place, web, fault):
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
-        ({"status": 503}, "the server answers 503 Service Unavailable (3 attempts); start it again later"),
+        ({"status": 503}, "the server answers 503 Service Unavailable (3 attempts); run it again later"),
         ({"status": 404}, "the server answers 404 Not Found; check its entry in config.yaml"),
         ({"reset": True}, "the connection failed ("),
         ({"corrupt": True}, "wrong content, its sha256 is "),
         ({"truncate": 0.0}, "the connection broke (peer closed connection"),
-        ({"redirect": "ftp://127.0.0.1/x"}, "leads elsewhere than http or https ("),
-        ({"redirect": "file:///etc/passwd"}, "leads elsewhere than http or https ("),
+        ({"redirect": "ftp://127.0.0.1/x"}, "redirects to an address that is not http or https ("),
+        ({"redirect": "file:///etc/passwd"}, "redirects to an address that is not http or https ("),
     ],
 )
 def test_a_lasting_fault(place, web, fault, says):

@@ -77,7 +77,7 @@ class Patience:
             return retrying(attempt)
         except Interrupted as error:
             raise UserError(
-                f"{what}: {error} ({self.attempts} attempts); start it again later, what is complete is kept"
+                f"{what}: {error} ({self.attempts} attempts); run it again later; complete files are kept"
             ) from None
 
 
@@ -104,7 +104,7 @@ class DownloadClient(httpx2.Client):
             raise UserError(f"{what}: not asked for, as HF_HUB_OFFLINE is set; {OFFLINE_REMEDY}")
         self._pages += _LISTING.search(request.url.path) is not None
         if self._pages > MOST_PAGES:
-            raise UserError(f"{what}: its list of files has no end in {MOST_PAGES} pages; {_CHECK}")
+            raise UserError(f"{what}: its file list is longer than {MOST_PAGES} pages; {_CHECK}")
         # The library sends the token wherever a listing's next page is said to be. On redirects to other
         # hosts httpx removes it.
         if not _is_hub(request.url):
@@ -120,11 +120,13 @@ class DownloadClient(httpx2.Client):
             except httpx2.TimeoutException:
                 raise Interrupted("the server does not answer in time") from None
             except httpx2.UnsupportedProtocol as error:
-                raise UserError(f"{what}: leads elsewhere than http or https ({error})") from None
+                raise UserError(
+                    f"{what}: redirects to an address that is not http or https ({error}); {_CHECK}"
+                ) from None
             except httpx2.TransportError as error:
                 raise Interrupted(f"the connection failed ({error or type(error).__name__})") from None
             except (httpx2.TooManyRedirects, httpx2.DecodingError, httpx2.InvalidURL) as error:
-                raise UserError(f"{what}: the answer makes no sense ({error}); {_CHECK}") from None
+                raise UserError(f"{what}: the server's answer is invalid ({error}); {_CHECK}") from None
             if response.status_code >= 400:
                 response.close()
                 _refuse(what, response)
@@ -163,7 +165,7 @@ def use_download_client(what: str, patience: Patience) -> httpx2.Client:
         return huggingface_hub.get_session()
     except (ValueError, httpx2.InvalidURL):  # not quoted: it may be a piece of a password
         raise UserError(
-            f"{what}: a proxy's address is none; check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY"
+            f"{what}: invalid proxy address; correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY"
         ) from None
 
 
@@ -184,7 +186,7 @@ def _refuse(what: str, response: httpx2.Response) -> None:
     if status in PASSING or status >= 500:
         asked = _asked_wait(response)
         if asked > LONGEST_ASKED_SECONDS:
-            raise UserError(f"{what}: {answer} and wants no request for {asked:.0f} s; start it again later")
+            raise UserError(f"{what}: {answer} and asks to wait {asked:.0f} s; run it again later")
         raise Interrupted(answer, asked)
     code, hub = response.headers.get("X-Error-Code", ""), _is_hub(response.url)
     if hub and (code == "GatedRepo" or status == 403):

@@ -31,7 +31,7 @@ def download_by_arguments(description: str | None, what: str, settings: Any, kin
         "--attempts",
         type=int,
         default=default.attempts,
-        help="in a row without a gain (default: %(default)s)",
+        help="failed attempts in a row, without new data, before giving up (default: %(default)s)",
     )
     parser.add_argument(
         "--first-wait",

@@ -123,7 +123,7 @@ def _snapshot(wanted: Wanted, **options: Any) -> str:
     try:
         snapshot_download(**options)
     except httpx2.HTTPError as error:  # names the file, see client.py
-        raise UserError(f"{wanted}: {error}; start it again later, what is complete is kept") from None
+        raise UserError(f"{wanted}: {error}; run it again later; complete files are kept") from None
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # the disk's
             error.filename = error.filename or str(options["local_dir"])

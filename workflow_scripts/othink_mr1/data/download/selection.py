@@ -60,7 +60,8 @@ def select_paths(wanted: Wanted, paths: Sequence[str]) -> list[str]:
     for path in harmless:
         if not is_safe(path):
             raise UserError(
-                f"{wanted}: refused, as it lists the file name {path!r}; do not use this repository"
+                f"{wanted}: refused, as it lists the file name {path!r}; "
+                "use another `repository` for this source"
             )
     # Hidden ones are other tools' in every artefact folder: nobody reads them, no manifest lists them.
     harmless = [path for path in harmless if not any(part.startswith(".") for part in path.split("/"))]

@@ -134,7 +134,7 @@ def _is_wanted(name: str, wanted: Collection[str]) -> bool:
 
 
 def _refused(path: Path, why: str) -> UserError:
-    return UserError(f"{path}: {why}; do not use this file")
+    return UserError(f"{path}: {why}; correct `files` of its source in config.yaml")
 
 
 @contextmanager
