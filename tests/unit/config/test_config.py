@@ -199,6 +199,16 @@ def test_exponent_without_point_is_a_number() -> None:
             "known: base, grpo, grpo-d, sft",
         ),
         (
+            "baselines: [base, sft, grpo]",
+            "baselines: [base, sft, gpro]",
+            "exhibits.baselines.2: unknown method 'gpro'; did you mean grpo? known: base, grpo, grpo-d, sft",
+        ),
+        (
+            "proposed: grpo-d",
+            "proposed: grpod",
+            "exhibits.proposed: unknown method 'grpod'; did you mean grpo",
+        ),
+        (
             "minimum: 0.0",
             "minimum: 0.5",
             "methods.grpo-d.kl_schedule.minimum: must be at most maximum (0.04), got 0.5",

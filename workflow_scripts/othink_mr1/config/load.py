@@ -109,11 +109,11 @@ def _references(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
             longest = TEMPLATE_ALLOWANCE - CHAT_TEMPLATE_TOKENS
             yield ("tasks", name, "train_prompt"), f"must have at most {longest} bytes around the question"
     shown = config.exhibits
-    named = {("proposed",): shown.proposed, ("against",): shown.against}
-    named |= {("baselines", str(place)): name for place, name in enumerate(shown.baselines)}
-    for path, name in named.items():
+    named = [("proposed", shown.proposed), ("against", shown.against)]
+    named += [(f"baselines.{place}", name) for place, name in enumerate(shown.baselines)]
+    for key, name in named:
         if name not in config.methods:
-            yield ("exhibits", *path), unknown_name("method", name, config.methods)
+            yield ("exhibits", *key.split(".")), unknown_name("method", name, config.methods)
     for name, grid in config.studies.items():
         if name in RESERVED_EXHIBITS:
             yield ("studies", name), f"must not be {', '.join(RESERVED_EXHIBITS)}: these name other exhibits"
