@@ -40,7 +40,7 @@ from othink_mr1.exhibits.cases import Outcomes, cases_frame, find_cases
 from othink_mr1.exhibits.collect import collect_study
 from othink_mr1.exhibits.collected_tables import collect_reward_curves
 from othink_mr1.exhibits.figure_files import FigureInputs, as_svg, write_figure
-from othink_mr1.exhibits.frames import read_study, write_frame
+from othink_mr1.exhibits.frames import read_reward_curves, read_study, write_frame
 from othink_mr1.exhibits.marks import leaks_note
 from othink_mr1.exhibits.plans import CasesPlan, RunsPlan, StudyPlan, TablePlan, read_plan
 from othink_mr1.exhibits.sweep_panel import sweep_panel
@@ -70,7 +70,7 @@ def collect(root):
 
 def inputs(root, number):
     data = {name: root / f"{name}.csv" for name in (*STUDIES, "reward_curves")}
-    plan = "counts_drawn" if number == "counts" else f"figure{number}"
+    plan = "figures.counts" if number == "counts" else f"figure{number}"
     return FigureInputs(data=data, plan=root / f"plans/{plan}.json", results=root)
 
 
@@ -185,6 +185,28 @@ def test_a_study_that_varies_a_setting_has_a_figure(results, tmp_path):
     assert study_figure.varied_paths(frame) == ["group_size", "target"]
     assert len(figure.chart.to_dict()["concat"]) == 2
     assert "the paper, Qwen2" not in shown_text(figure)  # the paper's value is of other settings
+
+
+def test_figure5_keeps_methods_and_seeds_apart(seeds):
+    """Two methods with a constant β, of two seeds each: two lines, not one of four runs."""
+    frame = read_reward_curves(seeds / "reward_curves.csv")
+    other = frame.assign(method="other", run=frame.run + "-other", format_reward=0.0)
+    curves = figure5.chosen_curves(pd.concat([frame, other], ignore_index=True))
+    assert set(zip(curves.method, curves.runs, curves.seeds, strict=True)) == {
+        ("grpo", 2, "42, 43"),
+        ("other", 2, "42, 43"),
+    }
+    assert (curves.format_reward[curves.method == "other"] == 0).all()
+    assert (curves.format_reward_low <= curves.format_reward).all()
+
+
+def test_counts_are_of_runs_that_were_trained_on_the_task(results, tmp_path):
+    plan = json.loads((results / "plans/figures.counts.json").read_text())
+    across = json.loads((results / "plans/cross_task.json").read_text())
+    (tmp_path / "plan.json").write_text(json.dumps({"studies": [*plan["studies"], across]}))
+    own = counts_figure.draw(inputs(results, "counts")).data
+    both = counts_figure.draw(FigureInputs(data={}, plan=tmp_path / "plan.json", results=results)).data
+    pd.testing.assert_frame_equal(own, both)
 
 
 def test_counts_are_of_whole_numbers(tmp_path):

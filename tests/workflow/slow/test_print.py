@@ -46,7 +46,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def draw(results: Path, figure: str, folder: Path, *before: str) -> None:
-    plan = {"training": "reward_curves", "counts": "counts_drawn"}.get(figure, figure)
+    plan = {"training": "reward_curves", "counts": "figures.counts"}.get(figure, figure)
     data = [f"{name}={results / name}.csv" for name in (*STUDIES, "reward_curves")]
     command = [
         *before,

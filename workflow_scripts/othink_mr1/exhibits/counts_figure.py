@@ -66,6 +66,8 @@ def _lowest_seeds(plan: StudiesPlan) -> list[EvaluationEntry]:
     """The final checkpoint of each method, setting and task, of the lowest seed."""
     chosen: dict[tuple[str, str, str, str], EvaluationEntry] = {}
     for entry in (entry for study in plan.studies for entry in study.evaluations if entry.step is None):
+        if entry.trained_on not in (None, entry.tested_on):
+            continue
         key = (entry.backbone, entry.tested_on, entry.method, varied_text(entry.varied))
         if key not in chosen or (entry.seed or 0) < (chosen[key].seed or 0):
             chosen[key] = entry

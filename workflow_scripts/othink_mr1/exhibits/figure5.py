@@ -49,7 +49,7 @@ def chosen_curves(frame: pd.DataFrame) -> pd.DataFrame:
     if not runs:
         return rows
     parts = []
-    for _, of_setting in pd.concat(runs).groupby(["backbone", "varied"], sort=False):
+    for _, of_setting in pd.concat(runs).groupby(["backbone", "method", "varied"], sort=False):
         seeds = ", ".join(dict.fromkeys(of_setting.seed))
         one = of_setting.run.nunique() == 1
         parts.append(

@@ -99,7 +99,7 @@ def figures(config: StudyConfig) -> dict[str, tuple[str, ...]]:
 
 def figure_plan(figure: str) -> str:
     """The name of a figure's plan; the csv of its study may have the figure's own name."""
-    return f"{figure}_drawn" if figure not in _PAPER_FIGURES else figure
+    return f"figures.{figure}" if figure not in _PAPER_FIGURES else figure
 
 
 def has_claims(config: StudyConfig) -> bool:
