@@ -84,7 +84,8 @@ class SyntheticResults:
             plan = json.loads((self.root / f"plans/{study}.json").read_text())
             shown = {"proposed": "grpo-d", "against": "sft", "cases": 1}
             self._plan(f"figure{number}", {"studies": [plan], **shown})
-            self._plan("figures.counts", {"studies": [plan]})
+        plan = json.loads((self.root / "plans/same_task.json").read_text())
+        self._plan("figures.counts", {"studies": [plan]})
         self._plan("table1", {"proposed": "grpo-d", "baselines": ["base", "sft", "grpo"]})
         studies = ("same_task", "cross_task", "format_weight_sweep", "kl_weight_sweep")
         plans = [json.loads((self.root / f"plans/{study}.json").read_text()) for study in studies]
