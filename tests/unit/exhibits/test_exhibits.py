@@ -143,7 +143,7 @@ def test_accuracies_end_at_100_percent(results, tmp_path):
 
 
 def test_a_far_paper_value_does_not_crush_our_effect(results):
-    """The paper's 30 % beside our 80 to 85 left the effect 4 pixels high."""
+    """The paper's 30 % beside our 80 to 85 left little of the plot's height to the effect."""
     frame = read_study(results / "kl_weight_sweep.csv")
     frame = frame.assign(r1v_accuracy=frame.r1v_accuracy * 0.05 + 0.8, r1v_low=0.8, r1v_high=0.86)
     frame = frame.assign(value=frame.kl_weight)

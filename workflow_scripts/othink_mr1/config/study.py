@@ -98,7 +98,7 @@ class StudyConfig(ConfigModel):
     methods: dict[Name, dict[str, Any]] = Field(min_length=1)
     evaluation: Evaluation
     studies: dict[Name, StudyGrid] = Field(min_length=1)
-    exhibits: Annotated[Exhibits, NO_EFFECT] = Field(default_factory=lambda: Exhibits())
+    exhibits: Annotated[Exhibits, NO_EFFECT] = Exhibits()
     execution: Execution
 
     @model_validator(mode="before")
