@@ -75,9 +75,9 @@ SharedPromptCache.put_prompts = stale
         "correctness",
         "sampled_equal_share",
         """
-from othink_mr1.modeling import decoding
-step = decoding.TokenStep.__call__
-decoding.TokenStep.__call__ = lambda self, *a: step(self, *a).roll(1, 0)
+from othink_mr1.modeling.token_step import TokenStep
+step = TokenStep.__call__
+TokenStep.__call__ = lambda self, *a: step(self, *a).roll(1, 0)
 """,
     ),
     "a training goes on with other random numbers": (

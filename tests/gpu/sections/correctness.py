@@ -17,13 +17,14 @@ from transformers import LogitsProcessorList, Qwen2VLForConditionalGeneration
 from gpu.backbones import make_model, make_pictures, make_processor, make_prompts, random_tokens
 from gpu.record import Record
 from gpu.shapes import Shapes
-from othink_mr1.modeling.decoding import ChooseToken, decode, greedy
+from othink_mr1.modeling.decoding import decode
 from othink_mr1.modeling.own_kernels import use_own_kernels
 from othink_mr1.modeling.packed_rows import Group, PackedRow, pack
 from othink_mr1.modeling.padded_attention import PaddedLayout
 from othink_mr1.modeling.precision import autocast
 from othink_mr1.modeling.prompts import Prompt
 from othink_mr1.modeling.row_layout import row_layout
+from othink_mr1.modeling.token_choice import ChooseToken, greedy
 from othink_mr1.training.log_probabilities import completion_log_probabilities
 from othink_mr1.training.sampling import Sampler, uniform_numbers
 

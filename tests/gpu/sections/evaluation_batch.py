@@ -11,8 +11,9 @@ from gpu.backbones import make_backbone, make_pictures, make_processor, make_pro
 from gpu.record import Record, Skipped
 from gpu.shapes import Shapes
 from gpu.timing import TokenClock, begin_peak, peak_gb, synchronize
-from othink_mr1.modeling.decoding import decode, greedy
+from othink_mr1.modeling.decoding import decode
 from othink_mr1.modeling.precision import autocast
+from othink_mr1.modeling.token_choice import greedy
 
 GB_NEEDED = 30
 

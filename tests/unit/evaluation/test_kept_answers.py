@@ -15,9 +15,10 @@ from othink_mr1.evaluation import kept_answers
 from othink_mr1.evaluation.generate import generate_answers
 from othink_mr1.evaluation.generation_task import GenerationTask
 from othink_mr1.evaluation.kept_answers import Completion, KeptAnswers
-from othink_mr1.modeling.decoding import decode, greedy
+from othink_mr1.modeling.decoding import decode
 from othink_mr1.modeling.processor import load_processor, stop_tokens
 from othink_mr1.modeling.settled_greedy import SettledGreedy
+from othink_mr1.modeling.token_choice import greedy
 from othink_mr1.scoring.answers import read_answers
 from tiny import EXAMPLES, GENERATION, TEMPLATE, Tiny
 

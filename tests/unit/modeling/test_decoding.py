@@ -4,44 +4,21 @@ from __future__ import annotations
 
 import pytest
 import torch
-from plain_path import plain_inputs, stock_model
+from plain_path import plain_inputs
 
 from othink_mr1.data.examples import Example
 from othink_mr1.evaluation.generate import answer
 from othink_mr1.evaluation.generation_task import GenerationTask
 from othink_mr1.evaluation.kept_answers import Completion
-from othink_mr1.modeling import decoding
-from othink_mr1.modeling.decoding import decode, greedy
+from othink_mr1.modeling import prefill, shrinking_batch
+from othink_mr1.modeling.decoding import decode
 from othink_mr1.modeling.precision import autocast
 from othink_mr1.modeling.processor import stop_tokens
 from othink_mr1.modeling.prompts import PromptMaker
 from othink_mr1.modeling.shared_prompt_cache import SharedPromptCache
 from othink_mr1.modeling.skinny_product import SkinnyProduct
+from othink_mr1.modeling.token_choice import greedy
 from tiny import QUESTIONS, Tiny, picture
-
-SIZES = ((56, 56), (112, 84), (84, 56), (56, 112))
-
-
-@pytest.fixture
-def lively(tiny: Tiny) -> tuple[Tiny, torch.nn.Module]:
-    """The tiny backbone and transformers' own, with weights that make greedy answers wander and end."""
-    # Random weights repeat one token; scaled up they wander, and some sequences end early.
-    weights = {name: weight * 3 for name, weight in tiny.model.state_dict().items() if "weight" in name}
-    tiny.model.load_state_dict(weights, strict=False)
-    stock = stock_model(tiny)
-    stock.load_state_dict(weights, strict=False)
-    return tiny, stock
-
-
-@pytest.fixture
-def several(lively) -> list:
-    """Twenty prompts of different lengths, with pictures of different sizes."""
-    tiny, _ = lively
-    maker = PromptMaker(tiny.model, tiny.processor)
-    return [
-        maker.make([picture(n % 5, *SIZES[n % 4])], [f"{n} and {QUESTIONS[n % 2]} {'so ' * (n % 3)}"])[0]
-        for n in range(20)
-    ]
 
 
 def generated(tiny: Tiny, stock, prompts, tokens: int, stops: list[int] | None = None) -> list[list[int]]:
@@ -89,7 +66,9 @@ def test_evaluation_equals_generate(lively, penalty: float, settled: bool, monke
     if settled:  # every token alone: the penalty must hold there, too
         monkeypatch.setattr("othink_mr1.modeling.settled_greedy.NEAR", 1e9)
     examples = [
-        Example(str(n), picture(n % 5, *SIZES[n % 4]), f"{n} and {QUESTIONS[n % 2]}", "1", None)
+        Example(
+            str(n), picture(n % 5, *((56, 56), (112, 84))[n % 2]), f"{n} and {QUESTIONS[n % 2]}", "1", None
+        )
         for n in range(9)
     ]
     task = GenerationTask(name="counting", prompt="{question} Answer.", max_new_tokens=50)
@@ -110,7 +89,7 @@ def test_evaluation_equals_generate(lively, penalty: float, settled: bool, monke
 
 def test_a_single_token_and_prompts_in_several_rows(lively, several, monkeypatch) -> None:
     tiny, stock = lively
-    monkeypatch.setattr(decoding, "PREFILL_TOKENS", 100)
+    monkeypatch.setattr(prefill, "PREFILL_TOKENS", 100)
     expected = generated(tiny, stock, several, 1)
     assert decode(tiny.model, several, 1, 1, stop_tokens(tiny.processor), greedy) == expected
     assert decode(tiny.model, several, 1, 1, stop_tokens(tiny.processor), greedy, 5) == expected
@@ -154,7 +133,7 @@ def test_decoding_stops_at_stop_tokens_and_drops_the_ended(tiny: Tiny, prompts) 
 @pytest.mark.parametrize("shrink_from", [0.0, 2.0], ids=["always shrunk", "never shrunk"])
 def test_what_others_do_leaves_a_sequence_alone(tiny: Tiny, several, shrink_from: float, monkeypatch) -> None:
     """Logits of two sequences, while others end at different times and new prompts come in, or do not."""
-    monkeypatch.setattr(decoding, "SHRINK_FROM", shrink_from)
+    monkeypatch.setattr(shrinking_batch, "SHRINK_FROM", shrink_from)
     end = stop_tokens(tiny.processor)[0]
     watched = (1, 7)  # of different prompts, so that padding and positions differ
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from plain_path import plain_inputs, plain_log_probabilities, random_groups, stock_model
 from torch import Tensor
 
+import plain_flash
+from othink_mr1.modeling import packed_attention, packed_rows, varlen_attention
 from othink_mr1.modeling.frozen_images import FrozenImages
 from othink_mr1.modeling.packed_rows import Group, fill_rows, pack
 from othink_mr1.modeling.padded_attention import PaddedLayout
 from othink_mr1.modeling.precision import autocast
 from othink_mr1.modeling.row_layout import row_layout
+from othink_mr1.modeling.varlen_attention import VarlenLayout
 from othink_mr1.training import log_probabilities
 from othink_mr1.training.log_probabilities import completion_log_probabilities
 from tiny import QUESTIONS, Tiny
@@ -121,6 +125,60 @@ def test_padded_attention_equals_the_plain_path(tiny: Tiny, monkeypatch) -> None
         groups = random_groups(tiny, shape)
         tiny.model.zero_grad()
         assert_equal(packed(tiny, groups), plain(tiny, groups))
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_varlen_attention_equals_the_plain_path(tiny: Tiny, shape: list, monkeypatch) -> None:
+    """A GPU's attention in bf16, in the language model and in the vision tower; here in fp32 on the CPU."""
+    calls = with_varlen_attention(monkeypatch)
+    groups = random_groups(tiny, shape)
+    assert_equal(packed(tiny, groups), plain(tiny, groups))
+    vision, text = tiny.model.config.vision_config, tiny.model.config.text_config
+    of_text = text.num_hidden_layers * (2 if any(len(group.completions) > 1 for group in groups) else 1)
+    assert len(calls) == vision.depth + of_text
+
+
+def test_varlen_attention_under_gradient_checkpointing(tiny: Tiny, monkeypatch) -> None:
+    with_varlen_attention(monkeypatch)
+    groups = random_groups(tiny, SHAPES["groups of different sizes"])
+    tiny.model.activation_checkpointing_enable({"use_reentrant": False})
+    tiny.model.train()
+    assert_equal(packed(tiny, groups), plain(tiny, groups))
+
+
+def test_varlen_attention_in_bf16(tiny: Tiny, monkeypatch) -> None:
+    groups = random_groups(tiny, SHAPES["ragged lengths"])
+    exact = packed(tiny, groups)
+    tiny.model.zero_grad()
+    with autocast("bf16", tiny.model.device):
+        usual = packed(tiny, groups)
+        tiny.model.zero_grad()
+        with_varlen_attention(monkeypatch)
+        ours = packed(tiny, groups)
+
+    def errors(values: tuple[list[Tensor], Tensor]) -> tuple[float, float]:
+        return (
+            float((torch.cat(values[0]) - torch.cat(exact[0])).norm()),
+            float((values[1] - exact[1]).norm()),
+        )
+
+    for own, cpu in zip(errors(ours), errors(usual), strict=True):
+        assert 0 < own < 1.5 * cpu
+
+
+def with_varlen_attention(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let rows and pictures use a GPU's attention in bf16, on the CPU; returns its calls, filled later."""
+    calls: list[int] = []
+
+    def counted(query: Tensor, *rest: Any, **more: Any) -> Any:
+        calls.append(len(query))
+        return plain_flash.forward(query, *rest, **more)
+
+    plain_flash.use(monkeypatch, varlen_attention)
+    monkeypatch.setattr(varlen_attention, "_forward", counted)
+    monkeypatch.setattr(packed_rows, "attention_layout", VarlenLayout.of)
+    monkeypatch.setattr(packed_attention, "flash_takes", lambda device, dtype: True)
+    return calls
 
 
 def test_a_picture_without_influence_would_be_noticed(tiny: Tiny) -> None:

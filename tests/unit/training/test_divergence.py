@@ -22,9 +22,10 @@ from othink_mr1.artefacts.manifests import read_manifest
 from othink_mr1.artefacts.provenance import provenance
 from othink_mr1.errors import Diverged, UserError
 from othink_mr1.modeling.backbone import load_backbone, save_checkpoint
-from othink_mr1.modeling.decoding import decode, greedy
+from othink_mr1.modeling.decoding import decode
 from othink_mr1.modeling.device import Stopwatch
 from othink_mr1.modeling.finite import first_not_finite
+from othink_mr1.modeling.token_choice import greedy
 from othink_mr1.modeling.token_step import TokenStep
 from othink_mr1.training.advantages import all_equal, group_advantages
 from othink_mr1.training.interruption import Interruption

@@ -22,13 +22,14 @@ from othink_mr1.evaluation import kept_answers
 from othink_mr1.evaluation.generation_task import GenerationTask
 from othink_mr1.evaluation.kept_answers import Completion, KeptAnswers, forget_answers
 from othink_mr1.modeling.backbone import load_backbone, verify_weights
-from othink_mr1.modeling.decoding import ChooseToken, decode_as_they_end, greedy
+from othink_mr1.modeling.decoding import decode_as_they_end
 from othink_mr1.modeling.device import Stopwatch, use_device
 from othink_mr1.modeling.precision import autocast
 from othink_mr1.modeling.processor import Qwen2VLProcessor, stop_tokens
 from othink_mr1.modeling.prompts import Prompt, PromptMaker, fill_template
 from othink_mr1.modeling.repetition_penalty import RepetitionPenalty
 from othink_mr1.modeling.settled_greedy import SettledGreedy
+from othink_mr1.modeling.token_choice import ChooseToken, greedy
 
 Backbone = tuple[Qwen2VLForConditionalGeneration, Qwen2VLProcessor]
 

@@ -8,3 +8,8 @@ import torch
 def autocast(precision: str, device: torch.device) -> torch.autocast:
     """The arithmetic's precision (`fp32`, `bf16`); weights, losses and optimiser state stay fp32."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+
+
+def products_dtype(device: torch.device) -> torch.dtype:
+    """The type in which matrix products are computed at present: autocast's, or fp32."""
+    return torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else torch.float32

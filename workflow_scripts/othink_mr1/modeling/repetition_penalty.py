@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from transformers import Qwen2VLForConditionalGeneration
 
-from othink_mr1.modeling.decoding import ChooseToken
 from othink_mr1.modeling.prompts import Prompt
+from othink_mr1.modeling.token_choice import ChooseToken
 
 
 class RepetitionPenalty:

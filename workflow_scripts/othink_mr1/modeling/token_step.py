@@ -8,15 +8,28 @@ in the products' precision, so make a new one whenever the weights change.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.functional import silu
 from transformers import Qwen2VLForConditionalGeneration
 
-from othink_mr1.modeling.shared_prompt_cache import SharedPromptCache
+from othink_mr1.modeling.precision import products_dtype
 from othink_mr1.modeling.skinny_product import SkinnyProduct
+
+
+class Cache(Protocol):
+    """Keys and values of all sequences so far."""
+
+    def begin_token(self) -> None:
+        """Called once per token, before the layers."""
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Add the new token's key and value and attend to everything so far.
+
+        query: [sequences, heads, d]; key, value: [sequences, kv heads, d]. Returns [sequences, heads x d].
+        """
 
 
 @dataclass(frozen=True)
@@ -37,9 +50,7 @@ class TokenStep:
         text: Any = model.model.language_model
         config = text.config
         assert not text.has_sliding_layers, "Qwen2-VL's layers attend to everything"
-        device = model.device.type
-        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else torch.float32
-        self._dtype = dtype  # precision of the products
+        self.dtype = dtype = products_dtype(model.device)
         self._eps = torch.tensor(config.rms_norm_eps, device=model.device)
         self._heads, self._kv_heads = config.num_attention_heads, config.num_key_value_heads
         self._head_size = config.hidden_size // self._heads
@@ -49,7 +60,7 @@ class TokenStep:
         self._rotary_scaling = text.rotary_emb.attention_scaling
         self._layers = [_layer(layer, dtype) for layer in text.layers]
 
-    def __call__(self, tokens: Tensor, positions: Tensor, cache: SharedPromptCache) -> Tensor:
+    def __call__(self, tokens: Tensor, positions: Tensor, cache: Cache) -> Tensor:
         """tokens, positions: [sequences], as in the cache. Returns [sequences, vocabulary], fp32.
 
         positions: one per token, as a completion token's three rotary positions are equal. The tokens' keys
@@ -70,7 +81,7 @@ class TokenStep:
             attended = cache.attend(
                 index, query_key[:, : self._heads], query_key[:, self._heads :], qkv[:, rotated:]
             )
-            x = x + layer.attention_out(attended.to(self._dtype))
+            x = x + layer.attention_out(attended.to(self.dtype))
             gate, up = layer.gate_up(self._normed(x)).chunk(2, dim=1)
             x = x + layer.down(silu(gate) * up)
         return self._head(self._normed(x)).float()
@@ -79,7 +90,7 @@ class TokenStep:
         """x / sqrt(mean(x²) + ε) by rows, in one pass; torch's rms_norm on the CPU makes five."""
         norm = torch.linalg.vector_norm(x, dim=1, keepdim=True)  # [sequences, 1]
         scale = torch.addcmul(self._eps, norm, norm, value=1 / x.shape[1]).rsqrt_()
-        return (x * scale).to(self._dtype)
+        return (x * scale).to(self.dtype)
 
     def _rotary(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Cosines, and sines signed for rotation by halves: [sequences, 1, head size] each."""

@@ -1,0 +1,118 @@
+"""The sequences that are being decoded: what is common to shrinking_batch.py and fixed_batch.py."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import Qwen2VLForConditionalGeneration
+
+from othink_mr1.errors import Diverged
+from othink_mr1.modeling.prefill import prefill
+from othink_mr1.modeling.prompts import Prompt
+from othink_mr1.modeling.token_choice import ChooseToken
+from othink_mr1.modeling.token_step import TokenStep
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """Computed prompts and the first tokens of their sequences. [sequences]: prompts x group, in order."""
+
+    sequences: Tensor  # [sequences]: their numbers
+    places: Tensor  # [sequences]: place of the prompt x group size + place in the group
+    positions: Tensor  # [sequences]: rotary position of the first token
+    first: Tensor  # [sequences]: the first tokens
+    prompt_places: list[int]
+    keys: list[Tensor]  # per prompt [layers, kv heads, tokens, d]
+    values: list[Tensor]
+
+
+class Batch(ABC):
+    """Prompts in places, each with a group of sequences. A prompt leaves when its whole group has ended."""
+
+    def __init__(
+        self,
+        model: Qwen2VLForConditionalGeneration,
+        prompts: int,
+        group: int,
+        max_new_tokens: int,
+        stop_tokens: Sequence[int],
+        choose_token: ChooseToken,
+    ) -> None:
+        """prompts: number of places."""
+        self._model, self._prompts, self._group = model, prompts, group
+        self._max_new_tokens, self._choose_token = max_new_tokens, choose_token
+        self._device = model.device
+        self._is_stop = torch.zeros(
+            model.config.text_config.vocab_size, dtype=torch.bool, device=self._device
+        )
+        self._is_stop[[token for token in stop_tokens if token >= 0]] = True
+        self._token_step = TokenStep(model)
+        self._free = list(range(prompts))
+        self._largest_logit = torch.zeros((), device=self._device)  # magnitude
+
+    @abstractmethod
+    def __bool__(self) -> bool:
+        """Whether any sequence is being decoded."""
+
+    @abstractmethod
+    def admit(self, numbers: Sequence[int], prompts: Sequence[Prompt]) -> None:
+        """Compute prompts into free places and choose their sequences' first tokens."""
+
+    @abstractmethod
+    def step(self) -> None:
+        """Feed every sequence's last token and choose the next."""
+
+    @abstractmethod
+    def remove_ended(self, may_shrink: bool) -> Iterator[tuple[int, list[int]]]:
+        """Yield and remove sequences that have ended: number and tokens. Diverged if a logit was not finite.
+
+        may_shrink: empty places may be given up, since no prompt is waiting for them.
+        """
+
+    @property
+    def free(self) -> int:
+        """Number of free prompt places."""
+        return len(self._free)
+
+    @property
+    def free_share(self) -> float:
+        """Fraction of the prompt places that is free."""
+        return len(self._free) / self._prompts
+
+    def _compute(self, numbers: Sequence[int], prompts: Sequence[Prompt]) -> Admitted:
+        places = [self._free.pop() for _ in prompts]
+        logits, keys, values = prefill(self._model, prompts)
+        self._note_size(logits)
+        group = torch.arange(self._group, device=self._device)
+
+        def numbered(prompts: Sequence[int]) -> Tensor:
+            """[prompts] -> [prompts x group]: prompt x group size + place in the group."""
+            first = torch.tensor(prompts, device=self._device)[:, None] * self._group
+            return (first + group).flatten()
+
+        sequences = numbered(numbers)
+        first = self._choose_token(logits.repeat_interleave(self._group, dim=0), sequences, sequences * 0)
+        positions = torch.tensor([prompt.next_position for prompt in prompts], device=self._device)
+        return Admitted(
+            sequences,
+            numbered(places),
+            positions.repeat_interleave(self._group),
+            first,
+            places,
+            keys,
+            values,
+        )
+
+    def _note_size(self, logits: Tensor) -> None:
+        """Checked only when sequences end: checking each token would wait for the GPU each time."""
+        largest = torch.linalg.vector_norm(logits, ord=math.inf)
+        self._largest_logit = torch.maximum(self._largest_logit, largest)  # nan stays nan
+
+    def _require_finite(self) -> None:
+        if not math.isfinite(self._largest_logit):
+            raise Diverged("the model's logits are nan or infinite")
