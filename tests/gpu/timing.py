@@ -76,8 +76,11 @@ def attention_operators(function: Callable[[], object], device: torch.device) ->
     names = [event.name for event in profiled.events()]
     # The public function and the one that dispatches it stand around those that compute.
     around = ("aten::scaled_dot_product_attention",)
-    found = Counter(name for name in names if "scaled_dot_product" in name and name not in around)
-    return {name.removeprefix("aten::_scaled_dot_product_"): count for name, count in found.items()}
+    of_attention = ("scaled_dot_product", "_flash_attention_", "_efficient_attention_", "_cudnn_attention_")
+    found = Counter(
+        name for name in names if any(part in name for part in of_attention) and name not in around
+    )
+    return {name.removeprefix("aten::_"): count for name, count in found.items()}
 
 
 class TokenClock:
@@ -98,6 +101,7 @@ class TokenClock:
         self._profile: profile | None = None
         self.times: list[float] = []  # when each token was to be chosen
         self.kernels: list[tuple[str, float]] = []  # of the profiled token: name and ms on the GPU
+        self.launches = 0  # of the profiled token, by the CPU: a graph is one
 
     def __call__(self, logits: Tensor, sequences: Tensor, steps: Tensor) -> Tensor:
         """As `decode` calls it."""
@@ -110,6 +114,7 @@ class TokenClock:
                 for event in self._profile.events()
                 if event.device_type == DeviceType.CUDA
             ]
+            self.launches = sum("Launch" in event.name for event in self._profile.events())
             self._profile = None
         elif len(self.times) == self._profiled_token:
             self._profile = profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA])

@@ -56,6 +56,7 @@ def run(record: Record, shapes: Shapes) -> None:
     _compare_log_probabilities(record, shapes, ours, groups, wanted)
     _compare_gradients(record, shapes, stock, ours, groups, wanted)
     _compare_tokens(record, shapes, stock, ours, prompts, len(processor.tokenizer))
+    _compare_decoding(record, shapes, ours, prompts, len(processor.tokenizer))
 
 
 def _groups(prompts: Sequence[Prompt], vocabulary: int) -> list[Group]:
@@ -194,6 +195,48 @@ def _compare_tokens(
     compare("refilled", refilled, _plain_tokens(stock, many, 1, stops, sampler(CPU)))
     answers = decode(ours, prompts, 1, NEW_TOKENS, [], greedy)
     compare("greedy", answers, _plain_tokens(stock, prompts, 1, [], greedy))
+
+
+@torch.no_grad()
+def _compare_decoding(
+    record: Record,
+    shapes: Shapes,
+    ours: Qwen2VLForConditionalGeneration,
+    prompts: Sequence[Prompt],
+    vocabulary: int,
+) -> None:
+    """The log-probabilities with which tokens were sampled in bf16, against those of packed rows.
+
+    On a GPU this is the fixed cache and the replayed graph; prompts take the places of ended ones.
+    """
+    rows = ours.config.text_config.vocab_size
+    many = list(prompts) * 3
+    uniform = uniform_numbers(2, 1, len(many), GROUP, NEW_TOKENS).to(shapes.device)
+    stops = list(range(5, vocabulary, 16))
+    never = [ours.config.image_token_id, ours.config.video_token_id]
+    sampler = Sampler(uniform, 1.0, 0, never, vocabulary, rows)
+    noted = torch.zeros(len(many) * GROUP, NEW_TOKENS, device=shapes.device)
+
+    def choose(logits: Tensor, sequences: Tensor, steps: Tensor) -> Tensor:
+        chosen = sampler(logits, sequences, steps)
+        noted[sequences, steps] = logits.log_softmax(-1).gather(1, chosen[:, None])[:, 0]
+        return chosen
+
+    with autocast("bf16", shapes.device):
+        completions = decode(ours, many, GROUP, NEW_TOKENS, stops, choose, prompts_at_a_time=4)
+        again = decode(ours, many, GROUP, NEW_TOKENS, stops, sampler, prompts_at_a_time=4)
+        groups = [
+            Group(prompt, completions[place * GROUP : (place + 1) * GROUP])
+            for place, prompt in enumerate(many)
+        ]
+        packed = completion_log_probabilities(ours, pack(groups, shapes.device))
+    distances = [
+        float((packed[place, : len(tokens)] - noted[place, : len(tokens)]).abs().max())
+        for place, tokens in enumerate(completions)
+    ]
+    record.at_most(BF16_BOUND, sampled_log_probability_difference_bf16=max(distances))
+    record.note(sampled_log_probability_difference_bf16_mean=sum(distances) / len(distances))
+    record.true(sampled_in_bf16_twice_the_same=completions == again)
 
 
 def _plain_tokens(

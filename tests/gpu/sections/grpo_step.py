@@ -103,6 +103,9 @@ def _roll_out(
         synchronize(shapes.device)
         started = time.perf_counter()
         completions = decode(model, prompts, shapes.group, shapes.new_tokens, [], clock)
+        unwatched = seconds_of(
+            lambda: decode(model, prompts, shapes.group, shapes.new_tokens, [], sampler), shapes.device
+        )
     sequences = shapes.prompts * shapes.group
     spent = clock.token_ms()
     eighth = max(1, len(spent) // 8)
@@ -110,12 +113,13 @@ def _roll_out(
     numbers = torch.arange(sequences, device=shapes.device)
     record.note(
         prefill_seconds=clock.times[0] - started,
-        rollout_seconds=time.perf_counter() - started,
+        rollout_seconds=unwatched,
         token_ms_early=statistics.median(spent[:eighth]),
         token_ms_late=statistics.median(spent[-eighth:]),
         tokens_per_second=1e3 * sequences / statistics.median(spent),
         sampler_ms=1e3 * median_seconds(lambda: sampler(logits, numbers, numbers * 0), shapes.device),
-        launches_per_token=len(clock.kernels),
+        kernels_per_token=len(clock.kernels),
+        launches_per_token=clock.launches,
         gpu_ms_per_token=sum(ms for _, ms in clock.kernels),
         largest_kernels_ms=clock.largest_kernels(8),
         gb_peak_of_rollout=peak_gb(shapes.device),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 import torch
 from test_decoding import generated
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 import plain_flash
 from othink_mr1.modeling import decoding, fixed_batch, varlen_attention
@@ -113,51 +111,6 @@ def test_bf16_keys_are_as_near_to_fp32_as_the_cpu_s(lively, several, as_on_a_gpu
     ours = (logits("bf16") - exact).norm()
     as_on_a_gpu(False)
     assert 1e-3 < ours < 2 * (logits("bf16") - exact).norm()
-
-
-class Launches(TorchDispatchMode):
-    """Counts operators that launch kernels on a GPU: those that are not views."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.counted: Counter[str] = Counter()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if not func.is_view and "empty" not in str(func):
-            self.counted[str(func)] += 1
-        return func(*args, **(kwargs or {}))
-
-
-def test_few_kernels_are_launched_outside_the_graph(tiny: Tiny, prompts, as_on_a_gpu, monkeypatch) -> None:
-    """Per token, by a rollout's sampler; a graph is one launch."""
-    vocabulary = tiny.model.config.text_config.vocab_size
-    outside = Launches()
-    tokens: list[int] = []
-    step = fixed_batch.FixedBatch.step
-    recorded = fixed_batch._recorded
-
-    def without(function: Callable[[], Tensor]) -> Callable[[], Tensor]:
-        def call() -> Tensor:
-            outside.__exit__(None, None, None)
-            try:
-                return function()
-            finally:
-                outside.__enter__()
-
-        return call
-
-    def counted(self: fixed_batch.FixedBatch) -> None:
-        tokens.append(1)
-        with outside:
-            step(self)
-
-    monkeypatch.setattr(fixed_batch, "_recorded", lambda *arguments: without(recorded(*arguments)))
-    monkeypatch.setattr(fixed_batch.FixedBatch, "step", counted)
-    sampler = Sampler(uniform_numbers(1, 1, 2, 3, 17), 0.9, 50, [], vocabulary, vocabulary)
-    decode(tiny.model, prompts, 3, 17, [], sampler)
-    assert len(tokens) == 16
-    per_token = sum(outside.counted.values()) / len(tokens) + 1
-    assert 5 < per_token < 40, outside.counted
 
 
 def test_a_check_for_ended_sequences_is_rare(tiny: Tiny, prompts, as_on_a_gpu, monkeypatch) -> None:

@@ -34,6 +34,8 @@ class Admitted:
 class Batch(ABC):
     """Prompts in places, each with a group of sequences. A prompt leaves when its whole group has ended."""
 
+    _fused_norms = False
+
     def __init__(
         self,
         model: Qwen2VLForConditionalGeneration,
@@ -51,7 +53,7 @@ class Batch(ABC):
             model.config.text_config.vocab_size, dtype=torch.bool, device=self._device
         )
         self._is_stop[[token for token in stop_tokens if token >= 0]] = True
-        self._token_step = TokenStep(model)
+        self._token_step = TokenStep(model, self._fused_norms)
         self._free = list(range(prompts))
         self._largest_logit = torch.zeros((), device=self._device)  # magnitude
 

@@ -28,6 +28,8 @@ PROMPT_ROOM_STEP = 256
 class FixedBatch(Batch):
     """Every token is computed for all places. `Running` are the sequences that had not ended at the check."""
 
+    _fused_norms = True
+
     def __init__(
         self,
         model: Qwen2VLForConditionalGeneration,

@@ -30,6 +30,7 @@ class FixedCache:
         device: torch.device,
     ) -> None:
         """prompt_room: tokens of a place for a prompt; own_room: of a place for a completion."""
+        self.dtype = dtype
         self._scaling = head_size**-0.5
         self._group, self._own_room, self.prompt_room = group, max(own_room, 1), prompt_room
         rows = prompts * group
@@ -80,9 +81,8 @@ class FixedCache:
         query: [rows, heads, d]; key, value: [rows, kv heads, d], for all places. Returns [rows, heads x d].
         """
         own_keys, own_values = self._own_states[:, layer]
-        own_keys.index_copy_(0, self._written, key.to(own_keys.dtype))
-        own_values.index_copy_(0, self._written, value.to(own_values.dtype))
-        query = query.to(own_keys.dtype)
+        own_keys.index_copy_(0, self._written, key)
+        own_values.index_copy_(0, self._written, value)
         prompt_keys, prompt_values = self._prompt_states[:, layer]
         of_prompt, prompt_sums = flash(
             query,
@@ -105,5 +105,5 @@ class FixedCache:
             used=self._used,
         )
         # exp(l_own - logaddexp(l_own, l_prompt)): see flash_attention_cpu.py
-        own_share = (own_sums - prompt_sums).sigmoid().t()[..., None]
-        return torch.lerp(of_prompt.float(), own.float(), own_share).flatten(1)
+        own_share = (own_sums - prompt_sums).sigmoid().t()[..., None].to(self.dtype)
+        return torch.lerp(of_prompt, own, own_share).flatten(1)

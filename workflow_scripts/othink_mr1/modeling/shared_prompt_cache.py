@@ -33,6 +33,8 @@ class _LayerViews:
 class SharedPromptCache:
     """Prompt places x group places, for all layers."""
 
+    dtype = torch.float32
+
     def __init__(
         self,
         layers: int,

@@ -22,6 +22,8 @@ from othink_mr1.modeling.skinny_product import SkinnyProduct
 class Cache(Protocol):
     """Keys and values of all sequences so far."""
 
+    dtype: torch.dtype  # of what it takes
+
     def begin_token(self) -> None:
         """Called once per token, before the layers."""
 
@@ -46,12 +48,15 @@ class _Layer:
 class TokenStep:
     """The language model, for one new token per sequence."""
 
-    def __init__(self, model: Qwen2VLForConditionalGeneration) -> None:
+    def __init__(self, model: Qwen2VLForConditionalGeneration, fused_norms: bool) -> None:
+        """fused_norms: norms by torch's function, one kernel on a GPU and five on a CPU, or by our own."""
         text: Any = model.model.language_model
         config = text.config
         assert not text.has_sliding_layers, "Qwen2-VL's layers attend to everything"
         self.dtype = dtype = products_dtype(model.device)
+        self._fused_norms = fused_norms
         self._eps = torch.tensor(config.rms_norm_eps, device=model.device)
+        self._eps_value = config.rms_norm_eps
         self._heads, self._kv_heads = config.num_attention_heads, config.num_key_value_heads
         self._head_size = config.hidden_size // self._heads
         self._embeddings = text.embed_tokens.weight.detach()
@@ -72,14 +77,13 @@ class TokenStep:
         x = self._embeddings.index_select(0, tokens)  # [sequences, hidden], fp32
         for index, layer in enumerate(self._layers):
             normed = self._normed(x)
-            qkv = (
-                (layer.qkv(normed) + layer.qkv_bias)
-                .float()
-                .view(count, rotated + self._kv_heads, self._head_size)
-            )
-            query_key = _rotate(qkv[:, :rotated], *rotary)
+            qkv = (layer.qkv(normed) + layer.qkv_bias).view(count, rotated + self._kv_heads, self._head_size)
+            query_key = _rotate(qkv[:, :rotated].float(), *rotary).to(cache.dtype)
             attended = cache.attend(
-                index, query_key[:, : self._heads], query_key[:, self._heads :], qkv[:, rotated:]
+                index,
+                query_key[:, : self._heads],
+                query_key[:, self._heads :],
+                qkv[:, rotated:].to(cache.dtype),
             )
             x = x + layer.attention_out(attended.to(self.dtype))
             gate, up = layer.gate_up(self._normed(x)).chunk(2, dim=1)
@@ -87,7 +91,9 @@ class TokenStep:
         return self._head(self._normed(x)).float()
 
     def _normed(self, x: Tensor) -> Tensor:
-        """x / sqrt(mean(x²) + ε) by rows, in one pass; torch's rms_norm on the CPU makes five."""
+        """x / sqrt(mean(x²) + ε) by rows."""
+        if self._fused_norms:
+            return torch.rms_norm(x, x.shape[1:], eps=self._eps_value).to(self.dtype)
         norm = torch.linalg.vector_norm(x, dim=1, keepdim=True)  # [sequences, 1]
         scale = torch.addcmul(self._eps, norm, norm, value=1 / x.shape[1]).rsqrt_()
         return (x * scale).to(self.dtype)
