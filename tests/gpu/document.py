@@ -22,65 +22,85 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 @dataclass(frozen=True)
 class Point:
-    """A question about the code on a GPU: what is estimated, and the measured values that answer it."""
+    """A part of the code on a GPU: what it costs at least, before and now by estimate, and as measured."""
 
     title: str
-    estimate: str
+    floor: str
+    before: str
+    now: str
+    bound: str  # what limits it now
     values: tuple[tuple[str, str], ...]  # (label with unit, `section.value` or `section.value.part`)
 
 
 POINTS = (
     Point(
         "A. Attention",
-        "torch 2.10 and later prefer cuDNN's kernel on Hopper if cuDNN is newer than 9.15. It makes a plan "
-        "for every new shape (23 to 42 ms by public reports) and keeps it. Nearly every group has a new "
-        "shape: this costs 2.5 s a step on counting, 4.4 s on geometry, and host memory grows.",
-        (
+        floor="2 to 3 % of an update's operations",
+        before="padded batches, which torch gives to cuDNN on Hopper. cuDNN makes a plan for every new "
+        "shape, 23 to "
+        "42 ms by public reports, and nearly every group is one: 2.5 s a step on counting, 4.4 s on geometry",
+        now="flash attention of sequences of any length, no plans; 33 launches a layer, forward and "
+        "backward, instead "
+        "of 105 (docs/launches.md)",
+        bound="launches",
+        values=(
             ("a group's operators", "attention.operators_of_a_group"),
             ("prompts' operators", "attention.operators_of_prompts_alone"),
-            ("vision tower's operators", "attention.operators_of_the_vision_tower"),
-            ("new shape, first call, ms", "attention.new_shape_first_ms_default"),
-            ("new shape, second call, ms", "attention.new_shape_second_ms_default"),
-            (
-                "the same with flash or efficient forced: first, ms",
-                "attention.new_shape_first_ms_flash_or_efficient",
-            ),
-            ("second, ms", "attention.new_shape_second_ms_flash_or_efficient"),
-            ("host memory for the new shapes, MB", "attention.host_mb_for_new_shapes_default"),
-            ("the same, forced, MB", "attention.host_mb_for_new_shapes_flash_or_efficient"),
+            ("output against padded batches, relative", "attention.output_difference_from_padded"),
+            ("new shape, first call, ms", "attention.new_shape_first_ms_own"),
+            ("new shape, second call, ms", "attention.new_shape_second_ms_own"),
+            ("padded batches: first, ms", "attention.new_shape_first_ms_padded"),
+            ("padded batches: second, ms", "attention.new_shape_second_ms_padded"),
+            ("host memory for the new shapes, MB", "attention.host_mb_for_new_shapes_own"),
+            ("padded batches: MB", "attention.host_mb_for_new_shapes_padded"),
         ),
     ),
     Point(
         "B. Decoding",
-        "1,069 launches per token, counted on the CPU, so 8 to 10 ms a token for any batch size; the GPU's "
-        "own work for 128 sequences is 3 to 5 ms.",
-        (
+        floor="1.2 ms a token: 3.66 GB at 3 TB/s, the weights and the keys and values in use",
+        before="8 to 10 ms a token for any batch size: 1,128 launches",
+        now="3 to 4 ms a token: 14 launches, one of them a graph of 748 operators, and 5.74 GB "
+        "(docs/launches.md)",
+        bound="bytes, and about 2 µs from one kernel of the graph to the next",
+        values=(
             ("ms per token, early", "grpo_step.token_ms_early"),
             ("ms per token, late", "grpo_step.token_ms_late"),
             ("launches per token", "grpo_step.launches_per_token"),
+            ("kernels per token", "grpo_step.kernels_per_token"),
             ("GPU ms per token", "grpo_step.gpu_ms_per_token"),
             ("sampler, ms", "grpo_step.sampler_ms"),
             ("tokens per second", "grpo_step.tokens_per_second"),
+            (
+                "log-probabilities of sampled tokens against packed rows, largest difference",
+                "correctness.sampled_log_probability_difference_bf16",
+            ),
         ),
     ),
     Point(
         "C. Saving",
-        "26.5 GB per state, copied tensor by tensor, hashed and written while the training waits. That takes "
-        "40 to 75 s every 50 steps, 10 to 20 % of the time.",
-        (
-            ("saving, GB/s", "saving.saving_gb_per_second"),
-            ("checking, GB/s", "saving.checking_gb_per_second"),
-            ("sha256, GB/s", "saving.sha256_gb_per_second"),
+        floor="nothing, if the disk is written while the GPU computes",
+        before="26.5 GB per state copied, hashed and written while the training waits: 40 to 75 s every 50 "
+        "steps, "
+        "10 to 20 % of the time",
+        now="copied into pinned memory, 1 to 2 s every 30 minutes, and written by a thread: about 0.1 %",
+        bound="the copy from the card",
+        values=(
             ("into ordinary memory, GB/s", "saving.to_ordinary_memory_gb_per_second"),
             ("into pinned memory, GB/s", "saving.to_pinned_memory_gb_per_second"),
-            ("so a state of the 2B model, s", "saving.saving_seconds_of_the_2b_model"),
+            ("checking, GB/s", "saving.checking_gb_per_second"),
+            ("sha256, GB/s", "saving.sha256_gb_per_second"),
         ),
     ),
     Point(
         "D. Pictures",
-        "Prepared one by one while the GPU waits, 23 ms each at 480 × 320 on two CPU cores: 0.4 s per GRPO "
-        "step, 3 s per SFT step.",
-        (
+        floor="nothing, if they are prepared while the GPU computes",
+        before="prepared one by one while the GPU waits, 23 ms each at 480 × 320 on two CPU cores: 0.4 s "
+        "per GRPO "
+        "step, 3 s per SFT step",
+        now="those of the next step prepared by a pool, with 7 workers 0.05 s and 0.4 s, while the GPU "
+        "computes",
+        bound="the CPU cores in SFT with large pictures: 128 of 117 ms take 7 workers 2 s",
+        values=(
             ("ms per picture", "grpo_step.picture_ms"),
             ("pictures of an SFT step, s", "sft_step.pictures_seconds"),
             ("SFT step's forward and backward, s", "sft_step.forward_backward_seconds"),
@@ -88,17 +108,22 @@ POINTS = (
     ),
     Point(
         "E. Vision tower",
-        "transformers' path reads lengths back from the GPU for q, k and v in each of its 32 layers.",
-        (
+        floor="one call of attention a layer",
+        before="transformers' path reads lengths back from the GPU for q, k and v in each of 32 layers",
+        now="read back once; one call a layer for all pictures",
+        bound="arithmetic",
+        values=(
             ("operators", "attention.operators_of_the_vision_tower"),
             ("prefill, s", "grpo_step.prefill_seconds"),
         ),
     ),
     Point(
         "F. Precision",
-        "fp32 weights and AdamW with bf16 products; the reference is an fp32 copy that is cast at every "
-        "call.",
-        (
+        floor="fp32 weights and AdamW: bf16 weights would lose every update at a learning rate of 1e-6",
+        before="bf16 products; the reference is an fp32 copy that is cast at every call",
+        now="the same, with the reference's matrices in bf16 once and for all; the same bits",
+        bound="–",
+        values=(
             ("log-probabilities, fp32, largest difference", "correctness.log_probability_difference_fp32"),
             ("log-probabilities, bf16, largest difference", "correctness.log_probability_difference_bf16"),
             ("gradients, fp32, largest relative difference", "correctness.gradient_difference_fp32"),
@@ -108,8 +133,11 @@ POINTS = (
     ),
     Point(
         "G. Memory",
-        "44.2 GB static; 56 to 58 GB at the peak with row_tokens 8192 and checkpointing.",
-        (
+        floor="35.3 GB: weights, gradients and AdamW's two moments in fp32",
+        before="44.2 GB static; 56 to 58 GB at the peak with row_tokens 8192 and checkpointing",
+        now="@MEMORY@",
+        bound="activations of a row, with row_tokens",
+        values=(
             ("static, GB", "grpo_step.gb_static"),
             ("peak of the update, GB", "grpo_step.gb_peak_of_update"),
             ("peak of the rollout, GB", "grpo_step.gb_peak_of_rollout"),
@@ -118,9 +146,11 @@ POINTS = (
     ),
     Point(
         "H. Evaluation",
-        "batch_size 32 underuses the card: a decoding step of 256 sequences takes about as long as "
-        "one of 32.",
-        (
+        floor="as B: a token of 256 sequences costs about as much as one of 32",
+        before="32 sequences at a time",
+        now="as many as the free memory holds, up to 512",
+        bound="as B",
+        values=(
             ("ms per token, 32 sequences", "evaluation_batch.batch_32.token_ms"),
             ("ms per token, 256 sequences", "evaluation_batch.batch_256.token_ms"),
             ("tokens per second, 256 sequences", "evaluation_batch.batch_256.tokens_per_second"),
@@ -128,9 +158,13 @@ POINTS = (
     ),
     Point(
         "A whole step",
-        "8.8 to 11.2 s on counting, with answers of 120 to 350 tokens; here 16 prompts × 8 completions of"
-        " 128 to 256 tokens.",
-        (
+        floor="@STEP_FLOOR@",
+        before="8.8 to 11.2 s on counting, with answers of 120 to 350 tokens",
+        now="5.2 s on counting, 6.2 s on geometry, at 280 TFLOP/s. Measured here: 16 prompts × 8 "
+        "completions of 128 "
+        "to 256 tokens",
+        bound="arithmetic of the update, then decoding",
+        values=(
             ("rollout of 256 tokens, s", "grpo_step.rollout_seconds"),
             ("forward and backward, first time, s", "grpo_step.forward_backward_seconds_first"),
             ("forward and backward, s", "grpo_step.forward_backward_seconds"),
@@ -143,11 +177,15 @@ POINTS = (
     ),
     Point(
         "An interrupted training",
-        "Bit-identical on a CPU. Not guaranteed on a GPU, where some kernels add in any order.",
-        (
+        floor="bit-identical, as on a CPU",
+        before="not guaranteed on a GPU, where some kernels add in any order",
+        now="the same",
+        bound="–",
+        values=(
             ("same weights to the bit", "resume.same_weights_to_the_bit"),
             ("largest difference of weights", "resume.largest_difference_of_weights"),
             ("sampled twice the same", "correctness.sampled_twice_the_same"),
+            ("sampled in bf16 twice the same", "correctness.sampled_in_bf16_twice_the_same"),
             ("gradients twice the same", "correctness.gradient_twice_the_same"),
         ),
     ),
@@ -169,9 +207,11 @@ repository's history add `COMMIT=` with the commit's name.
 `make gpu-page ADD=results/gpu-check/gpu_check.json` keeps the file in `docs/gpu/` and rewrites this page.
 """
 NOTHING = """
-**Nothing has been measured on a GPU yet.** All figures below are estimates: read from source code, counted on
-a CPU, or computed from a card's data sheet. The check itself has only run on a CPU (`python
-tests/gpu/check.py --cpu-tiny`); its CUDA branches, and Python 3.12 with the wheels, have never run.
+**Nothing has been measured on a GPU yet.** All figures below are estimates for an H100 and Qwen2-VL-2B: read
+from source code, counted on a CPU, or computed from a card's data sheet. The check itself has only run on a
+CPU (`python tests/gpu/check.py --cpu-tiny`). Never run: flash attention and the graph of decoding
+(`modeling/varlen_attention.py`, `fixed_batch.py`; the tests replace their operators by plain arithmetic), the
+copy into pinned memory, the check's CUDA branches, and Python 3.12 with the wheels.
 """
 COSTS = """## What the study costs
 
@@ -193,7 +233,11 @@ def page(folder: Path) -> str:
     reports = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("*.json"))]
     lines = [HEAD, _measured(reports) if reports else NOTHING]
     for point in POINTS:
-        lines.append(f"## {point.title}\n\n{fill(f'*Estimate:* {point.estimate}', 110)}\n")
+        lines.append(f"## {point.title}\n")
+        told = {"floor": point.floor, "before, estimated": point.before, "now, estimated": point.now}
+        for name, text in (told | {"bound by": point.bound}).items():
+            lines.append(fill(f"- **{name}**: {text}", 110, subsequent_indent="  "))
+        lines.append("")
         if reports:
             lines.append(_table(point, reports))
     return "\n".join([*lines, COSTS])
