@@ -73,8 +73,9 @@ test: .venv/development-installed
 	OMP_NUM_THREADS=1 .venv/bin/pytest -n 2 tests/unit tests/gpu tests/workflow/test_dry_runs.py tests/workflow/test_reruns.py
 	.venv/bin/pytest tests/workflow/test_smoke.py
 
+# Slurm's tests mostly wait, so the others run beside them.
 test-slow: .venv/development-installed
-	.venv/bin/pytest tests/workflow/slow tests/crash tests/slurm tests/miniature
+	.venv/bin/pytest -n 2 --dist loadscope --durations 10 tests/slurm tests/workflow/slow tests/crash tests/miniature
 
 test-all: test test-slow
 

@@ -23,8 +23,8 @@ SECONDS = 400
 # Steps of SFT, whose weights change with each. (The smoke study's GRPO finds no reward, so no gradient.) On
 # two free cores they take 13 seconds, so that a fault comes meanwhile.
 SHORT = 200
-# Of the other run, so that its job runs into a limit of a minute.
-LONG_SECONDS = 70
+# Of the other run, so that its job runs into a limit of a minute, also when what ran beside it has ended.
+LONG_SECONDS = 90
 # One GPU of the cluster, which does not compute: the trainings compute on the CPU.
 EXECUTION = {"train": {"gpus": 1, "save_every_steps": 5}}
 IMPATIENT_SNAKEMAKE = (sys.executable, str(Path(__file__).with_name("impatient_snakemake.py")))

@@ -14,6 +14,7 @@ from report_results import HOSTILE, make_results
 from othink_mr1.report.page import write_report
 
 CHROMIUM = shutil.which("chromium")
+A4_BETWEEN_MARGINS = 718  # in CSS pixels, of Chromium's pages
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (Debian's package)")
 
 
@@ -138,4 +139,9 @@ def test_print(browser: Any, file: Path) -> None:
     page.goto(f"file://{file}")
     page.wait_for_timeout(500)
     assert page.pdf(format="A4").count(b"/Type /Page\n") + page.pdf(format="A4").count(b"/Type /Page ") >= 3
+    # A claim was printed with two letters to a line, and the table of runs was cut.
+    page.set_viewport_size({"width": A4_BETWEEN_MARGINS, "height": 1000})
+    page.emulate_media(media="print")
+    assert page.locator("#claims tbody tr:not(.group) td").first.bounding_box()["width"] > 150
+    assert page.evaluate("document.documentElement.scrollWidth") == A4_BETWEEN_MARGINS
     page.close()
