@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,6 +87,29 @@ def test_bf16_keeps_fp32_weights(trainer: str, train: Train) -> None:
     folder = train(trainer, one_step(trainer, precision="bf16"))
     assert {weight.dtype for weight in weights(folder / "checkpoint").values()} == {torch.float32}
     assert float(metrics(folder)[0]["gradient_norm"]) > 0
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_checkpoints_in_bf16_change_nothing_else(trainer: str, train: Train, tmp_path: Path, capfd) -> None:
+    """The training, its states and its metrics are the same; what is kept is rounded, and answers."""
+    whole = train(trainer, name="whole")
+    said = capfd.readouterr().err
+    halved = train(trainer, SETTINGS[trainer](checkpoint_precision="bf16"), "halved")
+    said_of_halves = capfd.readouterr().err
+    assert metrics(halved) == metrics(whole)
+    for checkpoint in ("checkpoint-2", "checkpoint"):
+        for name, weight in weights(halved / checkpoint).items():
+            assert torch.equal(weight, weights(whole / checkpoint)[name].bfloat16()), name
+    room, room_of_halves = (
+        int(re.search(r"disk: (\d+) MB of this run's checkpoints", text)[1])
+        for text in (said, said_of_halves)
+    )
+    assert room_of_halves == pytest.approx(room / 2, abs=1)
+    task = GenerationTask(name="geometry", prompt=TEMPLATE, max_new_tokens=5)
+    examples_file = tmp_path / "examples.parquet"
+    output = tmp_path / "answers"
+    generate_answers(halved / "checkpoint", "halved", GENERATION, "fp32", task, examples_file, output)
+    assert len((output / "answers.jsonl").read_text().splitlines()) == len(EXAMPLES)
 
 
 @pytest.mark.parametrize("trainer", TRAINERS)
