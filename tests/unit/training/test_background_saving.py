@@ -126,6 +126,13 @@ def test_states_are_saved_by_the_clock(new_run: NewRun, monkeypatch: pytest.Monk
     """Steps of 20 minutes: a state is due after 40 minutes, as none is due after 20."""
     run = new_run("sft")
     written = slow_disk(monkeypatch, 0)
+    start = BackgroundWriter.start
+
+    def start_and_wait(self: BackgroundWriter, write: Callable[[], None]) -> None:
+        start(self, write)
+        self.wait()
+
+    monkeypatch.setattr(BackgroundWriter, "start", start_and_wait)
 
     def minutes() -> float:
         file = run.output / "metrics.csv"
