@@ -43,13 +43,17 @@ def slow_disk(monkeypatch: pytest.MonkeyPatch, seconds: float) -> list[int]:
     return written
 
 
-def failing_disk(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+def failing_disk(
+    monkeypatch: pytest.MonkeyPatch, step: int, not_before: Callable[[], bool] = lambda: True
+) -> None:
     """Let the disk be full when the state of that step is written."""
     write = session.write_state
 
     def fails(folder, tensors, carried, how_far, facts) -> None:
         write(folder, tensors, carried, how_far, facts)
         if facts["step"] == step:
+            while not not_before():
+                time.sleep(0.01)
             raise OSError(errno.ENOSPC, "No space left on device", str(folder))
 
     monkeypatch.setattr(session, "write_state", fails)
@@ -172,7 +176,8 @@ def test_an_error_of_the_last_state_is_told_before_the_states_are_deleted(
 ) -> None:
     run = new_run("sft")
     with monkeypatch.context() as patch:
-        failing_disk(patch, STEPS - 1)
+        # After the last step, when the training has only its end before it.
+        failing_disk(patch, STEPS - 1, (run.output / "checkpoint").exists)
         with pytest.raises(OSError, match="No space left"):
             run.start()
     assert steps_of_states(run) == [STEPS - 3, STEPS - 2]
