@@ -19,6 +19,7 @@ from othink_mr1.artefacts.artefact import Artefact
 from othink_mr1.errors import Interrupted, UserError
 from othink_mr1.training import background_saving, session, supervised
 from othink_mr1.training.background_saving import BackgroundWriter, HostCopy
+from othink_mr1.training.optimisation import Optimisation
 from run_contents import assert_every_step_once, assert_same, metrics
 from tiny import sft_settings
 
@@ -220,6 +221,27 @@ def test_a_lock_that_is_lost_while_a_state_is_written_keeps_it_from_its_name(
     assert steps_of_states(run) == []
     run.start()
     assert (run.output / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("moment", ["exp_avg", "exp_avg_sq"])
+def test_a_state_with_infinite_moments_is_refused_at_its_own_step(
+    moment: str, new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The weights are finite still, so that no other check sees it."""
+    run = new_run("sft")
+    update = Optimisation.update
+
+    def spoils(self: Optimisation, step: int) -> tuple[float, float]:
+        found = update(self, step)
+        if step == 3:
+            next(iter(self._adam.state.values()))[moment].fill_(torch.inf)
+        return found
+
+    monkeypatch.setattr(Optimisation, "update", spoils)
+    with pytest.raises(UserError, match=r"step-3: no state is saved, since \w+_moments of .* hold nan"):
+        run.start()
+    assert steps_of_states(run) == [1, 2]
+    assert len(metrics(run.output)) == 3
 
 
 def test_a_diverged_training_leaves_nothing_that_is_still_written(
