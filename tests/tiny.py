@@ -61,7 +61,7 @@ def execution(**changes: Any) -> TrainingExecution:
         "gpus": 0,
         "row_tokens": 4096,
         "gradient_checkpointing": False,
-        "save_every_steps": 1,
+        "save_every_minutes": 0,
         "attention": "sdpa",
         "trackers": ["tensorboard"],
     }

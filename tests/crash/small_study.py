@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ HERE = Path(__file__).parent
 STEPS = 3
 ITEMS = 12
 SECONDS = 120.0
+SLOW_SECONDS = 0.3  # for each of the five files of a state, if the disk is slow
 
 _EXAMPLES = [
     Example(str(n), picture(n % 5), QUESTIONS[n % 2], str(n % 5), "Row by row: 2 1. Together 3.")
@@ -66,7 +68,7 @@ class SmallStudy:
         write_manifest(root / "set")
 
     def training(self, trainer: str, results: Path) -> Job:
-        """A training by sft or grpo."""
+        """A training by sft or grpo, which saves its state after every step."""
         settings = _SETTINGS[trainer]
         run = RunDescription(
             name=f"counting-{trainer}-s7-0123456789",
@@ -84,7 +86,7 @@ class SmallStudy:
             "--run",
             canonical(run.model_dump(mode="json")),
             "--execution",
-            canonical(execution(save_every_steps=1).model_dump(mode="json")),
+            canonical(execution(save_every_minutes=0).model_dump(mode="json")),
             "--examples",
             str(self.root / "set" / "examples.parquet"),
             "--backbone",
@@ -151,6 +153,37 @@ def start_and_kill(job: Job, results: Path, after_seconds: float) -> int:
         except subprocess.TimeoutExpired:
             process.kill()
             return process.wait()
+
+
+def start_and_kill_beside_a_write(job: Job, results: Path, step: int, after_seconds: float) -> int:
+    """Kill a training while it writes the state of a step, on a slow disk, and has finished the next step.
+
+    after_seconds: from then on. Returns its code.
+    """
+    results.mkdir(parents=True, exist_ok=True)
+    run = results / job.folders[0]
+    with subprocess.Popen(
+        job.command,
+        env=environment() | {"SLOW_STATES": str(SLOW_SECONDS)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        while process.poll() is None and not (being_written(run, step) and _finished_steps(run) > step):
+            time.sleep(0.002)
+        time.sleep(after_seconds)
+        process.kill()
+        return process.wait()
+
+
+def being_written(run: Path, step: int) -> bool:
+    """Whether the state of that step is unfinished."""
+    return any(run.with_name(f".{run.name}.states").glob(f".step-{step}.*.partial"))
+
+
+def _finished_steps(run: Path) -> int:
+    metrics = run / "metrics.csv"
+    return len(metrics.read_text().splitlines()) - 1 if metrics.exists() else 0
 
 
 def start_forked(job: Job, results: Path) -> int:

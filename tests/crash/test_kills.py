@@ -6,8 +6,15 @@ import random
 import time
 from pathlib import Path
 
+import pytest
 from faults import FAULTS, Undisturbed, all_pass
-from small_study import start, start_and_kill
+from small_study import (
+    SLOW_SECONDS,
+    being_written,
+    start,
+    start_and_kill,
+    start_and_kill_beside_a_write,
+)
 
 from file_faults import Operation, lose_unsynced
 
@@ -33,6 +40,23 @@ def test_killed_anywhere_it_goes_on_to_the_bit(undisturbed: Undisturbed, tmp_pat
                 chosen = draw.choice(saving if way == 1 else operations)
                 killed = start(job, results, kill_before=chosen.number).returncode == -9
             assert killed or again or way == 2, "the second attempt has fewer operations, the first has not"
+        undisturbed.finish_and_compare(results)
+
+    assert all_pass(attempt, range(FAULTS)) == FAULTS
+
+
+@pytest.mark.parametrize("undisturbed", ["sft", "grpo"], indirect=True)
+def test_killed_while_a_state_is_written_beside_the_steps(undisturbed: Undisturbed, tmp_path: Path) -> None:
+    def attempt(number: int) -> None:
+        draw = random.Random(2000 + number)
+        results = tmp_path / str(number)
+        job = undisturbed.job(results)
+        assert job.steps is not None
+        # The last step has no state.
+        step = 1 + number % (job.steps - 1)
+        after = draw.uniform(0, 3 * SLOW_SECONDS)
+        assert start_and_kill_beside_a_write(job, results, step, after) == -9
+        assert being_written(results / job.folders[0], step)
         undisturbed.finish_and_compare(results)
 
     assert all_pass(attempt, range(FAULTS)) == FAULTS

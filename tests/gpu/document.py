@@ -85,10 +85,16 @@ POINTS = (
         now="copied into pinned memory, 1 to 2 s every 30 minutes, and written by a thread: about 0.1 %",
         bound="the copy from the card",
         values=(
-            ("into ordinary memory, GB/s", "saving.to_ordinary_memory_gb_per_second"),
-            ("into pinned memory, GB/s", "saving.to_pinned_memory_gb_per_second"),
+            ("first copy, s", "saving.first_copy_seconds"),
+            ("later copies, GB/s", "saving.copy_gb_per_second"),
+            ("so the training waits with the 2B model, s", "saving.training_waits_seconds_of_the_2b_model"),
+            ("an update beside a write ÷ alone", "saving.update_beside_a_write_by_alone"),
+            ("writing and hashing, GB/s", "saving.saving_gb_per_second"),
+            ("so the thread writes the 2B model's, s", "saving.writing_seconds_of_the_2b_model"),
             ("checking, GB/s", "saving.checking_gb_per_second"),
             ("sha256, GB/s", "saving.sha256_gb_per_second"),
+            ("into ordinary memory, GB/s", "saving.to_ordinary_memory_gb_per_second"),
+            ("into pinned memory, GB/s", "saving.to_pinned_memory_gb_per_second"),
         ),
     ),
     Point(
@@ -97,13 +103,17 @@ POINTS = (
         before="prepared one by one while the GPU waits, 23 ms each at 480 × 320 on two CPU cores: 0.4 s "
         "per GRPO "
         "step, 3 s per SFT step",
-        now="those of the next step prepared by a pool, with 7 workers 0.05 s and 0.4 s, while the GPU "
+        now="those of the next step prepared by threads, with 7 workers 0.05 s and 0.4 s, while the GPU "
         "computes",
         bound="the CPU cores in SFT with large pictures: 128 of 117 ms take 7 workers 2 s",
         values=(
             ("ms per picture", "grpo_step.picture_ms"),
+            ("in one thread, ms", "sft_step.picture_ms_one_by_one"),
+            ("threads", "sft_step.threads"),
+            ("in these threads, ms", "sft_step.picture_ms_in_threads"),
             ("pictures of an SFT step, s", "sft_step.pictures_seconds"),
             ("SFT step's forward and backward, s", "sft_step.forward_backward_seconds"),
+            ("the same while pictures are prepared, s", "sft_step.forward_backward_seconds_while_preparing"),
         ),
     ),
     Point(
@@ -135,9 +145,10 @@ POINTS = (
         "G. Memory",
         floor="35.3 GB: weights, gradients and AdamW's two moments in fp32",
         before="44.2 GB static; 56 to 58 GB at the peak with row_tokens 8192 and checkpointing",
-        now="@MEMORY@",
+        now="40.2 GB static, of which the reference is 4.9 GB; 52 to 54 GB at the peak",
         bound="activations of a row, with row_tokens",
         values=(
+            ("reference, GB", "grpo_step.gb_of_reference"),
             ("static, GB", "grpo_step.gb_static"),
             ("peak of the update, GB", "grpo_step.gb_peak_of_update"),
             ("peak of the rollout, GB", "grpo_step.gb_peak_of_rollout"),
@@ -151,6 +162,8 @@ POINTS = (
         now="as many as the free memory holds, up to 512",
         bound="as B",
         values=(
+            ("batch by the rule, bf16", "evaluation_batch.batch_by_the_rule_bf16"),
+            ("batch by the rule, fp32", "evaluation_batch.batch_by_the_rule_fp32"),
             ("ms per token, 32 sequences", "evaluation_batch.batch_32.token_ms"),
             ("ms per token, 256 sequences", "evaluation_batch.batch_256.token_ms"),
             ("tokens per second, 256 sequences", "evaluation_batch.batch_256.tokens_per_second"),

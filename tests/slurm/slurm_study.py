@@ -26,7 +26,7 @@ SHORT = 200
 # Of the other run, so that its job runs into a limit of a minute, also when what ran beside it has ended.
 LONG_SECONDS = 90
 # One GPU of the cluster, which does not compute: the trainings compute on the CPU.
-EXECUTION = {"train": {"gpus": 1, "save_every_steps": 5}}
+EXECUTION = {"train": {"gpus": 1, "save_every_minutes": 0.005}}
 IMPATIENT_SNAKEMAKE = (sys.executable, str(Path(__file__).with_name("impatient_snakemake.py")))
 THREADS = {"OMP_NUM_THREADS": "1"}
 

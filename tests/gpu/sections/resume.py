@@ -92,7 +92,7 @@ def _train(folder: Path, name: str, device: str) -> None:
         write_examples(
             [Example(str(n), picture(n % 5), QUESTIONS[n % 2], str(n % 5), None) for n in range(12)], examples
         )
-    how: TrainingExecution = execution(device=device, gpus=int(device == "cuda"), save_every_steps=1)
+    how: TrainingExecution = execution(device=device, gpus=int(device == "cuda"), save_every_minutes=0)
     # A random model earns no reward, and equal rewards move nothing.
     rewards = mock.patch(
         "othink_mr1.training.rewards.accuracy_rewards",

@@ -405,3 +405,23 @@ def test_results_that_nobody_made_yet_and_another_folder_at_the_end(
     monkeypatch.chdir("/")
     at_the_end[0]()
     assert hidden(tmp_path / "results/mini/snakemake") == []
+
+
+def test_another_thread_may_check_the_lock_too(folder: Path) -> None:
+    """A thread writes a training's states; filelock tells a lease's token only to the one that took it."""
+    errors: list[str] = []
+
+    def check() -> None:
+        try:
+            lock.check()
+        except UserError as error:
+            errors.append(str(error))
+
+    with one_writer(folder) as lock:
+        for _ in range(2):
+            thread = threading.Thread(target=check)
+            thread.start()
+            thread.join()
+            folder.with_name(".run.writer").unlink(missing_ok=True)
+    assert len(errors) == 1  # only when it was gone
+    assert "it ends here" in errors[0]

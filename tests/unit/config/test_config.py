@@ -158,6 +158,17 @@ def test_exponent_without_point_is_a_number() -> None:
         ("results: results ", "results: / ", "results: String should match"),
         ("results: results ", "results: x;touch ", "results: String should match"),
         (
+            "gradient_checkpointing: true, save_every_minutes: 30",
+            "gradient_checkpointing: true, save_every_steps: 50",
+            "execution.train.save_every_steps: unknown key 'save_every_steps'; "
+            "did you mean save_every_minutes?",
+        ),
+        (
+            "gradient_checkpointing: true, save_every_minutes: 30",
+            "gradient_checkpointing: true, save_every_minutes: -1",
+            "execution.train.save_every_minutes: Input should be greater than or equal to 0, got -1",
+        ),
+        (
             "expect_rows: 200",
             "expect_row: 200",
             "sources.superclevr_test.expect_row: unknown key 'expect_row'; did you mean expect_rows?",

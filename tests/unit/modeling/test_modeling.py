@@ -8,7 +8,8 @@ import pytest
 import torch
 from damage import flip
 from plain_path import plain_inputs
-from transformers import AutoTokenizer
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForImageTextToText, AutoTokenizer
 
 from othink_mr1.artefacts.artefact import write_manifest
 from othink_mr1.errors import UserError
@@ -37,9 +38,42 @@ def test_checkpoint_is_readable_by_auto_classes(tiny: Tiny) -> None:
     assert json.loads((tiny.folder / "preprocessor_config.json").read_text())["patch_size"] == 14
 
 
-def test_missing_weights_are_an_error(tiny: Tiny, tmp_path) -> None:
-    from safetensors.torch import load_file, save_file
+def test_a_bf16_checkpoint_is_half_as_large_and_loads_as_rounded_fp32(tiny: Tiny, tmp_path) -> None:
+    before = {name: weight.clone() for name, weight in tiny.model.state_dict().items()}
+    save_checkpoint(tiny.model, tiny.processor, tmp_path, "bf16")
+    for name, weight in tiny.model.state_dict().items():
+        assert torch.equal(weight, before[name]), name  # what is trained further has not been rounded
+    assert tiny.model.config.dtype == "float32"
+    halves, wholes = (load_file(folder / "model.safetensors") for folder in (tmp_path, tiny.folder))
+    assert halves.keys() == wholes.keys()  # tied weights are written once
+    assert {weight.dtype for weight in halves.values()} == {torch.bfloat16}
+    assert json.loads((tmp_path / "config.json").read_text())["dtype"] == "bfloat16"
+    model, _ = load_backbone(tmp_path, "sdpa", "cpu")
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+    for name, weight in model.state_dict().items():
+        assert torch.equal(weight, before[name].bfloat16().float()), name
+    assert any(not torch.equal(model.state_dict()[name], before[name]) for name in before)
 
+
+def test_a_bf16_checkpoint_is_readable_by_auto_classes(tiny: Tiny, tmp_path) -> None:
+    save_checkpoint(tiny.model, tiny.processor, tmp_path, "bf16")
+    model = AutoModelForImageTextToText.from_pretrained(tmp_path, dtype="auto")
+    assert {weight.dtype for weight in model.parameters()} == {torch.bfloat16}
+    for name, weight in model.state_dict().items():
+        assert torch.equal(weight, tiny.model.state_dict()[name].bfloat16()), name
+
+
+def test_a_weight_that_bf16_cannot_hold_is_not_saved(tiny: Tiny, tmp_path) -> None:
+    name, weight = next(iter(tiny.model.named_parameters()))
+    with torch.no_grad():
+        weight.view(-1)[5] = torch.finfo(torch.float32).max  # rounds to infinity
+    save_checkpoint(tiny.model, tiny.processor, tmp_path / "fp32")
+    with pytest.raises(UserError, match=f"not saved, {name} holds nan or infinite"):
+        save_checkpoint(tiny.model, tiny.processor, tmp_path / "bf16", "bf16")
+    assert not (tmp_path / "bf16").exists()
+
+
+def test_missing_weights_are_an_error(tiny: Tiny, tmp_path) -> None:
     save_checkpoint(tiny.model, tiny.processor, tmp_path)
     weights = load_file(tmp_path / "model.safetensors")
     del weights[next(name for name in weights if name.endswith("model.norm.weight"))]

@@ -89,6 +89,9 @@ def of(method: str, task: str = "") -> Callable[[str], bool]:
         ({"tasks": {"geometry": {"max_new_tokens": "512"}}}, lambda name: False),
         ({"tasks": {"geometry": {"test_prompt": "{question}"}}}, lambda name: False),
         ({"execution": {"train": {"row_tokens": "2"}}}, lambda name: False),
+        ({"execution": {"train": {"save_every_minutes": "5"}}}, lambda name: False),
+        ({"methods": {"grpo": {"checkpoint_precision": "bf16"}}}, lambda name: "grpo" in name),
+        ({"methods": {"grpo": {"checkpoint_precision": "fp32"}}}, lambda name: False),
         ({"results": "elsewhere"}, lambda name: False),
         (
             {"sources": {"r1v_geoqa_prompts": {"base_url": "https://mirror.example"}}},

@@ -33,7 +33,7 @@ def train(tiny: Tiny, examples_file: Path, tmp_path: Path) -> Train:
 
     def train(trainer: str, settings: Any = None, name: str = "run", **changes: Any) -> Path:
         run = Run(settings or SETTINGS[trainer](), tiny.folder, examples_file, tmp_path / name)
-        return run.start(**{"save_every_steps": 1, **changes})
+        return run.start(**changes)
 
     return train
 

@@ -37,7 +37,15 @@ def test_an_interrupted_run_goes_on_to_the_bit(
 ) -> None:
     undisturbed = new_run(trainer, "undisturbed").start()
     run = new_run(trainer)
-    first = interrupted(monkeypatch, BATCHES[trainer], at_step, run.start, signal.SIGINT)
+    # The state of every step is saved already; or none is, before the signal.
+    minutes = 60 * (at_step % 2)
+    first = interrupted(
+        monkeypatch,
+        BATCHES[trainer],
+        at_step,
+        lambda: run.start(save_every_minutes=minutes),
+        signal.SIGINT,
+    )
     assert first.number == signal.SIGINT
     kept = at_step - 1
     assert str(first).startswith(
@@ -199,7 +207,7 @@ def test_never_more_states_than_promised(
         counts.append(len(list(run.states.iterdir())))
 
     monkeypatch.setattr(session, "write_state", counted)
-    assert metrics(run.start(save_every_steps=1)) == metrics(undisturbed)
+    assert metrics(run.start()) == metrics(undisturbed)
     # One that was set aside, the one before it, and the one that is being written.
     assert counts == [3]
     assert saved_states.MOST_AT_A_TIME == 4
@@ -217,7 +225,7 @@ def test_only_the_newest_states_are_kept(new_run: NewRun, monkeypatch) -> None:
         kept.append(sorted(path.name for path in run.states.glob("step-*")))
 
     monkeypatch.setattr(session, "write_state", noted)
-    run.start(save_every_steps=1)
+    run.start()
     # While one is written; after the last step the checkpoint is all that is needed.
     assert kept == [[], ["step-1"], ["step-1", "step-2"], ["step-2", "step-3"], ["step-3", "step-4"]]
 

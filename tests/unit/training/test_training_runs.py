@@ -23,6 +23,7 @@ from othink_mr1.training.pretraining import (
     untagged_places,
     untagged_text,
 )
+from othink_mr1.training.session import TrainingSession
 from othink_mr1.training.sft_runs import train_sft_run
 from run_contents import metrics
 from tiny import (
@@ -86,6 +87,33 @@ def test_bf16_keeps_fp32_weights(trainer: str, train: Train) -> None:
     folder = train(trainer, one_step(trainer, precision="bf16"))
     assert {weight.dtype for weight in weights(folder / "checkpoint").values()} == {torch.float32}
     assert float(metrics(folder)[0]["gradient_norm"]) > 0
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_checkpoints_in_bf16_change_nothing_else(
+    trainer: str, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The training, its states and its metrics are the same; what is kept is rounded, and answers."""
+    room: list[tuple[int, int]] = []
+    require = TrainingSession._require_space
+
+    def noted(self: TrainingSession, state_bytes: int, checkpoint_bytes: int) -> None:
+        room.append((state_bytes, checkpoint_bytes))
+        require(self, state_bytes, checkpoint_bytes)
+
+    monkeypatch.setattr(TrainingSession, "_require_space", noted)
+    whole = train(trainer, name="whole")
+    halved = train(trainer, SETTINGS[trainer](checkpoint_precision="bf16"), "halved")
+    assert metrics(halved) == metrics(whole)
+    for checkpoint in ("checkpoint-2", "checkpoint"):
+        for name, weight in weights(halved / checkpoint).items():
+            assert torch.equal(weight, weights(whole / checkpoint)[name].bfloat16()), name
+    assert room[1] == (room[0][0], room[0][1] // 2)
+    task = GenerationTask(name="geometry", prompt=TEMPLATE, max_new_tokens=5)
+    examples_file = tmp_path / "examples.parquet"
+    output = tmp_path / "answers"
+    generate_answers(halved / "checkpoint", "halved", GENERATION, "fp32", task, examples_file, output)
+    assert len((output / "answers.jsonl").read_text().splitlines()) == len(EXAMPLES)
 
 
 @pytest.mark.parametrize("trainer", TRAINERS)

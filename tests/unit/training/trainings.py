@@ -60,7 +60,7 @@ class Run:
         return self.output.with_name(f".{self.output.name}.states")
 
     def start(self, **changes: Any) -> Path:
-        how = execution(**{"save_every_steps": 2, **changes})
+        how = execution(**changes)
         train = FUNCTIONS[self.settings.trainer]
         train(description(self.settings), how, self.examples_file, self.backbone, self.output)
         return self.output

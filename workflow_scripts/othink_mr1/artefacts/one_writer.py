@@ -47,6 +47,8 @@ class WriterLock:
 
     def __init__(self, folder: Path, lease: SoftFileLease) -> None:
         self._folder, self._lease = folder, lease
+        # The lease tells it only to the thread that took the lock; `check` is also called by others.
+        self._token = lease.token
 
     def check(self) -> None:
         """UserError if another process has taken over the lock, presuming this one dead."""
@@ -65,7 +67,7 @@ class WriterLock:
 
     def _is_mine(self) -> bool:
         owner = self._lease.owner
-        return owner is not None and owner.token == self._lease.token
+        return owner is not None and owner.token == self._token
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from othink_mr1.config.strict import ConfigModel, Count, Positive
+from othink_mr1.config.strict import ConfigModel, Count, NonNegative, Positive
 from othink_mr1.config.suggest import unknown_name
 
 # accelerate's names; a test compares them. Importing accelerate here would cost each Snakemake start seconds.
@@ -41,8 +41,9 @@ class TrainingExecution(DeviceResources):
         description="tokens of prompts and completions in one pass; memory grows with them"
     )
     gradient_checkpointing: bool
-    save_every_steps: Count = Field(
-        description="steps between two saved states; a killed job repeats at most this many"
+    save_every_minutes: NonNegative = Field(
+        description="minutes between two saved states; a killed job repeats these and the time to write one. "
+        "0: after every step, which then waits until the state before is written"
     )
     attention: Literal["sdpa", "eager", "flash_attention_2"]
     trackers: list[str] = Field(description="programs that show the curves while it runs; [] for none")

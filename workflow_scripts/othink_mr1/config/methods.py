@@ -89,6 +89,13 @@ class _GradientTraining(ConfigModel):
     )
     precision: Literal["fp32", "bf16"] = Field(description="of the arithmetic; weights are kept in fp32")
     train_vision_tower: bool = Field(description="false freezes the vision encoder")
+    checkpoint_precision: Literal["fp32", "bf16"] = Field(
+        "fp32",
+        description="of the weights in checkpoints; those in training stay fp32. bf16 halves the files: for "
+        "Qwen2-VL-2B 4.42 GB instead of 8.84 GB each, for 15 runs of 5 checkpoints 331 GB instead of 663 GB. "
+        "The cost: evaluation sees weights rounded to 8 significant bits (as its products round them, if "
+        "evaluation.precision is bf16)",
+    )
 
     @model_validator(mode="after")
     def _checkpoints_within_steps(self) -> _GradientTraining:

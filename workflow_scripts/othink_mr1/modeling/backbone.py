@@ -6,10 +6,12 @@ checkpoint is such a folder too, so it loads like a backbone, here and with tran
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
+from torch import Tensor
 from transformers import Qwen2VLForConditionalGeneration
 
 from othink_mr1.artefacts.atomic_files import give_usual_mode, sha256_of
@@ -76,17 +78,37 @@ def verify_weights(folder: Path) -> str:
 
 
 def save_checkpoint(
-    model: Qwen2VLForConditionalGeneration, processor: Qwen2VLProcessor, folder: Path
+    model: Qwen2VLForConditionalGeneration,
+    processor: Qwen2VLProcessor,
+    folder: Path,
+    precision: str = "fp32",
 ) -> None:
     """Write weights (safetensors), config, tokenizer and processor into folder.
 
+    precision: `fp32`, as the weights are; or `bf16`: the file's weights are rounded, the model's are not.
     UserError, and nothing is written, if a weight is nan or infinite. OSError if the disk fails.
     """
-    if (name := first_not_finite(dict(model.named_parameters()))) is not None:
+    rounded = _rounded_weights(model) if precision == "bf16" else None
+    if (name := first_not_finite(rounded or dict(model.named_parameters()))) is not None:
         raise UserError(f"{folder}: not saved, {name} holds nan or infinite numbers")
     folder.mkdir(parents=True, exist_ok=True)
     with rust_disk_errors(SafetensorError, folder):
-        model.save_pretrained(folder)
+        model.save_pretrained(folder, state_dict=rounded)
+    if rounded is not None:
+        # save_pretrained writes the model's own type.
+        config = copy.deepcopy(model.config)
+        config.dtype = torch.bfloat16
+        config.save_pretrained(folder)
     for file in folder.glob("*.safetensors"):
         give_usual_mode(file)
     save_processor(processor, folder)
+
+
+def _rounded_weights(model: Qwen2VLForConditionalGeneration) -> dict[str, Tensor]:
+    """The model's weights in bf16, in host memory. Tied weights stay one tensor, which is written once."""
+    rounded: dict[int, Tensor] = {}
+    weights = model.state_dict()
+    for weight in weights.values():
+        if weight.data_ptr() not in rounded:
+            rounded[weight.data_ptr()] = weight.to(torch.bfloat16).cpu()
+    return {name: rounded[weight.data_ptr()] for name, weight in weights.items()}

@@ -88,8 +88,9 @@ class Optimisation:
         return 3 * _bytes(self._trained.values())
 
     def checkpoint_bytes(self) -> int:
-        """The size of all weights, trained or not."""
-        return _bytes(self._model.parameters())
+        """The size of all weights, trained or not, in a checkpoint."""
+        in_fp32 = _bytes(self._model.parameters())
+        return in_fp32 // 2 if self._settings.checkpoint_precision == "bf16" else in_fp32
 
 
 def _bytes(weights: Iterable[Tensor]) -> int:

@@ -43,6 +43,7 @@ class TrainingRun:
         backbone: Path,
     ) -> None:
         self._run = run
+        self._checkpoint_precision = settings.checkpoint_precision
         self.model, self.processor = load_backbone(backbone, execution.attention, execution.device)
         self._examples = StoredExamples(examples_file)
         self._maker = PromptMaker(self.model, self.processor)
@@ -83,7 +84,7 @@ class TrainingRun:
 
     def save_checkpoint(self, folder: Path) -> None:
         """Write the current weights."""
-        save_checkpoint(self.model, self.processor, folder)
+        save_checkpoint(self.model, self.processor, folder, self._checkpoint_precision)
 
 
 @contextmanager

@@ -1,14 +1,15 @@
 """A training that can be stopped at any moment and resumed; on the CPU the result is bit-identical.
 
-It logs each step, keeps the study's checkpoints, saves the state at regular intervals and when the process is
-told to end, and starts from the newest valid state. With another execution or number of threads it also
-resumes, but rounds differently.
+It logs each step, keeps the study's checkpoints, saves the state at regular intervals (written in the
+background) and when the process is told to end, and starts from the newest valid state. With another
+execution or number of threads it also resumes, but rounds differently.
 """
 
 from __future__ import annotations
 
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -23,12 +24,19 @@ from othink_mr1.config.methods import TrainingSettings
 from othink_mr1.errors import Interrupted, UserError
 from othink_mr1.modeling.device import Stopwatch
 from othink_mr1.training.accelerator import new_accelerator
+from othink_mr1.training.background_saving import BackgroundWriter, HostCopy, Tensors
 from othink_mr1.training.interruption import Interruption, Stop
 from othink_mr1.training.optimisation import Optimisation
 from othink_mr1.training.saved_states import MOST_AT_A_TIME, SavedState, SavedStates
 from othink_mr1.training.trackers import OTHERS, TENSORBOARD, make_trackers, tracking
 from othink_mr1.training.training_log import TrainingLog, has_columns
-from othink_mr1.training.training_state import METRICS, Carried, restore_state, write_state
+from othink_mr1.training.training_state import (
+    METRICS,
+    Carried,
+    require_finite_state,
+    restore_state,
+    write_state,
+)
 
 # For everything but weights: metrics, logs, file system overhead.
 MARGIN_BYTES = 64 * 2**20
@@ -54,6 +62,7 @@ class TrainingSession:
         self._columns, self._settings, self._execution = log_columns, settings, execution
         self._save_checkpoint = save_checkpoint
         self._states = SavedStates(artefact.folder)
+        self._writer, self._host_copy = BackgroundWriter(), HostCopy()
         self._interruption = Interruption()
         self._state = self._states.newest(self._reason_against)
         # Files of the existing checkpoints: path in the run's folder -> sha256.
@@ -63,7 +72,9 @@ class TrainingSession:
         self.accelerator = new_accelerator(execution.device, trackers)
         earlier = (self._state.folder / METRICS).read_bytes() if self._state else b""
         self._stopwatch = Stopwatch(execution, self._state.facts["wall_seconds"] if self._state else 0.0)
+        # The last finished step, and the last one whose state is saved or being written.
         self._done = self._saved = self._state.step if self._state else 0
+        self._saved_at = time.monotonic()
         earlier_attempts = self._state.facts["attempts"] if self._state else []
         self._attempts = [*earlier_attempts, self._attempt(earlier_attempts)]
         self._optimisation: Optimisation | None = None
@@ -107,9 +118,10 @@ class TrainingSession:
             raise self._interrupted() from None
 
     def _interrupted(self) -> Interrupted:
-        """Save the state if it is not saved yet; returns the error to raise."""
+        """Save the state if it is not saved yet, and wait until it is written; returns the error to raise."""
         if self._done > self._saved:
             self._save_state()
+        self._writer.wait()
         number = self._interruption.requested
         assert number is not None
         kept = f"the state after step {self._done} is kept" if self._done else "no step was finished yet"
@@ -121,7 +133,9 @@ class TrainingSession:
         """Log a finished step; save a checkpoint or the state if due.
 
         carried: what the next step needs from this one. After a restart it is in `self.carried`.
+        The error of a state that could not be written is raised here, at the next step.
         """
+        free = self._writer.is_free()
         self.log.step(step, values)
         self.carried = carried or Carried()
         self._done = step
@@ -129,7 +143,8 @@ class TrainingSession:
             return
         if step in self._settings.checkpoint_steps:
             self.keep_checkpoint(f"checkpoint-{step}")
-        if step % self._execution.save_every_steps == 0:
+        minutes = self._execution.save_every_minutes
+        if minutes == 0 or (free and time.monotonic() - self._saved_at >= 60 * minutes):
             self._save_state()
 
     def keep_checkpoint(self, name: str) -> None:
@@ -146,6 +161,7 @@ class TrainingSession:
 
     def finish(self, **facts: Any) -> None:
         """Finish the trackers, write the run's manifest with these facts, and delete the states."""
+        self._writer.wait()
         self._tracking.close()
         self._artefact.finish(
             self._digests,
@@ -158,8 +174,11 @@ class TrainingSession:
 
     @contextmanager
     def watched(self) -> Iterator[TrainingSession]:
-        """Handle signals within the block, and report its steps to trackers."""
-        with self._interruption.watched(), self._tracking:
+        """Handle signals within the block, and report its steps to trackers.
+
+        At its end, also after an error, nothing is being written any more.
+        """
+        with self._interruption.watched(), self._writer, self._tracking:
             self._tracking.enter_context(tracking(self.accelerator, self._artefact.folder))
             try:
                 yield self
@@ -167,19 +186,30 @@ class TrainingSession:
                 raise self._interrupted() from None
 
     def _save_state(self) -> None:
+        """Copy all that makes up the state, and have the copy written while the training goes on."""
         assert self._optimisation is not None
         self._artefact.check_lock()
+        require_finite_state(self._states.path(self._done), self._optimisation)
+        self._writer.wait()  # until then the copy of the state before is needed
+        self._saved, self._saved_at = self._done, time.monotonic()
         facts = {
             **self._facts,
             "step": self._done,
-            "checkpoints": self._digests,
+            "checkpoints": dict(self._digests),
             "wall_seconds": self._stopwatch.seconds(),
             "attempts": self._attempts,
         }
-        with folder_written_aside(self._states.path(self._done)) as aside:
-            write_state(aside, self._optimisation, self.carried, self.log.so_far(), facts)
+        tensors = self._host_copy.of(self._optimisation.tensors())
+        carried, metrics = self.carried.on_host(), self.log.so_far()
+        self._writer.start(lambda: self._write_state(tensors, carried, metrics, facts))
+
+    def _write_state(
+        self, tensors: Tensors, carried: Carried, metrics: bytes, facts: Mapping[str, Any]
+    ) -> None:
+        """In the writer's thread. It must use nothing that a step changes."""
+        with folder_written_aside(self._states.path(facts["step"])) as aside:
+            write_state(aside, tensors, carried, metrics, facts)
             self._artefact.check_lock()
-        self._saved = self._done
         self._states.prune()
 
     def _reason_against(self, state: SavedState) -> str | None:

@@ -39,22 +39,34 @@ class Carried:
     notes: dict[str, Any] = field(default_factory=dict)
     tensors: dict[str, Tensor] = field(default_factory=dict)
 
+    def on_host(self) -> Carried:
+        """The same with its tensors in host memory. There they need no copy: nothing changes them."""
+        return Carried(self.notes, {name: tensor.detach().cpu() for name, tensor in self.tensors.items()})
+
+
+def require_finite_state(folder: Path, optimisation: Optimisation) -> None:
+    """UserError if what the folder is to keep has nan or infinite numbers."""
+    if (bad := _part_not_finite(optimisation)) is not None:
+        raise UserError(
+            f"{folder}: no state is saved, since {bad} hold nan or infinite numbers; lower `learning_rate` "
+            "in config.yaml, which starts a new run"
+        )
+
 
 def write_state(
     folder: Path,
-    optimisation: Optimisation,
+    tensors: Mapping[str, Mapping[str, Tensor]],
     carried: Carried,
     metrics: bytes,
     facts: Mapping[str, Any],
 ) -> None:
-    """Write the files of a state. metrics: metrics.csv so far; facts: for the manifest."""
-    for name, tensors in optimisation.tensors().items():
-        if (bad := first_not_finite(tensors)) is not None:
-            raise UserError(
-                f"{folder}: no state is saved, since {name} of {bad} hold nan or infinite numbers; lower "
-                "`learning_rate` in config.yaml, which starts a new run"
-            )
-        _save(folder, name, tensors)
+    """Write the files of a state; no other thread may change the tensors meanwhile.
+
+    tensors: as Optimisation.tensors() gives them, in host memory; metrics: metrics.csv so far; facts: for the
+    manifest.
+    """
+    for name, group in tensors.items():
+        _save(folder, name, group)
     _save(folder, _CARRIED, carried.tensors)
     (folder / _NOTES).write_text(json.dumps({"carried": carried.notes}), encoding="utf-8")
     (folder / METRICS).write_bytes(metrics)
@@ -77,20 +89,27 @@ def restore_state(folder: Path, optimisation: Optimisation) -> Carried:
     UserError if it has nan or infinite numbers, which early versions could save.
     """
     optimisation.restore(lambda name: _load(folder, name))
-    for name, tensors in optimisation.tensors().items():
-        if (bad := first_not_finite(tensors)) is not None:
-            raise UserError(
-                f"{folder}: {name} of {bad} hold nan or infinite numbers; delete it, so that the training "
-                "resumes from an older state"
-            )
+    if (bad := _part_not_finite(optimisation)) is not None:
+        raise UserError(
+            f"{folder}: {bad} hold nan or infinite numbers; delete it, so that the training resumes from an "
+            "older state"
+        )
     notes = json.loads((folder / _NOTES).read_text(encoding="utf-8"))
     return Carried(notes["carried"], _load(folder, _CARRIED))
+
+
+def _part_not_finite(optimisation: Optimisation) -> str | None:
+    """`weights of model.norm`, if that is the first with nan or infinite numbers."""
+    for name, tensors in optimisation.tensors().items():
+        if (bad := first_not_finite(tensors)) is not None:
+            return f"{name} of {bad}"
+    return None
 
 
 def _save(folder: Path, name: str, tensors: Mapping[str, Tensor]) -> None:
     file = folder / f"{name}.safetensors"
     with rust_disk_errors(SafetensorError, file):
-        save_file({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, file)
+        save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, file)
     give_usual_mode(file)
 
 
