@@ -54,16 +54,16 @@ class Generation:
 
     def killed(self, patch: pytest.MonkeyPatch, after: int) -> None:
         """Start it, and end it when so many items are answered."""
-        self._count(patch, after)
-        with pytest.raises(Killed):
-            self.start()
-        patch.undo()
+        with patch.context() as context:
+            self._count(context, after)
+            with pytest.raises(Killed):
+                self.start()
 
     def answered(self, patch: pytest.MonkeyPatch) -> int:
         """Start it, and return how many items it answered."""
-        count = self._count(patch, None)
-        self.start()
-        patch.undo()
+        with patch.context() as context:
+            count = self._count(context, None)
+            self.start()
         return len(count)
 
     def _count(self, patch: pytest.MonkeyPatch, most: int | None) -> list[int]:
@@ -77,6 +77,12 @@ class Generation:
 
         patch.setattr(KeptAnswers, "add", add)
         return count
+
+
+@pytest.fixture(autouse=True)
+def three_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that others take the places of those that end."""
+    monkeypatch.setattr("othink_mr1.evaluation.batch_size.ON_CPU", 3)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from othink_mr1.data.progress import Progress
 from othink_mr1.data.stored_examples import StoredExamples
 from othink_mr1.errors import Diverged, UserError
 from othink_mr1.evaluation import kept_answers
+from othink_mr1.evaluation.batch_size import batch_size
 from othink_mr1.evaluation.generation_task import GenerationTask
 from othink_mr1.evaluation.kept_answers import Completion, KeptAnswers, forget_answers
 from othink_mr1.modeling.backbone import load_backbone, verify_weights
@@ -85,8 +86,9 @@ def _fill(
             progress.reached(len(kept.completions) - earlier)
 
         chosen = [examples[index] for index in missing]
+        at_a_time = _batch_size(name, loaded, chosen, task, precision)
         try:
-            answer(*loaded, chosen, task, execution.batch_size, precision, answered)
+            answer(*loaded, chosen, task, at_a_time, precision, answered)
         except Diverged as error:
             raise UserError(f"{name}: {error}; train it with a lower learning_rate") from None
         completions = kept.completions
@@ -105,8 +107,19 @@ def _fill(
     ]
     artefact.check_lock()
     write_text(artefact.folder / "answers.jsonl", "\n".join(lines) + "\n")
-    artefact.finish(**stopwatch.facts(), answered_before=earlier, commits=kept.commits)
+    artefact.finish(**stopwatch.facts(), batch_size=at_a_time, answered_before=earlier, commits=kept.commits)
     forget_answers(artefact.folder)
+
+
+def _batch_size(
+    name: str, loaded: Backbone, examples: Sequence[Example], task: GenerationTask, precision: str
+) -> int:
+    model, processor = loaded
+    maker = PromptMaker(model, processor)
+    try:
+        return batch_size(model, maker, examples, task.prompt, task.max_new_tokens, precision)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from None
 
 
 def answer(
@@ -114,7 +127,7 @@ def answer(
     processor: Qwen2VLProcessor,
     examples: list[Example],
     task: GenerationTask,
-    batch_size: int,
+    at_a_time: int,
     precision: str,
     answered: Callable[[int, Completion], None],
 ) -> None:
@@ -141,7 +154,7 @@ def answer(
     stops = stop_tokens(processor)
     with autocast(precision, model.device):
         for number, tokens in decode_as_they_end(
-            model, prompts, 1, task.max_new_tokens, stops, choose, batch_size
+            model, prompts, 1, task.max_new_tokens, stops, choose, at_a_time
         ):
             text = processor.tokenizer.decode(
                 tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False

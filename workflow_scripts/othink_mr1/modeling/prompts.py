@@ -58,6 +58,15 @@ class PromptMaker:
             for token_ids, pixels, grid in zip(inputs["input_ids"], pixel_values, grids, strict=True)
         ]
 
+    def tokens(self, image: bytes, text: str) -> int:
+        """The length of the prompt that `make` makes, found without decoding the picture."""
+        with Image.open(BytesIO(image)) as opened:
+            width, height = opened.size
+        pictures = self._processor.image_processor
+        patches = pictures.get_number_of_image_patches(height, width)
+        words = self._processor.tokenizer(self._dialogue(text))["input_ids"]
+        return len(words) - 1 + int(patches) // pictures.merge_size**2  # the picture's tokens replace one
+
     def _dialogue(self, text: str) -> str:
         message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}
         dialogue: str = self._processor.apply_chat_template(
