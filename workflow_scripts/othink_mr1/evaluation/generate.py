@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from transformers import Qwen2VLForConditionalGeneration
@@ -26,12 +27,16 @@ from othink_mr1.modeling.backbone import load_backbone, verify_weights
 from othink_mr1.modeling.decoding import ChooseToken, decode_as_they_end, greedy
 from othink_mr1.modeling.device import Stopwatch, use_device
 from othink_mr1.modeling.precision import autocast
+from othink_mr1.modeling.prepared_prompts import PreparedAhead, background_threads
 from othink_mr1.modeling.processor import Qwen2VLProcessor, stop_tokens
 from othink_mr1.modeling.prompts import Prompt, PromptMaker, fill_template
 from othink_mr1.modeling.repetition_penalty import RepetitionPenalty
 from othink_mr1.modeling.settled_greedy import SettledGreedy
 
 Backbone = tuple[Qwen2VLForConditionalGeneration, Qwen2VLProcessor]
+
+# Questions whose prompts are prepared ahead of decoding: at most 10 MB each.
+AHEAD = 64
 
 
 def generate_answers(
@@ -87,8 +92,9 @@ def _fill(
 
         chosen = [examples[index] for index in missing]
         at_a_time = _batch_size(name, loaded, chosen, task, precision)
+        threads = background_threads(execution)
         try:
-            answer(*loaded, chosen, task, at_a_time, precision, answered)
+            answer(*loaded, chosen, task, at_a_time, precision, answered, threads)
         except Diverged as error:
             raise UserError(f"{name}: {error}; train it with a lower learning_rate") from None
         completions = kept.completions
@@ -130,8 +136,11 @@ def answer(
     at_a_time: int,
     precision: str,
     answered: Callable[[int, Completion], None],
+    threads: int = 0,
 ) -> None:
     """Call `answered` with each example's index and greedy completion, without special tokens, as each ends.
+
+    threads: that prepare prompts while the model computes.
 
     A completion is truncated if it has max_new_tokens tokens and no stop token.
 
@@ -141,7 +150,7 @@ def answer(
     """
     if not examples:
         return
-    prompts = _PromptsOnDemand(PromptMaker(model, processor), examples, task.prompt)
+    prompts = _PromptsOnDemand(PromptMaker(model, processor), examples, task.prompt, threads)
     # In bf16 close rivals are exact ties, and there are many: decoding alone would settle nothing.
     settled = precision == "fp32"
     penalty = RepetitionPenalty(model, prompts)
@@ -152,7 +161,7 @@ def answer(
         choose = penalty.applied(choose)
     # Autocast is here and not inside the generator, where it would stay active between items.
     stops = stop_tokens(processor)
-    with autocast(precision, model.device):
+    with prompts, autocast(precision, model.device):
         for number, tokens in decode_as_they_end(
             model, prompts, 1, task.max_new_tokens, stops, choose, at_a_time
         ):
@@ -163,14 +172,31 @@ def answer(
 
 
 class _PromptsOnDemand(Sequence[Prompt]):
-    """The examples' prompts, each made when decoding has room for it: a set's pictures take gigabytes."""
+    """The examples' prompts, each made when decoding has room for it, or a little ahead.
 
-    def __init__(self, maker: PromptMaker, examples: Sequence[Example], template: str) -> None:
-        self._maker, self._examples, self._template = maker, examples, template
+    All of a set's pictures together take gigabytes.
+    """
+
+    def __init__(self, maker: PromptMaker, examples: Sequence[Example], template: str, threads: int) -> None:
+        def make(indices: Sequence[int]) -> list[Prompt]:
+            asked = [examples[index] for index in indices]
+            texts = [fill_template(template, example.question) for example in asked]
+            return maker.make([example.image for example in asked], texts)
+
+        self._count = len(examples)
+        self._ahead = PreparedAhead(make, lambda index: [index], self._count - 1, threads, AHEAD)
+
+    def __enter__(self) -> _PromptsOnDemand:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ahead.__exit__(kind, error, trace)
 
     def __len__(self) -> int:
-        return len(self._examples)
+        return self._count
 
     def __getitem__(self, index):  # type: ignore[no-untyped-def]  # decoding only asks for single items
-        example = self._examples[index]
-        return self._maker.make([example.image], [fill_template(self._template, example.question)])[0]
+        (prompt,) = self._ahead.take(index)
+        return prompt

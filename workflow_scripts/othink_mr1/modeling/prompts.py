@@ -35,12 +35,15 @@ class Prompt:
 
 
 class PromptMaker:
-    """Turns images and questions into prompts."""
+    """Turns images and questions into prompts. Several threads may use it at once."""
 
     def __init__(self, model: Qwen2VLForConditionalGeneration, processor: Qwen2VLProcessor) -> None:
         self._model = model
         self._processor = processor
         self._image_token = processor.tokenizer.convert_tokens_to_ids(processor.image_token)
+        # The first call turns off what the tokenizer's file says of padding and truncation. No other thread
+        # may use the tokenizer then; later calls change nothing.
+        processor.tokenizer([""])
 
     def make(self, images: Sequence[bytes], texts: Sequence[str]) -> list[Prompt]:
         """images: encoded files (PNG, JPEG); texts: the filled-in prompt templates, one per image."""
