@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import time
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,6 +14,7 @@ from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
 from gpu.shapes import Shapes
 from othink_mr1.modeling.own_kernels import use_own_kernels
+from othink_mr1.modeling.prepared_prompts import PreparedAhead
 from othink_mr1.modeling.processor import Qwen2VLProcessor, new_processor
 from othink_mr1.modeling.prompts import Prompt, PromptMaker
 from othink_mr1.modeling.tokenizer import train_tokenizer
@@ -71,6 +75,31 @@ def make_prompts(
 ) -> list[Prompt]:
     """A prompt per picture."""
     return PromptMaker(model, processor).make(pictures, [TEXT] * len(pictures))
+
+
+def pictures_in_threads(
+    model: Qwen2VLForConditionalGeneration, processor: Qwen2VLProcessor, pictures: list[bytes]
+) -> dict[str, float]:
+    """Wall time per picture, one by one and in as many threads as the study's jobs would have here."""
+    cores = len(os.sched_getaffinity(0))
+    maker = PromptMaker(model, processor)
+
+    def make(pictures: Sequence[bytes]) -> list[Prompt]:
+        return maker.make(pictures, [TEXT] * len(pictures))
+
+    def milliseconds(threads: int) -> float:
+        started = time.perf_counter()
+        with PreparedAhead(make, lambda number: pictures, 1, threads) as batches:
+            batches.take(1)
+        return 1e3 * (time.perf_counter() - started) / len(pictures)
+
+    threads = max(1, cores - 1)
+    return {
+        "cores": cores,
+        "picture_ms_one_by_one": milliseconds(1),
+        "threads": threads,
+        "picture_ms_in_threads": milliseconds(threads),
+    }
 
 
 def random_tokens(count: int, seed: int, vocabulary: int) -> list[int]:

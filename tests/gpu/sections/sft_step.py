@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import time
 
-from gpu.backbones import make_backbone, make_pictures, make_processor, make_prompts, random_tokens
+from gpu.backbones import (
+    make_backbone,
+    make_pictures,
+    make_processor,
+    make_prompts,
+    pictures_in_threads,
+    random_tokens,
+)
 from gpu.flops import forward_flops
 from gpu.record import Record
 from gpu.sections.grpo_step import require_memory
@@ -27,6 +34,7 @@ def run(record: Record, shapes: Shapes) -> None:
     started = time.perf_counter()
     prompts = make_prompts(model, processor, pictures)
     record.note(pictures_seconds=time.perf_counter() - started, batch=len(prompts))
+    record.note(**pictures_in_threads(model, processor, pictures))
     # Of many lengths, as targets with reasoning have.
     lessons = [
         Lesson(prompt, random_tokens(shapes.target_tokens // 2 + place % shapes.target_tokens, place, 300))
