@@ -77,28 +77,42 @@ def make_prompts(
     return PromptMaker(model, processor).make(pictures, [TEXT] * len(pictures))
 
 
-def pictures_in_threads(
-    model: Qwen2VLForConditionalGeneration, processor: Qwen2VLProcessor, pictures: list[bytes]
-) -> dict[str, float]:
-    """Wall time per picture, one by one and in as many threads as the study's jobs would have here."""
-    cores = len(os.sched_getaffinity(0))
+def prompts_ahead(
+    model: Qwen2VLForConditionalGeneration,
+    processor: Qwen2VLProcessor,
+    pictures: list[bytes],
+    threads: int | None = None,
+    batches: int = 2,
+) -> PreparedAhead[bytes, Prompt]:
+    """Batches of the same pictures, numbered from 1, by default in as many threads as the study has here."""
     maker = PromptMaker(model, processor)
 
     def make(pictures: Sequence[bytes]) -> list[Prompt]:
         return maker.make(pictures, [TEXT] * len(pictures))
 
+    return PreparedAhead(make, lambda number: pictures, batches, threads or study_threads())
+
+
+def study_threads() -> int:
+    """As modeling/prepared_prompts.py has for a job with all of this machine's cores."""
+    return max(1, len(os.sched_getaffinity(0)) - 1)
+
+
+def pictures_in_threads(
+    model: Qwen2VLForConditionalGeneration, processor: Qwen2VLProcessor, pictures: list[bytes]
+) -> dict[str, float]:
+    """Wall time per picture, in one thread and in as many as the study has here."""
+
     def milliseconds(threads: int) -> float:
         started = time.perf_counter()
-        with PreparedAhead(make, lambda number: pictures, 1, threads) as batches:
-            batches.take(1)
+        with prompts_ahead(model, processor, pictures, threads, batches=1) as batch:
+            batch.take(1)
         return 1e3 * (time.perf_counter() - started) / len(pictures)
 
-    threads = max(1, cores - 1)
     return {
-        "cores": cores,
         "picture_ms_one_by_one": milliseconds(1),
-        "threads": threads,
-        "picture_ms_in_threads": milliseconds(threads),
+        "threads": study_threads(),
+        "picture_ms_in_threads": milliseconds(study_threads()),
     }
 
 

@@ -87,6 +87,7 @@ POINTS = (
             ("in these threads, ms", "sft_step.picture_ms_in_threads"),
             ("pictures of an SFT step, s", "sft_step.pictures_seconds"),
             ("SFT step's forward and backward, s", "sft_step.forward_backward_seconds"),
+            ("the same while pictures are prepared, s", "sft_step.forward_backward_seconds_while_preparing"),
         ),
     ),
     Point(

@@ -10,6 +10,7 @@ from gpu.backbones import (
     make_processor,
     make_prompts,
     pictures_in_threads,
+    prompts_ahead,
     random_tokens,
 )
 from gpu.flops import forward_flops
@@ -66,6 +67,10 @@ def run(record: Record, shapes: Shapes) -> None:
     )
     peak = bf16_peak(shapes.device, shapes.peak_rows)
     record.note(share_of_peak_forward_backward=3 * flops / again / peak)
+    # Python's lock, which the threads also need, delays what the GPU is given.
+    with prompts_ahead(model, processor, pictures) as batches:
+        batches.take(1)
+        record.note(forward_backward_seconds_while_preparing=seconds_of(backward, shapes.device))
     # The same batch again: an update against the gradient lowers its loss.
     record.note(loss_before=losses[0], loss_after=losses[1])
     record.true(loss_falls=losses[1] < losses[0])
