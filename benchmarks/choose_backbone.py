@@ -29,6 +29,7 @@ from othink_mr1.data.examples import EXAMPLES_FILE, Example, read_examples
 from othink_mr1.data.prepare import prepare_dataset
 from othink_mr1.data.rendering.render_source import render_source
 from othink_mr1.data.row_to_example import RowLimits
+from othink_mr1.evaluation.batch_size import ON_CPU
 from othink_mr1.evaluation.generate import Backbone, answer
 from othink_mr1.evaluation.generation_task import GenerationTask
 from othink_mr1.evaluation.kept_answers import Completion
@@ -119,7 +120,7 @@ def measured(config: StudyConfig, task: str, loaded: Backbone, examples: list[Ex
         max_new_tokens=declared.max_new_tokens,
     )
     answers: dict[int, Completion] = {}
-    answer(*loaded, examples, asked, config.execution.generate.batch_size, "fp32", answers.__setitem__)
+    answer(*loaded, examples, asked, ON_CPU, "fp32", answers.__setitem__)
     greedy = [answers[index].completion for index in range(len(examples))]
     samples = sampled(config, task, loaded, examples)
     return Measured(

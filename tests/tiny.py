@@ -105,7 +105,7 @@ def grpo_settings(**changes: Any) -> GRPO:
 
 
 GENERATION = GenerationExecution.model_validate(
-    {"cpus": 1, "memory_gb": 1, "hours": 1, "device": "cpu", "gpus": 0, "batch_size": 3, "attention": "sdpa"}
+    {"cpus": 1, "memory_gb": 1, "hours": 1, "device": "cpu", "gpus": 0, "attention": "sdpa"}
 )
 
 

@@ -7,7 +7,6 @@ forced by wrapping what chooses tokens; rewards are given instead of scored.
 from __future__ import annotations
 
 import contextlib
-import copy
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,6 +41,7 @@ from othink_mr1.training.accelerator import new_accelerator
 from othink_mr1.training.advantages import group_advantages
 from othink_mr1.training.grpo import _without_gradient, grpo_backward, packed_rollout
 from othink_mr1.training.optimisation import Optimisation
+from othink_mr1.training.reference import make_reference
 from othink_mr1.training.rollout import roll_out
 from othink_mr1.training.supervised import make_lessons, supervised_backward
 
@@ -104,7 +104,7 @@ class OursGRPO:
                 "kl_schedule": {"kind": "constant", "weight": KL_WEIGHT},
             }
         )
-        self._reference = copy.deepcopy(self._model).requires_grad_(False).eval()
+        self._reference = make_reference(self._model, self._settings)
         self._accelerator = new_accelerator("cpu")
         self._optimisation = Optimisation(self._accelerator, self._model, self._settings)
         self._steps = 0

@@ -105,7 +105,6 @@ class SmallStudy:
                 "hours": 1,
                 "device": "cpu",
                 "gpus": 0,
-                "batch_size": 3,
                 "attention": "sdpa",
             }
         )

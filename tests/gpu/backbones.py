@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import time
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,6 +14,7 @@ from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
 from gpu.shapes import Shapes
 from othink_mr1.modeling.own_kernels import use_own_kernels
+from othink_mr1.modeling.prepared_prompts import PreparedAhead
 from othink_mr1.modeling.processor import Qwen2VLProcessor, new_processor
 from othink_mr1.modeling.prompts import Prompt, PromptMaker
 from othink_mr1.modeling.tokenizer import train_tokenizer
@@ -71,6 +75,45 @@ def make_prompts(
 ) -> list[Prompt]:
     """A prompt per picture."""
     return PromptMaker(model, processor).make(pictures, [TEXT] * len(pictures))
+
+
+def prompts_ahead(
+    model: Qwen2VLForConditionalGeneration,
+    processor: Qwen2VLProcessor,
+    pictures: list[bytes],
+    threads: int | None = None,
+    batches: int = 2,
+) -> PreparedAhead[bytes, Prompt]:
+    """Batches of the same pictures, numbered from 1, by default in as many threads as the study has here."""
+    maker = PromptMaker(model, processor)
+
+    def make(pictures: Sequence[bytes]) -> list[Prompt]:
+        return maker.make(pictures, [TEXT] * len(pictures))
+
+    return PreparedAhead(make, lambda number: pictures, batches, threads or study_threads())
+
+
+def study_threads() -> int:
+    """As modeling/prepared_prompts.py has for a job with all of this machine's cores."""
+    return max(1, len(os.sched_getaffinity(0)) - 1)
+
+
+def pictures_in_threads(
+    model: Qwen2VLForConditionalGeneration, processor: Qwen2VLProcessor, pictures: list[bytes]
+) -> dict[str, float]:
+    """Wall time per picture, in one thread and in as many as the study has here."""
+
+    def milliseconds(threads: int) -> float:
+        started = time.perf_counter()
+        with prompts_ahead(model, processor, pictures, threads, batches=1) as batch:
+            batch.take(1)
+        return 1e3 * (time.perf_counter() - started) / len(pictures)
+
+    return {
+        "picture_ms_one_by_one": milliseconds(1),
+        "threads": study_threads(),
+        "picture_ms_in_threads": milliseconds(study_threads()),
+    }
 
 
 def random_tokens(count: int, seed: int, vocabulary: int) -> list[int]:

@@ -143,7 +143,7 @@ def errors_in_one_line() -> Iterator[None]:
             raise
         sys.exit(
             f"error: out of memory ({first_line(error)}); let the job have more (execution.*.memory_gb), or "
-            "lower execution.*.row_tokens or batch_size, and run snakemake again; finished work is kept"
+            "lower execution.*.row_tokens, and run snakemake again; finished work is kept"
         )
     except Interrupted as error:
         print(f"ended by {signal.Signals(error.number).name}: {error}", file=sys.stderr, flush=True)

@@ -6,16 +6,27 @@ import statistics
 import time
 
 import torch
+from transformers import Qwen2VLForConditionalGeneration
 
-from gpu.backbones import make_backbone, make_pictures, make_processor, make_prompts
+from gpu.backbones import (
+    make_backbone,
+    make_pictures,
+    make_processor,
+    make_prompts,
+    pictures_in_threads,
+)
 from gpu.record import Record, Skipped
 from gpu.shapes import Shapes
 from gpu.timing import TokenClock, begin_peak, peak_gb, synchronize
+from othink_mr1.evaluation.batch_size import decoding_sizes, fitting_batch
 from othink_mr1.modeling.decoding import decode
 from othink_mr1.modeling.precision import autocast
 from othink_mr1.modeling.token_choice import greedy
 
 GB_NEEDED = 30
+SOME_PICTURES = 64  # a refill's, and as many as are prepared ahead
+NO_CARD = 2**36  # bytes that are taken for free on a CPU
+LONGEST_PROMPT = 800  # tokens: a picture of 512, and a long question
 
 
 def run(record: Record, shapes: Shapes) -> None:
@@ -26,9 +37,12 @@ def run(record: Record, shapes: Shapes) -> None:
             raise Skipped(f"needs {GB_NEEDED} GB on the card, {free:.0f} are free")
     processor = make_processor()
     model = make_backbone(shapes, processor)
+    pictures = make_pictures(max(shapes.evaluation_batches), shapes.picture)
     started = time.perf_counter()
-    prompts = make_prompts(model, processor, make_pictures(max(shapes.evaluation_batches), shapes.picture))
+    prompts = make_prompts(model, processor, pictures)
     record.note(pictures_seconds=time.perf_counter() - started)
+    record.note(**pictures_in_threads(model, processor, pictures[:SOME_PICTURES]))
+    _note_the_rule(record, shapes, model, len(prompts[0]))
     with autocast("bf16", shapes.device):
         decode(model, prompts[:2], 1, 4, [], greedy)
         for batch in shapes.evaluation_batches:
@@ -51,3 +65,24 @@ def run(record: Record, shapes: Shapes) -> None:
             record.true(
                 **{f"batch_{batch}_has_all_tokens": all(len(a) == shapes.evaluation_tokens for a in answers)}
             )
+
+
+def _note_the_rule(
+    record: Record, shapes: Shapes, model: Qwen2VLForConditionalGeneration, prompt_tokens: int
+) -> None:
+    """How many questions the product would decode at a time on this card, beside the model."""
+    free = torch.cuda.mem_get_info()[0] if shapes.device.type == "cuda" else NO_CARD
+    record.note(gb_free_beside_the_model=free / 1e9)
+    for precision in ("bf16", "fp32"):
+        sizes = decoding_sizes(model, precision)
+        record.note(
+            **{
+                f"batch_by_the_rule_{precision}": {
+                    name: fitting_batch(free, sizes, tokens, new_tokens)
+                    for name, tokens, new_tokens in (
+                        ("256_tokens", prompt_tokens, 256),
+                        ("1024_tokens", LONGEST_PROMPT, 1024),
+                    )
+                }
+            }
+        )

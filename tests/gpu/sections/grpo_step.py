@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import statistics
 import time
 from collections.abc import Sequence
@@ -35,6 +34,7 @@ from othink_mr1.training.advantages import group_advantages
 from othink_mr1.training.grpo import grpo_backward, packed_rollout
 from othink_mr1.training.log_probabilities import completion_log_probabilities
 from othink_mr1.training.optimisation import Optimisation, prepare_for_training
+from othink_mr1.training.reference import make_reference
 from othink_mr1.training.sampling import Sampler, uniform_numbers
 from tiny import grpo_settings
 
@@ -54,7 +54,9 @@ def run(record: Record, shapes: Shapes) -> None:
     )
     vocabulary = len(processor.tokenizer)
     completions = _roll_out(record, shapes, model, prompts, vocabulary)
-    reference = copy.deepcopy(model).requires_grad_(False)
+    reference = make_reference(model, settings)
+    assert reference is not None, "the settings have a KL weight"
+    record.note(gb_of_reference=sum(w.nbytes for w in reference.parameters()) / 1e9)
     shortened = [tokens[: _length(place, shapes)] for place, tokens in enumerate(completions)]
     _update(record, shapes, model, reference, prompts, shortened, settings)
 

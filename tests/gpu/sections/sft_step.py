@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import time
 
-from gpu.backbones import make_backbone, make_pictures, make_processor, make_prompts, random_tokens
+from gpu.backbones import (
+    make_backbone,
+    make_pictures,
+    make_processor,
+    make_prompts,
+    pictures_in_threads,
+    prompts_ahead,
+    random_tokens,
+)
 from gpu.flops import forward_flops
 from gpu.record import Record
 from gpu.sections.grpo_step import require_memory
@@ -27,6 +35,7 @@ def run(record: Record, shapes: Shapes) -> None:
     started = time.perf_counter()
     prompts = make_prompts(model, processor, pictures)
     record.note(pictures_seconds=time.perf_counter() - started, batch=len(prompts))
+    record.note(**pictures_in_threads(model, processor, pictures))
     # Of many lengths, as targets with reasoning have.
     lessons = [
         Lesson(prompt, random_tokens(shapes.target_tokens // 2 + place % shapes.target_tokens, place, 300))
@@ -58,6 +67,10 @@ def run(record: Record, shapes: Shapes) -> None:
     )
     peak = bf16_peak(shapes.device, shapes.peak_rows)
     record.note(share_of_peak_forward_backward=3 * flops / again / peak)
+    # Python's lock, which the threads also need, delays what the GPU is given.
+    with prompts_ahead(model, processor, pictures) as batches:
+        batches.take(1)
+        record.note(forward_backward_seconds_while_preparing=seconds_of(backward, shapes.device))
     # The same batch again: an update against the gradient lowers its loss.
     record.note(loss_before=losses[0], loss_after=losses[1])
     record.true(loss_falls=losses[1] < losses[0])

@@ -22,6 +22,7 @@ from othink_mr1.modeling.precision import autocast
 from othink_mr1.training.accelerator import new_accelerator
 from othink_mr1.training.grpo import packed_rollout
 from othink_mr1.training.optimisation import Optimisation, prepare_for_training
+from othink_mr1.training.reference import make_reference
 
 STEPS = 2  # the first one loads kernels
 TRL_SEQUENCES_AT_A_TIME = 8  # completions of one forward pass: 152,000 logits for each of their tokens
@@ -49,9 +50,10 @@ def run(record: Record, shapes: Shapes) -> None:
 def _own_steps(shapes: Shapes) -> tuple[list[float], float]:
     processor = make_processor()
     model = make_backbone(shapes, processor)
-    reference = copy.deepcopy(model).requires_grad_(False)
-    prepare_for_training(model, train_vision_tower=True, gradient_checkpointing=True)
     settings = settings_of(shapes)
+    reference = make_reference(model, settings)
+    assert reference is not None, "the settings have a KL weight"
+    prepare_for_training(model, train_vision_tower=True, gradient_checkpointing=True)
     optimisation = Optimisation(new_accelerator(shapes.device.type), model, settings)
     sampler = sampler_of(shapes, len(processor.tokenizer))
     pictures = make_pictures(shapes.prompts, shapes.picture)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from othink_mr1.evaluation.generation_task import GenerationTask
 from othink_mr1.evaluation.kept_answers import Completion, KeptAnswers
 from othink_mr1.modeling.decoding import decode
 from othink_mr1.modeling.processor import load_processor, stop_tokens
+from othink_mr1.modeling.prompts import PromptMaker
 from othink_mr1.modeling.settled_greedy import SettledGreedy
 from othink_mr1.modeling.token_choice import greedy
 from othink_mr1.scoring.answers import read_answers
@@ -55,16 +58,16 @@ class Generation:
 
     def killed(self, patch: pytest.MonkeyPatch, after: int) -> None:
         """Start it, and end it when so many items are answered."""
-        self._count(patch, after)
-        with pytest.raises(Killed):
-            self.start()
-        patch.undo()
+        with patch.context() as context:
+            self._count(context, after)
+            with pytest.raises(Killed):
+                self.start()
 
     def answered(self, patch: pytest.MonkeyPatch) -> int:
         """Start it, and return how many items it answered."""
-        count = self._count(patch, None)
-        self.start()
-        patch.undo()
+        with patch.context() as context:
+            count = self._count(context, None)
+            self.start()
         return len(count)
 
     def _count(self, patch: pytest.MonkeyPatch, most: int | None) -> list[int]:
@@ -78,6 +81,12 @@ class Generation:
 
         patch.setattr(KeptAnswers, "add", add)
         return count
+
+
+@pytest.fixture(autouse=True)
+def three_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that others take the places of those that end."""
+    monkeypatch.setattr("othink_mr1.evaluation.batch_size.ON_CPU", 3)
 
 
 @pytest.fixture
@@ -101,6 +110,47 @@ def test_a_restart_answers_the_missing_items_alone(
     assert generation.answered(monkeypatch) == ITEMS - after
     assert generation.start() == expected
     assert not list(generation.folders[0].parent.rglob(kept_answers.NAME))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("after", [0, 4, 9])
+@pytest.mark.parametrize("window", [1, 2, 64])
+def test_pictures_prepared_ahead_change_no_answer(
+    threads: int,
+    after: int,
+    window: int,
+    generation: Generation,
+    expected: list[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on a GPU."""
+    original, made = PromptMaker.make, []
+
+    def make(self: PromptMaker, images: list[bytes], texts: list[str]) -> list:
+        made.append(threading.current_thread().name.partition("_")[0])
+        return original(self, images, texts)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("othink_mr1.evaluation.generate.background_threads", lambda _: threads)
+        patch.setattr("othink_mr1.evaluation.generate.AHEAD", window)
+        generation.killed(monkeypatch, after)
+        patch.setattr(PromptMaker, "make", make)
+        assert generation.start() == expected
+    assert made.count("prompts") == ITEMS - after
+
+
+def test_a_damaged_picture_is_the_same_error_prepared_ahead(
+    generation: Generation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples = [*EXAMPLES[:-1], replace(EXAMPLES[-1], image=b"no picture")]
+    write_examples(examples, generation.folders[0].with_name("examples.parquet"))
+    errors = []
+    for threads in (0, 2):
+        monkeypatch.setattr("othink_mr1.evaluation.generate.background_threads", lambda _, n=threads: n)
+        with pytest.raises(OSError, match="cannot identify image file") as caught:
+            generation.start()
+        errors.append((type(caught.value), str(caught.value).partition(" at 0x")[0]))
+    assert errors[0] == errors[1]
 
 
 def test_a_task_that_is_complete_is_not_answered_again(

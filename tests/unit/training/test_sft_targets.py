@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,10 @@ def lessons(tiny: Tiny, target: str, tmp_path: Path, examples: list[Example]) ->
     file = tmp_path / f"{target}.parquet"
     write_examples(examples, file)
     settings = sft_settings(target=target, batch_size=len(examples))
-    training = TrainingRun(description(settings), settings, execution(), file, tiny.folder)
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as background:
         patch.setattr("othink_mr1.training.runs.example_indices", lambda *_: list(range(len(examples))))
-        return sft_lessons(training, settings, 1)
+        training = TrainingRun(description(settings), settings, execution(), file, tiny.folder, background)
+        return sft_lessons(training, settings)(1)
 
 
 @pytest.mark.parametrize(

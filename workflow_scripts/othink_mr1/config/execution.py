@@ -60,7 +60,6 @@ class TrainingExecution(DeviceResources):
 class GenerationExecution(DeviceResources):
     """Jobs that generate the test answers."""
 
-    batch_size: Count = Field(description="prompts decoded at a time; those that end make room for others")
     attention: Literal["sdpa", "eager", "flash_attention_2"]
 
 

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from transformers import Qwen2VLForConditionalGeneration
@@ -19,12 +20,14 @@ from othink_mr1.data.progress import Progress
 from othink_mr1.data.stored_examples import StoredExamples
 from othink_mr1.errors import Diverged, UserError
 from othink_mr1.evaluation import kept_answers
+from othink_mr1.evaluation.batch_size import batch_size
 from othink_mr1.evaluation.generation_task import GenerationTask
 from othink_mr1.evaluation.kept_answers import Completion, KeptAnswers, forget_answers
 from othink_mr1.modeling.backbone import load_backbone, verify_weights
 from othink_mr1.modeling.decoding import decode_as_they_end
 from othink_mr1.modeling.device import Stopwatch, use_device
 from othink_mr1.modeling.precision import autocast
+from othink_mr1.modeling.prepared_prompts import PreparedAhead, background_threads
 from othink_mr1.modeling.processor import Qwen2VLProcessor, stop_tokens
 from othink_mr1.modeling.prompts import Prompt, PromptMaker, fill_template
 from othink_mr1.modeling.repetition_penalty import RepetitionPenalty
@@ -32,6 +35,9 @@ from othink_mr1.modeling.settled_greedy import SettledGreedy
 from othink_mr1.modeling.token_choice import ChooseToken, greedy
 
 Backbone = tuple[Qwen2VLForConditionalGeneration, Qwen2VLProcessor]
+
+# Questions whose prompts are prepared ahead of decoding: at most 10 MB each.
+AHEAD = 64
 
 
 def generate_answers(
@@ -86,8 +92,10 @@ def _fill(
             progress.reached(len(kept.completions) - earlier)
 
         chosen = [examples[index] for index in missing]
+        at_a_time = _batch_size(name, loaded, chosen, task, precision)
+        threads = background_threads(execution)
         try:
-            answer(*loaded, chosen, task, execution.batch_size, precision, answered)
+            answer(*loaded, chosen, task, at_a_time, precision, answered, threads)
         except Diverged as error:
             raise UserError(f"{name}: {error}; train it with a lower learning_rate") from None
         completions = kept.completions
@@ -106,8 +114,19 @@ def _fill(
     ]
     artefact.check_lock()
     write_text(artefact.folder / "answers.jsonl", "\n".join(lines) + "\n")
-    artefact.finish(**stopwatch.facts(), answered_before=earlier, commits=kept.commits)
+    artefact.finish(**stopwatch.facts(), batch_size=at_a_time, answered_before=earlier, commits=kept.commits)
     forget_answers(artefact.folder)
+
+
+def _batch_size(
+    name: str, loaded: Backbone, examples: Sequence[Example], task: GenerationTask, precision: str
+) -> int:
+    model, processor = loaded
+    maker = PromptMaker(model, processor)
+    try:
+        return batch_size(model, maker, examples, task.prompt, task.max_new_tokens, precision)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from None
 
 
 def answer(
@@ -115,11 +134,14 @@ def answer(
     processor: Qwen2VLProcessor,
     examples: list[Example],
     task: GenerationTask,
-    batch_size: int,
+    at_a_time: int,
     precision: str,
     answered: Callable[[int, Completion], None],
+    threads: int = 0,
 ) -> None:
     """Call `answered` with each example's index and greedy completion, without special tokens, as each ends.
+
+    threads: that prepare prompts while the model computes.
 
     A completion is truncated if it has max_new_tokens tokens and no stop token.
 
@@ -129,7 +151,7 @@ def answer(
     """
     if not examples:
         return
-    prompts = _PromptsOnDemand(PromptMaker(model, processor), examples, task.prompt)
+    prompts = _PromptsOnDemand(PromptMaker(model, processor), examples, task.prompt, threads)
     # In bf16 close rivals are exact ties, and there are many: decoding alone would settle nothing.
     settled = precision == "fp32"
     penalty = RepetitionPenalty(model, prompts)
@@ -140,9 +162,9 @@ def answer(
         choose = penalty.applied(choose)
     # Autocast is here and not inside the generator, where it would stay active between items.
     stops = stop_tokens(processor)
-    with autocast(precision, model.device):
+    with prompts, autocast(precision, model.device):
         for number, tokens in decode_as_they_end(
-            model, prompts, 1, task.max_new_tokens, stops, choose, batch_size
+            model, prompts, 1, task.max_new_tokens, stops, choose, at_a_time
         ):
             text = processor.tokenizer.decode(
                 tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
@@ -151,14 +173,31 @@ def answer(
 
 
 class _PromptsOnDemand(Sequence[Prompt]):
-    """The examples' prompts, each made when decoding has room for it: a set's pictures take gigabytes."""
+    """The examples' prompts, each made when decoding has room for it, or a little ahead.
 
-    def __init__(self, maker: PromptMaker, examples: Sequence[Example], template: str) -> None:
-        self._maker, self._examples, self._template = maker, examples, template
+    All of a set's pictures together take gigabytes.
+    """
+
+    def __init__(self, maker: PromptMaker, examples: Sequence[Example], template: str, threads: int) -> None:
+        def make(indices: Sequence[int]) -> list[Prompt]:
+            asked = [examples[index] for index in indices]
+            texts = [fill_template(template, example.question) for example in asked]
+            return maker.make([example.image for example in asked], texts)
+
+        self._count = len(examples)
+        self._ahead = PreparedAhead(make, lambda index: [index], self._count - 1, threads, AHEAD)
+
+    def __enter__(self) -> _PromptsOnDemand:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ahead.__exit__(kind, error, trace)
 
     def __len__(self) -> int:
-        return len(self._examples)
+        return self._count
 
     def __getitem__(self, index):  # type: ignore[no-untyped-def]  # decoding only asks for single items
-        example = self._examples[index]
-        return self._maker.make([example.image], [fill_template(self._template, example.question)])[0]
+        (prompt,) = self._ahead.take(index)
+        return prompt

@@ -35,12 +35,15 @@ class Prompt:
 
 
 class PromptMaker:
-    """Turns images and questions into prompts."""
+    """Turns images and questions into prompts. Several threads may use it at once."""
 
     def __init__(self, model: Qwen2VLForConditionalGeneration, processor: Qwen2VLProcessor) -> None:
         self._model = model
         self._processor = processor
         self._image_token = processor.tokenizer.convert_tokens_to_ids(processor.image_token)
+        # The first call turns off what the tokenizer's file says of padding and truncation. No other thread
+        # may use the tokenizer then; later calls change nothing.
+        processor.tokenizer([""])
 
     def make(self, images: Sequence[bytes], texts: Sequence[str]) -> list[Prompt]:
         """images: encoded files (PNG, JPEG); texts: the filled-in prompt templates, one per image."""
@@ -57,6 +60,15 @@ class PromptMaker:
             self._prompt(torch.tensor(token_ids), pixels, grid[None])
             for token_ids, pixels, grid in zip(inputs["input_ids"], pixel_values, grids, strict=True)
         ]
+
+    def tokens(self, image: bytes, text: str) -> int:
+        """The length of the prompt that `make` makes, found without decoding the picture."""
+        with Image.open(BytesIO(image)) as opened:
+            width, height = opened.size
+        pictures = self._processor.image_processor
+        patches = pictures.get_number_of_image_patches(height, width)
+        words = self._processor.tokenizer(self._dialogue(text))["input_ids"]
+        return len(words) - 1 + int(patches) // pictures.merge_size**2  # the picture's tokens replace one
 
     def _dialogue(self, text: str) -> str:
         message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}

@@ -6,7 +6,6 @@ computed if the KL weight is always 0 (the log's kl is then empty).
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,7 +15,7 @@ from torch import Tensor
 from transformers import Qwen2VLForConditionalGeneration
 
 from othink_mr1.config.execution import TrainingExecution
-from othink_mr1.config.methods import GRPO, ConstantKL
+from othink_mr1.config.methods import GRPO
 from othink_mr1.modeling.packed_rows import Group, PackedRow, fill_rows, pack
 from othink_mr1.modeling.precision import autocast
 from othink_mr1.modeling.processor import Qwen2VLProcessor
@@ -28,6 +27,7 @@ from othink_mr1.training.kl_schedule import kl_weight
 from othink_mr1.training.log_probabilities import completion_log_probabilities
 from othink_mr1.training.loss import completion_means, token_losses
 from othink_mr1.training.optimisation import Optimisation, prepare_for_training
+from othink_mr1.training.reference import make_reference
 from othink_mr1.training.rewards import Rewards, score_completions
 from othink_mr1.training.rollout import roll_out
 from othink_mr1.training.session import TrainingSession
@@ -78,7 +78,7 @@ def train_grpo(
     session: TrainingSession,
 ) -> None:
     """Make the session's remaining updates. questions_of: rollout number (from 1) -> its questions."""
-    reference = _reference(model, settings)
+    reference = make_reference(model, settings)
     prepare_for_training(model, settings.train_vision_tower, execution.gradient_checkpointing)
     optimisation = Optimisation(session.accelerator, model, settings)
     experience: Experience | None = None
@@ -163,17 +163,6 @@ def packed_rollout(
         for index, prompt in enumerate(prompts)
     ]
     return [pack(row, device) for row in fill_rows(groups, row_tokens)]
-
-
-def _reference(
-    model: Qwen2VLForConditionalGeneration, settings: GRPO
-) -> Qwen2VLForConditionalGeneration | None:
-    """A frozen copy of the model before training, if the KL weight is ever above 0."""
-    if isinstance(settings.kl_schedule, ConstantKL) and settings.kl_schedule.weight == 0:
-        return None
-    # A frozen vision tower is shared with the reference. (deepcopy returns modules in `memo` uncopied.)
-    shared = {} if settings.train_vision_tower else {id(model.model.visual): model.model.visual}
-    return copy.deepcopy(model, shared).requires_grad_(False).eval()
 
 
 @torch.no_grad()

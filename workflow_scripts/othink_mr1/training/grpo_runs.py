@@ -28,8 +28,11 @@ def train_grpo_run(
         if training is None:
             return
 
+        rollouts = settings.steps // settings.updates_per_rollout
+        prompts_of = training.prompts(settings.prompts_per_step, rollouts)
+
         def questions_of(rollout: int) -> list[Question]:
-            prompts, examples = training.prompts_of(rollout, settings.prompts_per_step)
+            prompts, examples = prompts_of(rollout)
             return [Question(prompt, example.gold) for prompt, example in zip(prompts, examples, strict=True)]
 
         train_grpo(

@@ -7,6 +7,7 @@ correctly, and sometimes in the answer format instead of plain words.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,14 @@ from othink_mr1.artefacts.verification import verify_file
 from othink_mr1.config.execution import TrainingExecution
 from othink_mr1.config.methods import SFT
 from othink_mr1.config.sources import SmallBackbone
+from othink_mr1.data.examples import Example
 from othink_mr1.data.stored_examples import StoredExamples
 from othink_mr1.errors import UserError
 from othink_mr1.modeling.backbone import save_checkpoint
 from othink_mr1.modeling.device import use_device
+from othink_mr1.modeling.prepared_prompts import PreparedAhead, background_threads
 from othink_mr1.modeling.processor import Qwen2VLProcessor, new_processor
-from othink_mr1.modeling.prompts import PromptMaker, fill_template, target_text
+from othink_mr1.modeling.prompts import Prompt, PromptMaker, fill_template, target_text
 from othink_mr1.modeling.small_backbone import new_small_backbone
 from othink_mr1.modeling.tokenizer import END_OF_MESSAGE, train_tokenizer
 from othink_mr1.training.data_order import example_indices
@@ -52,12 +55,12 @@ def pretrain_backbone(
     use_device(execution)
     # Without defaults, so that a setting added later does not change this backbone's identity.
     identity = {"settings": settings.model_dump(mode="json", exclude_defaults=True)}
-    with filling(output, identity, keep=True, precious=True) as artefact:
+    with ExitStack() as background, filling(output, identity, keep=True, precious=True) as artefact:
         if artefact.complete:
             SavedStates(output).remove()
             return
         made_of = {name: verify_file(path) for name, path in sorted(example_files.items())}
-        model, processor, lessons_of = _prepare(settings, execution, example_files)
+        model, processor, lessons_of = _prepare(settings, execution, example_files, background)
         with TrainingSession(
             artefact,
             {**identity, "made_of": made_of},
@@ -74,9 +77,15 @@ def pretrain_backbone(
 
 
 def _prepare(
-    settings: SmallBackbone, execution: TrainingExecution, example_files: Mapping[str, Path]
+    settings: SmallBackbone,
+    execution: TrainingExecution,
+    example_files: Mapping[str, Path],
+    background: ExitStack,
 ) -> tuple[Qwen2VLForConditionalGeneration, Qwen2VLProcessor, Callable[[int], list[Lesson]]]:
-    """Model, processor, and the lessons of each step (from 1). Deterministic."""
+    """Model, processor, and the lessons of each step (from 1). Deterministic.
+
+    background: closed when no more lessons are needed.
+    """
     examples = {name: StoredExamples(path) for name, path in example_files.items()}
     tokenizer = train_tokenizer(_texts(settings, examples), settings.vocabulary_size)
     processor = new_processor(tokenizer)
@@ -85,8 +94,10 @@ def _prepare(
     mixture = mixture_order(settings, {name: len(source) for name, source in examples.items()})
     untagged = untagged_places(settings, mixture)
 
-    def lessons_of(step: int) -> list[Lesson]:
-        places = range((step - 1) * settings.batch_size, step * settings.batch_size)
+    def places_of(step: int) -> range:
+        return range((step - 1) * settings.batch_size, step * settings.batch_size)
+
+    def make(places: Sequence[int]) -> list[tuple[Prompt, Example]]:
         chosen = [examples[name][index] for name, index in (mixture[place] for place in places)]
         prompts = maker.make(
             [example.image for example in chosen],
@@ -95,12 +106,20 @@ def _prepare(
                 for place, example in zip(places, chosen, strict=True)
             ],
         )
+        return list(zip(prompts, chosen, strict=True))
+
+    ahead = background.enter_context(
+        PreparedAhead(make, places_of, settings.steps, background_threads(execution))
+    )
+
+    def lessons_of(step: int) -> list[Lesson]:
+        made = ahead.take(step)
         texts = [
             (untagged_text if untagged[place] else target_text)(example.reasoning, example.gold)
-            for place, example in zip(places, chosen, strict=True)
+            for place, (_, example) in zip(places_of(step), made, strict=True)
         ]
         token_ids = processor.tokenizer([text + END_OF_MESSAGE for text in texts])["input_ids"]
-        return [Lesson(prompt, target) for prompt, target in zip(prompts, token_ids, strict=True)]
+        return [Lesson(prompt, target) for (prompt, _), target in zip(made, token_ids, strict=True)]
 
     return model, processor, lessons_of
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from othink_mr1.data.stored_examples import StoredExamples
 from othink_mr1.modeling.backbone import load_backbone, save_checkpoint, verify_weights
 from othink_mr1.modeling.device import use_device
 from othink_mr1.modeling.frozen_images import FrozenImages
+from othink_mr1.modeling.prepared_prompts import PreparedAhead, background_threads
 from othink_mr1.modeling.prompts import Prompt, PromptMaker, fill_template
 from othink_mr1.plan.runs import RunDescription
 from othink_mr1.training.data_order import example_indices
@@ -41,7 +42,9 @@ class TrainingRun:
         execution: TrainingExecution,
         examples_file: Path,
         backbone: Path,
+        background: ExitStack,
     ) -> None:
+        """background: closed when no more prompts are needed."""
         self._run = run
         self._checkpoint_precision = settings.checkpoint_precision
         self.model, self.processor = load_backbone(backbone, execution.attention, execution.device)
@@ -51,6 +54,7 @@ class TrainingRun:
         self._frozen = (
             None if settings.train_vision_tower else _frozen_images(self.model, settings, execution)
         )
+        self._threads, self._background = background_threads(execution), background
         self.session: TrainingSession
 
     @property
@@ -63,24 +67,39 @@ class TrainingRun:
         """The number of examples."""
         return len(self._examples)
 
-    def prompts_of(
-        self, step: int, batch: int, dialogue_of: Callable[[Example], str] | None = None
-    ) -> tuple[list[Prompt], list[Example]]:
-        """The prompts of a step (counted from 1), and their examples.
+    def prompts(
+        self, batch: int, batches: int, dialogue_of: Callable[[Example], str] | None = None
+    ) -> Callable[[int], tuple[list[Prompt], list[Example]]]:
+        """The function that gives a batch's prompts and their examples, by its number from 1 to `batches`.
 
+        While a batch is used, the next one is prepared if the run has threads for it.
         dialogue_of: gives an example's dialogue, if it is not the task's training prompt.
         """
-        indices = example_indices(step, batch, len(self._examples), self._run.seed)
-        examples = [self._examples[index] for index in indices]
-        images = [example.image for example in examples]
-        if dialogue_of is None:
-            texts = [fill_template(self._run.training_prompt, example.question) for example in examples]
-            prompts = self._maker.make(images, texts)
-        else:
-            prompts = self._maker.make_of_dialogues(images, [dialogue_of(example) for example in examples])
-        if self._frozen is not None:
-            prompts = self._frozen.add_features(prompts, indices)
-        return prompts, examples
+
+        def make(indices: Sequence[int]) -> list[tuple[int, Prompt, Example]]:
+            examples = [self._examples[index] for index in indices]
+            images = [example.image for example in examples]
+            if dialogue_of is None:
+                texts = [fill_template(self._run.training_prompt, example.question) for example in examples]
+                prompts = self._maker.make(images, texts)
+            else:
+                dialogues = [dialogue_of(example) for example in examples]
+                prompts = self._maker.make_of_dialogues(images, dialogues)
+            return list(zip(indices, prompts, examples, strict=True))
+
+        def indices_of(number: int) -> list[int]:
+            return example_indices(number, batch, len(self._examples), self._run.seed)
+
+        ahead = self._background.enter_context(PreparedAhead(make, indices_of, batches, self._threads))
+
+        def prompts_of(number: int) -> tuple[list[Prompt], list[Example]]:
+            made = ahead.take(number)
+            prompts = [prompt for _, prompt, _ in made]
+            if self._frozen is not None:
+                prompts = self._frozen.add_features(prompts, [index for index, _, _ in made])
+            return prompts, [example for _, _, example in made]
+
+        return prompts_of
 
     def save_checkpoint(self, folder: Path) -> None:
         """Write the current weights."""
@@ -106,13 +125,13 @@ def training_run(
     description = run.model_dump(mode="json")
     # The digest leaves out defaults, so a setting added later does not change the run's identity.
     identity = {"digest": run.digest}
-    with filling(output, identity, keep=True, precious=True) as artefact:
+    with ExitStack() as background, filling(output, identity, keep=True, precious=True) as artefact:
         if artefact.complete:
             SavedStates(output).remove()
             yield None
             return
         made_of = {"backbone": verify_weights(backbone), "examples": verify_file(examples_file)}
-        training = TrainingRun(run, settings, execution, examples_file, backbone)
+        training = TrainingRun(run, settings, execution, examples_file, backbone, background)
         facts = {**identity, "made_of": made_of}
         with TrainingSession(
             artefact, facts, columns, settings, execution, training.save_checkpoint, run.name

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from othink_mr1.config.execution import TrainingExecution
@@ -35,23 +37,26 @@ def train_sft_run(
             training.model,
             settings,
             execution,
-            lambda step: sft_lessons(training, settings, step),
+            sft_lessons(training, settings),
             training.session,
         )
 
 
-def sft_lessons(training: TrainingRun, settings: SFT, step: int) -> list[Lesson]:
-    """The lessons of a step (from 1), depending on the settings' target."""
+def sft_lessons(training: TrainingRun, settings: SFT) -> Callable[[int], list[Lesson]]:
+    """The function that gives the lessons of a step (from 1), depending on the settings' target."""
     processor = training.processor
     if settings.target == "r1v":
-        prompts, _ = training.prompts_of(
-            step, settings.batch_size, lambda example: r1v_dialogue(processor, example)
-        )
-        return r1v_lessons(processor, prompts)
-    prompts, examples = training.prompts_of(step, settings.batch_size)
-    if settings.target == "answer":
-        examples = [replace(example, reasoning=None) for example in examples]
-    return make_lessons(processor, prompts, examples)
+        dialogues_of = training.prompts(settings.batch_size, settings.steps, partial(r1v_dialogue, processor))
+        return lambda step: r1v_lessons(processor, dialogues_of(step)[0])
+    prompts_of = training.prompts(settings.batch_size, settings.steps)
+
+    def lessons_of(step: int) -> list[Lesson]:
+        prompts, examples = prompts_of(step)
+        if settings.target == "answer":
+            examples = [replace(example, reasoning=None) for example in examples]
+        return make_lessons(processor, prompts, examples)
+
+    return lessons_of
 
 
 def _require_reasoning(training: TrainingRun, name: str, examples_file: Path) -> None:
