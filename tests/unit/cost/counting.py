@@ -117,14 +117,14 @@ def train(tiny: Tiny, settings: GRPO | SFT, folder: Path, **changes: Any) -> Pat
 
 def prompt_lengths(tiny: Tiny) -> tuple[float, float]:
     """Mean image tokens and prompt tokens of EXAMPLES."""
-    prompts = _prompts(tiny)
+    prompts = prompts_of(tiny)
     image = sum(len(prompt.pixel_values) for prompt in prompts) / PATCHES_PER_IMAGE_TOKEN
     return image / len(prompts), sum(map(len, prompts)) / len(prompts)
 
 
 def target_tokens(tiny: Tiny) -> float:
     """Mean tokens of EXAMPLES' targets, with reasoning."""
-    lessons = make_lessons(tiny.processor, _prompts(tiny), EXAMPLES)
+    lessons = make_lessons(tiny.processor, prompts_of(tiny), EXAMPLES)
     return sum(len(lesson.target) for lesson in lessons) / len(lessons)
 
 
@@ -138,7 +138,8 @@ def truncated(answers: Path) -> list[bool]:
     return [json.loads(line)["truncated"] for line in answers.read_text().splitlines()]
 
 
-def _prompts(tiny: Tiny) -> list[Any]:
+def prompts_of(tiny: Tiny) -> list[Any]:
+    """The prompts of EXAMPLES."""
     return PromptMaker(tiny.model, tiny.processor).make(
         [example.image for example in EXAMPLES],
         [fill_template(TEMPLATE, example.question) for example in EXAMPLES],

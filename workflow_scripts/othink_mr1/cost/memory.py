@@ -17,9 +17,7 @@ from othink_mr1.cost.flops import Lengths
 from othink_mr1.cost.model_shape import PATCH_VALUES, PATCHES_PER_IMAGE_TOKEN, ModelShape
 
 FP32, BF16 = 4, 2  # bytes of a number
-# As in training/log_probabilities.py and modeling/decoding.py, which import torch.
-LOGITS_AT_A_TIME = 2**27
-PREFILL_TOKENS = 16384
+LOGITS_AT_A_TIME = 2**27  # as in training/log_probabilities.py, which imports torch
 
 
 @dataclass(frozen=True)
@@ -46,15 +44,14 @@ class TrainingMemory:
     gradients: float
     moments: float
     reference: float
-    saved: float  # by autograd, of the fullest row
-    working: float  # at the peak of the update, besides
+    update: float  # while the fullest row is computed forward and backward
     decoding: float  # copy of the weights and cache
 
     @property
     def peak(self) -> float:
         """The most at a time."""
         kept = self.weights + self.moments + self.reference
-        return kept + max(self.gradients + self.saved + self.working, self.decoding)
+        return kept + max(self.gradients + self.update, self.decoding)
 
 
 def training_memory(
@@ -69,17 +66,12 @@ def training_memory(
 ) -> TrainingMemory:
     """Of one training. decoding: decoding_bytes of its rollouts, 0 without any."""
     trained = shape.parameters if train_vision_tower else shape.text
-    saved = saved_bytes(shape, row, precision, gradient_checkpointing)
-    working = _working(shape, row, precision, gradient_checkpointing)
-    if precision == "bf16" and not gradient_checkpointing:
-        saved += BF16 * _cast_weights(shape, row)
     return TrainingMemory(
         weights=FP32 * shape.parameters,
         gradients=FP32 * trained,
         moments=2 * FP32 * trained,
         reference=reference_bytes(shape, precision, train_vision_tower) if has_reference else 0.0,
-        saved=saved,
-        working=working,
+        update=update_bytes(shape, row, precision, gradient_checkpointing),
         decoding=decoding,
     )
 
@@ -96,14 +88,15 @@ def reference_bytes(shape: ModelShape, precision: str, train_vision_tower: bool)
     return (BF16 if precision == "bf16" else FP32) * linear + FP32 * (parameters - linear)
 
 
+def update_bytes(shape: ModelShape, row: Row, precision: str, gradient_checkpointing: bool) -> float:
+    """The most that a row takes forward and backward, besides weights and gradients."""
+    saved = saved_bytes(shape, row, precision, gradient_checkpointing)
+    return saved + _working(shape, row, precision, gradient_checkpointing)
+
+
 def saved_bytes(shape: ModelShape, row: Row, precision: str, gradient_checkpointing: bool) -> float:
-    """What autograd saves of a row's tokens and patches until the backward pass; casts of weights apart."""
+    """What autograd saves of a row's tokens and patches until the backward pass, and casts of weights."""
     size = BF16 if precision == "bf16" else FP32
-    last = row.tokens * _attention_part(shape, precision) + row.predicted * _feed_forward_part(
-        shape, precision
-    )
-    # The last norm: its input, its scale, the normed, the result.
-    last += row.predicted * FP32 * (3 * shape.hidden + 1)
     rotary = row.tokens * 2 * FP32 * shape.hidden / shape.heads  # cosines and sines, for all layers
     merger = row.patches * size * 4 * shape.vision_hidden
     pixels = row.patches * size * PATCH_VALUES
@@ -113,11 +106,21 @@ def saved_bytes(shape: ModelShape, row: Row, precision: str, gradient_checkpoint
     else:
         blocks = row.patches * _vision_block(shape, size) * shape.vision_layers
         blocks += row.patches * 2 * FP32 * shape.vision_hidden / shape.vision_heads
-        layers = _whole_layers(shape, row, precision) * (shape.layers - 1)
-    return last + rotary + merger + pixels + blocks + layers
+        layers = _whole_layer(shape, row, precision) * (shape.layers - 1)
+    casts = _cast_bytes(shape, row, precision, all_layers=not gradient_checkpointing)
+    return _last_layer(shape, row, precision) + rotary + merger + pixels + blocks + layers + casts
 
 
-def _whole_layers(shape: ModelShape, row: Row, precision: str) -> float:
+def _last_layer(shape: ModelShape, row: Row, precision: str) -> float:
+    """The language model's last layer, whose feed-forward part is computed where a token is predicted."""
+    last = row.tokens * _attention_part(shape, precision) + row.predicted * _feed_forward_part(
+        shape, precision
+    )
+    # The last norm: its input, its scale, the normed, the result.
+    return last + row.predicted * FP32 * (3 * shape.hidden + 1)
+
+
+def _whole_layer(shape: ModelShape, row: Row, precision: str) -> float:
     """What one layer of the language model saves of all the row's tokens."""
     return row.tokens * (_attention_part(shape, precision) + _feed_forward_part(shape, precision))
 
@@ -148,24 +151,33 @@ def _vision_block(shape: ModelShape, size: int) -> float:
     return size * (11 * shape.vision_hidden + 3 * shape.vision_feed_forward) + statistics
 
 
-def _cast_weights(shape: ModelShape, row: Row) -> float:
-    """Numbers of the matrices that autocast copies for a forward pass."""
-    return shape.text_linear + (shape.vision_linear if row.patches else 0)
+def _cast_bytes(shape: ModelShape, row: Row, precision: str, all_layers: bool) -> float:
+    """autocast's copies of matrices for a row: of all layers, or of the last one and the merger."""
+    if precision != "bf16":
+        return 0.0
+    text, vision = (
+        (shape.text_linear, shape.vision_linear)
+        if all_layers
+        else (shape.text_linear / shape.layers, shape.merger_linear)
+    )
+    return BF16 * (text + (vision if row.patches else 0))
 
 
 def _working(shape: ModelShape, row: Row, precision: str, gradient_checkpointing: bool) -> float:
     """The most that is in use beside what is saved: the head's, or one layer's while it is computed again."""
     half = precision == "bf16"
+    size = BF16 if half else FP32
     chunk = min(LOGITS_AT_A_TIME, row.predicted * shape.vocabulary)
     # Backward: logits and their gradient in fp32, in bf16 its cast; the head's cast, its gradient, their sum.
     backward = chunk * (2 * FP32 + (BF16 if half else 0)) + shape.head * (FP32 + (2 * BF16 if half else 0))
     if not gradient_checkpointing:
         return backward
     # Forward: logits and log-probabilities; autocast keeps its casts of all weights until the pass ends.
-    forward = chunk * 2 * FP32 + (BF16 * (shape.head + _cast_weights(shape, row)) if half else 0)
-    size = BF16 if half else FP32
-    block = row.patches * _vision_block(shape, size) if row.patches else 0.0
-    again = 2 * max(_whole_layers(shape, row, precision), block)  # what it saves, and its gradients
+    casts = _cast_bytes(shape, row, precision, all_layers=True)
+    forward = chunk * 2 * FP32 + casts + (BF16 * shape.head if half else 0)
+    # A layer again: what it saves, and gradients in flight; the last layer's share of what is saved is gone.
+    gradients = row.tokens * (3 * size * shape.feed_forward + 2 * FP32 * shape.hidden)
+    again = _whole_layer(shape, row, precision) + gradients - _last_layer(shape, row, precision)
     return max(backward, forward, again)
 
 
