@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 
 from othink_mr1.config.sources import SmallBackbone
 from othink_mr1.config.study import StudyConfig
@@ -24,6 +25,7 @@ from othink_mr1.plan.folders import backbone_folder
 from othink_mr1.plan.runs import all_runs, varied_settings, varied_text
 
 _WIDTHS = (35, 4, 8, 8, 10, 11, *(7 for _ in SHOWN))
+_WIDTH = sum(_WIDTHS) + 2
 _HEAD = ("", "n", "FLOP", "GPU GB", "stays GB", "states GB", *(f"h {card.name.split()[0]}" for card in SHOWN))
 
 
@@ -119,16 +121,23 @@ def _summed(config: StudyConfig, line: str, jobs: Sequence[Job]) -> Iterator[str
 
 def _notes(config: StudyConfig, jobs: Sequence[Job]) -> Iterator[str]:
     """What the numbers assume."""
-    yield "n: jobs. stays GB: checkpoints. GPU GB, and states GB while it trains: of the largest job."
+    said = ["n: jobs. stays GB: checkpoints. GPU GB, and states GB while it trains: of the largest job."]
     if any(getattr(config.execution, job.stage).gpus for job in jobs):
         peaks = ", ".join(f"{card.name} {card.tflops:g}" for card in SHOWN)
-        yield f"h: GPU-hours at {SHARE_OF_PEAK:g} of the bf16 peak ({peaks} TFLOP/s), decoding"
-        yield f"at {SHARE_OF_BANDWIDTH:g} of the memory bandwidth. Estimated, never measured: a GPU also"
-        yield "starts kernels, samples, waits for disks. !: more than the card's memory, by this estimate."
+        said.append(
+            f"h: GPU-hours at {SHARE_OF_PEAK:g} of the bf16 peak ({peaks} TFLOP/s), decoding at "
+            f"{SHARE_OF_BANDWIDTH:g} of the memory bandwidth. Both shares are estimates and were never "
+            "measured; starting kernels, sampling and saving take more. !: more than the card's memory, by "
+            "this estimate."
+        )
     else:
-        yield "No memory and hours of a GPU: `execution` runs these jobs on the CPU."
-    yield f"Assumed: answers have {MEAN_BY_LONGEST:g} of the longest length on average, and evaluations make"
-    yield f"{EVALUATION_BATCH} at a time. Tokens of a picture, and of the whole prompt:"
+        said.append("No memory and hours of a GPU: `execution` runs these jobs on the CPU.")
+    said.append(
+        f"Assumed: answers have {MEAN_BY_LONGEST:g} of the longest length on average; an evaluation makes "
+        f"{EVALUATION_BATCH} at a time; tokens of a picture, and of the whole prompt:"
+    )
+    for paragraph in said:
+        yield from wrap(paragraph, _WIDTH)
     sets = dict.fromkeys(name for task in config.tasks.values() for name in (task.train, task.test))
     for name in sets:
         found = set_lengths(config, name)

@@ -111,7 +111,6 @@ def _told(when: str, files: set[File], study: StudyConfig) -> Iterator[str]:
 
 def _cost(files: set[File], study: StudyConfig) -> Iterator[str]:
     """What the jobs that make these files cost, and the whole study."""
+    made = [Path(path).parent.relative_to(study.results) for rule, path in files if rule in _STAGES]
     yield ""
-    yield from cost_table(
-        study, {Path(path).parent.relative_to(study.results).as_posix() for _, path in files}
-    )
+    yield from cost_table(study, {folder.as_posix() for folder in made})
