@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from benchmarks.speed.floor import Sizes, group_products
 from counting import (
     EXAMPLES,
     counted,
@@ -20,7 +21,8 @@ from counting import (
     truncated,
 )
 
-from othink_mr1.cost.flops import Lengths, decoding, forward, prefill
+from othink_mr1.cost.flops import Forward, Lengths, decoding, forward, prefill
+from othink_mr1.cost.model_shape import PUBLISHED
 from othink_mr1.data.examples import write_examples
 from othink_mr1.evaluation.generate import generate_answers
 from othink_mr1.evaluation.generation_task import GenerationTask
@@ -95,6 +97,25 @@ def test_the_comparison_can_fail(tiny: Tiny, tmp_path: Path) -> None:
         assert len(EXAMPLES) * (whole - operations) != pytest.approx(number, rel=WITHIN), part
 
 
+def test_a_forward_pass_agrees_with_the_benchmarks_floor() -> None:
+    """Which was counted on its own, with the last layer's feed-forward part on prompts too."""
+    shape = PUBLISHED["Qwen/Qwen2-VL-2B-Instruct"]
+    sizes = Sizes(
+        hidden=1536,
+        layers=28,
+        heads=12,
+        key_value_heads=2,
+        feed_forward=8960,
+        vocabulary=151936,
+        vision_layers=32,
+        vision_hidden=1280,
+        vision_feed_forward=5120,
+        patch_values=1176,
+    )
+    floor = group_products(sizes, image_tokens=187, prompt_tokens=227, completions=[256] * 8)
+    assert floor - forward(shape, Lengths(187, 227, 8, 256)).total == 2 * shape.feed_forward_weights * 227
+
+
 def test_the_head_is_computed_four_times() -> None:
     """Too little of a tiny backbone's step to be seen there."""
     hidden, weight = torch.randn(30, 64, requires_grad=True), torch.randn(388, 64, requires_grad=True)
@@ -103,7 +124,8 @@ def test_the_head_is_computed_four_times() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("othink_mr1.training.log_probabilities.predictor_states", lambda *_: hidden)
         number = counted(lambda: completion_log_probabilities(head, row).sum().backward())
-    assert number == 4 * 2 * 30 * 64 * 388
+    once = Forward(0, 0, 0, 0, 0, 0, head=2 * 30 * 64 * 388)
+    assert number == once.with_backward(False)
 
 
 @pytest.mark.parametrize("checkpointing", [False, True], ids=["plain", "checkpointing"])
