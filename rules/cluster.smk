@@ -98,7 +98,13 @@ def check_cluster():
                 [
                     job.output[0]
                     for job in jobs
-                    if job.name in ("pretrain_backbone", "train_sft", "train_grpo", "generate_answers")
+                    if job.name
+                    in (
+                        "pretrain_backbone",
+                        "train_sft",
+                        "train_grpo",
+                        "generate_answers",
+                    )
                 ],
             )
         if workflow.executor_settings.status_command == "squeue":

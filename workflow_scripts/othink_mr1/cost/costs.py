@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from othink_mr1.config.execution import TrainingExecution
@@ -82,7 +83,7 @@ def pretraining_cost(config: StudyConfig, name: str) -> Cost:
         1,
         sum(part * one.reasoning for part, one in found) + ANSWER_TOKENS,
     )
-    settings = SFT.model_construct(
+    settings = SimpleNamespace(
         steps=backbone.steps, batch_size=backbone.batch_size, precision="fp32", train_vision_tower=True
     )
     return _supervised(backbone_shape(config, name), settings, config.execution.pretrain, lengths, 1)

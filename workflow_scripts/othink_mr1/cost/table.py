@@ -26,7 +26,15 @@ from othink_mr1.plan.runs import all_runs, varied_settings, varied_text
 
 _WIDTHS = (35, 4, 8, 8, 10, 11, *(7 for _ in SHOWN))
 _WIDTH = sum(_WIDTHS) + 2
-_HEAD = ("", "n", "FLOP", "GPU GB", "stays GB", "states GB", *(f"h {card.name.split()[0]}" for card in SHOWN))
+_HEAD = (
+    "cost (how: docs/cost.md)",
+    "n",
+    "FLOP",
+    "GPU GB",
+    "stays GB",
+    "states GB",
+    *(f"h {card.name.split()[0]}" for card in SHOWN),
+)
 
 
 @dataclass(frozen=True)
@@ -96,7 +104,7 @@ def _difference(alike: Sequence[Job], others: Sequence[Job], settings: Mapping[s
 
     if not others:
         return ""
-    own = set.intersection(*map(of, alike)) - set.union(*map(of, others))
+    own = of(alike[0]).intersection(*map(of, alike)).difference(*map(of, others))
     return f", {varied_text(dict(sorted(own)))}" if own else ""
 
 

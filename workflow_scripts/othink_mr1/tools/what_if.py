@@ -114,3 +114,4 @@ def _cost(files: set[File], study: StudyConfig) -> Iterator[str]:
     made = [Path(path).parent.relative_to(study.results) for rule, path in files if rule in _STAGES]
     yield ""
     yield from cost_table(study, {folder.as_posix() for folder in made})
+    yield ""
