@@ -2,8 +2,9 @@
 # make verify reads all results of the paper's study and lists what is sound and what is damaged;
 #             make verify OVERLAY=mini/study.yaml: those of the study in miniature
 # make status shows the progress of each training, read from files, also while jobs run; OVERLAY as for verify
-# make what-if shows what would run now; SET="methods.grpo.learning_rate=2e-6 seeds=[1,2]": what would run after
-#             that change; OVERLAY as for verify. Runs nothing
+# make what-if shows what would run now, and what it costs (docs/cost.md);
+#             SET="methods.grpo.learning_rate=2e-6 seeds=[1,2]": what would run after that change; OVERLAY as for
+#             verify. Runs nothing
 # make report  makes <results>/report.html of what is there, also while jobs run; OVERLAY as for verify
 # make inspect-logs  writes every answer as a log for `inspect view`, into <results>/inspect; OVERLAY as for verify
 # make prune  lists, with sizes, what neither the study nor the further ones in studies/ use; OVERLAY as for

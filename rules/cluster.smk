@@ -11,6 +11,7 @@ from othink_mr1.cluster.preflight import (
     check_connections,
     check_slurm,
     warn_of_forgotten_jobs,
+    warn_of_small_cards,
 )
 from othink_mr1.cluster.slurm import require_programs
 from othink_mr1.cluster.time_limits import partition_limits
@@ -91,5 +92,20 @@ def check_cluster():
             require_programs()
             limits.update(partition_limits())
             check_slurm(requests, Path(study.results), facts, limits)
+            warn_of_small_cards(
+                study,
+                facts,
+                [
+                    job.output[0]
+                    for job in jobs
+                    if job.name
+                    in (
+                        "pretrain_backbone",
+                        "train_sft",
+                        "train_grpo",
+                        "generate_answers",
+                    )
+                ],
+            )
         if workflow.executor_settings.status_command == "squeue":
             warn_of_forgotten_jobs()

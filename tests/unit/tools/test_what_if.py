@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from othink_mr1.cost.table import cost_table
 from othink_mr1.errors import UserError
-from othink_mr1.tools.what_if import change_as_overlay
+from othink_mr1.tools.what_if import change_as_overlay, whole_cost
+from repository import REPOSITORY, study
 from snakemake_runs import copy_repository
 
 
@@ -32,6 +35,13 @@ def test_a_value_within_a_value_is_refused() -> None:
         change_as_overlay(["seeds=5", "seeds.0=3"])
 
 
+def test_the_cost_of_all_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    monkeypatch.setattr(subprocess, "run", None)
+    assert list(whole_cost([])) == list(cost_table(study()))
+    assert list(whole_cost([Path("mini/study.yaml")])) == list(cost_table(study("mini/study.yaml")))
+
+
 def test_a_seed_more_trains_that_seed_alone(tmp_path: Path) -> None:
     checkout = copy_repository(tmp_path)
 
@@ -49,10 +59,15 @@ def test_a_seed_more_trains_that_seed_alone(tmp_path: Path) -> None:
     assert "-s42-" not in after
     # 15 trainings and the answers, each with one GPU for the hours that execution allows.
     assert "GPU-hours" in after
+    # What that costs: of the new seed alone, then of the study with both seeds.
+    assert re.search(r"^  geometry grpo +9 ", after, re.MULTILINE)
+    assert re.search(r"^  all of these +44 ", after, re.MULTILINE)
+    assert re.search(r"^  the whole study +90 ", after, re.MULTILINE)
     assert no_longer.startswith(" nothing")
     now = ask()
     assert now.stdout.startswith("now: ")
     assert now.stdout.count("-s42-") == 15
+    assert re.search(r"^  all of these +46 ", now.stdout, re.MULTILINE)
     wrong = ask("--set", "methods.gpro.learning_rate=2e-6")
     assert wrong.returncode == 1
     assert wrong.stderr.startswith("error: ")

@@ -11,7 +11,7 @@ import os
 import shlex
 import socket
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from othink_mr1.cluster.shared_files import sharing_of
 from othink_mr1.cluster.slurm import forgets_after_seconds, is_of_the_nodes, nodes, refusal
 from othink_mr1.config.sources import HubBackbone, HubSource, UrlSource
 from othink_mr1.config.study import StudyConfig
+from othink_mr1.cost.cards import card_of
+from othink_mr1.cost.table import study_jobs
 from othink_mr1.errors import UserError
 from othink_mr1.plan.folders import backbone_folder, raw_folder
 
@@ -114,6 +116,30 @@ def warn_of_forgotten_jobs() -> None:
             f"warning: this cluster forgets ended jobs after {seconds} s (MinJobAge), while snakemake pauses "
             f"up to {_LONGEST_PAUSE_SECONDS} s; if it waits for a job that has ended, press Ctrl-C and start "
             "it again, or let it ask the accounting (slurm-status-command: sacct)",
+            file=sys.stderr,
+        )
+
+
+def warn_of_small_cards(config: StudyConfig, facts: ClusterFacts, made: Collection[str]) -> None:
+    """Warn if a job probably needs more GPU memory than the profile's gpu_type has.
+
+    No more than a warning: no GPU has confirmed the estimate. made: manifests of the jobs that will run.
+    """
+    card = None if facts.gpu_type is None else card_of(facts.gpu_type)
+    if card is None:
+        return
+    folders = {Path(manifest).parent.relative_to(config.results).as_posix() for manifest in made}
+    jobs = [
+        job
+        for job in study_jobs(config)[0]
+        if job.folder in folders and getattr(config.execution, job.stage).gpus
+    ]
+    largest = max(jobs, key=lambda job: job.cost.gpu, default=None)
+    if largest is not None and largest.cost.gpu > card.memory_gb * 1e9:
+        print(
+            f"warning: {largest.folder} may need {largest.cost.gpu / 1e9:,.0f} GB of GPU memory, and "
+            f"{facts.gpu_type} has {card.memory_gb:g} (an estimate, never measured: docs/cost.md); lower "
+            "execution.*.row_tokens, or set gradient_checkpointing: true",
             file=sys.stderr,
         )
 

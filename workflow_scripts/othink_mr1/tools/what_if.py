@@ -17,6 +17,7 @@ from ruamel.yaml.error import YAMLError
 from othink_mr1.config.load import load_study
 from othink_mr1.config.read_yaml import yaml_value
 from othink_mr1.config.study import StudyConfig
+from othink_mr1.cost.table import cost_table
 from othink_mr1.errors import UserError
 
 # Rule -> its part of `execution`, for the rules whose jobs may have a GPU.
@@ -53,12 +54,13 @@ def change_as_overlay(changes: Sequence[str]) -> dict[str, Any]:
 
 
 def what_if(overlays: Sequence[Path], changes: Sequence[str]) -> Iterator[str]:
-    """What `snakemake all` would make now, and after the changes; as lines of text."""
+    """What `snakemake all` would make now, or after the changes, and what that costs; as lines of text."""
     config = Path("config.yaml")  # Snakemake reads it too
     before = load_study([config, *overlays])
     now = _pending(overlays)
     if not changes:
         yield from _told("now", now, before)
+        yield from _cost(now, before)
         return
     with tempfile.TemporaryDirectory() as folder:
         overlay = Path(folder) / "set.yaml"
@@ -66,7 +68,13 @@ def what_if(overlays: Sequence[Path], changes: Sequence[str]) -> Iterator[str]:
         study = load_study([config, *overlays, overlay])
         after = _pending([*overlays, overlay])
     yield from _told(f"only after {' '.join(changes)}", after - now, study)
+    yield from _cost(after - now, study)
     yield from _told("no longer", now - after, study)
+
+
+def whole_cost(overlays: Sequence[Path]) -> Iterator[str]:
+    """What the whole study costs, whether its results are there or not. Snakemake is not asked."""
+    yield from cost_table(load_study([Path("config.yaml"), *overlays]))
 
 
 def _pending(overlays: Sequence[Path]) -> set[File]:
@@ -99,3 +107,11 @@ def _told(when: str, files: set[File], study: StudyConfig) -> Iterator[str]:
             hours += count * asked.gpus * asked.hours
     if hours:
         yield f"  at most {hours:,.0f} GPU-hours, as execution.*.hours allows them"
+
+
+def _cost(files: set[File], study: StudyConfig) -> Iterator[str]:
+    """What the jobs that make these files cost, and the whole study."""
+    made = [Path(path).parent.relative_to(study.results) for rule, path in files if rule in _STAGES]
+    yield ""
+    yield from cost_table(study, {folder.as_posix() for folder in made})
+    yield ""

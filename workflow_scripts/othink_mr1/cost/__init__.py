@@ -1,0 +1,1 @@
+"""What a study costs, computed beforehand from the config: FLOP, GPU memory, disk, GPU-hours. No torch."""
