@@ -88,7 +88,7 @@ def main() -> None:
     for steps in sorted(arguments.steps):
         output = arguments.folder / f"backbone-{steps}"
         pretrain_backbone(settings.model_copy(update={"steps": steps}), execution, own, output)
-        loaded = load_backbone(output, "sdpa", "cpu")
+        loaded = load_backbone(output, "cpu")
         results = {task: measured(config, task, loaded, examples) for task, examples in held_out.items()}
         for task, result in results.items():
             shares = (result.greedy, result.pass_at_8, result.format, result.greedy_format)

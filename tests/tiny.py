@@ -62,7 +62,6 @@ def execution(**changes: Any) -> TrainingExecution:
         "row_tokens": 4096,
         "gradient_checkpointing": False,
         "save_every_minutes": 0,
-        "attention": "sdpa",
         "trackers": ["tensorboard"],
     }
     return TrainingExecution.model_validate(values | changes)
@@ -105,7 +104,7 @@ def grpo_settings(**changes: Any) -> GRPO:
 
 
 GENERATION = GenerationExecution.model_validate(
-    {"cpus": 1, "memory_gb": 1, "hours": 1, "device": "cpu", "gpus": 0, "attention": "sdpa"}
+    {"cpus": 1, "memory_gb": 1, "hours": 1, "device": "cpu", "gpus": 0}
 )
 
 

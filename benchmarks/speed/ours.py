@@ -86,7 +86,7 @@ class OursGRPO:
     """The project's GRPO step."""
 
     def __init__(self, backbone: Path, shape: GRPOShape) -> None:
-        self._model, self._processor = load_backbone(backbone, "sdpa", "cpu")
+        self._model, self._processor = load_backbone(backbone, "cpu")
         self._maker = PromptMaker(self._model, self._processor)
         self._settings = GRPO.model_validate(
             _TRAINING
@@ -176,7 +176,7 @@ class OursSupervised:
     """The project's SFT step."""
 
     def __init__(self, backbone: Path) -> None:
-        self._model, self._processor = load_backbone(backbone, "sdpa", "cpu")
+        self._model, self._processor = load_backbone(backbone, "cpu")
         self._model.train()
         self._maker = PromptMaker(self._model, self._processor)
         self._settings = SFT.model_validate(
@@ -218,7 +218,7 @@ class OursEvaluation:
     """The project's evaluation."""
 
     def __init__(self, backbone: Path) -> None:
-        self._model, self._processor = load_backbone(backbone, "sdpa", "cpu")
+        self._model, self._processor = load_backbone(backbone, "cpu")
 
     def answer(self, workload: EvaluationWorkload, clock: PhaseClock) -> list[str]:
         """Greedy answers of forced lengths, in the questions' order."""

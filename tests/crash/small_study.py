@@ -105,7 +105,6 @@ class SmallStudy:
                 "hours": 1,
                 "device": "cpu",
                 "gpus": 0,
-                "attention": "sdpa",
             }
         )
         arguments = [

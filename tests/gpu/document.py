@@ -159,7 +159,7 @@ POINTS = (
         "H. Evaluation",
         floor="as B: a token of 256 sequences costs about as much as one of 32",
         before="32 sequences at a time",
-        now="as many as the free memory holds, up to 512",
+        now="what the free memory holds: on 80 GB 512, on 40 GB 496 of counting's and 192 of geometry's",
         bound="as B",
         values=(
             ("batch by the rule, bf16", "evaluation_batch.batch_by_the_rule_bf16"),
@@ -171,11 +171,10 @@ POINTS = (
     ),
     Point(
         "A whole step",
-        floor="@STEP_FLOOR@",
+        floor="1.1 s: 0.7 PFLOP (docs/cost.md) at the 989 TFLOP/s of the data sheet, and 350 tokens of 1.2 ms",
         before="8.8 to 11.2 s on counting, with answers of 120 to 350 tokens",
-        now="5.2 s on counting, 6.2 s on geometry, at 280 TFLOP/s. Measured here: 16 prompts × 8 "
-        "completions of 128 "
-        "to 256 tokens",
+        now="3.1 to 3.3 s by docs/cost.md, which leaves out launches and sampling; 5.2 s on counting and 6.2 s "
+        "on geometry by an earlier estimate. Measured here: 16 prompts × 8 completions of 128 to 256 tokens",
         bound="arithmetic of the update, then decoding",
         values=(
             ("rollout of 256 tokens, s", "grpo_step.rollout_seconds"),
@@ -228,16 +227,8 @@ copy into pinned memory, the check's CUDA branches, and Python 3.12 with the whe
 """
 COSTS = """## What the study costs
 
-*Estimates*, at 280 TFLOP/s, with answers of 120 to 350 tokens on average, the longest 300 to 512.
-Qwen2-VL-2B has 2,208,985,600 parameters: 8.84 GB of fp32 weights, 26.51 GB with AdamW's moments.
-
-| | s per step, counting / geometry | a run, hours |
-|---|---|---|
-| as it is | 8.8–11.2 / 11.9–14.1 | 11–14 / 3.3–3.9 |
-| without cuDNN's plans (A) | 6.6–9.0 / 7.7–9.9 | 8.5–12 / 2.1–2.8 |
-| with fast decoding, saving and pictures in the background (B, C, D) | 5.2 / 6.2 | 6.7 / 1.7 |
-
-The whole study: 40 to 72 GPU-hours of GRPO, under one of SFT.
+[cost.md](cost.md) has it run by run, computed from the config. Before this page's changes it was estimated at 40
+to 72 GPU-hours: 8.8 to 14.1 s a step, 11 to 14 hours for a run on counting and 3.3 to 3.9 on geometry.
 """
 
 

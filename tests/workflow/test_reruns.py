@@ -59,7 +59,6 @@ WORDS = {
     "learning_rate_schedule": "constant",
     "reward_scorer": "exact",
     "device": "cpu",
-    "attention": "eager",
     "repository": "somebody/something",
     "repository_type": "dataset",
     "revision": "f" * 40,

@@ -18,7 +18,7 @@ from othink_mr1.config.execution import GenerationExecution, Resources
 from othink_mr1.errors import UserError
 
 SMALL = Resources(cpus=2, memory_gb=1.5, hours=20)
-ON_GPU = GenerationExecution(device="cuda", gpus=1, cpus=8, memory_gb=64, hours=8, attention="sdpa")
+ON_GPU = GenerationExecution(device="cuda", gpus=1, cpus=8, memory_gb=64, hours=8)
 
 
 def hours(limits: dict[str, float], attempt: int) -> float:

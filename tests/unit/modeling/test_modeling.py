@@ -19,7 +19,7 @@ from tiny import QUESTIONS, TEMPLATE, Tiny
 
 
 def test_checkpoint_loads_as_it_was_saved(tiny: Tiny, tmp_path) -> None:
-    model, processor = load_backbone(tiny.folder, "sdpa", "cpu")
+    model, processor = load_backbone(tiny.folder, "cpu")
     for name, weight in tiny.model.state_dict().items():
         assert torch.equal(weight, model.state_dict()[name]), name
     save_checkpoint(model, processor, tmp_path / "again")
@@ -48,7 +48,7 @@ def test_a_bf16_checkpoint_is_half_as_large_and_loads_as_rounded_fp32(tiny: Tiny
     assert halves.keys() == wholes.keys()  # tied weights are written once
     assert {weight.dtype for weight in halves.values()} == {torch.bfloat16}
     assert json.loads((tmp_path / "config.json").read_text())["dtype"] == "bfloat16"
-    model, _ = load_backbone(tmp_path, "sdpa", "cpu")
+    model, _ = load_backbone(tmp_path, "cpu")
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
     for name, weight in model.state_dict().items():
         assert torch.equal(weight, before[name].bfloat16().float()), name
@@ -79,22 +79,22 @@ def test_missing_weights_are_an_error(tiny: Tiny, tmp_path) -> None:
     del weights[next(name for name in weights if name.endswith("model.norm.weight"))]
     save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(UserError, match=r"lack .*norm\.weight"):
-        load_backbone(tmp_path, "sdpa", "cpu")
+        load_backbone(tmp_path, "cpu")
 
 
 def test_a_backbone_with_a_flipped_byte_is_refused(tiny: Tiny, tmp_path) -> None:
     folder = tmp_path / "backbone"
     save_checkpoint(tiny.model, tiny.processor, folder)
     write_manifest(folder)
-    load_backbone(folder, "sdpa", "cpu")
+    load_backbone(folder, "cpu")
     flip(folder / "model.safetensors", -1)
     with pytest.raises(UserError, match=r"model\.safetensors: its sha256 is not the manifest's"):
-        load_backbone(folder, "sdpa", "cpu")
+        load_backbone(folder, "cpu")
 
 
 def test_no_backbone_is_an_error(tmp_path) -> None:
     with pytest.raises(UserError, match="no backbone here"):
-        load_backbone(tmp_path, "sdpa", "cpu")
+        load_backbone(tmp_path, "cpu")
 
 
 def test_tokenizer_keeps_digits_apart_and_text_whole(tiny: Tiny) -> None:

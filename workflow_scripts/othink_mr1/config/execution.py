@@ -45,7 +45,6 @@ class TrainingExecution(DeviceResources):
         description="minutes between two saved states; a killed job repeats these and the time to write one. "
         "0: after every step, which then waits until the state before is written"
     )
-    attention: Literal["sdpa", "eager", "flash_attention_2"]
     trackers: list[str] = Field(description="programs that show the curves while it runs; [] for none")
 
     @field_validator("trackers")
@@ -59,8 +58,6 @@ class TrainingExecution(DeviceResources):
 
 class GenerationExecution(DeviceResources):
     """Jobs that generate the test answers."""
-
-    attention: Literal["sdpa", "eager", "flash_attention_2"]
 
 
 class Execution(ConfigModel):

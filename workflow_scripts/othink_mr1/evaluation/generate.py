@@ -64,7 +64,7 @@ def generate_answers(
         if artefact.complete:
             forget_answers(artefact.folder)
             return
-        loaded = load_backbone(checkpoint, execution.attention, execution.device)
+        loaded = load_backbone(checkpoint, execution.device)
         _fill(artefact, identity, loaded, execution, precision, task, StoredExamples(examples))
 
 

@@ -28,13 +28,9 @@ from othink_mr1.modeling.own_kernels import use_own_kernels
 from othink_mr1.modeling.processor import Qwen2VLProcessor, load_processor, save_processor
 
 
-def load_backbone(
-    folder: Path, attention: str, device: str
-) -> tuple[Qwen2VLForConditionalGeneration, Qwen2VLProcessor]:
-    """Load model (fp32 weights, evaluation mode) and processor.
+def load_backbone(folder: Path, device: str) -> tuple[Qwen2VLForConditionalGeneration, Qwen2VLProcessor]:
+    """Load model (fp32 weights, evaluation mode, our kernels) and processor.
 
-    attention: `sdpa`, `eager` or `flash_attention_2`: the kernel of the vision tower; the language model's
-    is ours (packed_attention.py).
     Raises UserError if the folder is not a backbone, or does not match its manifest.
     """
     if not (folder / "config.json").exists():
@@ -43,7 +39,7 @@ def load_backbone(
     model, report = Qwen2VLForConditionalGeneration.from_pretrained(
         folder,
         dtype=torch.float32,
-        attn_implementation=attention,
+        attn_implementation="sdpa",
         output_loading_info=True,
         use_safetensors=True,  # never a pickle
         local_files_only=True,

@@ -47,7 +47,7 @@ class TrainingRun:
         """background: closed when no more prompts are needed."""
         self._run = run
         self._checkpoint_precision = settings.checkpoint_precision
-        self.model, self.processor = load_backbone(backbone, execution.attention, execution.device)
+        self.model, self.processor = load_backbone(backbone, execution.device)
         self._examples = StoredExamples(examples_file)
         self._maker = PromptMaker(self.model, self.processor)
         # If the vision tower is trained, features change with every update.

@@ -288,7 +288,7 @@ def _rounding(attempt: Mapping[str, Any]) -> dict[str, Any]:
     execution = attempt["execution"]
     known = {key: attempt.get(key) for key in ("device", "threads", "cpu_capability")}
     known |= attempt.get("packages", {})
-    for key in ("row_tokens", "gradient_checkpointing", "attention"):
+    for key in ("row_tokens", "gradient_checkpointing"):
         known[f"execution.{key}"] = execution.get(key)
     return {key: value for key, value in known.items() if value is not None}
 
