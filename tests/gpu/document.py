@@ -171,10 +171,11 @@ POINTS = (
     ),
     Point(
         "A whole step",
-        floor="1.1 s: 0.7 PFLOP (docs/cost.md) at the 989 TFLOP/s of the data sheet, and 350 tokens of 1.2 ms",
+        floor="1.1 s: 0.7 PFLOP (docs/cost.md) at the data sheet's 989 TFLOP/s, and 350 tokens of 1.2 ms",
         before="8.8 to 11.2 s on counting, with answers of 120 to 350 tokens",
-        now="3.1 to 3.3 s by docs/cost.md, which leaves out launches and sampling; 5.2 s on counting and 6.2 s "
-        "on geometry by an earlier estimate. Measured here: 16 prompts × 8 completions of 128 to 256 tokens",
+        now="3.1 to 3.3 s by docs/cost.md, which leaves out launches and sampling; 5.2 s on counting and "
+        "6.2 s on geometry by an earlier estimate. Measured here: 16 prompts × 8 completions of 128 to 256 "
+        "tokens",
         bound="arithmetic of the update, then decoding",
         values=(
             ("rollout of 256 tokens, s", "grpo_step.rollout_seconds"),
@@ -227,8 +228,8 @@ copy into pinned memory, the check's CUDA branches, and Python 3.12 with the whe
 """
 COSTS = """## What the study costs
 
-[cost.md](cost.md) has it run by run, computed from the config. Before this page's changes it was estimated at 40
-to 72 GPU-hours: 8.8 to 14.1 s a step, 11 to 14 hours for a run on counting and 3.3 to 3.9 on geometry.
+[cost.md](cost.md) has it run by run, computed from the config. For the code as it was before, the estimate was
+40 to 72 GPU-hours: 8.8 to 14.1 s a step, 11 to 14 hours for a run on counting and 3.3 to 3.9 on geometry.
 """
 
 
