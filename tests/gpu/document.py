@@ -228,7 +228,7 @@ copy into pinned memory, the check's CUDA branches, and Python 3.12 with the whe
 """
 COSTS = """## What the study costs
 
-[cost.md](cost.md) has it run by run, computed from the config. For the code as it was before, the estimate was
+[cost.md](cost.md) has it run by run, computed from the config. For the code as it was before, estimated were
 40 to 72 GPU-hours: 8.8 to 14.1 s a step, 11 to 14 hours for a run on counting and 3.3 to 3.9 on geometry.
 """
 
