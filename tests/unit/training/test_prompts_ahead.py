@@ -140,7 +140,7 @@ def test_a_damaged_picture_is_the_same_error_at_the_same_step(
         prepared(threads)
         one = replace(run, output=run.output.with_name(f"threads-{threads}"))
         with pytest.raises(OSError, match="cannot identify image file") as caught:
-            one.start(save_every_steps=1)
+            one.start(save_every_minutes=0)
         states = sorted(path.name for path in one.states.glob("step-*"))
         errors.append((type(caught.value), str(caught.value).partition(" at 0x")[0], states))
     assert errors[0] == errors[1]
