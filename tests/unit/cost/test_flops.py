@@ -29,7 +29,8 @@ from othink_mr1.evaluation.generation_task import GenerationTask
 from othink_mr1.training.log_probabilities import completion_log_probabilities
 from tiny import GENERATION, TEMPLATE, Tiny, grpo_settings, sft_settings
 
-WITHIN = 0.05
+WITHIN = 0.02
+EVALUATION_WITHIN = 0.05  # its prompts and answers are padded to the batch's longest
 GROUP = 4
 
 
@@ -174,4 +175,4 @@ def test_an_evaluation(tiny: Tiny, tmp_path: Path, precision: str) -> None:
     shape, lengths = shape_of(tiny), Lengths(*prompt_lengths(tiny), 1, longest)
     expected = len(EXAMPLES) * (prefill(shape, lengths) + decoding(shape, lengths))
     print(f"evaluation {precision}: formula / counted = {expected / number:.4f}")
-    assert expected == pytest.approx(number, rel=WITHIN)
+    assert expected == pytest.approx(number, rel=EVALUATION_WITHIN)

@@ -37,6 +37,7 @@ from othink_mr1.training.optimisation import Optimisation, prepare_for_training
 from tiny import Tiny, grpo_settings, sft_settings
 
 WITHIN = 0.05
+SAVED_WITHIN = 0.02
 PEAK_WITHIN = 0.08  # working memory is a sum of the largest tensors alone
 B2 = PUBLISHED["Qwen/Qwen2-VL-2B-Instruct"]
 
@@ -122,7 +123,9 @@ def test_a_reference_in_bf16_halves_the_linear_weights() -> None:
     assert spared / 1e9 == pytest.approx(3.9, abs=0.1)
 
 
-def a_row(tiny: Tiny, tower: bool, checkpointing: bool) -> tuple[PackedRow, Row]:
+def a_row(
+    tiny: Tiny, tower: bool, checkpointing: bool, shortest: int = 20, longer: int = 1
+) -> tuple[PackedRow, Row]:
     """A row of four groups, on a model that is ready for training; and what the row holds."""
     prepare_for_training(tiny.model, tower, checkpointing)
     tiny.model.train()
@@ -135,7 +138,7 @@ def a_row(tiny: Tiny, tower: bool, checkpointing: bool) -> tuple[PackedRow, Row]
         ]
         patches = 0
     groups = [
-        Group(prompt, [[5] * (20 + 3 * place + number) for number in range(4)])
+        Group(prompt, [[5] * (shortest + longer * (3 * place + number)) for number in range(4)])
         for place, prompt in enumerate(prompts)
     ]
     row = pack(groups, tiny.model.device)
@@ -169,14 +172,11 @@ def test_what_autograd_saves(tiny: Tiny, precision: str, tower: bool, checkpoint
     number, row = saved(tiny, precision, tower, checkpointing)
     expected = saved_bytes(shape_of(tiny), row, precision, checkpointing)
     print(f"saved {precision} {tower=} {checkpointing=}: formula / counted = {expected / number:.4f}")
-    assert expected == pytest.approx(number, rel=WITHIN)
+    assert expected == pytest.approx(number, rel=SAVED_WITHIN)
 
 
-@pytest.mark.parametrize("checkpointing", [False, True], ids=["plain", "checkpointing"])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_the_peak_of_an_update(tiny: Tiny, precision: str, checkpointing: bool) -> None:
-    """What is allocated at the most while a row is computed forward and backward, by torch's profiler."""
-    row, holds = a_row(tiny, True, checkpointing)
+def peak_of_an_update(tiny: Tiny, row: PackedRow, precision: str) -> int:
+    """Bytes that are allocated at the most while a row is computed forward and backward."""
 
     def update() -> None:
         with autocast(precision, tiny.model.device):
@@ -191,11 +191,35 @@ def test_the_peak_of_an_update(tiny: Tiny, precision: str, checkpointing: bool) 
         if event.name() == "[memory]":
             now += event.nbytes()
             most = max(most, now)
-    if precision == "fp32":  # saved as they are, and there before
-        most += row.pixel_values.nbytes
+    # In fp32 the pixels are saved as they are, and were there before the measurement.
+    return most + (row.pixel_values.nbytes if precision == "fp32" else 0)
+
+
+@pytest.mark.parametrize("checkpointing", [False, True], ids=["plain", "checkpointing"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_peak_of_an_update(tiny: Tiny, precision: str, checkpointing: bool) -> None:
+    row, holds = a_row(tiny, True, checkpointing)
+    number = peak_of_an_update(tiny, row, precision)
     expected = update_bytes(shape_of(tiny), holds, precision, checkpointing)
-    print(f"peak {precision} {checkpointing=}: formula / counted = {expected / most:.4f}")
-    assert expected == pytest.approx(most, rel=PEAK_WITHIN)
+    print(f"peak {precision} {checkpointing=}: formula / counted = {expected / number:.4f}")
+    assert expected == pytest.approx(number, rel=PEAK_WITHIN)
+
+
+@pytest.mark.parametrize(("shortest", "longer"), [(2, 1), (1, 0)], ids=["logits", "head's gradient"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_peak_with_a_large_vocabulary(tiny: Tiny, precision: str, shortest: int, longer: int) -> None:
+    """Few tokens, and a head like a real one: most of the memory is the head's, in the backward pass."""
+    vocabulary = 16384
+    tiny.model.resize_token_embeddings(vocabulary)
+    row, holds = a_row(tiny, True, False, shortest, longer)
+    number = peak_of_an_update(tiny, row, precision)
+    shape = replace(shape_of(tiny), vocabulary=vocabulary)
+    expected = update_bytes(shape, holds, precision, False)
+    if precision == "bf16" and shortest == 1:
+        # The CPU casts the bf16 product to fp32 before adding it; a GPU adds it as it is.
+        expected += 4 * shape.head
+    print(f"peak {precision}, large vocabulary, {shortest=}: formula / counted = {expected / number:.4f}")
+    assert expected == pytest.approx(number, rel=PEAK_WITHIN)
 
 
 def test_the_comparison_can_fail(tiny: Tiny) -> None:

@@ -168,16 +168,23 @@ def _working(shape: ModelShape, row: Row, precision: str, gradient_checkpointing
     half = precision == "bf16"
     size = BF16 if half else FP32
     chunk = min(LOGITS_AT_A_TIME, row.predicted * shape.vocabulary)
-    # Backward: logits and their gradient in fp32, in bf16 its cast; the head's cast, its gradient, their sum.
-    backward = chunk * (2 * FP32 + (BF16 if half else 0)) + shape.head * (FP32 + (2 * BF16 if half else 0))
+    # Backward: logits and their gradient in fp32, and the head's gradient.
+    backward = chunk * 2 * FP32 + shape.head * FP32
+    if half:  # also the head's cast, and the gradients' casts: first of the logits, then of the head
+        backward = max(
+            chunk * (2 * FP32 + BF16) + shape.head * (FP32 + BF16),
+            chunk * (FP32 + BF16) + shape.head * (FP32 + 2 * BF16),
+        )
     if not gradient_checkpointing:
         return backward
     # Forward: logits and log-probabilities; autocast keeps its casts of all weights until the pass ends.
     casts = _cast_bytes(shape, row, precision, all_layers=True)
     forward = chunk * 2 * FP32 + casts + (BF16 * shape.head if half else 0)
     # A layer again: what it saves, and gradients in flight; the last layer's share of what is saved is gone.
+    # The gradient of a head that is tied to the embeddings waits for theirs.
     gradients = row.tokens * (3 * size * shape.feed_forward + 2 * FP32 * shape.hidden)
-    again = _whole_layer(shape, row, precision) + gradients - _last_layer(shape, row, precision)
+    waiting = FP32 * shape.head if shape.tied else 0
+    again = _whole_layer(shape, row, precision) + gradients - _last_layer(shape, row, precision) + waiting
     return max(backward, forward, again)
 
 
