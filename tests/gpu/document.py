@@ -173,7 +173,7 @@ POINTS = (
         "A whole step",
         floor="1.1 s: 0.7 PFLOP (docs/cost.md) at the data sheet's 989 TFLOP/s, and 350 tokens of 1.2 ms",
         before="8.8 to 11.2 s on counting, with answers of 120 to 350 tokens",
-        now="3.1 to 3.3 s by docs/cost.md, which leaves out launches and sampling; 5.2 s on counting and "
+        now="3.0 to 3.2 s by docs/cost.md, which leaves out launches and sampling; 5.2 s on counting and "
         "6.2 s on geometry by an earlier estimate. Measured here: 16 prompts × 8 completions of 128 to 256 "
         "tokens",
         bound="arithmetic of the update, then decoding",

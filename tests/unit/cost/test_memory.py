@@ -11,11 +11,13 @@ import torch
 from counting import prompt_lengths, prompts_of, shape_of, train
 from torch import Tensor
 
+import plain_flash
 from gpu.backbones import make_model, make_processor
 from gpu.shapes import study_shapes
 from othink_mr1.cost.flops import Lengths
 from othink_mr1.cost.memory import (
     LOGITS_AT_A_TIME,
+    PROMPT_ROOM_STEP,
     Row,
     cache_bytes,
     copy_bytes,
@@ -26,10 +28,12 @@ from othink_mr1.cost.memory import (
     update_bytes,
 )
 from othink_mr1.cost.model_shape import PUBLISHED, SMALL_FEED_FORWARD_RATIO, ModelShape
-from othink_mr1.modeling import decoding, small_backbone
-from othink_mr1.modeling.decoding import decode, greedy
+from othink_mr1.modeling import decoding, fixed_batch, small_backbone, varlen_attention
+from othink_mr1.modeling.decoding import decode
 from othink_mr1.modeling.packed_rows import Group, PackedRow, pack
 from othink_mr1.modeling.precision import autocast
+from othink_mr1.modeling.token_choice import greedy
+from othink_mr1.modeling.token_step import TokenStep
 from othink_mr1.training import grpo, log_probabilities
 from othink_mr1.training.accelerator import new_accelerator
 from othink_mr1.training.log_probabilities import completion_log_probabilities
@@ -253,12 +257,15 @@ def reachable(thing: Any, without: set[int]) -> dict[int, int]:
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_decoding(tiny: Tiny, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cache at its largest, and the copy of the weights."""
+    """The cache at its largest, and the copy of the weights; in bf16 as on a GPU."""
+    if precision == "bf16":
+        plain_flash.use(monkeypatch, varlen_attention)
+        monkeypatch.setattr(decoding, "flash_takes", lambda device, dtype: True)
     group, longest, shape = 4, 100, shape_of(tiny)
     weights = {weight.untyped_storage().data_ptr() for weight in tiny.model.parameters()}
     caches: list[int] = []
     copies: list[int] = []
-    step = decoding.TokenStep.__call__
+    step = TokenStep.__call__
 
     def watched(self: Any, tokens: Tensor, positions: Tensor, cache: Any) -> Tensor:
         logits = step(self, tokens, positions, cache)
@@ -266,17 +273,21 @@ def test_decoding(tiny: Tiny, precision: str, monkeypatch: pytest.MonkeyPatch) -
         caches.append(sum(reachable(cache, weights).values()))
         return logits
 
-    monkeypatch.setattr(decoding.TokenStep, "__call__", watched)
+    monkeypatch.setattr(TokenStep, "__call__", watched)
     prompts = prompts_of(tiny)
     with autocast(precision, tiny.model.device):
         decode(tiny.model, prompts, group, longest, [], greedy)
     _, prompt_tokens = prompt_lengths(tiny)
-    cache = cache_bytes(shape, len(prompts), prompt_tokens, group, longest)
+    cache = cache_bytes(shape, precision, len(prompts), prompt_tokens, group, longest)
     copy = copy_bytes(shape, precision)
     print(f"cache {precision}: formula / counted = {cache / max(caches):.4f}")
     print(f"copy {precision}: formula / counted = {copy / max(copies):.4f}")
     assert cache == pytest.approx(max(caches), rel=WITHIN)
     assert copy == pytest.approx(max(copies), rel=WITHIN)
+
+
+def test_rooms_are_those_of_the_fixed_cache() -> None:
+    assert fixed_batch.PROMPT_ROOM_STEP == PROMPT_ROOM_STEP
 
 
 def test_the_fullest_row() -> None:

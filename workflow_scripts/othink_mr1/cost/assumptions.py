@@ -5,8 +5,8 @@ from __future__ import annotations
 # Of the data sheet's peak in products. 280 TFLOP/s of an H100's 989 would be 0.28; libraries for training
 # report 0.3 to 0.5 for models of billions, at long rows.
 SHARE_OF_PEAK = 0.3
-# Of the data sheet's memory bandwidth while decoding, which reads all weights for every token. What the CPU
-# takes to start the kernels is not in it: without a CUDA graph that alone is 8 to 10 ms a token.
+# Of the data sheet's memory bandwidth while decoding, which reads all weights for every token. A guess: the
+# gaps between a CUDA graph's kernels cost about as much as the bytes (docs/launches.md).
 SHARE_OF_BANDWIDTH = 0.5
 # Mean length of an answer divided by the longest that the config allows. The longest of a rollout has all.
 MEAN_BY_LONGEST = 0.5

@@ -105,7 +105,7 @@ def evaluation_cost(config: StudyConfig, evaluation: Evaluation) -> Cost:
     return Cost(
         flop=items * prefill(shape, lengths) + decoded,
         decoded=decoded,
-        read=steps * copy_bytes(shape, precision) + items * read_bytes(shape, lengths),
+        read=steps * copy_bytes(shape, precision) + items * read_bytes(shape, precision, lengths),
         gpu=evaluation_memory(shape, precision, batch, lengths.prompt_tokens, longest),
         stays=0.0,
         states=0.0,
@@ -144,7 +144,10 @@ def _grpo(
         flop=updates + decoded + rollouts * prompts * (prefill(shape, lengths) + reference),
         decoded=decoded,
         read=rollouts
-        * (longest * copy_bytes(shape, settings.precision) + prompts * read_bytes(shape, lengths)),
+        * (
+            longest * copy_bytes(shape, settings.precision)
+            + prompts * read_bytes(shape, settings.precision, lengths)
+        ),
         gpu=memory.peak,
         stays=kept * checkpoint_bytes(shape, settings),
         states=states_bytes(shape, tower),

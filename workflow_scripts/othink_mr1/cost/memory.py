@@ -11,13 +11,16 @@ compares each part. On a GPU, norms of the vision tower and attention save a lit
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from othink_mr1.cost.flops import Lengths
 from othink_mr1.cost.model_shape import PATCH_VALUES, PATCHES_PER_IMAGE_TOKEN, ModelShape
 
 FP32, BF16 = 4, 2  # bytes of a number
-LOGITS_AT_A_TIME = 2**27  # as in training/log_probabilities.py, which imports torch
+# As in training/log_probabilities.py and modeling/fixed_batch.py, which import torch.
+LOGITS_AT_A_TIME = 2**27
+PROMPT_ROOM_STEP = 256
 
 
 @dataclass(frozen=True)
@@ -188,10 +191,21 @@ def _working(shape: ModelShape, row: Row, precision: str, gradient_checkpointing
     return max(backward, forward, again)
 
 
-def cache_bytes(shape: ModelShape, prompts: int, prompt_tokens: float, group: int, longest: int) -> float:
-    """Decoding's cache when every completion has `longest` tokens: fp32, a group's prompt once."""
-    of_token = 2 * FP32 * shape.layers * shape.key_value
-    return of_token * prompts * (prompt_tokens + group * (longest - 1))
+def cache_bytes(
+    shape: ModelShape, precision: str, prompts: int, prompt_tokens: float, group: int, longest: int
+) -> float:
+    """Decoding's cache when every completion has `longest` tokens; a group's prompt once.
+
+    In bf16 it has a fixed shape (modeling/fixed_cache.py), in fp32 it grows.
+    """
+    if precision == "bf16":
+        prompt_tokens = math.ceil(prompt_tokens / PROMPT_ROOM_STEP) * PROMPT_ROOM_STEP
+    return _token_bytes(shape, precision) * prompts * (prompt_tokens + group * (longest - 1))
+
+
+def _token_bytes(shape: ModelShape, precision: str) -> float:
+    """Keys and values of one token, in all layers."""
+    return 2 * (BF16 if precision == "bf16" else FP32) * shape.layers * shape.key_value
 
 
 def copy_bytes(shape: ModelShape, precision: str) -> float:
@@ -199,20 +213,23 @@ def copy_bytes(shape: ModelShape, precision: str) -> float:
     return (BF16 if precision == "bf16" else FP32) * (shape.text_linear + shape.head)
 
 
-def read_bytes(shape: ModelShape, lengths: Lengths) -> float:
+def read_bytes(shape: ModelShape, precision: str, lengths: Lengths) -> float:
     """Keys and values that decoding a prompt's completions reads: at each token the prompt's, once for the
     group, and every completion's own."""
-    of_token = 2 * FP32 * shape.layers * shape.key_value
     fed = max(0.0, lengths.completion_tokens - 1)
-    return of_token * (fed * lengths.prompt_tokens + lengths.completions * fed * (fed + 1) / 2)
+    tokens = fed * lengths.prompt_tokens + lengths.completions * fed * (fed + 1) / 2
+    return _token_bytes(shape, precision) * tokens
 
 
 def decoding_bytes(
     shape: ModelShape, precision: str, prompts: int, prompt_tokens: float, group: int, longest: int
 ) -> float:
-    """Copy, cache, and half of the cache's keys or values once more while it grows."""
-    cache = cache_bytes(shape, prompts, prompt_tokens, group, longest)
-    return copy_bytes(shape, precision) + 1.25 * cache
+    """Copy and cache. In bf16, prompts' states in fp32 beside it; in fp32, a quarter of it while it grows."""
+    cache = cache_bytes(shape, precision, prompts, prompt_tokens, group, longest)
+    beside = cache / 4
+    if precision == "bf16":
+        beside = _token_bytes(shape, "fp32") * prompts * prompt_tokens
+    return copy_bytes(shape, precision) + cache + beside
 
 
 def evaluation_memory(
