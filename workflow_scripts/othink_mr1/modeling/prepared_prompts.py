@@ -1,8 +1,8 @@
 """Prompts prepared ahead: threads decode the next pictures and cut them into patches while the GPU computes.
 
-One picture takes 20 to 120 ms of one core, and an SFT step has 128 of them. Pillow and numpy release Python's
-lock while they work, so threads are enough. What a prompt contains does not depend on when or where it is
-made.
+One picture takes 15 to 120 ms of one core, and an SFT step has 128 of them. Pillow and numpy release Python's
+lock for four fifths of that, so threads are enough. What a prompt contains does not depend on when or where
+it is made.
 """
 
 from __future__ import annotations
