@@ -75,6 +75,11 @@ def check_cluster():
         jobs = list(workflow.dag.needrun_jobs())
         groups = Counter(job.group for job in jobs)
         size = workflow.group_settings.group_components
+        # Rules whose jobs may have a GPU.
+        stages = ("pretrain_backbone", "train_sft", "train_grpo", "generate_answers")
+        warn_of_small_cards(
+            study, facts, [job.output[0] for job in jobs if job.name in stages]
+        )
         check_connections(
             study,
             [
@@ -92,20 +97,5 @@ def check_cluster():
             require_programs()
             limits.update(partition_limits())
             check_slurm(requests, Path(study.results), facts, limits)
-            warn_of_small_cards(
-                study,
-                facts,
-                [
-                    job.output[0]
-                    for job in jobs
-                    if job.name
-                    in (
-                        "pretrain_backbone",
-                        "train_sft",
-                        "train_grpo",
-                        "generate_answers",
-                    )
-                ],
-            )
         if workflow.executor_settings.status_command == "squeue":
             warn_of_forgotten_jobs()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -110,6 +111,15 @@ def test_a_type_of_gpu_that_is_not_there(cluster: SlurmCluster, checkout: Path) 
     line = refused(checkout, cluster, [*SMOKE, TARGET, "--config", GPUS])
     assert "Slurm would refuse jobs of rule train_" in line
     assert "--gpus=a100:1" in line
+
+
+def test_a_card_that_seems_too_small(cluster: SlurmCluster, checkout: Path) -> None:
+    """The paper's study, which is then refused for another reason: there is no internet here."""
+    facts(checkout, "# gpu_type: \"'a100'\"", "gpu_type: \"'rtx4090'\"")
+    done, _ = run(checkout, cluster, ["--profile", "slurm", "all"], **NO_INTERNET)
+    assert "cannot be reached from here" in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("warning: runs/")]
+    assert re.search(r"may need \d+ GB of GPU memory, and rtx4090 has 24 \(an estimate", line)
 
 
 def test_more_gpus_than_a_node_has(cluster: SlurmCluster, checkout: Path) -> None:

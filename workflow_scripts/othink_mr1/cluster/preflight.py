@@ -21,8 +21,6 @@ from othink_mr1.cluster.shared_files import sharing_of
 from othink_mr1.cluster.slurm import forgets_after_seconds, is_of_the_nodes, nodes, refusal
 from othink_mr1.config.sources import HubBackbone, HubSource, UrlSource
 from othink_mr1.config.study import StudyConfig
-from othink_mr1.cost.cards import card_of
-from othink_mr1.cost.table import study_jobs
 from othink_mr1.errors import UserError
 from othink_mr1.plan.folders import backbone_folder, raw_folder
 
@@ -125,6 +123,10 @@ def warn_of_small_cards(config: StudyConfig, facts: ClusterFacts, made: Collecti
 
     No more than a warning: no GPU has confirmed the estimate. made: manifests of the jobs that will run.
     """
+    # Imported here, as every job's Snakemake imports this module.
+    from othink_mr1.cost.cards import card_of
+    from othink_mr1.cost.table import study_jobs
+
     card = None if facts.gpu_type is None else card_of(facts.gpu_type)
     if card is None:
         return
