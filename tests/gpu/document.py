@@ -103,8 +103,8 @@ POINTS = (
         before="prepared one by one while the GPU waits, 23 ms each at 480 × 320 on two CPU cores: 0.4 s "
         "per GRPO "
         "step, 3 s per SFT step",
-        now="those of the next step prepared by threads while the GPU computes. They hold Python's lock for a "
-        "fifth of the time, so seven are 4.7 times as fast as one: 0.1 s and 0.6 s",
+        now="those of the next step prepared by threads while the GPU computes. They hold Python's lock for "
+        "a fifth of the time, so seven are 4.7 times as fast as one: 0.1 s and 0.6 s",
         bound="in SFT with large pictures the CPU: 128 of 117 ms take 3.2 s",
         values=(
             ("ms per picture", "grpo_step.picture_ms"),

@@ -82,11 +82,11 @@ def training_memory(
 def reference_bytes(shape: ModelShape, precision: str, train_vision_tower: bool) -> float:
     """The frozen copy of the backbone. A frozen vision tower is shared with it.
 
-    The weights of Linear modules have the precision's size. Embeddings, norms and biases are fp32, and so is
-    a head that is tied to the embeddings.
+    The weights of Linear modules and of the patch embedding have the precision's size. Embeddings and norms
+    are fp32, and so is a head that is tied to the embeddings. (Biases are counted as fp32.)
     """
     linear = shape.text_linear + (0 if shape.tied else shape.head)
-    linear += shape.vision_linear if train_vision_tower else 0
+    linear += shape.vision_linear + shape.patch_embedding if train_vision_tower else 0
     parameters = shape.parameters if train_vision_tower else shape.text
     return (BF16 if precision == "bf16" else FP32) * linear + FP32 * (parameters - linear)
 
