@@ -97,10 +97,11 @@ def test_hours_of_decoding_are_bound_by_memory_or_by_products() -> None:
 
 
 def test_numbers_with_prefixes() -> None:
-    assert [scaled(number) for number in (3.521e18, 61e15, 12.34e12, 7.0)] == [
+    assert [scaled(number) for number in (3.521e18, 61e15, 12.34e12, 258310656, 7.0)] == [
         "3.52 E",
         "61.0 P",
         "12.3 T",
+        "258 M",
         "7",
     ]
 

@@ -154,7 +154,7 @@ def _notes(config: StudyConfig, jobs: Sequence[Job]) -> Iterator[str]:
 
 def scaled(number: float) -> str:
     """Three digits and a prefix: 3.52 E (1e18), 61 P, 12 T."""
-    for power, prefix in ((18, "E"), (15, "P"), (12, "T"), (9, "G")):
+    for power, prefix in ((18, "E"), (15, "P"), (12, "T"), (9, "G"), (6, "M")):
         if number >= 10**power:
             return f"{_short(number / 10**power)} {prefix}"
     return f"{number:.0f}"
