@@ -6,8 +6,6 @@ forced by wrapping what chooses tokens; rewards are given instead of scored.
 
 from __future__ import annotations
 
-import contextlib
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,9 +28,9 @@ from benchmarks.speed.systems import (
 from benchmarks.speed.workload import EvaluationWorkload, GRPOWorkload, SupervisedWorkload
 from othink_mr1.config.methods import GRPO, SFT
 from othink_mr1.data.examples import Example
-from othink_mr1.data.progress import Progress
 from othink_mr1.evaluation import generate
 from othink_mr1.evaluation.generation_task import GenerationTask
+from othink_mr1.evaluation.kept_answers import Completion
 from othink_mr1.modeling.backbone import load_backbone
 from othink_mr1.modeling.processor import stop_tokens
 from othink_mr1.modeling.prompts import PromptMaker
@@ -241,15 +239,20 @@ class OursEvaluation:
             choose = ForcedChoice(choose, workload.lengths, stop, special)
             return decode(model, prompts, group, limit, stops, choose, at_a_time)
 
-        said = contextlib.redirect_stderr(io.StringIO())
+        answers = [""] * len(examples)
+
+        def answered(place: int, completion: Completion) -> None:
+            answers[place] = completion.completion
+
         patched = mock.patch.object(generate, "decode_as_they_end", forced)
-        with said, patched, clock.phase("generation"):
-            return generate.answer(
+        with patched, clock.phase("generation"):
+            generate.answer(
                 self._model,
                 self._processor,
                 examples,
                 task,
                 workload.shape.batch_size,
                 "fp32",
-                Progress("benchmark", len(examples)),
+                answered,
             )
+        return answers
