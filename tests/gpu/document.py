@@ -145,7 +145,7 @@ POINTS = (
         "G. Memory",
         floor="35.3 GB: weights, gradients and AdamW's two moments in fp32",
         before="44.2 GB static; 56 to 58 GB at the peak with row_tokens 8192 and checkpointing",
-        now="40.2 GB static, of which the reference is 4.9 GB; 52 to 54 GB at the peak",
+        now="40.2 GB static, of which the reference is 4.9 GB; 48.5 GB at the peak (docs/cost.md)",
         bound="activations of a row, with row_tokens",
         values=(
             ("reference, GB", "grpo_step.gb_of_reference"),
@@ -159,7 +159,7 @@ POINTS = (
         "H. Evaluation",
         floor="as B: a token of 256 sequences costs about as much as one of 32",
         before="32 sequences at a time",
-        now="what the free memory holds: on 80 GB 512, on 40 GB 496 of counting's and 192 of geometry's",
+        now="what the free memory holds: on 80 GB 512, on 40 GB 504 of counting's and 192 of geometry's",
         bound="as B",
         values=(
             ("batch by the rule, bf16", "evaluation_batch.batch_by_the_rule_bf16"),

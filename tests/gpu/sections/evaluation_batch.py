@@ -18,7 +18,8 @@ from gpu.backbones import (
 from gpu.record import Record, Skipped
 from gpu.shapes import Shapes
 from gpu.timing import TokenClock, begin_peak, peak_gb, synchronize
-from othink_mr1.evaluation.batch_size import decoding_sizes, fitting_batch
+from othink_mr1.cost.model_shape import shape_of_values
+from othink_mr1.evaluation.batch_size import fitting_batch
 from othink_mr1.modeling.decoding import decode
 from othink_mr1.modeling.precision import autocast
 from othink_mr1.modeling.token_choice import greedy
@@ -73,12 +74,12 @@ def _note_the_rule(
     """How many questions the product would decode at a time on this card, beside the model."""
     free = torch.cuda.mem_get_info()[0] if shapes.device.type == "cuda" else NO_CARD
     record.note(gb_free_beside_the_model=free / 1e9)
+    shape = shape_of_values(model.config.to_dict())
     for precision in ("bf16", "fp32"):
-        sizes = decoding_sizes(model, precision)
         record.note(
             **{
                 f"batch_by_the_rule_{precision}": {
-                    name: fitting_batch(free, sizes, tokens, new_tokens)
+                    name: fitting_batch(free, shape, precision, tokens, new_tokens)
                     for name, tokens, new_tokens in (
                         ("256_tokens", prompt_tokens, 256),
                         ("1024_tokens", LONGEST_PROMPT, 1024),

@@ -11,7 +11,7 @@ from PIL import Image
 
 from othink_mr1.cost.cards import A100, A100_40GB, H100, L40S, RTX_4090, card_of
 from othink_mr1.cost.model_shape import PUBLISHED, backbone_shape, shape_of_config
-from othink_mr1.cost.pictures import image_tokens, set_lengths
+from othink_mr1.cost.set_lengths import image_tokens, set_lengths
 from othink_mr1.data.images import bounded_image
 from othink_mr1.errors import UserError
 from othink_mr1.plan.folders import backbone_folder

@@ -142,6 +142,11 @@ class GRPO(_GradientTraining):
         1.0, description="weight of the accuracy reward; 1 in eq. 1; 0: only the format reward"
     )
 
+    @property
+    def has_reference(self) -> bool:
+        """Whether a reference is kept and computed: not if the KL weight is always 0."""
+        return not (isinstance(self.kl_schedule, ConstantKL) and self.kl_schedule.weight == 0)
+
     @model_validator(mode="after")
     def _schedule_fits_steps(self) -> GRPO:
         if isinstance(self.kl_schedule, DynamicKL) and self.kl_schedule.exploration_steps > self.steps:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from othink_mr1.config.execution import TrainingExecution
-from othink_mr1.config.methods import GRPO, SFT, ConstantKL
+from othink_mr1.config.methods import GRPO, SFT
 from othink_mr1.config.sources import PromptsSource, RenderedSource, SmallBackbone
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.cost.assumptions import (
@@ -31,7 +31,7 @@ from othink_mr1.cost.memory import (
     training_memory,
 )
 from othink_mr1.cost.model_shape import ModelShape, backbone_shape
-from othink_mr1.cost.pictures import SetLengths, set_lengths
+from othink_mr1.cost.set_lengths import SetLengths, set_lengths
 from othink_mr1.plan.evaluations import Evaluation
 from othink_mr1.plan.runs import Run
 
@@ -84,7 +84,11 @@ def pretraining_cost(config: StudyConfig, name: str) -> Cost:
         sum(part * one.reasoning for part, one in found) + ANSWER_TOKENS,
     )
     settings = SimpleNamespace(
-        steps=backbone.steps, batch_size=backbone.batch_size, precision="fp32", train_vision_tower=True
+        steps=backbone.steps,
+        batch_size=backbone.batch_size,
+        precision="fp32",
+        train_vision_tower=True,
+        checkpoint_precision="fp32",
     )
     return _supervised(backbone_shape(config, name), settings, config.execution.pretrain, lengths, 1)
 
@@ -112,11 +116,6 @@ def evaluation_cost(config: StudyConfig, evaluation: Evaluation) -> Cost:
     )
 
 
-def has_reference(settings: GRPO) -> bool:
-    """Whether a reference is kept and computed: not if the KL weight is always 0."""
-    return not (isinstance(settings.kl_schedule, ConstantKL) and settings.kl_schedule.weight == 0)
-
-
 def _grpo(
     shape: ModelShape, settings: GRPO, execution: TrainingExecution, of_set: SetLengths, kept: int
 ) -> Cost:
@@ -126,7 +125,7 @@ def _grpo(
     rollouts = math.ceil(settings.steps / settings.updates_per_rollout)
     packed = forward(shape, lengths, encode_image=tower)
     decoded = rollouts * prompts * decoding(shape, lengths)
-    reference = packed.total if has_reference(settings) else 0.0
+    reference = packed.total if settings.has_reference else 0.0
     updates = settings.steps * prompts * packed.with_backward(execution.gradient_checkpointing)
     rolled_out = decoding_bytes(
         shape, settings.precision, prompts, lengths.prompt_tokens, settings.group_size, longest
@@ -137,7 +136,7 @@ def _grpo(
         precision=settings.precision,
         train_vision_tower=tower,
         gradient_checkpointing=execution.gradient_checkpointing,
-        has_reference=has_reference(settings),
+        has_reference=settings.has_reference,
         decoding=rolled_out,
     )
     return Cost(

@@ -12,7 +12,7 @@ _BYTES = {"fp32": 4, "bf16": 2}
 
 def checkpoint_bytes(shape: ModelShape, settings: Any) -> float:
     """One checkpoint; its tokenizer's few megabytes are left out."""
-    return _BYTES[getattr(settings, "checkpoint_precision", "fp32")] * shape.parameters
+    return _BYTES[settings.checkpoint_precision] * shape.parameters
 
 
 def states_bytes(shape: ModelShape, train_vision_tower: bool) -> float:

@@ -200,10 +200,10 @@ def cache_bytes(
     """
     if precision == "bf16":
         prompt_tokens = math.ceil(prompt_tokens / PROMPT_ROOM_STEP) * PROMPT_ROOM_STEP
-    return _token_bytes(shape, precision) * prompts * (prompt_tokens + group * (longest - 1))
+    return token_bytes(shape, precision) * prompts * (prompt_tokens + group * (longest - 1))
 
 
-def _token_bytes(shape: ModelShape, precision: str) -> float:
+def token_bytes(shape: ModelShape, precision: str) -> float:
     """Keys and values of one token, in all layers."""
     return 2 * (BF16 if precision == "bf16" else FP32) * shape.layers * shape.key_value
 
@@ -218,17 +218,19 @@ def read_bytes(shape: ModelShape, precision: str, lengths: Lengths) -> float:
     group, and every completion's own."""
     fed = max(0.0, lengths.completion_tokens - 1)
     tokens = fed * lengths.prompt_tokens + lengths.completions * fed * (fed + 1) / 2
-    return _token_bytes(shape, precision) * tokens
+    return token_bytes(shape, precision) * tokens
 
 
 def decoding_bytes(
     shape: ModelShape, precision: str, prompts: int, prompt_tokens: float, group: int, longest: int
 ) -> float:
-    """Copy and cache. In bf16, prompts' states in fp32 beside it; in fp32, a quarter of it while it grows."""
+    """Copy, cache, and what is beside it: prompts' states as they were computed, in fp32.
+
+    In fp32 the cache grows by copying, which may take more: a quarter of it.
+    """
     cache = cache_bytes(shape, precision, prompts, prompt_tokens, group, longest)
-    beside = cache / 4
-    if precision == "bf16":
-        beside = _token_bytes(shape, "fp32") * prompts * prompt_tokens
+    computed = token_bytes(shape, "fp32") * prompts * prompt_tokens
+    beside = computed if precision == "bf16" else max(computed, cache / 4)
     return copy_bytes(shape, precision) + cache + beside
 
 

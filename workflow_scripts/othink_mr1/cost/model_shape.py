@@ -151,27 +151,31 @@ def backbone_shape(config: StudyConfig, name: str) -> ModelShape:
 def shape_of_config(file: Path) -> ModelShape:
     """Read a config.json, of transformers 5 or older. UserError if it is not one of a Qwen2-VL."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        # Older ones have the language model's values at the top.
-        text: Mapping[str, Any] = content.get("text_config") or content
-        vision: Mapping[str, Any] = content["vision_config"]
-        return ModelShape(
-            vocabulary=text["vocab_size"],
-            hidden=text["hidden_size"],
-            layers=text["num_hidden_layers"],
-            heads=text["num_attention_heads"],
-            key_value_heads=text["num_key_value_heads"],
-            feed_forward=text["intermediate_size"],
-            vision_layers=vision["depth"],
-            vision_hidden=vision["embed_dim"],
-            vision_heads=vision["num_heads"],
-            vision_feed_forward=int(vision["embed_dim"] * vision["mlp_ratio"]),
-            tied=content.get("tie_word_embeddings", False),
-        )
+        return shape_of_values(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{file}: is no config of a Qwen2-VL ({error!r}); download the backbone again"
         ) from None
+
+
+def shape_of_values(content: Mapping[str, Any]) -> ModelShape:
+    """The shape that a config.json's content, or a loaded config's `to_dict()`, describes."""
+    # Older ones have the language model's values at the top.
+    text: Mapping[str, Any] = content.get("text_config") or content
+    vision: Mapping[str, Any] = content["vision_config"]
+    return ModelShape(
+        vocabulary=text["vocab_size"],
+        hidden=text["hidden_size"],
+        layers=text["num_hidden_layers"],
+        heads=text["num_attention_heads"],
+        key_value_heads=text["num_key_value_heads"],
+        feed_forward=text["intermediate_size"],
+        vision_layers=vision["depth"],
+        vision_hidden=vision["embed_dim"],
+        vision_heads=vision["num_heads"],
+        vision_feed_forward=int(vision["embed_dim"] * vision["mlp_ratio"]),
+        tied=content.get("tie_word_embeddings", False),
+    )
 
 
 def _small(settings: SmallBackbone) -> ModelShape:

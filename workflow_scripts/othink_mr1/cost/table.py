@@ -17,7 +17,7 @@ from othink_mr1.cost.assumptions import (
 )
 from othink_mr1.cost.cards import SHOWN
 from othink_mr1.cost.costs import Cost, evaluation_cost, pretraining_cost, run_cost
-from othink_mr1.cost.pictures import set_lengths
+from othink_mr1.cost.set_lengths import set_lengths
 from othink_mr1.errors import UserError
 from othink_mr1.plan.data import used_backbones
 from othink_mr1.plan.evaluations import all_evaluations, answers_file

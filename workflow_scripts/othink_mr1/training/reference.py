@@ -11,14 +11,14 @@ import copy
 import torch
 from transformers import Qwen2VLForConditionalGeneration
 
-from othink_mr1.config.methods import GRPO, ConstantKL
+from othink_mr1.config.methods import GRPO
 
 
 def make_reference(
     model: Qwen2VLForConditionalGeneration, settings: GRPO
 ) -> Qwen2VLForConditionalGeneration | None:
     """The reference for a training of the model, or None if the KL weight is always 0."""
-    if isinstance(settings.kl_schedule, ConstantKL) and settings.kl_schedule.weight == 0:
+    if not settings.has_reference:
         return None
     # A frozen vision tower is shared with the reference. (deepcopy returns modules in `memo` uncopied.)
     shared = {} if settings.train_vision_tower else {id(model.model.visual): model.model.visual}
