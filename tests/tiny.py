@@ -13,6 +13,7 @@ from othink_mr1.config.execution import GenerationExecution, TrainingExecution
 from othink_mr1.config.methods import GRPO, SFT
 from othink_mr1.config.sources import SmallBackbone
 from othink_mr1.data.examples import Example
+from othink_mr1.plan.runs import RunDescription
 
 TEMPLATE = "{question} Output the thinking process in <think> </think> and answer in <answer> </answer> tags."
 QUESTIONS = ("How many items are there?", "angle A = 80.0, find angle B, in degrees, please")
@@ -132,3 +133,18 @@ class Tiny:
     folder: Path
     model: Any  # Qwen2VLForConditionalGeneration
     processor: Any  # Qwen2VLProcessor
+
+
+def description(settings: SFT | GRPO) -> RunDescription:
+    """A run of these settings."""
+    return RunDescription(
+        name="counting-test-s7-0123456789",
+        digest="0123456789",
+        backbone="tiny",
+        task="counting",
+        method=settings.trainer,
+        seed=7,
+        training_prompt=TEMPLATE,
+        scorer="counting",
+        settings=settings,
+    )

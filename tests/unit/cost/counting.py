@@ -16,11 +16,10 @@ from othink_mr1.cost.flops import Lengths
 from othink_mr1.cost.model_shape import PATCHES_PER_IMAGE_TOKEN, ModelShape, shape_of_config
 from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.modeling.prompts import PromptMaker, fill_template
-from othink_mr1.plan.runs import RunDescription
 from othink_mr1.training.grpo_runs import train_grpo_run
 from othink_mr1.training.sft_runs import train_sft_run
 from othink_mr1.training.supervised import make_lessons
-from tiny import QUESTIONS, TEMPLATE, Tiny, execution, picture
+from tiny import QUESTIONS, TEMPLATE, Tiny, description, execution, picture
 
 aten = torch.ops.aten
 # Sizes that differ a little, as in a real set.
@@ -99,19 +98,10 @@ def shape_of(tiny: Tiny) -> ModelShape:
 def train(tiny: Tiny, settings: GRPO | SFT, folder: Path, **changes: Any) -> Path:
     """A training as the workflow starts it; returns the run's folder."""
     write_examples(EXAMPLES, folder / "examples.parquet")
-    run = RunDescription(
-        name="counting-test-s7-0123456789",
-        digest="0123456789",
-        backbone="tiny",
-        task="counting",
-        method=settings.trainer,
-        seed=7,
-        training_prompt=TEMPLATE,
-        scorer="counting",
-        settings=settings,
-    )
     start = train_grpo_run if isinstance(settings, GRPO) else train_sft_run
-    start(run, execution(**changes), folder / "examples.parquet", tiny.folder, folder / "run")
+    start(
+        description(settings), execution(**changes), folder / "examples.parquet", tiny.folder, folder / "run"
+    )
     return folder / "run"
 
 

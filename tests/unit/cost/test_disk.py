@@ -13,8 +13,11 @@ from othink_mr1.training.saved_states import MOST_AT_A_TIME
 from tiny import Tiny, sft_settings
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("tower", [True, False], ids=["tower trained", "tower frozen"])
-def test_files_of_a_run(tiny: Tiny, tower: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_of_a_run(
+    tiny: Tiny, tower: bool, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     states: list[int] = []
     write = session.write_state
 
@@ -23,7 +26,13 @@ def test_files_of_a_run(tiny: Tiny, tower: bool, tmp_path: Path, monkeypatch: py
         states.append(sum(file.stat().st_size for file in folder.glob("*.safetensors")))
 
     monkeypatch.setattr(session, "write_state", written)
-    settings = sft_settings(steps=3, checkpoint_steps=[1], batch_size=2, train_vision_tower=tower)
+    settings = sft_settings(
+        steps=3,
+        checkpoint_steps=[1],
+        batch_size=2,
+        train_vision_tower=tower,
+        checkpoint_precision=precision,
+    )
     run = train(tiny, settings, tmp_path)
     sizes = [file.stat().st_size for file in sorted(run.glob("checkpoint*/*.safetensors"))]
     assert len(sizes) == 2

@@ -21,6 +21,7 @@ from othink_mr1.cost.memory import (
     Row,
     cache_bytes,
     copy_bytes,
+    decoding_bytes,
     fullest_row,
     reference_bytes,
     saved_bytes,
@@ -291,6 +292,15 @@ def test_decoding(tiny: Tiny, precision: str, monkeypatch: pytest.MonkeyPatch) -
 
 def test_rooms_are_those_of_the_fixed_cache() -> None:
     assert fixed_batch.PROMPT_ROOM_STEP == PROMPT_ROOM_STEP
+
+
+def test_a_growing_cache_is_copied() -> None:
+    """Half of its keys or values at a time; the prompts' own states are more if prompts are long."""
+    short, long = (50, 4096), (4096, 50)
+    for tokens, by in ((short, 1.25), (long, 2.0)):
+        cache = cache_bytes(B2, "fp32", 8, tokens[0], 1, tokens[1])
+        beside = decoding_bytes(B2, "fp32", 8, tokens[0], 1, tokens[1]) - copy_bytes(B2, "fp32")
+        assert beside / cache == pytest.approx(by, abs=0.02)
 
 
 def test_the_fullest_row() -> None:

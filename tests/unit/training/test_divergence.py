@@ -15,7 +15,7 @@ import pytest
 import torch
 from entry_points import program
 from safetensors.torch import load_file, save_file
-from trainings import BATCHES, SETTINGS, TRAINERS, NewRun, Train, description, interrupted
+from trainings import BATCHES, SETTINGS, TRAINERS, NewRun, Train, interrupted
 
 from othink_mr1.artefacts.artefact import write_manifest
 from othink_mr1.artefacts.manifests import read_manifest
@@ -32,7 +32,7 @@ from othink_mr1.training.interruption import Interruption
 from othink_mr1.training.loss import token_losses
 from othink_mr1.training.pretraining import pretrain_backbone
 from othink_mr1.training.session import COMPUTING_PACKAGES
-from tiny import Tiny, execution, grpo_settings, sft_settings, tiny_settings
+from tiny import Tiny, description, execution, grpo_settings, sft_settings, tiny_settings
 
 pytestmark = pytest.mark.usefixtures("rewards_that_differ")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from trainings import Train, description
+from trainings import Train
 
 from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.errors import UserError
@@ -19,7 +19,7 @@ from othink_mr1.training.runs import TrainingRun
 from othink_mr1.training.sft_runs import sft_lessons
 from othink_mr1.training.supervised import Lesson, supervised_backward
 from run_contents import metrics
-from tiny import EXAMPLES, QUESTIONS, TARGETS, TEMPLATE, Tiny, execution, picture, sft_settings
+from tiny import EXAMPLES, QUESTIONS, TARGETS, TEMPLATE, Tiny, description, execution, picture, sft_settings
 
 IMAGE = "<|image_pad|>" * 4  # 56 x 56 pixels
 PROMPT = (

@@ -11,7 +11,7 @@ import torch
 from accelerate.utils import set_seed
 from ruamel.yaml import YAML
 from safetensors.torch import load_file
-from trainings import SETTINGS, TRAINERS, NewRun, Train, description, one_step
+from trainings import SETTINGS, TRAINERS, NewRun, Train, one_step
 
 from othink_mr1.artefacts.manifests import read_manifest
 from othink_mr1.errors import UserError
@@ -31,6 +31,7 @@ from tiny import (
     GENERATION,
     TEMPLATE,
     Tiny,
+    description,
     execution,
     grpo_settings,
     tiny_settings,

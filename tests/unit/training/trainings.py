@@ -14,10 +14,9 @@ import pytest
 
 from othink_mr1.config.methods import GRPO, SFT
 from othink_mr1.errors import Interrupted
-from othink_mr1.plan.runs import RunDescription
 from othink_mr1.training.grpo_runs import train_grpo_run
 from othink_mr1.training.sft_runs import train_sft_run
-from tiny import TEMPLATE, execution, grpo_settings, sft_settings
+from tiny import description, execution, grpo_settings, sft_settings
 
 FUNCTIONS = {"sft": train_sft_run, "grpo": train_grpo_run}
 SETTINGS = {"sft": sft_settings, "grpo": grpo_settings}
@@ -30,20 +29,6 @@ INTERRUPTED_SETTINGS = {
 }
 # What each trainer calls once a step, in othink_mr1.training.
 BATCHES = {"sft": "supervised.supervised_backward", "grpo": "grpo.grpo_backward"}
-
-
-def description(settings: SFT | GRPO) -> RunDescription:
-    return RunDescription(
-        name="counting-test-s7-0123456789",
-        digest="0123456789",
-        backbone="tiny",
-        task="counting",
-        method=settings.trainer,
-        seed=7,
-        training_prompt=TEMPLATE,
-        scorer="counting",
-        settings=settings,
-    )
 
 
 @dataclass
