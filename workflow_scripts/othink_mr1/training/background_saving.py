@@ -18,7 +18,7 @@ from torch import Tensor
 # Kind -> weight's name -> tensor, as Optimisation.tensors() gives them.
 Tensors = Mapping[str, Mapping[str, Tensor]]
 
-# torch rounds pinned memory up to a power of two. So tensors share blocks of this size: a state of
+# torch rounds pinned memory up to a power of two. So tensors share blocks of at most this size: a state of
 # Qwen2-VL-2B, 26.51 GB, takes 26.84 GB. If each tensor had pinned memory of its own, it would take 34.3 GB.
 BLOCK_BYTES = 2**30
 _ALIGNMENT = 64
@@ -53,27 +53,33 @@ class HostCopy:
     @torch.no_grad()
     def of(self, tensors: Tensors) -> Tensors:
         """A copy of these tensors, which the next call overwrites."""
-        copies: dict[str, dict[str, Tensor]] = {}
-        for kind, group in tensors.items():
-            copies[kind] = {
-                name: self._place(kind, name, tensor).copy_(tensor, non_blocking=True)
+        new = {
+            (kind, name): tensor
+            for kind, group in tensors.items()
+            for name, tensor in group.items()
+            if (kind, name) not in self._places
+        }
+        needed = sum(tensor.nbytes + _ALIGNMENT for tensor in new.values())
+        for key, tensor in new.items():
+            self._places[key] = self._new_place(tensor, needed)
+            needed -= tensor.nbytes + _ALIGNMENT
+        copies = {
+            kind: {
+                name: self._places[kind, name].copy_(tensor, non_blocking=True)
                 for name, tensor in group.items()
             }
+            for kind, group in tensors.items()
+        }
         if any(tensor.is_cuda for group in tensors.values() for tensor in group.values()):
             torch.cuda.synchronize()
         return copies
 
-    def _place(self, kind: str, name: str, tensor: Tensor) -> Tensor:
-        """Where this tensor is copied to, each time."""
-        if (kind, name) not in self._places:
-            self._places[kind, name] = self._new_place(tensor)
-        return self._places[kind, name]
-
-    def _new_place(self, tensor: Tensor) -> Tensor:
+    def _new_place(self, tensor: Tensor, needed: int) -> Tensor:
+        """needed: bytes of this and of all further tensors that have no place yet."""
         for block in self._blocks:
             if (place := block.place_for(tensor)) is not None:
                 return place
-        size = max(BLOCK_BYTES, tensor.nbytes)
+        size = max(min(BLOCK_BYTES, needed), tensor.nbytes)
         block = _Block(torch.empty(size, dtype=torch.uint8, pin_memory=tensor.is_cuda))
         self._blocks.append(block)
         place = block.place_for(tensor)
