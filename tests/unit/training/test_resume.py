@@ -20,7 +20,7 @@ from othink_mr1.plan.runs import RunDescription
 from othink_mr1.training import interruption, runs, saved_states, session
 from othink_mr1.training.pretraining import pretrain_backbone
 from run_contents import assert_every_step_once, assert_same, contents, curves, metrics
-from tiny import Tiny, execution, tiny_settings
+from tiny import Tiny, execution, grpo_settings, tiny_settings
 
 pytestmark = pytest.mark.usefixtures("rewards_that_differ")
 
@@ -60,6 +60,22 @@ def test_an_interrupted_run_goes_on_to_the_bit(
     assert not run.states.exists()
     attempts = read_manifest(run.output)["attempts"]
     assert [attempt["after_step"] for attempt in attempts] == ([0, kept] if kept else [0])
+
+
+@pytest.mark.parametrize("at_step", [3, 4])
+def test_a_controller_of_the_kl_goes_on_to_the_bit(at_step: int, new_run: NewRun, monkeypatch) -> None:
+    """Between two rollouts, and between the updates on one."""
+    schedule = {"kind": "target", "initial": 0.1, "target": 1e-6, "horizon": 1.0}
+    settings = grpo_settings(
+        steps=STEPS, checkpoint_steps=[], updates_per_rollout=2, learning_rate=0.01, kl_schedule=schedule
+    )
+    undisturbed = replace(new_run("grpo", "undisturbed"), settings=settings).start()
+    run = replace(new_run("grpo"), settings=settings)
+    interrupted(monkeypatch, BATCHES["grpo"], at_step, run.start, signal.SIGTERM)
+    assert_equal(run.start(), undisturbed)
+    weights = [float(row["kl_weight"]) for row in metrics(undisturbed)]
+    assert weights[0] == 0.1
+    assert len(set(weights)) == STEPS  # it moves
 
 
 @pytest.mark.parametrize("trainer", TRAINERS)

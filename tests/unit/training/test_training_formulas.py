@@ -8,10 +8,10 @@ from itertools import pairwise
 import pytest
 import torch
 
-from othink_mr1.config.methods import ConstantKL, DynamicKL, PiecewiseKL
+from othink_mr1.config.methods import ConstantKL, CosineKL, DynamicKL, LinearKL, PiecewiseKL, TargetKL
 from othink_mr1.training.advantages import group_advantages
 from othink_mr1.training.data_order import example_indices
-from othink_mr1.training.kl_schedule import kl_weight
+from othink_mr1.training.kl_schedule import KLWeights, kl_weight
 from othink_mr1.training.learning_rate import learning_rate_factor
 from othink_mr1.training.loss import completion_means, token_losses
 from othink_mr1.training.rewards import score_completions
@@ -65,6 +65,53 @@ def test_eq_3_is_a_piecewise_schedule_too() -> None:
 def test_constant_kl() -> None:
     schedule = ConstantKL(kind="constant", weight=0.04)
     assert {kl_weight(schedule, step, 9) for step in range(1, 10)} == {0.04}
+
+
+@pytest.mark.parametrize(("step", "weight"), [(0, 0.08), (25, 0.06), (50, 0.04), (100, 0.0)])
+def test_linear_kl(step: int, weight: float) -> None:
+    schedule = LinearKL(kind="linear", start=0.08, end=0.0)
+    assert kl_weight(schedule, step, 100) == pytest.approx(weight, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("step", "weight"), [(0, 0.08), (25, 0.02 + 0.03 * (1 + math.sqrt(0.5))), (50, 0.05), (100, 0.02)]
+)
+def test_cosine_kl(step: int, weight: float) -> None:
+    schedule = CosineKL(kind="cosine", start=0.08, end=0.02)
+    assert kl_weight(schedule, step, 100) == pytest.approx(weight, abs=1e-12)
+
+
+def controlled(kls: list[float], notes: dict[str, float] | None = None) -> list[float]:
+    """β of each update, if the updates' KL are these; the last is of the update after them."""
+    schedule = TargetKL(kind="target", initial=0.1, target=0.5, horizon=10)
+    weights = KLWeights(schedule, 100, notes or {})
+    found = []
+    for step, kl in enumerate(kls, start=1):
+        found.append(weights.at(step))
+        weights.observe(kl)
+    return [*found, weights.notes()["kl_weight"]]
+
+
+def test_the_controller_on_made_up_kls() -> None:
+    assert controlled([0.5, 0.5]) == [0.1, 0.1, 0.1]  # at the target it rests
+    assert controlled([0.55]) == pytest.approx([0.1, 0.1 * 1.01])  # 10 % above: up by 10 % / horizon
+    assert controlled([0.45]) == pytest.approx([0.1, 0.1 * 0.99])
+    # At most 20 % count, however far the KL is: 0, ten times the target, infinite.
+    assert controlled([0.0]) == pytest.approx([0.1, 0.1 * 0.98])
+    assert controlled([5.0]) == controlled([math.inf]) == pytest.approx([0.1, 0.1 * 1.02])
+    assert controlled([5.0] * 3)[-1] == pytest.approx(0.1 * 1.02**3)
+
+
+def test_the_controller_goes_on_from_its_notes() -> None:
+    kls = [0.9, 0.1, 0.55, 3.0, 0.2]
+    whole = controlled(kls)
+    assert controlled(kls[2:], {"kl_weight": whole[2]}) == whole[2:]
+
+
+def test_only_a_controller_remembers() -> None:
+    weights = KLWeights(ConstantKL(kind="constant", weight=0.04), 9, {})
+    weights.observe(7.0)
+    assert (weights.at(5), weights.notes()) == (0.04, {})
 
 
 def test_advantages_are_eq_2() -> None:

@@ -20,6 +20,10 @@ BESIDE_SETTINGS = ("inherits", "by_task")
 RewardScorer = Literal["r1v", "exact", "random"]
 
 
+# Of the target KL's controller: a larger error counts as this one (Ziegler et al. 2019).
+LARGEST_KL_ERROR = 0.2
+
+
 class ConstantKL(ConfigModel):
     """The KL weight β of GRPO, the same at every step."""
 
@@ -61,7 +65,42 @@ class PiecewiseKL(ConfigModel):
         return self
 
 
-KLSchedule = Annotated[ConstantKL | DynamicKL | PiecewiseKL, Field(discriminator="kind")]
+class LinearKL(ConfigModel):
+    """The KL weight β(s), on a straight line from start to end."""
+
+    kind: Literal["linear"]
+    start: NonNegative = Field(description="β before the first update")
+    end: NonNegative = Field(description="β of the last update")
+
+
+class CosineKL(ConfigModel):
+    """The KL weight β(s), on half a cosine from start to end."""
+
+    kind: Literal["cosine"]
+    start: NonNegative = Field(description="β before the first update")
+    end: NonNegative = Field(description="β of the last update")
+
+
+class TargetKL(ConfigModel):
+    """The KL weight β that a controller changes after each update, so that the KL approaches a target."""
+
+    kind: Literal["target"]
+    initial: Positive = Field(description="β of the first update")
+    target: Positive = Field(description="KL to the reference, in nats, as `kl` in metrics.csv")
+    horizon: Positive = Field(
+        description="optimiser updates; an update changes β by at most 0.2 / horizon of it"
+    )
+
+    @model_validator(mode="after")
+    def _beta_stays_positive(self) -> TargetKL:
+        if self.horizon <= LARGEST_KL_ERROR:
+            raise ValueError(f"horizon: must be above {LARGEST_KL_ERROR:g}, got {self.horizon:g}")
+        return self
+
+
+KLSchedule = Annotated[
+    ConstantKL | DynamicKL | PiecewiseKL | LinearKL | CosineKL | TargetKL, Field(discriminator="kind")
+]
 
 
 class NoTraining(ConfigModel):

@@ -23,7 +23,7 @@ from othink_mr1.modeling.prompts import Prompt
 from othink_mr1.training.advantages import all_equal, group_advantages
 from othink_mr1.training.divergence import naming_the_step, require_finite
 from othink_mr1.training.experience import Experience
-from othink_mr1.training.kl_schedule import kl_weight
+from othink_mr1.training.kl_schedule import KLWeights
 from othink_mr1.training.log_probabilities import completion_log_probabilities
 from othink_mr1.training.loss import completion_means, token_losses
 from othink_mr1.training.optimisation import Optimisation, prepare_for_training
@@ -31,6 +31,7 @@ from othink_mr1.training.reference import make_reference
 from othink_mr1.training.rewards import Rewards, score_completions
 from othink_mr1.training.rollout import roll_out
 from othink_mr1.training.session import TrainingSession
+from othink_mr1.training.training_state import Carried
 
 COLUMNS = (
     "learning_rate",
@@ -82,7 +83,10 @@ def train_grpo(
     prepare_for_training(model, settings.train_vision_tower, execution.gradient_checkpointing)
     optimisation = Optimisation(session.accelerator, model, settings)
     experience: Experience | None = None
+    weights: KLWeights | None = None
     for step in session.steps(optimisation):
+        if weights is None:
+            weights = KLWeights(settings.kl_schedule, settings.steps, session.carried.notes)
         rollout_number, update = (number + 1 for number in divmod(step - 1, settings.updates_per_rollout))
         with session.interruptible(), naming_the_step(step, settings):
             if update == 1 or experience is None:
@@ -100,7 +104,7 @@ def train_grpo(
                     experience.rewards.total.view(-1, settings.group_size), settings.advantage_epsilon
                 )
             model.train()
-            beta = kl_weight(settings.kl_schedule, step, settings.steps)
+            beta = weights.at(step)
             sums = grpo_backward(
                 session.accelerator,
                 model,
@@ -113,6 +117,7 @@ def train_grpo(
             )
         require_finite(step, settings, loss=sums.loss)
         rate, norm = optimisation.update(step)
+        weights.observe(sums.kl)
         if experience.old_log_probabilities is None:
             # The first update is on-policy: its own log-probabilities are those of the sampling policy.
             experience = replace(experience, old_log_probabilities=sums.log_probabilities)
@@ -127,7 +132,8 @@ def train_grpo(
             "gradient_norm": norm,
         }
         is_last_update = update == settings.updates_per_rollout
-        session.finish_step(step, values, None if is_last_update else experience.to_carry())
+        carried = Carried() if is_last_update else experience.to_carry()
+        session.finish_step(step, values, carried.with_notes(weights.notes()))
 
 
 def _gather(

@@ -14,19 +14,85 @@ readings: `piecewise` schedules run them (studies/readings.yaml, docs/fidelity.m
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
-from othink_mr1.config.methods import ConstantKL, DynamicKL, PiecewiseKL
+from othink_mr1.config.methods import (
+    LARGEST_KL_ERROR,
+    ConstantKL,
+    CosineKL,
+    DynamicKL,
+    KLSchedule,
+    LinearKL,
+    PiecewiseKL,
+    TargetKL,
+)
+
+_NOTE = "kl_weight"
 
 
-def kl_weight(schedule: ConstantKL | DynamicKL | PiecewiseKL, step: int, steps: int) -> float:
+class KLWeights:
+    """β of a training's updates. Only the target KL's controller remembers anything: its β."""
+
+    def __init__(self, schedule: KLSchedule, steps: int, notes: Mapping[str, Any]) -> None:
+        """notes: of the saved state from which the training resumes; empty at its start."""
+        self._schedule, self._steps = schedule, steps
+        self._controlled: float | None = None
+        if isinstance(schedule, TargetKL):
+            self._controlled = notes.get(_NOTE, schedule.initial)
+
+    def at(self, step: int) -> float:
+        """β of update `step`, from 1."""
+        if self._controlled is not None:
+            return self._controlled
+        return kl_weight(self._schedule, step, self._steps)
+
+    def observe(self, kl: float | None) -> None:
+        """Take in the KL of an update, in nats."""
+        if isinstance(self._schedule, TargetKL):
+            assert self._controlled is not None
+            assert kl is not None, "a reference is computed for every schedule but a constant 0"
+            self._controlled = controlled_kl_weight(self._schedule, self._controlled, kl)
+
+    def notes(self) -> dict[str, float]:
+        """What a saved state must keep."""
+        return {} if self._controlled is None else {_NOTE: self._controlled}
+
+
+def kl_weight(schedule: KLSchedule, step: int, steps: int) -> float:
     """β at optimiser update `step` of `steps` (s of t), dimensionless. Add new kinds of schedules here."""
-    if isinstance(schedule, ConstantKL):
-        return schedule.weight
-    if isinstance(schedule, PiecewiseKL):
-        steps_there, weights = zip(*schedule.points, strict=True)
-        return float(np.interp(step, list(steps_there), list(weights)))
-    return dynamic_kl_weight(schedule, step, steps)
+    match schedule:
+        case ConstantKL():
+            return schedule.weight
+        case DynamicKL():
+            return dynamic_kl_weight(schedule, step, steps)
+        case PiecewiseKL():
+            steps_there, weights = zip(*schedule.points, strict=True)
+            return float(np.interp(step, list(steps_there), list(weights)))
+        case LinearKL():
+            return schedule.start + (schedule.end - schedule.start) * step / steps
+        case CosineKL():
+            return cosine_kl_weight(schedule, step, steps)
+        case TargetKL():
+            raise AssertionError("its weight depends on what was observed: see KLWeights")
+
+
+def cosine_kl_weight(schedule: CosineKL, step: int, steps: int) -> float:
+    """β(s) = end + (start - end) · (1 + cos(π s / t)) / 2, as in Loshchilov & Hutter, arXiv 1608.03983."""
+    return schedule.end + (schedule.start - schedule.end) * (1 + math.cos(math.pi * step / steps)) / 2
+
+
+def controlled_kl_weight(schedule: TargetKL, weight: float, kl: float) -> float:
+    """β after an update whose KL was `kl` nats: Ziegler et al. 2019, arXiv 1909.08593, section 2.2.
+
+    With the error e = clip(KL / target - 1, -0.2, 0.2): β (1 + e / horizon). Their 1 / horizon is K_β = 0.1.
+    An infinite KL counts as the largest error.
+    """
+    error = min(max(kl / schedule.target - 1, -LARGEST_KL_ERROR), LARGEST_KL_ERROR)
+    return weight * (1 + error / schedule.horizon)
 
 
 def dynamic_kl_weight(schedule: DynamicKL, step: int, steps: int) -> float:

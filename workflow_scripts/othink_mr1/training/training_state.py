@@ -39,6 +39,10 @@ class Carried:
     notes: dict[str, Any] = field(default_factory=dict)
     tensors: dict[str, Tensor] = field(default_factory=dict)
 
+    def with_notes(self, notes: Mapping[str, Any]) -> Carried:
+        """The same with more notes."""
+        return Carried(self.notes | notes, self.tensors)
+
     def on_host(self) -> Carried:
         """The same with its tensors in host memory. There they need no copy: nothing changes them."""
         return Carried(self.notes, {name: tensor.detach().cpu() for name, tensor in self.tensors.items()})
