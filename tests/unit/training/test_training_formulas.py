@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from othink_mr1.config.methods import ConstantKL, CosineKL, DynamicKL, LinearKL, PiecewiseKL, TargetKL
+from othink_mr1.config.methods import ConstantKL, CosineKL, DynamicKL, LinearKL, NoKL, PiecewiseKL, TargetKL
 from othink_mr1.training.advantages import group_advantages
 from othink_mr1.training.data_order import example_indices
 from othink_mr1.training.kl_schedule import KLWeights, kl_weight
@@ -65,6 +65,10 @@ def test_eq_3_is_a_piecewise_schedule_too() -> None:
 def test_constant_kl() -> None:
     schedule = ConstantKL(kind="constant", weight=0.04)
     assert {kl_weight(schedule, step, 9) for step in range(1, 10)} == {0.04}
+
+
+def test_no_kl() -> None:
+    assert {kl_weight(NoKL(kind="none"), step, 9) for step in range(1, 10)} == {0.0}
 
 
 @pytest.mark.parametrize(("step", "weight"), [(0, 0.08), (25, 0.06), (50, 0.04), (100, 0.0)])

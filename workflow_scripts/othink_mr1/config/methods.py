@@ -65,6 +65,12 @@ class PiecewiseKL(ConfigModel):
         return self
 
 
+class NoKL(ConfigModel):
+    """β = 0, with the KL measured; `constant` with weight 0 trains the same, but has no reference and no KL."""
+
+    kind: Literal["none"]
+
+
 class LinearKL(ConfigModel):
     """The KL weight β(s), on a straight line from start to end."""
 
@@ -99,7 +105,8 @@ class TargetKL(ConfigModel):
 
 
 KLSchedule = Annotated[
-    ConstantKL | DynamicKL | PiecewiseKL | LinearKL | CosineKL | TargetKL, Field(discriminator="kind")
+    ConstantKL | DynamicKL | PiecewiseKL | NoKL | LinearKL | CosineKL | TargetKL,
+    Field(discriminator="kind"),
 ]
 
 
@@ -183,7 +190,7 @@ class GRPO(_GradientTraining):
 
     @property
     def has_reference(self) -> bool:
-        """Whether a reference is kept and computed: not if the KL weight is always 0."""
+        """Whether a reference is kept and computed: not for a constant KL weight of 0."""
         return not (isinstance(self.kl_schedule, ConstantKL) and self.kl_schedule.weight == 0)
 
     @model_validator(mode="after")

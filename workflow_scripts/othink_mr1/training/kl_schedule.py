@@ -27,6 +27,7 @@ from othink_mr1.config.methods import (
     DynamicKL,
     KLSchedule,
     LinearKL,
+    NoKL,
     PiecewiseKL,
     TargetKL,
 )
@@ -67,6 +68,8 @@ def kl_weight(schedule: KLSchedule, step: int, steps: int) -> float:
     match schedule:
         case ConstantKL():
             return schedule.weight
+        case NoKL():
+            return 0.0
         case DynamicKL():
             return dynamic_kl_weight(schedule, step, steps)
         case PiecewiseKL():

@@ -17,7 +17,7 @@ from othink_mr1.config.methods import GRPO
 def make_reference(
     model: Qwen2VLForConditionalGeneration, settings: GRPO
 ) -> Qwen2VLForConditionalGeneration | None:
-    """The reference for a training of the model, or None if the KL weight is always 0."""
+    """The reference for a training of the model, or None if it needs none."""
     if not settings.has_reference:
         return None
     # A frozen vision tower is shared with the reference. (deepcopy returns modules in `memo` uncopied.)
