@@ -21,6 +21,7 @@ from othink_mr1.plan.tables import any_of
 
 raw_sets = tables.raw_sets(study)
 data_sets = tables.data_sets(study)
+parts = tables.parts(study)
 backbones = tables.backbones(study)
 runs = tables.runs(study)
 sft_runs, grpo_runs = tables.runs(study, "sft"), tables.runs(study, "grpo")
@@ -80,7 +81,7 @@ put_own_python_on_path()
 # something else. For runs and checkpoints, which can be thousands, the rules' lookups ensure this.
 wildcard_constraints:
     raw=any_of(raw_sets),
-    data_set=any_of(data_sets),
+    data_set=any_of([*data_sets, *parts]),
     backbone=any_of(backbones),
     tested_task=any_of({entry.tested_task for entry in answers.values()}),
     scores=any_of({entry.scores for entry in answers.values()}),

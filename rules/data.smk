@@ -71,6 +71,8 @@ rule prepare_dataset:
         "<results>/logs/prepare_dataset/{data_set}.log",
     benchmark:
         "<results>/benchmarks/prepare_dataset/{data_set}.tsv"
+    wildcard_constraints:
+        data_set=any_of(data_sets),
     conda:
         "../envs/analysis.yaml"
     threads: threads_of("data")
@@ -81,6 +83,34 @@ rule prepare_dataset:
     shell:
         "python workflow_scripts/prepare_dataset.py {params.arguments} --raw {input.raw} --threads {threads}"
         " --output $(dirname {output}) > {log} 2>&1"
+
+
+rule split_dataset:
+    input:
+        whole=ancient(
+            collect(
+                "<results>/data/{of.whole}/manifest.json",
+                of=lambda wildcards: parts[wildcards.data_set],
+            )
+        ),
+    output:
+        update("<results>/data/{data_set}/manifest.json"),
+    log:
+        "<results>/logs/split_dataset/{data_set}.log",
+    benchmark:
+        "<results>/benchmarks/split_dataset/{data_set}.tsv"
+    wildcard_constraints:
+        data_set=any_of(parts),
+    conda:
+        "../envs/analysis.yaml"
+    threads: threads_of("data")
+    resources:
+        **asked_of("data"),
+    params:
+        arguments=lambda wildcards: parts[wildcards.data_set].arguments,
+    shell:
+        "python workflow_scripts/split_dataset.py --examples $(dirname {input.whole})/examples.parquet"
+        " {params.arguments} --output $(dirname {output}) > {log} 2>&1"
 
 
 rule fingerprint_dataset:
@@ -167,11 +197,7 @@ rule write_data_card:
         raw=ancient(
             collect(
                 "<results>/raw/{raw}/manifest.json",
-                raw=lambda wildcards: [
-                    raw
-                    for data_set in tables.sets_of_task(study, wildcards.task)
-                    for raw in data_sets[data_set].raw
-                ],
+                raw=lambda wildcards: tables.raw_of_task(study, wildcards.task),
             )
         ),
         leaks=ancient(

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from othink_mr1.config.read_yaml import Document, KeyPath, read_documents
 from othink_mr1.config.settings import flat, merged_settings, validate_settings, with_changes, written_at
-from othink_mr1.config.sources import HubSource, PromptsSource, RenderedSource, UrlSource
+from othink_mr1.config.sources import HubSource, PartSource, PromptsSource, RenderedSource, UrlSource
 from othink_mr1.config.study import CHAT_TEMPLATE_TOKENS, TEMPLATE_ALLOWANCE, StudyConfig
 from othink_mr1.config.suggest import unknown_name
 from othink_mr1.errors import UserError
@@ -51,6 +51,7 @@ def _problems(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
     yield from _method_problems(config)
     for name in config.studies:
         yield from _grid_problems(config, name)
+        yield from _choice_problems(config, name)
 
 
 def _place_problems(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
@@ -72,6 +73,11 @@ def _repetitions(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
     """Seeds that stand twice in a list: most likely another was meant, and no run is made twice."""
     lists: dict[KeyPath, list[int]] = {("seeds",): config.seeds}
     lists |= {("studies", name, "seeds"): grid.seeds for name, grid in config.studies.items()}
+    lists |= {
+        ("studies", name, "choice", "seeds"): grid.choice.seeds
+        for name, grid in config.studies.items()
+        if grid.choice
+    }
     for path, seeds in lists.items():
         for index, seed in enumerate(seeds):
             if seed in seeds[:index]:
@@ -82,6 +88,8 @@ def _references(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
     if config.backbone not in config.backbones:
         yield ("backbone",), unknown_name("backbone", config.backbone, config.backbones)
     for name, source in config.sources.items():
+        if isinstance(source, PartSource) and "." not in name:
+            yield ("sources", name, "kind"), "must not be part; give the task that trains on it `validation`"
         if isinstance(source, PromptsSource):
             for key, kinds in (("prompts", (HubSource, UrlSource)), ("images", (HubSource, UrlSource))):
                 yield from _source_reference(config, ("sources", name, key), getattr(source, key), kinds)
@@ -90,18 +98,19 @@ def _references(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
             path = ("backbones", name, "pretraining", share_name, "source")
             yield from _source_reference(config, path, share.source, (RenderedSource, HubSource))
     for name, task in config.tasks.items():
-        yield from _source_reference(
-            config, ("tasks", name, "train"), task.train, (RenderedSource, HubSource)
-        )
+        if isinstance(config.sources.get(task.test), PartSource):
+            continue  # of the validation items: made from another task
+        whole = config.whole_set(task.train)
+        yield from _source_reference(config, ("tasks", name, "train"), whole, (RenderedSource, HubSource))
         yield from _source_reference(
             config, ("tasks", name, "test"), task.test, (RenderedSource, PromptsSource)
         )
-        for key, split in (("train", "train"), ("test", "test")):
-            source = config.sources[getattr(task, key)]
+        for split, used in (("train", whole), ("test", task.test)):
+            source = config.sources[used]
             if isinstance(source, RenderedSource) and source.split != split:
                 yield (
-                    ("tasks", name, key),
-                    f"must be a source whose split is {split}; {getattr(task, key)} is split {source.split}",
+                    ("tasks", name, split),
+                    f"must be a source whose split is {split}; {used} is split {source.split}",
                 )
         # The preparation's prompt limit allows TEMPLATE_ALLOWANCE tokens for the text around the question.
         around = len(task.train_prompt.replace("{question}", "").encode()) + CHAT_TEMPLATE_TOKENS
@@ -195,6 +204,59 @@ def _grid_problems(config: StudyConfig, name: str) -> Iterator[tuple[KeyPath, st
                             yield path, unknown_name(f"setting of {method}", setting, flat(raw))
                         except ValidationError as error:
                             yield where, _first_problem(error, raw)[1]
+
+
+def _choice_problems(config: StudyConfig, name: str) -> Iterator[tuple[KeyPath, str]]:
+    grid, path = config.studies[name], ("studies", name, "choice")
+    choice = grid.choice
+    if choice is None:
+        return
+    if grid.vary or grid.curves:
+        yield ("studies", name, "vary" if grid.vary else "curves"), "cannot be used together with choice"
+    for task in grid.tasks:
+        if config.tasks[task].validation is None:
+            yield path, f"needs validation items, but task {task} has no `validation`"
+    for index, seed in enumerate(choice.seeds):
+        if seed in (grid.seeds or config.seeds):
+            yield (*path, "seeds", str(index)), f"{seed} is a seed of the comparison too; take another"
+    for method in (*choice.candidates, choice.baseline):
+        if method not in grid.methods:
+            key = ("candidates", method) if method in choice.candidates else ("baseline",)
+            yield (*path, *key), unknown_name("method of this study", method, grid.methods)
+    sizes = {method: len(candidates) for method, candidates in choice.candidates.items()}
+    for method, size in sizes.items():
+        if size != (most := max(sizes.values())):
+            yield (*path, "candidates", method), f"has {size} candidates, others have {most}; give it as many"
+    trained = [m for m in grid.methods if merged_settings(config.methods, m, None).get("trainer") != "none"]
+    if choice.baseline not in trained:
+        yield (*path, "baseline"), f"must be a method that is trained, got {choice.baseline}"
+    for method, candidates in choice.candidates.items():
+        for task in grid.tasks:
+            raw = validate_settings(merged_settings(config.methods, method, task)).model_dump()
+            for index, changes in enumerate(candidates):
+                where = (*path, "candidates", method, str(index))
+                for problem in _change_problems(method, raw, changes):
+                    yield (*where, *problem[0]), problem[1]
+                if changes in candidates[:index]:
+                    yield where, "is in the list already"
+
+
+def _change_problems(
+    method: str, raw: dict[str, Any], changes: dict[str, Any]
+) -> Iterator[tuple[KeyPath, str]]:
+    """What is wrong with changes (path -> value) to a method's settings; the key is the path as written."""
+    for setting in changes:
+        try:
+            with_changes(raw, {setting: changes[setting]})
+        except KeyError:
+            yield (setting,), unknown_name(f"setting of {method}", setting, flat(raw))
+            return
+    try:
+        validate_settings(with_changes(raw, changes))
+    except ValidationError as error:
+        path, problem = _first_problem(error, raw)
+        written = ".".join(path)
+        yield (written,) if written in changes else (), problem
 
 
 def _first_problem(error: ValidationError, content: Any) -> tuple[KeyPath, str]:

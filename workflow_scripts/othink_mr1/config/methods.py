@@ -66,7 +66,7 @@ class PiecewiseKL(ConfigModel):
 
 
 class NoKL(ConfigModel):
-    """β = 0, with the KL measured; `constant` with weight 0 trains the same, but has no reference and no KL."""
+    """β = 0, with the KL measured. `constant` with weight 0 trains the same, but measures no KL."""
 
     kind: Literal["none"]
 

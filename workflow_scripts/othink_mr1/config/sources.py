@@ -92,7 +92,25 @@ class RenderedSource(ConfigModel):
         return self
 
 
-Source = Annotated[HubSource | UrlSource | PromptsSource | RenderedSource, Field(discriminator="kind")]
+class Validation(ConfigModel):
+    """Which items of a training set are not trained on, so that settings can be chosen on them."""
+
+    share: Annotated[Positive, Field(lt=1)] = Field(description="of the items; at least one item")
+    seed: Annotated[int, Field(ge=0)]
+
+
+class PartSource(ConfigModel):
+    """A part of a prepared training set. A task with `validation` makes two of these; no config has them."""
+
+    kind: Literal["part"]
+    of: Name = Field(description="the source of the whole set")
+    part: Literal["rest", "validation"]
+    validation: Validation
+
+
+Source = Annotated[
+    HubSource | UrlSource | PromptsSource | RenderedSource | PartSource, Field(discriminator="kind")
+]
 
 
 class HubBackbone(ConfigModel):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from othink_mr1.config.execution import Execution
-from othink_mr1.config.sources import Backbone, Source
+from othink_mr1.config.sources import Backbone, PartSource, Source, Validation
 from othink_mr1.config.strict import NO_EFFECT, ConfigModel, Count, Folder, Fraction, Name, PromptTemplate
 from othink_mr1.config.suggest import unknown_name
 
@@ -42,6 +43,9 @@ class Task(ConfigModel):
     test_prompt: PromptTemplate
     scorer: Name = Field(description="module othink_mr1.scoring.<scorer>")
     max_new_tokens: Count = Field(description="longest test answer")
+    validation: Validation | None = Field(
+        None, description="items of the training set on which settings are chosen; the rest is trained on"
+    )
     variant_of: Name | None = Field(
         None,
         description="the parent task: this variant takes all settings that are not given here from it. "
@@ -50,10 +54,41 @@ class Task(ConfigModel):
     )
 
 
+def rest_of(source: str) -> str:
+    """The name of a training set without its validation items. No name in a config has a dot."""
+    return f"{source}.rest"
+
+
+def validation_of(name: str) -> str:
+    """The name of a training set's validation items, or of the task that asks a task's validation items."""
+    return f"{name}.validation"
+
+
+_PARTS: dict[Literal["rest", "validation"], Callable[[str], str]] = {
+    "rest": rest_of,
+    "validation": validation_of,
+}
+
+
 class Evaluation(ConfigModel):
     """How test answers are generated: greedily, in the same way for every method."""
 
     precision: Literal["fp32", "bf16"]
+
+
+class Choice(ConfigModel):
+    """Candidates for a method's settings, and how one of them is chosen: by accuracy on validation items.
+
+    All candidates are trained with all seeds. The choice is made when collecting, so no run waits for it.
+    """
+
+    candidates: dict[Name, Annotated[list[dict[str, Any]], Field(min_length=2)]] = Field(
+        min_length=1, description="method -> settings (path -> value), as many for each of these methods"
+    )
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(
+        min_length=1, description="on which the choice is made; the study's own seeds are others"
+    )
+    baseline: Name = Field(description="the method with which the others are compared")
 
 
 class StudyGrid(ConfigModel):
@@ -71,6 +106,7 @@ class StudyGrid(ConfigModel):
     )
     fix: dict[str, Any] = Field({}, description="path into the method's settings -> value")
     curves: bool = Field(False, description="test the checkpoints along the way too")
+    choice: Choice | None = Field(None, description="compares methods, each with its best candidate settings")
 
 
 class Exhibits(ConfigModel):
@@ -119,6 +155,32 @@ class StudyConfig(ConfigModel):
                     raise ValueError(f"tasks.{name}.variant_of: {unknown_name('task', parent, own)}")
                 filled[name] = {**tasks[parent], **task}
         return {**content, "tasks": filled}
+
+    @model_validator(mode="after")
+    def _split_training_sets(self) -> StudyConfig:
+        """Give each task with `validation` the rest of its set, and make the task of its validation items."""
+        # Variants last, as they have their parent's settings.
+        for name, task in sorted(self.tasks.items(), key=lambda item: item[1].variant_of is not None):
+            if task.validation is None:
+                continue
+            whole = task.train
+            for part, of_part in _PARTS.items():
+                source = PartSource(kind="part", of=whole, part=part, validation=task.validation)
+                if self.sources.setdefault(of_part(whole), source) != source:
+                    raise ValueError(
+                        f"tasks.{name}.validation: must be that of the other tasks that train on {whole}"
+                    )
+            parent = task.variant_of or name
+            self.tasks[name] = task.model_copy(update={"train": rest_of(whole)})
+            # Trained on the parent's set, so that it counts as no task of its own to train on.
+            asked = {"test": validation_of(whole), "variant_of": parent, "train": self.tasks[parent].train}
+            self.tasks[validation_of(name)] = task.model_copy(update=asked)
+        return self
+
+    def whole_set(self, source: str) -> str:
+        """The source that is prepared: the source itself, or that of which it is a part."""
+        declared = self.sources.get(source)
+        return declared.of if isinstance(declared, PartSource) else source
 
     @property
     def own_tasks(self) -> list[str]:

@@ -23,10 +23,11 @@ def data_card(task: str) -> str:
 
 def raw_parts(config: StudyConfig, source: str) -> dict[str, str]:
     """The sources with a set's raw files, by part: the set itself, or its prompts and its images."""
-    declared = config.sources[source]
+    whole = config.whole_set(source)
+    declared = config.sources[whole]
     if isinstance(declared, PromptsSource):
         return {"prompts": declared.prompts, "images": declared.images}
-    return {"raw": source}
+    return {"raw": whole}
 
 
 def used_sets(config: StudyConfig) -> list[str]:
@@ -35,7 +36,7 @@ def used_sets(config: StudyConfig) -> list[str]:
     for backbone in used_backbones(config):
         shares = getattr(config.backbones[backbone], "pretraining", {}).values()
         sets += [share.source for share in shares]
-    return list(dict.fromkeys(sets))
+    return list(dict.fromkeys([*sets, *map(config.whole_set, sets)]))
 
 
 def used_sources(config: StudyConfig) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from othink_mr1.config.study import StudyConfig
+from othink_mr1.config.study import StudyConfig, validation_of
 from othink_mr1.plan import versions
 from othink_mr1.plan.folders import leaks_file, tested_task
 from othink_mr1.plan.identity import digest
@@ -53,7 +53,9 @@ def evaluations(config: StudyConfig, study: str) -> list[Evaluation]:
     grid = config.studies[study]
     found: list[Evaluation] = []
     for run in grid_runs(config, study):
-        if isinstance(grid.tested_on, list):
+        if grid.choice is not None and run.task is not None and run.seed in grid.choice.seeds:
+            tasks = [validation_of(run.task)]
+        elif isinstance(grid.tested_on, list):
             tasks = grid.tested_on
         elif grid.tested_on == "all":
             tasks = config.own_tasks

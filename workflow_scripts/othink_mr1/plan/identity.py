@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from othink_mr1.config.sources import HubBackbone, PromptsSource, RenderedSource
+from othink_mr1.config.sources import HubBackbone, PartSource, PromptsSource, RenderedSource
 from othink_mr1.config.strict import NO_EFFECT
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.plan import versions
@@ -53,6 +53,10 @@ def raw_identity(config: StudyConfig, name: str) -> dict[str, Any]:
 @per_config
 def data_identity(config: StudyConfig, name: str) -> dict[str, Any]:
     """What determines a prepared set."""
+    source = config.sources[name]
+    if isinstance(source, PartSource):
+        part = {"part": source.part, "validation": written(source.validation), "version": versions.SPLIT}
+        return data_identity(config, source.of) | {"split": part}
     return {
         "source": raw_identity(config, name),
         "preparation": written(config.preparation),

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from othink_mr1.config.sources import PromptsSource, RenderedSource, SmallBackbone
+from othink_mr1.config.sources import PartSource, PromptsSource, RenderedSource, SmallBackbone
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.errors import UserError
 from othink_mr1.plan import versions
 from othink_mr1.plan.data import raw_parts
-from othink_mr1.plan.evaluations import Evaluation, evaluations
+from othink_mr1.plan.evaluations import Evaluation, all_evaluations, evaluations
 from othink_mr1.plan.folders import backbone_folder, data_folder, leaks_file, raw_folder, tested_task
 from othink_mr1.plan.identity import canonical
 from othink_mr1.plan.runs import all_runs, description
@@ -47,6 +47,14 @@ class DataFolder:
     """
 
     raw: tuple[str, ...]
+    arguments: str
+
+
+@dataclass(frozen=True)
+class PartFolder:
+    """data/<name>, a part of a prepared training set. whole: that set. arguments: for the command line."""
+
+    whole: str
     arguments: str
 
 
@@ -109,12 +117,12 @@ def raw_sets(config: StudyConfig) -> Table[RawFolder]:
             RawFolder(source.kind, canonical(source.model_dump(mode="json"))),
         )
         for name, source in config.sources.items()
-        if not isinstance(source, PromptsSource)
+        if not isinstance(source, PromptsSource | PartSource)
     )
 
 
 def data_sets(config: StudyConfig) -> Table[DataFolder]:
-    """All prepared sets."""
+    """All sets that are prepared from raw ones."""
     return Table(
         (
             Path(data_folder(config, name)).name,
@@ -123,7 +131,23 @@ def data_sets(config: StudyConfig) -> Table[DataFolder]:
                 _preparation(config, name),
             ),
         )
-        for name in config.sources
+        for name, source in config.sources.items()
+        if not isinstance(source, PartSource)
+    )
+
+
+def parts(config: StudyConfig) -> Table[PartFolder]:
+    """The validation items, and the rest, of training sets that are split."""
+    return Table(
+        (
+            Path(data_folder(config, name)).name,
+            PartFolder(
+                Path(data_folder(config, source.of)).name,
+                f"--part {source.part} --share {source.validation.share!r} --seed {source.validation.seed}",
+            ),
+        )
+        for name, source in config.sources.items()
+        if isinstance(source, PartSource)
     )
 
 
@@ -178,24 +202,34 @@ def answers_by_folder(studies: Mapping[str, list[AnswersFolder]]) -> Table[Answe
 
 
 def leak_pairs(config: StudyConfig) -> Table[LeakReport]:
-    """Every pair of a training set and a test set."""
-    found: Table[LeakReport] = Table()
-    for train in dict.fromkeys(task.train for task in config.tasks.values()):
-        for test in dict.fromkeys(task.test for task in config.tasks.values()):
-            # If both are rendered here, a shared picture is a mistake. Real sets may share some.
-            drawn = all(isinstance(config.sources[name], RenderedSource) for name in (train, test))
-            found[Path(leaks_file(config, train, test)).stem] = LeakReport(
-                Path(data_folder(config, train)).name,
-                Path(data_folder(config, test)).name,
-                f"--train-name {train} --test-name {test}{' --refuse' if drawn else ''}",
-            )
-    return found
+    """The pairs of a training set and a test set: of all tasks without variants, and of all evaluations."""
+    tasks = [(trained, tested) for trained in config.own_tasks for tested in config.own_tasks]
+    tasks += [(found.run.task, found.tested_on) for found in all_evaluations(config) if found.run.task]
+    pairs: Table[LeakReport] = Table()
+    for train, test in dict.fromkeys((config.tasks[a].train, config.tasks[b].test) for a, b in tasks):
+        # If both are rendered here, a shared picture is a mistake. Real sets may share some.
+        drawn = all(
+            isinstance(config.sources[config.whole_set(name)], RenderedSource) for name in (train, test)
+        )
+        pairs[Path(leaks_file(config, train, test)).stem] = LeakReport(
+            Path(data_folder(config, train)).name,
+            Path(data_folder(config, test)).name,
+            f"--train-name {train} --test-name {test}{' --refuse' if drawn else ''}",
+        )
+    return pairs
 
 
 def sets_of_task(config: StudyConfig, task: str) -> list[str]:
     """The training set and the test set of a task."""
     declared = config.tasks[task]
     return [Path(data_folder(config, name)).name for name in (declared.train, declared.test)]
+
+
+def raw_of_task(config: StudyConfig, task: str) -> list[str]:
+    """The raw sets of a task's training set and of its test set."""
+    declared = config.tasks[task]
+    parts_of = (raw_parts(config, name).values() for name in (declared.train, declared.test))
+    return [Path(raw_folder(config, part)).name for found in parts_of for part in found]
 
 
 def leak_pair_of_task(config: StudyConfig, task: str) -> str:
@@ -248,7 +282,11 @@ def _preparation(config: StudyConfig, name: str) -> str:
         f"--max-prompt-tokens {limits.max_prompt_tokens}",
         f"--largest-unusable-share {limits.largest_unusable_share}",
     ]
-    scorers = {task.scorer for task in config.tasks.values() if name in (task.train, task.test)}
+    scorers = {
+        task.scorer
+        for task in config.tasks.values()
+        if name in map(config.whole_set, (task.train, task.test))
+    }
     if scorers:
         parts.append(f"--scorers {' '.join(sorted(scorers))}")
     if isinstance(source, PromptsSource):

@@ -7,6 +7,7 @@ the results (a faster loop, a log line).
 TRAINING = 1  # SFT and GRPO: losses, sampling, order of the data, optimiser
 PRETRAINING = 2  # the small backbone and its tokenizer
 PREPARATION = 2  # from raw sets to the common schema
+SPLIT = 1  # which items of a training set are for validation
 LEAKS = 1  # what counts as the same picture and question in training and test set
 RENDERING = 2  # the sets that the workflow draws itself
 GENERATION = 2  # a checkpoint's test answers

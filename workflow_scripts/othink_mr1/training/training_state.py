@@ -41,7 +41,7 @@ class Carried:
 
     def with_notes(self, notes: Mapping[str, Any]) -> Carried:
         """The same with more notes."""
-        return Carried(self.notes | notes, self.tensors)
+        return Carried({**self.notes, **notes}, self.tensors)
 
     def on_host(self) -> Carried:
         """The same with its tensors in host memory. There they need no copy: nothing changes them."""
