@@ -9,6 +9,7 @@ localrules:
     collect_runs,
     collect_reward_curves,
     audit_scores,
+    compare_methods,
     check_claims,
     make_table,
     draw_figure,
@@ -133,6 +134,47 @@ rule audit_scores:
         " --output {output.csv} > {log} 2>&1"
 
 
+rule compare_methods:
+    input:
+        plan=lambda wildcards: plan_of(comparison(wildcards.study)),
+        scores=ancient(
+            collect(
+                "<results>/scores/{of.checkpoint}/{of.tested_task}/{of.scores}.csv",
+                of=lambda wildcards: answers_of_study[wildcards.study],
+            )
+        ),
+        sets=ancient(
+            collect(
+                "<results>/data/{data_set}/manifest.json",
+                data_set=lambda wildcards: test_sets(
+                    answers_of_study[wildcards.study]
+                ),
+            )
+        ),
+    output:
+        csv=report(
+            "<results>/{study}_comparison.csv",
+            caption="captions/comparison.rst",
+            category="Studies",
+            labels={"study": "{study}, methods compared"},
+        ),
+        seeds="<results>/{study}_seeds.csv",
+        table="<results>/tables/{study}_comparison.md",
+    log:
+        "<results>/logs/compare_methods/{study}.log",
+    benchmark:
+        "<results>/benchmarks/compare_methods/{study}.tsv"
+    wildcard_constraints:
+        study=any_of(compared_studies(study)),
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        results=lambda wildcards: study.results,
+    shell:
+        "python workflow_scripts/compare_methods.py --plan {input.plan} --results {params.results}"
+        " --output {output.csv} --seeds {output.seeds} --table {output.table} > {log} 2>&1"
+
+
 rule check_claims:
     input:
         plan=lambda wildcards: plan_of("claims"),
@@ -200,7 +242,8 @@ rule draw_figure:
     input:
         plan=lambda wildcards: plan_of(figure_plan(wildcards.figure)),
         data=collect(
-            "<results>/{name}.csv", name=lambda wildcards: drawn_from(wildcards.figure)
+            "<results>/{name}.csv",
+            name=lambda wildcards: drawn_from(study, wildcards.figure),
         ),
         # The sets from which the figure shows items.
         sets=ancient(

@@ -7,11 +7,11 @@ import importlib
 from dataclasses import replace
 
 from othink_mr1.errors import UserError, run_entry_point
-from othink_mr1.exhibits import study_figure
+from othink_mr1.exhibits import comparison_figure, study_figure
 from othink_mr1.exhibits.figure_files import FigureInputs, write_figure
 from othink_mr1.exhibits.plans import NotedPlan, read_plan
 from othink_mr1.path_argument import path_argument
-from othink_mr1.plan.exhibits import COUNTS, TRAINING
+from othink_mr1.plan.exhibits import COUNTS, TRAINING, comparison
 from othink_mr1.plan.plan_files import made_of
 
 # A figure's name -> its module; a figure of another name is of the study that is named so.
@@ -51,6 +51,8 @@ def main() -> None:
     inputs = FigureInputs(data=data, plan=arguments.plan, results=arguments.results)
     if arguments.figure in MODULES:
         drawn = importlib.import_module(f"othink_mr1.exhibits.{MODULES[arguments.figure]}").draw(inputs)
+    elif comparison(arguments.figure) in data:
+        drawn = comparison_figure.draw(inputs, arguments.figure)
     else:
         drawn = study_figure.draw(inputs, arguments.figure)
     if arguments.plan is not None and (note := read_plan(arguments.plan, NotedPlan).note):

@@ -124,6 +124,9 @@ def _references(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
         if name not in config.methods:
             yield ("exhibits", *key.split(".")), unknown_name("method", name, config.methods)
     for name, grid in config.studies.items():
+        for other, compared in config.studies.items():
+            if compared.choice and name in (f"{other}_comparison", f"{other}_seeds"):
+                yield ("studies", name), f"must have another name: {name}.csv compares the methods of {other}"
         if name in RESERVED_EXHIBITS:
             yield ("studies", name), f"must not be {', '.join(RESERVED_EXHIBITS)}: these name other exhibits"
         for key, known in (

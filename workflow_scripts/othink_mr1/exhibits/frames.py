@@ -96,6 +96,52 @@ REWARD_COLUMNS = (
     "kl",
     "kl_weight",
 )
+# One row per training task, method and tested task (method_comparison.py). The untrained backbone has no
+# training task and no seeds, the baseline no difference.
+COMPARISON_COLUMNS = (
+    "backbone",
+    "trained_on",
+    "method",
+    "setting",  # the candidate that was chosen: path=value; ...
+    "candidates",  # how many there were
+    "validation_accuracy",  # by which it was chosen
+    "tested_on",
+    "own_task",  # 1 if that is the task trained on
+    "seeds",
+    "items",
+    "r1v_accuracy",
+    "r1v_low",
+    "r1v_high",
+    "r1v_minimum",  # over the seeds
+    "r1v_maximum",
+    "exact_accuracy",
+    "kl",  # to the reference, nats: mean over the last tenth of the updates, then over the runs
+    "kl_low",
+    "kl_high",
+    "difference",  # of r1v_accuracy from the baseline's
+    "difference_low",
+    "difference_high",
+    "p",
+    "p_holm",  # corrected for all of the csv
+    "detectable_difference",  # the smallest that these seeds and items find with 80 % power
+    "chance_of_best",  # among the methods trained on the same task
+    "runs",
+    "note",
+)
+# One row per pair of tasks and number of seeds (seeds_needed.py). Empty where the paper has no value.
+SEEDS_COLUMNS = (
+    "backbone",
+    "trained_on",
+    "tested_on",
+    "pictures",
+    "seeds",
+    "detectable_difference",  # the smallest that this number of seeds finds with 80 % power
+    "paper_items",
+    "paper_difference",  # of GRPO-D from GRPO
+    "paper_seeds_needed",  # to find it on its items, if seeds spread as here; empty: these items are too few
+    "paper_smallest",  # the smallest difference that any number of seeds finds on its items
+    "note",
+)
 _TEXT = (
     "point",
     "varied",
@@ -107,6 +153,8 @@ _TEXT = (
     "task",
     "seed",
     "run",
+    "runs",
+    "setting",
     "kl_schedule",
     "paper_backbone",
     "paper_version",
@@ -133,6 +181,16 @@ def read_study(path: Path) -> pd.DataFrame:
 def read_reward_curves(path: Path) -> pd.DataFrame:
     """Read reward_curves.csv. UserError as in read_study."""
     return _read(path, REWARD_COLUMNS)
+
+
+def read_comparison(path: Path) -> pd.DataFrame:
+    """Read <study>_comparison.csv. UserError as in read_study."""
+    return _read(path, COMPARISON_COLUMNS)
+
+
+def read_seeds(path: Path) -> pd.DataFrame:
+    """Read <study>_seeds.csv. UserError as in read_study."""
+    return _read(path, SEEDS_COLUMNS)
 
 
 def final(frame: pd.DataFrame) -> pd.DataFrame:

@@ -73,6 +73,21 @@ class StudiesPlan(NotedPlan):
     studies: list[StudyPlan] = Field(min_length=1)
 
 
+class ComparedTask(_Entry):
+    """A task that methods are trained on: the names under which it is tested."""
+
+    own: str = Field(description="the task itself")
+    validation: str = Field(description="its validation items")
+
+
+class ComparisonPlan(NotedPlan):
+    """The inputs of a comparison of methods, each with the best of its candidate settings."""
+
+    study: StudyPlan
+    baseline: str = Field(description="the method with which the others are compared")
+    tasks: dict[str, ComparedTask]
+
+
 class CasesPlan(StudiesPlan):
     """The studies from which figures 3 and 8 choose cases."""
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from othink_mr1.config.methods import GRPO, ConstantKL
-from othink_mr1.config.study import StudyConfig
+from othink_mr1.config.study import StudyConfig, validation_of
 from othink_mr1.plan import versions
 from othink_mr1.plan.data import LEAKS, data_card, data_card_plan, leaks_plan
 from othink_mr1.plan.evaluations import (
@@ -97,6 +97,33 @@ def figures(config: StudyConfig) -> dict[str, tuple[str, ...]]:
     return found
 
 
+def comparison(study: str) -> str:
+    """The exhibit that compares a study's methods, each with the best of its candidate settings."""
+    return f"{study}_comparison"
+
+
+def seeds_needed(study: str) -> str:
+    """The csv beside a comparison: differences that more seeds would find."""
+    return f"{study}_seeds"
+
+
+def compared_studies(config: StudyConfig) -> list[str]:
+    """The studies with candidate settings."""
+    return [name for name, grid in config.studies.items() if grid.choice is not None]
+
+
+def comparison_plan(config: StudyConfig, study: str) -> dict[str, Any]:
+    """The plan of a comparison."""
+    grid = config.studies[study]
+    assert grid.choice is not None
+    tasks = {
+        task: {"own": config.tasks[task].variant_of or task, "validation": validation_of(task)}
+        for task in grid.tasks
+    }
+    exhibit = {"exhibit": comparison(study), "study": study_plan(config, study)}
+    return exhibit | {"baseline": grid.choice.baseline, "tasks": tasks}
+
+
 def figure_plan(figure: str) -> str:
     """The name of a figure's plan; the csv of its study may have the figure's own name."""
     return f"figures.{figure}" if figure not in _PAPER_FIGURES else figure
@@ -107,8 +134,10 @@ def has_claims(config: StudyConfig) -> bool:
     return set(CLAIMS_NEED) <= set(config.studies)
 
 
-def drawn_from(figure: str) -> tuple[str, ...]:
+def drawn_from(config: StudyConfig, figure: str) -> tuple[str, ...]:
     """The csv files, without suffix, that a figure is drawn from."""
+    if figure in compared_studies(config):
+        return (comparison(figure), seeds_needed(figure))
     if figure in ("figure5", TRAINING):
         return ("reward_curves",)
     return () if figure == COUNTS else _PAPER_FIGURES.get(figure, (figure,))
@@ -123,6 +152,7 @@ def shown_in_report(config: StudyConfig) -> list[str]:
     """The csv files that the page shows, relative to the results root."""
     files = [f"{name}.csv" for name in collected_exhibits(config) if name != "runs"]
     files += ["claims.csv"] if has_claims(config) else []
+    files += [f"{comparison(name)}.csv" for name in compared_studies(config)]
     return [*files, "scorer_audit.csv", "data/leaks.csv"]
 
 
@@ -136,6 +166,8 @@ def exhibit_files(config: StudyConfig) -> list[str]:
     files = [f"{name}.csv" for name in collected_exhibits(config)]
     files += ["scorer_audit.csv", "data/leaks.csv", "report.html"]
     files += [f"tables/{name}.md" for name in config.studies]
+    for name in compared_studies(config):
+        files += [f"{comparison(name)}.csv", f"{seeds_needed(name)}.csv", f"tables/{comparison(name)}.md"]
     files += [f"data/{task}.{kind}" for task in config.own_tasks for kind in ("md", "svg")]
     files += ["claims.csv"] if has_claims(config) else []
     files += ["tables/table1.md", "tables/table1.tex"] if SAME_TASK in config.studies else []
@@ -162,11 +194,13 @@ def all_plans(config: StudyConfig) -> dict[str, dict[str, Any]]:
         plan: dict[str, Any] = {"exhibit": figure, "studies": [plans[study] for study in needed]}
         if figure == "figure2":
             plan = examples_plan(config)
-        elif drawn_from(figure) == ("reward_curves",):
+        elif drawn_from(config, figure) == ("reward_curves",):
             plan = {"exhibit": figure, "runs": plans["reward_curves"]["runs"]}
         elif figure in ("figure3", "figure8"):
             plan |= cases
         plans[figure_plan(figure)] = plan | note
+    for study in compared_studies(config):
+        plans[comparison(study)] = comparison_plan(config, study) | note
     if has_claims(config):
         plans["claims"] = {"exhibit": "claims", "studies": [plans[name] for name in CLAIMS_NEED]} | note
     if SAME_TASK in config.studies:

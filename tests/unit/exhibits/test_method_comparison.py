@@ -1,0 +1,157 @@
+"""The comparison of methods: the choice of candidates, its numbers against plain ones, its files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from compared_results import OTHER, OWN, SPLIT, VALIDATION, ComparedResults, drawn
+from scipy.stats import t
+
+from othink_mr1.errors import UserError
+from othink_mr1.exhibits import frames
+from othink_mr1.exhibits.comparison_table import comparison_table
+from othink_mr1.exhibits.method_comparison import compare_methods
+from othink_mr1.exhibits.paired_comparisons import compare
+from othink_mr1.exhibits.read_points import read_points
+from othink_mr1.exhibits.seeds_needed import seeds_frame
+
+ITEMS = 60
+KL = [[0.5] * 18 + [0.02, 0.04], [0.5] * 18 + [0.03, 0.05], [0.5] * 18 + [0.04, 0.06]]
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> ComparedResults:
+    """Three methods, two with candidates. On validation 0.3 and 1 win, whatever the test says."""
+    made = ComparedResults(tmp_path)
+    made.add_untrained({OWN: [0, 1] * (ITEMS // 2), OTHER: [0, 0, 1] * (ITEMS // 3)})
+    made.add(
+        "none",
+        "",
+        {VALIDATION: [[0, 0], [0, 1]], OWN: drawn([0.5] * 3, ITEMS, 1), OTHER: drawn([0.2] * 3, ITEMS, 2)},
+        KL,
+    )
+    for method, chosen, own in (("constant", "0.3", 0.6), ("rising", "1", 0.9)):
+        for setting in ("0.3", "1"):
+            of_validation = [[1, 1], [1, 0]] if setting == chosen else [[1, 0], [1, 0]]
+            share = own if setting == chosen else 1.0  # the other one would do better on the test
+            seed = len(method) + len(setting)
+            made.add(
+                method,
+                setting,
+                {
+                    VALIDATION: of_validation,
+                    OWN: drawn([share] * 3, ITEMS, seed),
+                    OTHER: drawn([0.3] * 3, ITEMS, seed + 50),
+                },
+                KL,
+            )
+    return made
+
+
+def test_the_choice_is_by_validation_alone(results: ComparedResults) -> None:
+    frame, _ = compare_methods(results.plan(), results.root)
+    own = frame[(frame.trained_on == SPLIT) & (frame.own_task == 1)].set_index("method")
+    assert list(own.index) == ["none", "constant", "rising"]
+    assert list(own.setting) == ["", "kl_schedule.weight=0.3", "kl_schedule.weight=1"]
+    assert list(own.candidates) == [1, 2, 2]
+    assert list(own.validation_accuracy) == [0.25, 0.75, 0.75]
+    assert own.loc["rising", "runs"].split() == [results.run("rising", "1", seed) for seed in (101, 102, 103)]
+    assert own.loc["rising", "r1v_accuracy"] < 1
+
+
+def test_of_equal_candidates_the_first_is_chosen(tmp_path: Path) -> None:
+    made = ComparedResults(tmp_path)
+    for method in ("constant", "rising"):
+        for setting in ("3", "1"):
+            made.add(method, setting, {VALIDATION: [[1, 0]], OWN: drawn([0.5] * 3, 9, 1)}, KL)
+    frame, _ = compare_methods(made.plan(), tmp_path)
+    assert set(frame.setting) == {"kl_schedule.weight=3"}
+
+
+def test_its_numbers_are_those_of_the_points(results: ComparedResults) -> None:
+    plan = results.plan()
+    frame, _ = compare_methods(plan, results.root)
+    points = {point.entries[0].point: point.scores() for point in read_points(plan.study, results.root)}
+    for task in (OWN, OTHER):
+        row = frame[(frame.method == "rising") & (frame.tested_on == task)].iloc[0]
+        ours, baseline = points[f"rising-1-{task}"], points[f"constant-0.3-{task}"]
+        assert (row.seeds, row["items"]) == (3, ITEMS)
+        assert row.r1v_accuracy == ours.r1v_correct.mean()
+        against = compare(ours, baseline)
+        assert (row.difference, row.p, row.difference_low) == (against.difference, against.p, against.low)
+        assert row.detectable_difference == against.detectable
+    base = frame[(frame.method == "base") & (frame.tested_on == OWN)].iloc[0]
+    assert (base.trained_on, base.seeds, base.r1v_accuracy) == ("", 0, 0.5)
+    assert frame[frame.method == "constant"].p.isna().all()
+
+
+def test_holm_is_over_the_whole_csv(results: ComparedResults) -> None:
+    frame, _ = compare_methods(results.plan(), results.root)
+    ps = frame.p.dropna().astype(float)
+    assert len(ps) == 4
+    order = ps.sort_values()
+    expected = np.minimum(1, np.maximum.accumulate([p * (4 - rank) for rank, p in enumerate(order)]))
+    assert frame.p_holm[order.index].to_numpy() == pytest.approx(expected)
+
+
+def test_the_kl_reached_is_the_mean_of_the_last_tenth(results: ComparedResults) -> None:
+    frame, _ = compare_methods(results.plan(), results.root)
+    reached = [0.03, 0.04, 0.05]
+    half = t.ppf(0.975, 2) * np.std(reached, ddof=1) / 3**0.5
+    for row in frame[frame.trained_on == SPLIT].itertuples():
+        assert (row.kl, row.kl_low, row.kl_high) == pytest.approx((0.04, 0.04 - half, 0.04 + half))
+
+
+def test_a_run_that_measured_no_kl_has_none(results: ComparedResults) -> None:
+    everything = {VALIDATION: [[1, 1]], OWN: [[1] * ITEMS] * 2, OTHER: [[1] * ITEMS] * 2}
+    results.add("off", "", everything, [[""]] * 2)
+    frame, _ = compare_methods(results.plan(), results.root)
+    assert frame[frame.method == "off"].kl.isna().all()
+    assert "– |" in comparison_table(results.plan(), frame, seeds_frame([], results.plan()))
+
+
+def test_the_chances_of_being_best_are_of_the_methods_of_a_task(results: ComparedResults) -> None:
+    frame, _ = compare_methods(results.plan(), results.root)
+    own = frame[frame.own_task == 1].set_index("method").chance_of_best
+    assert own.sum() == pytest.approx(1)
+    assert own["rising"] > 0.99
+    other = frame[frame.own_task == 0].set_index("method").chance_of_best
+    assert other.sum() == pytest.approx(1)
+    assert other.between(0.001, 0.95).all()
+
+
+def test_a_run_without_metrics_is_named(results: ComparedResults) -> None:
+    plan = results.plan()
+    (results.root / "runs" / results.run("rising", "1", 102) / "metrics.csv").write_text("step,kl\n1,0.9\n")
+    with pytest.raises(UserError, match="rising-1-s102"):
+        compare_methods(plan, results.root)
+
+
+def test_the_program_writes_what_the_figure_is_drawn_from(results: ComparedResults) -> None:
+    results.plan()
+    root = results.root
+    command = [sys.executable, "workflow_scripts/compare_methods.py", "--plan", root / "plan.json"]
+    files = [
+        *("--output", root / "mine_comparison.csv", "--seeds", root / "mine_seeds.csv"),
+        *("--table", root / "mine.md"),
+    ]
+    subprocess.run([*command, "--results", root, *files], check=True)
+    frame = frames.read_comparison(root / "mine_comparison.csv")
+    assert set(frame.note) == {"made up"}
+    text = (root / "mine.md").read_text()
+    assert "## Trained on visual counting, small" in text
+    assert "| rising | kl\\_schedule.weight=1 | visual counting | " in text
+    draw = [sys.executable, "workflow_scripts/draw_figure.py", "--figure", "mine"]
+    data = [f"mine_comparison={root}/mine_comparison.csv", f"mine_seeds={root}/mine_seeds.csv"]
+    stem = root / "figures" / "mine"
+    subprocess.run(
+        [*draw, "--plan", root / "plan.json", "--results", root, "--output-stem", stem, "--data", *data],
+        check=True,
+    )
+    svg = stem.with_suffix(".svg").read_text()
+    assert "trained on visual counting" in svg
+    assert "rising, weight=1" in svg

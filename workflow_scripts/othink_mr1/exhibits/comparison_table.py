@@ -1,0 +1,93 @@
+"""A comparison of methods as Markdown: a table per training task, and what the numbers of seeds can find."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from othink_mr1.exhibits.plans import ComparisonPlan
+from othink_mr1.exhibits.text import markdown_table, markdown_text
+from othink_mr1.exhibits.theme import method_label, task_label
+
+_HEADS = ("method", "setting chosen", "tested on", "accuracy", "difference", "p, Holm", "best", "KL")
+_RIGHT = 5  # columns of numbers
+_ABSENT = "–"
+
+
+def comparison_table(plan: ComparisonPlan, frame: pd.DataFrame, seeds: pd.DataFrame) -> str:
+    """The text. frame, seeds: of frames.COMPARISON_COLUMNS and SEEDS_COLUMNS."""
+    blocks = [[f"# {plan.study.exhibit}: methods compared"]]
+    trained = frame[frame.trained_on != ""]
+    for (backbone, task), rows in trained.groupby(["backbone", "trained_on"], sort=False):
+        of = plan.tasks[str(task)]
+        untrained = frame[(frame.trained_on == "") & (frame.backbone == backbone)]
+        cells = [_cells(row) for row in [*untrained.to_dict("records"), *rows.to_dict("records")]]
+        blocks += [
+            [f"## Trained on {task_label(of.own)}, {backbone}"],
+            markdown_table(list(_HEADS), cells, right=_RIGHT),
+        ]
+        blocks += [[f"- {line}" for line in seeds_lines(seeds[seeds.trained_on == task])]]
+    blocks += [notes(plan, frame)]
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+
+
+def notes(plan: ComparisonPlan, frame: pd.DataFrame) -> list[str]:
+    """What the columns mean."""
+    trained = frame[frame.trained_on != ""]
+    counts = ", ".join(str(count) for count in sorted(set(trained.seeds.astype(int))))
+    lines = [
+        f"Accuracies in percent by the published scorer, means over {counts} seeds; brackets: 95 % intervals "
+        "of items and seeds.",
+        f"Difference: in points from {plan.baseline}, on the same items. p, Holm: corrected for all "
+        "comparisons here.",
+        "Best: the chance to be the best of the methods trained on the task, had other seeds and items been "
+        "drawn.",
+        "KL: to the reference, in nats, in the last tenth of the updates.",
+        "Setting: of as many candidates per method, the best one on validation items, with seeds that the "
+        "comparison does not use.",
+        *(note for note in dict.fromkeys(frame.note) if note),
+    ]
+    return [f"{line}  " for line in lines]
+
+
+def seeds_lines(seeds: pd.DataFrame) -> list[str]:
+    """In words: what numbers of seeds find, and what the paper's difference would have needed."""
+    lines = []
+    for tested, rows in seeds.groupby("tested_on", sort=False):
+        found = dict(zip(rows.seeds.astype(int), rows.detectable_difference, strict=True))
+        said = ", ".join(f"{number} seeds {100 * found[number]:.1f}" for number in (3, 10, 30, 100))
+        lines.append(f"On {task_label(str(tested))}, points found with 80 % power: {said}.")
+        row = rows.iloc[0]
+        if not pd.isna(row.paper_difference):
+            lines.append(_paper_line(row))
+    return lines
+
+
+def _paper_line(row: Any) -> str:
+    items = int(row.paper_items)
+    claim = f"The paper's GRPO-D − GRPO is {100 * row.paper_difference:+.1f} points on {items} items"
+    if pd.isna(row.paper_seeds_needed):
+        return (
+            f"{claim}: with seeds that spread as here, no number of them would find it on so few items "
+            f"(the smallest: {100 * row.paper_smallest:.1f})."
+        )
+    return f"{claim}: with seeds that spread as here, {int(row.paper_seeds_needed)} per method would find it."
+
+
+def _cells(row: Mapping[Any, Any]) -> list[str]:
+    p = row["p_holm"]
+    return [
+        markdown_text(method_label(row["method"])),
+        markdown_text(row["setting"]) or _ABSENT,
+        task_label(row["tested_on"]),
+        f"{100 * row['r1v_accuracy']:.1f} [{100 * row['r1v_low']:.1f}–{100 * row['r1v_high']:.1f}]",
+        _ABSENT
+        if pd.isna(row["difference"])
+        else f"{100 * row['difference']:+.1f} [{100 * row['difference_low']:+.1f}, "
+        f"{100 * row['difference_high']:+.1f}]",
+        _ABSENT if pd.isna(p) else f"{p:.2g}" if p >= 0.001 else "< 0.001",
+        _ABSENT if pd.isna(row["chance_of_best"]) else f"{row['chance_of_best']:.0%}",
+        _ABSENT if pd.isna(row["kl"]) else f"{row['kl']:.3f}",
+    ]
