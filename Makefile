@@ -1,4 +1,6 @@
 # make mini   the whole study in miniature on this machine's CPU; results in results/mini
+# make tournament  compares eight KL schedules in miniature, with ten seeds: some four hours on two cores; stopped, it
+#             goes on where it was. docs/tournament/ has its results
 # make verify reads all results of the paper's study and lists what is sound and what is damaged;
 #             make verify OVERLAY=mini/study.yaml: those of the study in miniature
 # make status shows the progress of each training, read from files, also while jobs run; OVERLAY as for verify
@@ -29,11 +31,12 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 .SHELLFLAGS := -eu -o pipefail -c
 SHELL := bash
 
-.PHONY: help environment mini verify status what-if report inspect-logs prune test test-slow test-all test-crash check bench gpu-check gpu-wheels gpu-page \
-	clean-environment
+.PHONY: help environment mini tournament verify status what-if report inspect-logs prune test test-slow test-all \
+	test-crash check bench gpu-check gpu-wheels gpu-page clean-environment
 
-# Bars per rule on a terminal; elsewhere Snakemake's own lines, as the plugin prints nothing there.
-progress = $(shell test -t 2 && echo --logger rich)
+# Bars per rule on a terminal; elsewhere Snakemake's own lines, as that plugin prints nothing there. `eta`, in
+# workflow_scripts, says every minute how long it still takes.
+progress = --logger $(shell test -t 2 && echo rich) eta
 installed = @test -e .venv/runtime-installed || { echo "$@: nothing is installed yet; run make environment" >&2; exit 2; }
 
 help:
@@ -43,7 +46,14 @@ environment: .venv/runtime-installed
 
 mini: .venv/runtime-installed
 	.venv/bin/python workflow_scripts/check_config.py --config config.yaml --overlay mini/study.yaml
-	.venv/bin/snakemake --profile mini all $(progress)
+	PYTHONPATH=workflow_scripts .venv/bin/snakemake --profile mini all $(progress)
+
+TOURNAMENT := mini/study.yaml mini/kl_schedules.yaml
+tournament: .venv/runtime-installed
+	.venv/bin/python workflow_scripts/check_config.py --config config.yaml \
+	  $(addprefix --overlay ,$(TOURNAMENT))
+	PYTHONPATH=workflow_scripts .venv/bin/snakemake --profile mini --configfile $(TOURNAMENT) \
+	  --quiet rules $(progress) -- $(addprefix results/mini/,kl_schedules_comparison.csv figures/kl_schedules.svg)
 
 verify:
 	$(installed)

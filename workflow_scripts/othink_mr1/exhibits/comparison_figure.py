@@ -10,7 +10,7 @@ import pandas as pd
 from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.frames import read_comparison, read_seeds
 from othink_mr1.exhibits.marks import HOLLOW, domain_of, per_backbone
-from othink_mr1.exhibits.theme import FAINT, INK, QUIET, SIZE, method_label, task_label
+from othink_mr1.exhibits.theme import FAINT, INK, QUIET, SIZE, method_label, task_label, task_letters
 from othink_mr1.plan.exhibits import comparison, seeds_needed
 
 _ROW = 24  # pixels per method
@@ -43,7 +43,8 @@ def _chart(frame: pd.DataFrame, seeds: pd.DataFrame) -> tuple[AnyChart, list[str
         rows.append(alt.hconcat(*panels, spacing=18).properties(title=title))
     here = seeds[seeds.backbone == frame.backbone.iloc[0]]
     if len(here):
-        rows.append(_found_by_seeds(here, dict(zip(trained.trained_on, trained.tested_on, strict=True))))
+        own_rows = trained[trained.own_task == 1]
+        rows.append(_found_by_seeds(here, dict(zip(own_rows.trained_on, own_rows.tested_on, strict=True))))
     numbers = ", ".join(str(number) for number in sorted(set(trained.seeds.astype(int))))
     lines = [
         f"means of {numbers} seeds with 95 % intervals of items and seeds; each method with the best of its "
@@ -55,7 +56,7 @@ def _chart(frame: pd.DataFrame, seeds: pd.DataFrame) -> tuple[AnyChart, list[str
         "paper's GRPO-D − GRPO, at the seeds that would find it on its own number of items, if its "
         "model's seeds spread as these",
     ]
-    return alt.vconcat(*rows, spacing=34), lines
+    return alt.vconcat(*rows, spacing=34).resolve_scale(color="independent", stroke="independent"), lines
 
 
 def _label(method: str, setting: str) -> str:
@@ -113,7 +114,7 @@ def _kl(of: pd.DataFrame) -> AnyChart:
 
 
 def _found_by_seeds(seeds: pd.DataFrame, own: dict[str, str]) -> AnyChart:
-    pairs = seeds.trained_on.map(lambda task: task) + " → " + seeds.tested_on
+    pairs = seeds.trained_on.map(own).map(task_letters) + " → " + seeds.tested_on.map(task_letters)
     seeds = seeds.assign(pair=pairs)
     names = list(dict.fromkeys(pairs))
     colour = alt.Color("pair:N", title=None, scale=alt.Scale(domain=names, range=list(_LINES[: len(names)])))

@@ -1,0 +1,67 @@
+"""Logger plugin for Snakemake: says every minute how far the workflow is, and how long it still takes.
+
+`PYTHONPATH=workflow_scripts snakemake --logger eta …`: Snakemake finds a plugin by its module's name. It
+writes beside any other logger.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from logging import LogRecord
+
+from snakemake_interface_logger_plugins.base import LogHandlerBase
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from othink_mr1.tools.time_left import TimeLeft
+
+SAY_EVERY_SECONDS = 60.0
+
+
+class LogHandler(LogHandlerBase):  # type: ignore[misc]
+    """What Snakemake loads."""
+
+    def __post_init__(self) -> None:
+        self._left: TimeLeft | None = None
+        self._said = time.monotonic()
+
+    def emit(self, record: LogRecord) -> None:
+        """Take in an event; after the end of a job, perhaps say something."""
+        event, now = getattr(record, "event", None), time.monotonic()
+        if event == LogEvent.RUN_INFO:
+            jobs = {rule: count for rule, count in record.stats.items() if rule != "total"}  # type: ignore[attr-defined]
+            self._left = TimeLeft(jobs, now)
+        elif self._left is None:
+            return
+        elif event == LogEvent.JOB_INFO:
+            self._left.tell(record.jobid, record.rule_name)  # type: ignore[attr-defined]
+        elif event == LogEvent.JOB_STARTED:
+            self._left.start(record.jobs, now)  # type: ignore[attr-defined]
+        elif event == LogEvent.JOB_FINISHED:
+            self._left.finish(record.job_id, now)  # type: ignore[attr-defined]
+            if now - self._said >= SAY_EVERY_SECONDS:
+                self._said = now
+                clock = time.strftime("%H:%M")
+                print(f"{clock}  {self._left.line(now)}", file=sys.stderr, flush=True)
+
+    @property
+    def writes_to_stream(self) -> bool:
+        """False: else Snakemake would allow no other logger that writes."""
+        return False
+
+    @property
+    def writes_to_file(self) -> bool:
+        return False
+
+    @property
+    def has_filter(self) -> bool:
+        """True: all events are wanted, whatever --quiet says."""
+        return True
+
+    @property
+    def has_formatter(self) -> bool:
+        return True
+
+    @property
+    def needs_rulegraph(self) -> bool:
+        return False
