@@ -1,6 +1,6 @@
 """Logger plugin for Snakemake: says every minute how far the workflow is, and how long it still takes.
 
-`PYTHONPATH=workflow_scripts snakemake --logger eta …`: Snakemake finds a plugin by its module's name. It
+`PYTHONPATH=workflow_scripts snakemake --logger eta …`: Snakemake finds a plugin by its package's name. It
 writes beside any other logger.
 """
 
