@@ -53,7 +53,7 @@ tournament: .venv/runtime-installed
 	.venv/bin/python workflow_scripts/check_config.py --config config.yaml \
 	  $(addprefix --overlay ,$(TOURNAMENT))
 	PYTHONPATH=workflow_scripts .venv/bin/snakemake --profile mini --configfile $(TOURNAMENT) \
-	  --quiet rules $(progress) -- $(addprefix results/mini/,kl_schedules_comparison.csv figures/kl_schedules.svg)
+	  --quiet rules progress $(progress) -- $(addprefix results/mini/,kl_schedules_comparison.csv figures/kl_schedules.svg)
 
 verify:
 	$(installed)

@@ -8,9 +8,13 @@ import re
 from pathlib import Path
 
 import pytest
+from compared_results import OTHER, OWN, VALIDATION, ComparedResults, drawn
 from report_results import make_results
 
+from othink_mr1.exhibits.frames import write_frame
+from othink_mr1.exhibits.method_comparison import compare_methods
 from othink_mr1.exhibits.plans import ReportPlan
+from othink_mr1.exhibits.seeds_needed import seeds_frame
 from othink_mr1.plan.exhibits import REPORT, all_plans
 from othink_mr1.report.claims import axis_ticks, claims
 from othink_mr1.report.curves import curves
@@ -119,3 +123,24 @@ def test_the_plan_of_the_study_is_a_report_plan() -> None:
     plan = ReportPlan.model_validate(all_plans(study("mini/study.yaml"))[REPORT])
     assert "miniature" in plan.note
     assert len(plan.runs) == 29
+
+
+def test_a_comparison_has_its_section(tmp_path: Path) -> None:
+    results = ComparedResults(tmp_path)
+    for number, method in enumerate(("constant", "<b>rising")):
+        tested = {VALIDATION: [[1]], OWN: drawn([0.5] * 3, 40, number), OTHER: drawn([0.2] * 3, 40, number)}
+        results.add(method, "", tested, [[0.1]] * 3)
+    plan = results.plan()
+    frame, methods = compare_methods(plan, tmp_path)
+    write_frame(tmp_path / "mine_comparison.csv", frame)
+    about = {"backbone": "small", "studies": [], "runs": [], "proposed": "rising", "against": "constant"}
+    compared = {"mine": plan.model_dump(include={"baseline", "tasks"})}
+    report = ReportPlan.model_validate(about | {"baselines": [], "compared": compared})
+    page = report_page(Inputs(report, tmp_path))
+    assert 'id="compared"' not in page
+    assert "mine_seeds.csv" in page  # as missing
+    write_frame(tmp_path / "mine_seeds.csv", seeds_frame(methods, plan))
+    page = report_page(Inputs(report, tmp_path))
+    assert "mine: trained on visual counting" in page
+    assert "&lt;b&gt;rising" in page
+    assert "<b>rising" not in page

@@ -3,41 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from othink_mr1.exhibits.plans import ComparisonPlan
+from othink_mr1.exhibits.plans import Compared, ComparisonPlan
 from othink_mr1.exhibits.text import markdown_table, markdown_text
 from othink_mr1.exhibits.theme import method_label, task_label
 
-_HEADS = ("method", "setting chosen", "tested on", "accuracy", "difference", "p, Holm", "best", "KL")
-_RIGHT = 5  # columns of numbers
+HEADS = ("method", "setting chosen", "tested on", "accuracy", "difference", "p, Holm", "best", "KL")
+_TEXTS = 3  # columns of text; the others are numbers
 _ABSENT = "–"
 
 
-def comparison_table(plan: ComparisonPlan, frame: pd.DataFrame, seeds: pd.DataFrame) -> str:
-    """The text. frame, seeds: of frames.COMPARISON_COLUMNS and SEEDS_COLUMNS."""
-    blocks = [[f"# {plan.study.exhibit}: methods compared"]]
+@dataclass(frozen=True)
+class TaskTable:
+    """What was trained on one task: rows of HEADS as plain text; lines about numbers of seeds."""
+
+    trained_on: str
+    backbone: str
+    rows: list[list[str]]
+    lines: list[str]
+
+
+def task_tables(plan: Compared, frame: pd.DataFrame, seeds: pd.DataFrame) -> list[TaskTable]:
+    """One per training task. frame, seeds: of frames.COMPARISON_COLUMNS and SEEDS_COLUMNS."""
+    found = []
     trained = frame[frame.trained_on != ""]
     for (backbone, task), rows in trained.groupby(["backbone", "trained_on"], sort=False):
-        of = plan.tasks[str(task)]
         untrained = frame[(frame.trained_on == "") & (frame.backbone == backbone)]
         cells = [_cells(row) for row in [*untrained.to_dict("records"), *rows.to_dict("records")]]
+        of = seeds[(seeds.trained_on == task) & (seeds.backbone == backbone)]
+        own = task_label(plan.tasks[str(task)].own)
+        found.append(TaskTable(own, str(backbone), cells, _seeds_lines(of)))
+    return found
+
+
+def comparison_table(plan: ComparisonPlan, frame: pd.DataFrame, seeds: pd.DataFrame) -> str:
+    """All of it as Markdown."""
+    blocks = [[f"# {plan.study.exhibit}: methods compared"]]
+    for table in task_tables(plan, frame, seeds):
+        cells = [[*map(markdown_text, row[:2]), *row[2:]] for row in table.rows]
         blocks += [
-            [f"## Trained on {task_label(of.own)}, {backbone}"],
-            markdown_table(list(_HEADS), cells, right=_RIGHT),
+            [f"## Trained on {table.trained_on}, {table.backbone}"],
+            markdown_table(list(HEADS), cells, right=len(HEADS) - _TEXTS),
+            [f"- {line}" for line in table.lines],
         ]
-        blocks += [[f"- {line}" for line in seeds_lines(seeds[seeds.trained_on == task])]]
-    blocks += [notes(plan, frame)]
+    blocks.append([f"{line}  " for line in notes(plan, frame)])
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
-def notes(plan: ComparisonPlan, frame: pd.DataFrame) -> list[str]:
+def notes(plan: Compared, frame: pd.DataFrame) -> list[str]:
     """What the columns mean."""
     trained = frame[frame.trained_on != ""]
     counts = ", ".join(str(count) for count in sorted(set(trained.seeds.astype(int))))
-    lines = [
+    return [
         f"Accuracies in percent by the published scorer, means over {counts} seeds; brackets: 95 % intervals "
         "of items and seeds.",
         f"Difference: in points from {plan.baseline}, on the same items. p, Holm: corrected for all "
@@ -49,10 +70,9 @@ def notes(plan: ComparisonPlan, frame: pd.DataFrame) -> list[str]:
         "comparison does not use.",
         *(note for note in dict.fromkeys(frame.note) if note),
     ]
-    return [f"{line}  " for line in lines]
 
 
-def seeds_lines(seeds: pd.DataFrame) -> list[str]:
+def _seeds_lines(seeds: pd.DataFrame) -> list[str]:
     """In words: what numbers of seeds find, and what the paper's difference would have needed."""
     lines = []
     for tested, rows in seeds.groupby("tested_on", sort=False):
@@ -79,8 +99,8 @@ def _paper_line(row: Any) -> str:
 def _cells(row: Mapping[Any, Any]) -> list[str]:
     p = row["p_holm"]
     return [
-        markdown_text(method_label(row["method"])),
-        markdown_text(row["setting"]) or _ABSENT,
+        method_label(row["method"]),
+        row["setting"] or _ABSENT,
         task_label(row["tested_on"]),
         f"{100 * row['r1v_accuracy']:.1f} [{100 * row['r1v_low']:.1f}–{100 * row['r1v_high']:.1f}]",
         _ABSENT

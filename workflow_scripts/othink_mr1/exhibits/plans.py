@@ -80,12 +80,17 @@ class ComparedTask(_Entry):
     validation: str = Field(description="its validation items")
 
 
-class ComparisonPlan(NotedPlan):
+class Compared(_Entry):
+    """How a comparison of methods is read."""
+
+    baseline: str = Field(description="the method with which the others are compared")
+    tasks: dict[str, ComparedTask]
+
+
+class ComparisonPlan(Compared, NotedPlan):
     """The inputs of a comparison of methods, each with the best of its candidate settings."""
 
     study: StudyPlan
-    baseline: str = Field(description="the method with which the others are compared")
-    tasks: dict[str, ComparedTask]
 
 
 class CasesPlan(StudiesPlan):
@@ -137,6 +142,7 @@ class ReportPlan(TablePlan):
     against: str = Field(description="the method with which the proposed one is compared item by item")
     studies: list[StudyPlan]
     runs: list[RunEntry]
+    compared: dict[str, Compared] = Field({}, description="the studies whose methods are compared")
 
 
 class LeaksPair(_Entry):

@@ -152,7 +152,8 @@ def shown_in_report(config: StudyConfig) -> list[str]:
     """The csv files that the page shows, relative to the results root."""
     files = [f"{name}.csv" for name in collected_exhibits(config) if name != "runs"]
     files += ["claims.csv"] if has_claims(config) else []
-    files += [f"{comparison(name)}.csv" for name in compared_studies(config)]
+    for name in compared_studies(config):
+        files += [f"{comparison(name)}.csv", f"{seeds_needed(name)}.csv"]
     return [*files, "scorer_audit.csv", "data/leaks.csv"]
 
 
@@ -218,6 +219,10 @@ def all_plans(config: StudyConfig) -> dict[str, dict[str, Any]]:
         "against": shown.against,
         "studies": [plans[study] for study in config.studies],
         "runs": runs_plan(config, "runs")["runs"],
+        "compared": {
+            study: {key: plans[comparison(study)][key] for key in ("baseline", "tasks")}
+            for study in compared_studies(config)
+        },
     }
     plans |= {data_card(task): data_card_plan(config, task) for task in config.own_tasks}
     return {exhibit: plan | {"version": versions.EXHIBITS} for exhibit, plan in plans.items()}

@@ -281,6 +281,8 @@ def _sweeps(inputs: Inputs) -> list[ChartGroup | None]:
         "kl_weight_sweep": "Figure 6. Constant KL weight, β",
     }
     for study in inputs.plan.studies:
+        if study.exhibit in inputs.plan.compared:
+            continue  # it has a section of its own
         frame = inputs.points(study.exhibit)
         if frame is None or not (frame.varied != "").any():
             continue

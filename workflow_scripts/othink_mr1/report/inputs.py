@@ -23,8 +23,8 @@ class Inputs:
 
     def study(self, name: str) -> pd.DataFrame | None:
         """A study's csv, all its rows."""
-        path = self._there(f"{name}.csv")
-        return None if path is None else self._own(read_study(path))
+        path = self.there(f"{name}.csv")
+        return None if path is None else self.own(read_study(path))
 
     def points(self, name: str) -> pd.DataFrame | None:
         """A study's final checkpoints, one row per point."""
@@ -32,12 +32,12 @@ class Inputs:
         return None if frame is None else pooled(final(frame))
 
     def reward_curves(self) -> pd.DataFrame | None:
-        path = self._there("reward_curves.csv")
-        return None if path is None else self._own(read_reward_curves(path))
+        path = self.there("reward_curves.csv")
+        return None if path is None else self.own(read_reward_curves(path))
 
     def table(self, name: str) -> pd.DataFrame | None:
         """Another csv; empty cells are empty texts, all cells are texts."""
-        path = self._there(name)
+        path = self.there(name)
         if path is None:
             return None
         verify_sealed(path)
@@ -59,11 +59,8 @@ class Inputs:
         """The manifest of a folder that is complete."""
         return read_manifest(folder) if (folder / MANIFEST).exists() else None
 
-    def _is_scored(self, entry: EvaluationEntry) -> bool:
-        answers = (self.results / entry.answers).parent
-        return (answers / MANIFEST).exists() and (self.results / entry.scores).exists()
-
-    def _there(self, name: str) -> Path | None:
+    def there(self, name: str) -> Path | None:
+        """A file below the results root, or None; then it is listed as missing."""
         path = self.results / name
         if path.exists():
             return path
@@ -71,5 +68,10 @@ class Inputs:
             self.missing.append(name)
         return None
 
-    def _own(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def own(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The rows of the plan's backbone."""
         return frame[frame.backbone == self.plan.backbone]
+
+    def _is_scored(self, entry: EvaluationEntry) -> bool:
+        answers = (self.results / entry.answers).parent
+        return (answers / MANIFEST).exists() and (self.results / entry.scores).exists()

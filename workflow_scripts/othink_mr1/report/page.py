@@ -14,11 +14,13 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from othink_mr1.artefacts.manifests import write_sealed_text
+from othink_mr1.exhibits.comparison_table import HEADS
 from othink_mr1.exhibits.plans import ReportPlan
 from othink_mr1.exhibits.text import one_line, visible
 from othink_mr1.exhibits.theme import METHODS, method_label, method_styles, task_label
 from othink_mr1.report import claims, tables
 from othink_mr1.report.charts import chart_groups, colour_variable, training_panels
+from othink_mr1.report.comparisons import comparisons
 from othink_mr1.report.curves import PANELS, curves
 from othink_mr1.report.inputs import Inputs
 from othink_mr1.report.items import LONGEST, packed_items, pictures, task_items
@@ -56,6 +58,7 @@ def report_page(inputs: Inputs) -> str:
         "matrices": tables.matrices(inputs),
         "outcomes": tables.outcomes(tasks, inputs.plan),
         "groups": groups,
+        "comparisons": comparisons(inputs),
         "training": training,
         "training_specs": training_specs,
         "tasks": tasks,
@@ -65,6 +68,7 @@ def report_page(inputs: Inputs) -> str:
         "leaks": _leaks(inputs),
         "deviations": _deviations(),
         "missing": inputs.missing,
+        "comparison_heads": HEADS,
         "longest": LONGEST,
         "methods": methods,
         "proposed": inputs.plan.proposed,
