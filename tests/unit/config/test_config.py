@@ -425,6 +425,121 @@ def test_mistakes_in_variants_schedules_and_tests(overrides: dict[str, Any], sai
     assert "\n" not in str(caught.value)
 
 
+SPLIT = {"variant_of": "counting", "validation": {"share": 0.1, "seed": 0}}
+CHOICE = {
+    "candidates": {
+        "grpo": [{"kl_schedule.weight": 0.1}, {"kl_schedule.weight": 0.2}],
+        "grpo-d": [{"kl_schedule.maximum": 0.1}, {"kl_schedule.maximum": 0.2, "format_weight": 0.5}],
+    },
+    "seeds": [1, 2],
+    "baseline": "grpo",
+}
+
+
+def chosen(choice: dict[str, Any], **grid: Any) -> dict[str, Any]:
+    """Overrides with a study that chooses among candidates."""
+    mine = {"tasks": ["split"], "methods": ["base", "grpo", "grpo-d"], "tested_on": "all"}
+    mine |= {"seeds": [3, 4], "choice": CHOICE | choice} | grid
+    return {"tasks": {"split": SPLIT}, "studies": {"mine": mine}}
+
+
+def test_a_choice_among_candidates_is_sound() -> None:
+    config = study(**chosen({}))
+    assert config.tasks["split"].train == "clevr_37k.rest"
+    asked = config.tasks["split.validation"]
+    assert (asked.test, asked.test_prompt) == ("clevr_37k.validation", config.tasks["counting"].test_prompt)
+    assert config.own_tasks == ["counting", "geometry"]
+    assert config.trained_tasks == ["counting", "geometry", "split"]
+    assert config.whole_set("clevr_37k.rest") == config.whole_set("clevr_37k") == "clevr_37k"
+
+
+def test_variants_of_a_split_task_train_on_the_same_rest() -> None:
+    split = {"validation": {"share": 0.1, "seed": 0}}
+    config = study(tasks={"counting": split, "direct": DIRECT})
+    assert config.tasks["counting"].train == config.tasks["direct"].train == "clevr_37k.rest"
+    assert config.trained_tasks == ["counting", "geometry"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (chosen({"seeds": [2, 3]}), "studies.mine.choice.seeds.1: 3 is a seed of the comparison too"),
+        (chosen({"seeds": [1, 42]}, seeds=[]), "choice.seeds.1: 42 is a seed of the comparison too"),
+        (chosen({"seeds": [1, 1]}), "studies.mine.choice.seeds.1: 1 is in the list already"),
+        (chosen({"seeds": []}), "studies.mine.choice.seeds: List should have at least 1"),
+        (chosen({}, tasks=["counting"]), "mine.choice: needs validation items, but task counting has no"),
+        (chosen({"baseline": "sft"}), "choice.baseline: unknown method of this study 'sft'"),
+        (chosen({"baseline": "base"}), "choice.baseline: must be a method that is trained, got base"),
+        (
+            chosen({"candidates": CHOICE["candidates"] | {"sft": [{"steps": 1}, {"steps": 2}]}}),
+            "studies.mine.choice.candidates.sft: unknown method of this study 'sft'",
+        ),
+        (
+            chosen(
+                {
+                    "candidates": CHOICE["candidates"]
+                    | {"grpo": [{"format_weight": w} for w in (0.1, 0.2, 3.0)]}
+                }
+            ),
+            "studies.mine.choice.candidates.grpo-d: has 2 candidates, others have 3",
+        ),
+        (
+            chosen({"candidates": {"grpo": [{"steps": 9}]}}),
+            "choice.candidates.grpo: List should have at least 2",
+        ),
+        (
+            chosen({"candidates": {"grpo": [{"kl_schedule.wait": 1}, {"steps": 1004}]}}),
+            "studies.mine.choice.candidates.grpo.0.kl_schedule.wait: unknown setting of grpo",
+        ),
+        (
+            chosen({"candidates": {"grpo": [{"steps": 1004}, {"format_weight": -1}]}}),
+            "studies.mine.choice.candidates.grpo.1.format_weight: Input should be greater than or equal to 0",
+        ),
+        (
+            chosen({"candidates": {"grpo": [{"format_weight": 0.5}, {"format_weight": 0.5}]}}),
+            "studies.mine.choice.candidates.grpo.1: is in the list already",
+        ),
+        (chosen({}, vary={"steps": [1004]}), "studies.mine.vary: cannot be used together with choice"),
+        (chosen({}, curves=True), "studies.mine.curves: cannot be used together with choice"),
+        (
+            {"tasks": {"split": SPLIT | {"validation": {"share": 1.0, "seed": 0}}}},
+            "tasks.split.validation.share: Input should be less than 1",
+        ),
+        (
+            {"tasks": {"split": SPLIT, "other": SPLIT | {"validation": {"share": 0.2, "seed": 0}}}},
+            "tasks.other.validation: must be that of the other tasks that train on clevr_37k",
+        ),
+        ({"tasks": {"split": SPLIT | {"train": "clevr"}}}, "tasks.split.train: unknown source 'clevr'"),
+        (
+            {
+                "sources": {
+                    "mine": {
+                        "kind": "part",
+                        "of": "clevr_37k",
+                        "part": "rest",
+                        "validation": SPLIT["validation"],
+                    }
+                }
+            },
+            "sources.mine.kind: must not be part; give the task that trains on it `validation`",
+        ),
+        (
+            {
+                **chosen({}),
+                "studies": chosen({})["studies"]
+                | {"mine_seeds": {"tasks": ["counting"], "methods": ["base"], "tested_on": "own"}},
+            },
+            "studies.mine_seeds: must have another name: mine_seeds.csv compares the methods of mine",
+        ),
+    ],
+)
+def test_mistakes_in_choices_and_splits(overrides: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load_study([PAPER], overrides)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_grpo_d_inherits_all_but_the_schedule() -> None:
     methods = study().methods
     for task in ("counting", "geometry"):

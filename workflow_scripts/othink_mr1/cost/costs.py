@@ -9,7 +9,7 @@ from typing import Any
 
 from othink_mr1.config.execution import TrainingExecution
 from othink_mr1.config.methods import GRPO, SFT
-from othink_mr1.config.sources import PromptsSource, RenderedSource, SmallBackbone
+from othink_mr1.config.sources import SmallBackbone
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.cost.assumptions import (
     ANSWER_TOKENS,
@@ -31,7 +31,7 @@ from othink_mr1.cost.memory import (
     training_memory,
 )
 from othink_mr1.cost.model_shape import ModelShape, backbone_shape
-from othink_mr1.cost.set_lengths import SetLengths, set_lengths
+from othink_mr1.cost.set_lengths import SetLengths, set_items, set_lengths
 from othink_mr1.plan.evaluations import Evaluation
 from othink_mr1.plan.runs import Run
 
@@ -98,9 +98,7 @@ def evaluation_cost(config: StudyConfig, evaluation: Evaluation) -> Cost:
     shape = backbone_shape(config, evaluation.run.backbone)
     task = config.tasks[evaluation.tested_on]
     of_set = set_lengths(config, task.test)
-    source = config.sources[task.test]
-    assert isinstance(source, PromptsSource | RenderedSource)
-    items = source.expect_rows if isinstance(source, PromptsSource) else source.items
+    items = set_items(config, task.test)
     batch = min(items, EVALUATION_BATCH)
     longest, precision = task.max_new_tokens, config.evaluation.precision
     lengths = Lengths(of_set.image, of_set.prompt, 1, MEAN_BY_LONGEST * longest)

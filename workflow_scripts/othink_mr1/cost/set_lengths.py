@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from othink_mr1.config.sources import HubSource, PromptsSource, RenderedSource
+from othink_mr1.config.sources import HubSource, PartSource, PromptsSource, RenderedSource
 from othink_mr1.config.study import StudyConfig
 
 SIDE = 28  # pixels of an image token
@@ -44,13 +44,19 @@ _KNOWN = {
     "MMInstruction/SuperClevr_Val": (640, 480, 40, 0),
     "leonardPKU/superclevr": (640, 480, 40, 0),
 }
-_TEXT, _REASONING = 100, 200  # of a set that is not known
+# Repository -> rows, as config.yaml says.
+_ROWS = {
+    "MMInstruction/Clevr_CoGenT_TrainA_R1": 37_800,
+    "leonardPKU/clevr_cogen_a_train": 70_000,
+    "leonardPKU/GEOQA_R1V_Train_8K": 8_030,
+}
+_TEXT, _REASONING, _OTHER_ROWS = 100, 200, 10_000  # of a set that is not known
 _RENDERED_TEXT, _RENDERED_REASONING = 65, 30  # of the miniature's, in its own tokenizer's tokens
 
 
 def set_lengths(config: StudyConfig, source: str) -> SetLengths:
     """A set's lengths. A set that is not known has pictures as large as `preparation.max_pixels` allows."""
-    declared = config.sources[source]
+    declared = config.sources[config.whole_set(source)]
     most = config.preparation.max_pixels
     if isinstance(declared, RenderedSource):
         side = declared.image_size
@@ -70,6 +76,20 @@ def set_lengths(config: StudyConfig, source: str) -> SetLengths:
     width, height, text, reasoning = known
     tokens = image_tokens(width, height, most)
     return SetLengths(tokens, text, reasoning, f"{source} {width} x {height}")
+
+
+def set_items(config: StudyConfig, source: str) -> int:
+    """A set's number of items."""
+    declared = config.sources[source]
+    if isinstance(declared, PartSource):
+        whole = set_items(config, declared.of)
+        validation = math.ceil(declared.validation.share * whole)
+        return validation if declared.part == "validation" else whole - validation
+    if isinstance(declared, PromptsSource):
+        return declared.expect_rows
+    if isinstance(declared, RenderedSource):
+        return declared.items
+    return _ROWS.get(declared.repository, _OTHER_ROWS) if isinstance(declared, HubSource) else _OTHER_ROWS
 
 
 def image_tokens(width: int, height: int, max_pixels: int) -> int:

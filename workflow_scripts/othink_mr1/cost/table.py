@@ -146,7 +146,8 @@ def _notes(config: StudyConfig, jobs: Sequence[Job]) -> Iterator[str]:
     )
     for paragraph in said:
         yield from wrap(paragraph, _WIDTH)
-    sets = dict.fromkeys(name for task in config.tasks.values() for name in (task.train, task.test))
+    used = (name for task in config.tasks.values() for name in (task.train, task.test))
+    sets = dict.fromkeys(map(config.whole_set, used))
     for name in sets:
         found = set_lengths(config, name)
         yield f"  {found.said}: {found.image}, {found.prompt}"
