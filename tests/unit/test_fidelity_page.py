@@ -9,13 +9,13 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from othink_mr1.config.methods import GRPO
+from othink_mr1.cost.set_lengths import set_items
 from othink_mr1.plan.exhibits import all_evaluations
 from othink_mr1.plan.runs import all_runs
 from repository import REPOSITORY, study
 
 PAGE = (REPOSITORY / "docs/fidelity.md").read_text(encoding="utf-8")
 OVERLAYS = sorted(path.name for path in (REPOSITORY / "studies").glob("*.yaml"))
-ITEMS = {"superclevr_test": 200, "geoqa_test": 754}
 GROUPS = ("backbone", "seeds", "backbones", "preparation", "tasks", "methods", "evaluation", "studies")
 
 
@@ -43,7 +43,7 @@ def costs(*overlays: str) -> tuple[dict[str, Any], dict[tuple[str, str], int]]:
     config = study(*(f"studies/{name}" for name in overlays))
     runs = {run.name: run.settings for run in all_runs(config) if run.trained}
     answers = {
-        (entry.checkpoint, entry.tested_on): ITEMS[config.tasks[entry.tested_on].test]
+        (entry.checkpoint, entry.tested_on): set_items(config, config.tasks[entry.tested_on].test)
         for entry in all_evaluations(config)
     }
     return runs, answers

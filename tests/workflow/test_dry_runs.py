@@ -47,7 +47,14 @@ def test_two_seeds_train_twice(checkout: Path) -> None:
 
 @pytest.mark.parametrize(
     ("overlay", "more"),
-    [("baselines", 3), ("readings", 3), ("controls", 10), ("clevr_70k", 3), ("seeds", 12)],
+    [
+        ("baselines", 3),
+        ("readings", 3),
+        ("controls", 10),
+        ("clevr_70k", 3),
+        ("kl_schedules", 308),
+        ("seeds", 12),
+    ],
 )
 def test_a_further_study_adds_its_own_trainings(checkout: Path, overlay: str, more: int) -> None:
     result = run_snakemake(checkout, ["-n", "all", "--configfile", f"studies/{overlay}.yaml"])

@@ -32,7 +32,7 @@ def test_paper_study_is_sound() -> None:
 
 
 @pytest.mark.parametrize(
-    ("overlay", "own"), [("mini/study.yaml", {"sft_targets"}), ("tests/study.yaml", set())]
+    ("overlay", "own"), [("mini/study.yaml", {"sft_targets"}), ("tests/study.yaml", {"chosen_weight"})]
 )
 def test_overlays_are_sound(overlay: str, own: set[str]) -> None:
     config = study(overlay)
