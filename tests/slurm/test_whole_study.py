@@ -1,4 +1,4 @@
-"""The smoke study of the paper's exhibits through `snakemake --profile slurm`: the results are the local run's."""
+"""The paper's exhibits at smoke size by `snakemake --profile slurm`: the results are the local run's."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.smoke
 
 SECONDS = 600
 DEVICE_RULES = ("rule_pretrain", "rule_train", "rule_generate")
-# What needs every rule that runs as a job, with all their results but those of the report and a further study.
+# What needs every rule that a cluster runs. The smoke study has a further study, which would only take time.
 FIGURES = [f"results/smoke/figures/figure{number}.svg" for number in range(1, 9)]
 CARDS = [f"results/smoke/data/{task}.md" for task in ("counting", "geometry")]
 TARGETS = [*FIGURES, *CARDS, "results/smoke/claims.csv"]

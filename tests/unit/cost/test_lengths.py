@@ -11,7 +11,7 @@ from PIL import Image
 
 from othink_mr1.cost.cards import A100, A100_40GB, H100, L40S, RTX_4090, card_of
 from othink_mr1.cost.model_shape import PUBLISHED, backbone_shape, shape_of_config
-from othink_mr1.cost.set_lengths import image_tokens, set_lengths
+from othink_mr1.cost.set_lengths import image_tokens, set_items, set_lengths
 from othink_mr1.data.images import bounded_image
 from othink_mr1.errors import UserError
 from othink_mr1.plan.folders import backbone_folder
@@ -105,3 +105,19 @@ def test_a_small_backbone_before_it_is_made(tiny: Tiny, tmp_path: Path) -> None:
 )
 def test_a_card_by_its_slurm_name(gpu_type: str, card: object) -> None:
     assert card_of(gpu_type) == card
+
+
+@pytest.mark.parametrize(
+    ("source", "items"),
+    [
+        ("superclevr_test", 200),
+        ("geoqa_8k", 8030),
+        ("geoqa_8k.validation", 101),  # 1.25 % of them are 100.4: as many as have that share
+        ("geoqa_8k.rest", 7929),
+        ("mine", 10_000),
+    ],
+)
+def test_items_of_a_set(source: str, items: int) -> None:
+    mine = {"kind": "hub", "repository": "me/mine", "revision": "main", "files": ["*"]}
+    split = {"variant_of": "geometry", "validation": {"share": 0.0125, "seed": 0}}
+    assert set_items(study(sources={"mine": mine}, tasks={"split": split}), source) == items

@@ -11,11 +11,13 @@ import pytest
 from compared_results import OTHER, OWN, VALIDATION, ComparedResults, drawn
 from report_results import make_results
 
+from othink_mr1.exhibits.collect import collect_study
 from othink_mr1.exhibits.frames import write_frame
 from othink_mr1.exhibits.method_comparison import compare_methods
 from othink_mr1.exhibits.plans import ReportPlan
 from othink_mr1.exhibits.seeds_needed import seeds_frame
 from othink_mr1.plan.exhibits import REPORT, all_plans
+from othink_mr1.report.charts import chart_groups
 from othink_mr1.report.claims import axis_ticks, claims
 from othink_mr1.report.curves import curves
 from othink_mr1.report.inputs import Inputs
@@ -129,11 +131,14 @@ def test_a_comparison_has_its_section(tmp_path: Path) -> None:
     results = ComparedResults(tmp_path)
     for number, method in enumerate(("constant", "<b>rising")):
         tested = {VALIDATION: [[1]], OWN: drawn([0.5] * 3, 40, number), OTHER: drawn([0.2] * 3, 40, number)}
-        results.add(method, "", tested, [[0.1]] * 3)
+        for setting in ("1", "2"):
+            results.add(method, setting, tested, [[0.1]] * 3)
     plan = results.plan()
     frame, methods = compare_methods(plan, tmp_path)
     write_frame(tmp_path / "mine_comparison.csv", frame)
-    about = {"backbone": "small", "studies": [], "runs": [], "proposed": "rising", "against": "constant"}
+    write_frame(tmp_path / "mine.csv", collect_study(plan.study, tmp_path))
+    about = {"backbone": "small", "studies": [plan.study.model_dump()], "runs": []}
+    about |= {"proposed": "rising", "against": "constant"}
     compared = {"mine": plan.model_dump(include={"baseline", "tasks"})}
     report = ReportPlan.model_validate(about | {"baselines": [], "compared": compared})
     page = report_page(Inputs(report, tmp_path))
@@ -144,3 +149,6 @@ def test_a_comparison_has_its_section(tmp_path: Path) -> None:
     assert "mine: trained on visual counting" in page
     assert "&lt;b&gt;rising" in page
     assert "<b>rising" not in page
+    # Without that section, its settings would be a sweep.
+    assert not chart_groups(Inputs(report, tmp_path), [])
+    assert chart_groups(Inputs(report.model_copy(update={"compared": {}}), tmp_path), [])

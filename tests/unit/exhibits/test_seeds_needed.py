@@ -74,6 +74,8 @@ def test_seeds_that_do_not_spread_have_a_normal_quantile() -> None:
     spread = Parts(items=1e-4, seeds=0.0, rest=0.0, pictures=100).spread(3)
     assert spread.seeds_df == math.inf
     assert spread.quantile(0.95) == pytest.approx(norm.isf(0.025))
+    # Those that do: as a comparison of two methods with as many seeds has it, n - 1 of each.
+    assert Parts(items=0.0, seeds=4e-3, rest=0.0, pictures=100).spread(3).seeds_df == 4
 
 
 def test_a_row_per_number_of_seeds_and_the_papers_claim_where_it_has_one(tmp_path: Path) -> None:

@@ -184,6 +184,17 @@ def test_without_kl_weight_there_is_no_reference(train: Train) -> None:
     assert [row["kl"] for row in rows] == [""]
 
 
+def test_no_kl_trains_as_a_weight_of_0_and_measures_the_kl(train: Train) -> None:
+    changes = {"steps": 3, "checkpoint_steps": [], "learning_rate": 0.01}
+    measured = train("grpo", grpo_settings(kl_schedule={"kind": "none"}, **changes), "measured")
+    never = {"kind": "constant", "weight": 0.0}
+    without = train("grpo", grpo_settings(kl_schedule=never, **changes), "without")
+    ours = weights(measured / "checkpoint")
+    assert all(torch.equal(ours[name], tensor) for name, tensor in weights(without / "checkpoint").items())
+    assert [row["kl_weight"] for row in metrics(measured)] == ["0.0"] * 3
+    assert all(float(row["kl"]) > 0 for row in metrics(measured)[1:])
+
+
 def test_wrong_trainer_and_missing_examples_are_errors(new_run: NewRun, tiny: Tiny, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"train_sft\.py takes sft"):
         train_sft_run(description(grpo_settings()), execution(), tmp_path, tiny.folder, tmp_path / "run")
