@@ -23,12 +23,13 @@ from pathlib import Path
 from othink_mr1.config.load import load_study
 from othink_mr1.config.methods import GRPO
 from othink_mr1.config.settings import merged_settings, validate_settings
-from othink_mr1.config.sources import RenderedSource, SmallBackbone
+from othink_mr1.config.sources import RenderedSource, SmallBackbone, TableSource
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.data.examples import EXAMPLES_FILE, Example, read_examples
 from othink_mr1.data.prepare import prepare_dataset
 from othink_mr1.data.rendering.render_source import render_source
 from othink_mr1.data.row_to_example import RowLimits
+from othink_mr1.data.tables import Table
 from othink_mr1.evaluation.batch_size import ON_CPU
 from othink_mr1.evaluation.generate import Backbone, answer
 from othink_mr1.evaluation.generation_task import GenerationTask
@@ -106,7 +107,7 @@ def prepared(config: StudyConfig, name: str, folder: Path) -> Path:
     raw, out = folder / "raw" / name, folder / "data" / name
     render_source(source, raw)
     limits = RowLimits(config.preparation.max_pixels, config.preparation.max_prompt_tokens)
-    prepare_dataset("parquet", [raw], out, limits, largest_unusable_share=0.0)
+    prepare_dataset(Table(raw, TableSource()), out, limits, largest_unusable_share=0.0)
     return out / EXAMPLES_FILE
 
 

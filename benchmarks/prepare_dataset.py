@@ -126,7 +126,7 @@ def pictures(different: int, mode: str) -> Iterator[tuple[bytes, str, str, str]]
 def prepare(raw: Path, out: Path, threads: int) -> int:
     """Run the entry point; returns the peak of its memory in KiB (Linux's VmHWM)."""
     script = ROOT / "workflow_scripts/prepare_dataset.py"
-    options = ["--form", "parquet", "--raw", raw, "--output", out, "--max-pixels", "401408"]
+    options = ["--form", "table", "--raw", raw, "--output", out, "--max-pixels", "401408"]
     options += ["--max-prompt-tokens", "2048", "--largest-unusable-share", "0", "--threads", str(threads)]
     command = [sys.executable, "-c", RUN, script, *options]
     # With -c, python looks for packages in the working folder.

@@ -28,12 +28,14 @@ from small_results import (
 from othink_mr1.artefacts.atomic_files import sha256_of
 from othink_mr1.artefacts.manifests import MANIFEST, manifest_beside
 from othink_mr1.artefacts.verification import verify_folder, verify_part
+from othink_mr1.config.sources import TableSource
 from othink_mr1.data.examples import read_examples
 from othink_mr1.data.fingerprints import read_fingerprints
 from othink_mr1.data.leaks import read_leaks
 from othink_mr1.data.prepare import prepare_dataset
 from othink_mr1.data.row_to_example import RowLimits
 from othink_mr1.data.stored_examples import StoredExamples
+from othink_mr1.data.tables import Table
 from othink_mr1.errors import UserError
 from othink_mr1.exhibits.collected_tables import read_metrics
 from othink_mr1.exhibits.frames import read_study
@@ -45,7 +47,7 @@ ANSWERS = f"{answers(BASE)}/answers.jsonl"
 
 
 def prepare(root: Path) -> int:
-    return prepare_dataset("parquet", [root / RAW], root / "out", RowLimits(401408, 2048), 0.0)
+    return prepare_dataset(Table(root / RAW, TableSource()), root / "out", RowLimits(401408, 2048), 0.0)
 
 
 # What reads a file, given the root. The file's name is the key's first word.

@@ -32,7 +32,7 @@ def prepare(tmp_path: Path, file: Path) -> tuple[str, int]:
     with filling(raw, {}) as artefact:
         file.rename(raw / "train.parquet")
         artefact.finish()
-    program = [sys.executable, str(SCRIPT), "--form", "parquet", "--raw", str(raw)]
+    program = [sys.executable, str(SCRIPT), "--form", "table", "--raw", str(raw)]
     program += ["--output", str(tmp_path / "set"), "--max-pixels", "10000", "--max-prompt-tokens", "2048"]
     program += ["--largest-unusable-share", "0"]
     measured = [sys.executable, "-c", MEASURED, *program]

@@ -1,13 +1,28 @@
 """Training sets: which files and columns are read, and which are refused."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from raw_sets import picture, training_row, write_parquet
 
+from othink_mr1.config.sources import Columns, TableSource
 from othink_mr1.data import parquet_files as bounds
-from othink_mr1.data.parquet_rows import count_parquet_rows, parquet_files, read_parquet_rows
+from othink_mr1.data import parquet_rows
+from othink_mr1.data.parquet_rows import count_parquet_rows
+from othink_mr1.data.row_to_example import RawRow
+from othink_mr1.data.tables import Table
 from othink_mr1.errors import UserError
+
+
+def parquet_files(folder: Path) -> list[Path]:
+    return Table(folder, TableSource()).files()
+
+
+def read_parquet_rows(files: list[Path]) -> Iterator[RawRow]:
+    return parquet_rows.read_parquet_rows(files, Columns())
 
 
 def test_parquet_rows_come_in_the_order_of_the_files(tmp_path):
@@ -64,7 +79,9 @@ def test_plain_binary_images_and_missing_thinking_are_read(tmp_path):
             "has no column 'problem'; its columns are image, ",
         ),
         ({"image": "x.png", "problem": "a", "solution": "b"}, "column 'image' is string, not an image"),
-        ({"image": b"x", "problem": "a", "solution": 7}, "column 'solution' is int64, not text"),
+        ({"image": b"x", "problem": "a", "solution": 7.5}, "column 'solution' is double, not text"),
+        ({"image": b"x", "problem": 7, "solution": "b"}, "column 'problem' is int64, not text"),
+        ({"image": [b"x"], "problem": "a", "solution": "b"}, "'image' is list.*several pictures cannot"),
     ],
 )
 def test_wrong_columns_are_named(tmp_path, row, message):
@@ -73,7 +90,7 @@ def test_wrong_columns_are_named(tmp_path, row, message):
 
 
 def test_broken_parquet_and_empty_folders_are_refused(tmp_path):
-    with pytest.raises(UserError, match="has no parquet file"):
+    with pytest.raises(UserError, match="has no parquet, csv, jsonl or json file"):
         parquet_files(tmp_path)
     path = write_parquet(tmp_path, [training_row()]) / "data/train-00000-of-00001.parquet"
     path.write_bytes(path.read_bytes()[:-20])
@@ -180,3 +197,9 @@ def test_damaged_pages_are_one_line(tmp_path):
     with pytest.raises(UserError, match="is no readable parquet file") as caught:
         list(read_parquet_rows([path]))
     assert "\n" not in str(caught.value)
+
+
+def test_answers_may_be_whole_numbers(tmp_path):
+    rows = [{"image": picture(), "problem": "a", "solution": number} for number in (7, -12)]
+    found = read_parquet_rows(parquet_files(write_parquet(tmp_path, rows)))
+    assert [row.solution for row in found] == ["7", "-12"]

@@ -23,13 +23,15 @@ from raw_sets import (
 from othink_mr1.artefacts import artefact as artefacts
 from othink_mr1.artefacts.atomic_files import sha256_of
 from othink_mr1.artefacts.manifests import read_manifest
-from othink_mr1.data import prepare
+from othink_mr1.config.sources import TableSource
+from othink_mr1.data import prepare, tables
 from othink_mr1.data.examples import Example, read_examples
 from othink_mr1.data.images import decoded
 from othink_mr1.data.parquet_rows import read_parquet_rows
 from othink_mr1.data.prepare import prepare_dataset
 from othink_mr1.data.rendering.render_source import render_source
 from othink_mr1.data.row_to_example import RowLimits
+from othink_mr1.data.tables import Table
 from othink_mr1.errors import UserError
 from othink_mr1.plan.tables import data_sets
 from othink_mr1.scoring.task_scorers import check_gold
@@ -38,9 +40,10 @@ from repository import study
 LIMITS = RowLimits(max_pixels=401408, max_prompt_tokens=2048)
 
 
-def prepared(raw, out, form="parquet", share=0.0, expect_rows=None, threads=1, scorers=()):
+def prepared(raw, out, form="table", share=0.0, expect_rows=None, threads=1, scorers=()):
     check = partial(check_gold, scorers=scorers)
-    prepare_dataset(form, [finished(raw)], out, LIMITS, share, expect_rows, threads, check)
+    source = Table(finished(raw), TableSource()) if form == "table" else [finished(raw)]
+    prepare_dataset(source, out, LIMITS, share, expect_rows, threads, check)
     return list(read_examples(out / "examples.parquet"))
 
 
@@ -76,7 +79,7 @@ def test_test_rows(tmp_path):
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_rendered_sets_go_the_same_way(tmp_path, renderer, split):
     render_source(rendered_source(renderer, split, items=12, image_size=56), tmp_path / "raw")
-    form = "prompts" if split == "test" else "parquet"
+    form = "prompts" if split == "test" else "table"
     examples = prepared(tmp_path / "raw", tmp_path / "out", form, expect_rows=12)
     assert len({e.id for e in examples}) == 12
     assert all(decoded(e.image).size == (56, 56) for e in examples)
@@ -226,7 +229,7 @@ def test_a_full_disk_is_one_line(tmp_path, too_large, threads):
         "report": (bad * 5000 + [training_row(1)], 100_000),
     }[too_large]
     raw = finished(write_parquet(tmp_path / "raw", rows))
-    options = ["--form", "parquet", "--max-pixels", "401408", "--max-prompt-tokens", "2048", "--raw", raw]
+    options = ["--form", "table", "--max-pixels", "401408", "--max-prompt-tokens", "2048", "--raw", raw]
     options += ["--largest-unusable-share", "1", "--threads", threads, "--output", tmp_path / "out"]
     done = program("prepare_dataset", *options, largest_file=limit)
     assert done.returncode == 1
@@ -253,11 +256,11 @@ def test_a_disk_that_is_full_before_or_after_the_rows_is_one_line(tmp_path, monk
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_disk_that_cannot_be_read_is_not_taken_for_a_full_one(tmp_path, monkeypatch, threads):
-    def broken(files):
-        yield from read_parquet_rows(files)
+    def broken(*arguments):
+        yield from read_parquet_rows(*arguments)
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(prepare, "read_parquet_rows", broken)
+    monkeypatch.setattr(tables, "read_parquet_rows", broken)
     raw = write_parquet(tmp_path / "raw", [training_row()])
     with pytest.raises(UserError) as caught:
         prepared(raw, tmp_path / "out", threads=threads)
@@ -270,15 +273,15 @@ def test_a_disk_that_cannot_be_read_is_not_taken_for_a_full_one(tmp_path, monkey
 def test_a_complete_set_is_left_as_it_is(tmp_path, capsys, monkeypatch):
     raw = finished(write_parquet(tmp_path / "raw", [training_row(0), training_row(1)]))
     out = tmp_path / "out"
-    assert prepare_dataset("parquet", [raw], out, LIMITS, 0.0) == 2
+    assert prepare_dataset(Table(raw, TableSource()), out, LIMITS, 0.0) == 2
     before = (out / "manifest.json").read_bytes()
     capsys.readouterr()
     monkeypatch.setattr(prepare, "write_examples", None)  # it would be called
     # The threshold lets a set be made, and changes no row.
-    assert prepare_dataset("parquet", [raw], out, LIMITS, 0.5) == 2
+    assert prepare_dataset(Table(raw, TableSource()), out, LIMITS, 0.5) == 2
     assert capsys.readouterr().err == f"{out}: is complete already\n"
     with pytest.raises(UserError) as caught:
-        prepare_dataset("parquet", [raw], out, RowLimits(100352, 2048), 0.0)
+        prepare_dataset(Table(raw, TableSource()), out, RowLimits(100352, 2048), 0.0)
     assert str(caught.value) == (
         f"{out}: is complete already, but was made with another max_pixels; delete this "
         "folder to make it again, or write to another folder"
@@ -312,9 +315,9 @@ def test_memory_does_not_grow_with_the_set(tmp_path):
     images = [noise(number) for number in range(20)]
     code = (
         "import re, sys; from pathlib import Path; from othink_mr1.data.prepare import prepare_dataset;"
-        "from othink_mr1.data.row_to_example import RowLimits;"
-        "prepare_dataset('parquet', [Path(sys.argv[1])], Path(sys.argv[2]), RowLimits(401408, 2048), 0.0,"
-        " threads=2);"
+        "from othink_mr1.data.row_to_example import RowLimits; from othink_mr1.data.tables import Table;"
+        "from othink_mr1.config.sources import TableSource; table = Table(Path(sys.argv[1]), TableSource());"
+        "prepare_dataset(table, Path(sys.argv[2]), RowLimits(401408, 2048), 0.0, threads=2);"
         # Not getrusage, which counts this test's own process before the exec too.
         "print(re.search(r'VmHWM:\\s+(\\d+) kB', Path('/proc/self/status').read_text())[1])"
     )
@@ -331,7 +334,7 @@ def test_memory_does_not_grow_with_the_set(tmp_path):
 
 def test_entry_points_render_and_prepare(tmp_path):
     source = {"kind": "rendered", "renderer": "scenes", "items": 8, "seed": 1, "image_size": 56}
-    for split, form in (("train", "parquet"), ("test", "prompts")):
+    for split, form in (("train", "table"), ("test", "prompts")):
         settings = json.dumps(source | {"reasoning": True, "split": split})
         raw = tmp_path / "raw" / split
         assert program("render_source", "--source", settings, "--output", raw).returncode == 0
@@ -348,7 +351,7 @@ def test_entry_points_report_mistakes_in_one_line(tmp_path):
     wrong = program("render_source", "--source", '{"kind": "rendered"}', "--output", tmp_path / "raw")
     assert wrong.returncode == 1
     assert wrong.stderr == "error: --source: rendered.renderer: Field required\n"
-    options = ["--form", "parquet", "--max-pixels", "9", "--max-prompt-tokens", "9"]
+    options = ["--form", "table", "--max-pixels", "9", "--max-prompt-tokens", "9"]
     options += ["--largest-unusable-share", "0", "--raw", tmp_path / "none", "--output", tmp_path / "out"]
     absent = program("prepare_dataset", *options)
     assert absent.returncode == 1

@@ -10,7 +10,14 @@ from pydantic import BaseModel, ValidationError
 
 from othink_mr1.config.read_yaml import Document, KeyPath, read_documents
 from othink_mr1.config.settings import flat, merged_settings, validate_settings, with_changes, written_at
-from othink_mr1.config.sources import HubSource, PartSource, PromptsSource, RenderedSource, UrlSource
+from othink_mr1.config.sources import (
+    HubSource,
+    LocalSource,
+    PartSource,
+    PromptsSource,
+    RenderedSource,
+    UrlSource,
+)
 from othink_mr1.config.study import CHAT_TEMPLATE_TOKENS, TEMPLATE_ALLOWANCE, StudyConfig
 from othink_mr1.config.suggest import unknown_name
 from othink_mr1.errors import UserError
@@ -21,6 +28,8 @@ RESERVED_EXHIBITS = (
     *(f"figure{number}" for number in range(1, 9)),
     *("training", "counts"),
 )
+
+_TRAINED_ON = (RenderedSource, HubSource, LocalSource)
 
 
 def load_study(files: list[Path], overrides: Mapping[str, Any] | None = None) -> StudyConfig:
@@ -96,14 +105,14 @@ def _references(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
     for name, backbone in config.backbones.items():
         for share_name, share in getattr(backbone, "pretraining", {}).items():
             path = ("backbones", name, "pretraining", share_name, "source")
-            yield from _source_reference(config, path, share.source, (RenderedSource, HubSource))
+            yield from _source_reference(config, path, share.source, _TRAINED_ON)
     for name, task in config.tasks.items():
         if isinstance(config.sources.get(task.test), PartSource):
             continue  # of the validation items: made from another task
         whole = config.whole_set(task.train)
-        yield from _source_reference(config, ("tasks", name, "train"), whole, (RenderedSource, HubSource))
+        yield from _source_reference(config, ("tasks", name, "train"), whole, _TRAINED_ON)
         yield from _source_reference(
-            config, ("tasks", name, "test"), task.test, (RenderedSource, PromptsSource)
+            config, ("tasks", name, "test"), task.test, (*_TRAINED_ON, PromptsSource)
         )
         for split, used in (("train", whole), ("test", task.test)):
             source = config.sources[used]

@@ -20,8 +20,32 @@ from othink_mr1.config.strict import (
     Sha256,
 )
 
+ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
+PartOfPath = Annotated[str, Field(pattern=r"^[\w.-]+$")]
 
-class HubSource(ConfigModel):
+
+class Columns(ConfigModel):
+    """Names of a table's columns. The defaults are those of R1-V's training sets."""
+
+    image: ColumnName = Field(
+        "image", description="a picture or its path; in an imagefolder the default is file_name"
+    )
+    question: ColumnName = "problem"
+    answer: ColumnName = Field("solution", description="text or a whole number, in <answer> tags or not")
+    reasoning: ColumnName | None = Field(None, description="none: `thinking`, if there is such a column")
+
+
+class TableSource(ConfigModel):
+    """What is read of a table with a picture, a question and an answer per row. The forms: docs/data.md."""
+
+    columns: Columns = Columns()
+    config: PartOfPath | None = Field(None, description="only files or folders of this name")
+    split: PartOfPath | None = Field(
+        None, description="only files or folders of this name; none: `train` if there is one"
+    )
+
+
+class HubSource(TableSource):
     """A repository of data on the Hugging Face hub, or files of one."""
 
     kind: Literal["hub"]
@@ -31,6 +55,18 @@ class HubSource(ConfigModel):
     )
     revision: Revision = Field(description="a commit; `main` while the commit is not known")
     files: list[str] = Field(min_length=1, description="patterns of the files to fetch; nothing else is")
+
+
+class LocalSource(TableSource):
+    """A file or folder of yours. Its identity is its content, whatever its path."""
+
+    kind: Literal["local"]
+    path: Annotated[str, NO_EFFECT] = Field(
+        pattern=r"^[^\x00-\x1f]+$", description="absolute, or from the repository's root"
+    )
+    sha256: Sha256 | None = Field(
+        None, description="of its rows; none: as in downloads.lock.json (workflow_scripts/lock_local_data.py)"
+    )
 
 
 class UrlSource(ConfigModel):
@@ -109,7 +145,8 @@ class PartSource(ConfigModel):
 
 
 Source = Annotated[
-    HubSource | UrlSource | PromptsSource | RenderedSource | PartSource, Field(discriminator="kind")
+    HubSource | LocalSource | UrlSource | PromptsSource | RenderedSource | PartSource,
+    Field(discriminator="kind"),
 ]
 
 

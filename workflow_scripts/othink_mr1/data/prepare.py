@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from othink_mr1.artefacts.artefact import filling
 from othink_mr1.artefacts.atomic_files import written_aside
@@ -21,49 +21,56 @@ from othink_mr1.artefacts.manifests import read_manifest
 from othink_mr1.artefacts.verification import verify_folder
 from othink_mr1.csv_cells import guarded
 from othink_mr1.data.bounds import bounded_time, too_much_memory
+from othink_mr1.data.content import Content
 from othink_mr1.data.examples import EXAMPLES_FILE, Example, write_examples
 from othink_mr1.data.in_order import in_order
-from othink_mr1.data.parquet_rows import count_parquet_rows, parquet_files, read_parquet_rows
 from othink_mr1.data.progress import Progress
 from othink_mr1.data.prompt_rows import read_prompt_rows
 from othink_mr1.data.row_to_example import RawRow, RowLimits, UnusableRow, row_to_example
+from othink_mr1.data.tables import Table
 from othink_mr1.errors import UserError, first_line
+from othink_mr1.plan.download_lock import LOCK_FILE
 
-Form = Literal["parquet", "prompts"]
 UNUSABLE_FILE = "unusable_rows.csv"  # row: its number in the raw set, from 0, as in an example's id
 
 
 def prepare_dataset(
-    form: Form,
-    raw: Sequence[Path],
+    source: Table | Sequence[Path],
     out: Path,
     limits: RowLimits,
     largest_unusable_share: float,
     expect_rows: int | None = None,
     threads: int = 1,
     check_gold: Callable[[str], None] = lambda gold: None,
+    sha256: str | None = None,
 ) -> int:
     """Prepare a set as `out`/examples.parquet and finish the folder with a manifest. Returns the row count.
 
-    form: `parquet` (training sets) or `prompts` (R1-V's jsonl, images in the same or another raw folder).
-    largest_unusable_share: of a training set's rows, 0 to 1. expect_rows: the number that the raw set must
-    have, None if unknown. check_gold: raises UserError if the scorers of the tasks that use the set accept no
-    answer for a gold. The result does not depend on `threads`. A complete folder is left unchanged.
-    UserError if a raw file is damaged, if the set has another number of rows, if a test row is unusable, or
-    too many training rows are; `out`/unusable_rows.csv then lists them.
+    source: a table, or the folders of R1-V's prompts and of their images (perhaps the same one).
+    largest_unusable_share: of the set's rows, 0 to 1; 0 for a test set. expect_rows: the number that the raw
+    set must have, None if unknown. check_gold: raises UserError if the scorers of the tasks that use the set
+    accept no answer for a gold. sha256: of the rows' content (content.py), if it is a local set's. The result
+    does not depend on `threads`. A complete folder is left unchanged.
+    UserError if a raw file is damaged, if the set has another content or number of rows, or if too many rows
+    are unusable; `out`/unusable_rows.csv then lists them.
     """
     started = time.perf_counter()
-    raw = list(dict.fromkeys(raw))
-    for folder in raw:
+    is_table = isinstance(source, Table)
+    raw = [source.place] if isinstance(source, Table) else list(dict.fromkeys(source))
+    for folder in raw if sha256 is None else ():  # a local set has no manifest
         verify_folder(folder)
-    rows, expected = _raw_rows(form, raw, expect_rows)
-    most = largest_unusable_share if form == "parquet" else 0.0
+    rows, expected = source.rows() if isinstance(source, Table) else (read_prompt_rows(raw), expect_rows)
+    content = Content()
+    if sha256 is not None:
+        rows = content.over(rows)
     # Without the threshold: it only decides whether a set is made, and changes no row.
-    identity = {
-        "form": form,
+    identity: dict[str, Any] = {
+        "form": "table" if is_table else "prompts",
         "max_pixels": limits.max_pixels,
         "max_prompt_tokens": limits.max_prompt_tokens,
     }
+    if sha256 is not None:
+        identity["content"] = sha256
     with _writing(out), filling(out, identity) as artefact:
         if artefact.complete:
             return int(read_manifest(out)["rows"])
@@ -72,15 +79,22 @@ def prepare_dataset(
         # In memory: the pictures that the threads process, those read ahead, and the row group being written.
         attempts = in_order(
             lambda numbered: _attempt(*numbered, limits, check_gold),
-            enumerate(progress.over(_readable(rows, where, form))),
+            enumerate(progress.over(_readable(rows, where, is_table))),
             threads,
             size=lambda numbered: len(numbered[1].image or b""),
         )
         unusable: Counter[str] = Counter()
+        most = largest_unusable_share if is_table else 0.0
         judged = _judged(attempts, unusable, out / UNUSABLE_FILE, most, expect_rows, where)
         # Closed at once after an error: the report is open, and threads may be running.
         with closing(attempts), closing(judged) as examples:
             count = write_examples(examples, out / EXAMPLES_FILE)
+        if sha256 not in (None, content.sha256):
+            (out / EXAMPLES_FILE).unlink()
+            raise UserError(
+                f"{where}: its content has sha256 {content.sha256}, not {sha256} as in the config or "
+                f"{LOCK_FILE}; bring the former data back, or write the new sha256 there (new runs)"
+            )
         if unusable:
             print(f"{where}: {unusable.total()} rows left out: {_summary(unusable)}", file=sys.stderr)
         artefact.finish(
@@ -106,12 +120,12 @@ def _writing(out: Path) -> Iterator[None]:
         ) from None
 
 
-def _readable(rows: Iterator[RawRow], where: str, form: Form) -> Iterator[RawRow]:
+def _readable(rows: Iterator[RawRow], where: str, is_table: bool) -> Iterator[RawRow]:
     """The rows; an error of reading them must not be reported as one of writing."""
     try:
         while True:
             # Not of prompts: before their first row all archives are searched, which are bounded otherwise.
-            with bounded_time(where) if form == "parquet" else nullcontext():
+            with bounded_time(where) if is_table else nullcontext():
                 row = next(rows, None)
             if row is None:
                 return
@@ -120,16 +134,6 @@ def _readable(rows: Iterator[RawRow], where: str, form: Form) -> Iterator[RawRow
         raise UserError(
             f"{where}: cannot be read ({first_line(error)}); check that disk and try again"
         ) from None
-
-
-def _raw_rows(
-    form: Form, raw: Sequence[Path], expect_rows: int | None
-) -> tuple[Iterator[RawRow], int | None]:
-    """The rows, and their number if it is known."""
-    if form == "prompts":
-        return read_prompt_rows(raw), expect_rows
-    files = [file for folder in raw for file in parquet_files(folder)]
-    return read_parquet_rows(files), count_parquet_rows(files)
 
 
 def _attempt(

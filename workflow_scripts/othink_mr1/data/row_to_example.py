@@ -26,7 +26,7 @@ class RawRow:
     """One row as a raw set has it, before anything is checked; absent values are None.
 
     where: file and row, for messages. Bytes that are not UTF-8 are lone surrogates in the texts (Python's
-    `surrogateescape`).
+    `surrogateescape`). unusable: why the row gives no example, if that was seen when it was read.
     """
 
     where: str
@@ -34,6 +34,7 @@ class RawRow:
     question: str | None
     solution: str | None
     thinking: str | None
+    unusable: UnusableRow | None = None
 
 
 class UnusableRow(ValueError):
@@ -61,6 +62,8 @@ class RowLimits:
 
 def row_to_example(row: RawRow, number: int, limits: RowLimits) -> Example:
     """The example of a raw row; its id is the row's number in the raw set. UnusableRow if there is none."""
+    if row.unusable is not None:
+        raise row.unusable
     if not row.image:
         raise UnusableRow("no image")
     if not row.question or not row.question.strip():

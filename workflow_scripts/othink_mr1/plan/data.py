@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from othink_mr1.config.sources import HubBackbone, HubSource, PromptsSource, UrlSource
+from othink_mr1.config.sources import HubBackbone, HubSource, LocalSource, PromptsSource, UrlSource
 from othink_mr1.config.study import StudyConfig, Task
 from othink_mr1.plan.folders import backbone_folder, data_folder, leaks_file, raw_folder
 from othink_mr1.plan.runs import all_runs
@@ -22,9 +22,14 @@ def data_card(task: str) -> str:
 
 
 def raw_parts(config: StudyConfig, source: str) -> dict[str, str]:
-    """The sources with a set's raw files, by part: the set itself, or its prompts and its images."""
+    """The sources with a set's raw files, by part: the set itself, or its prompts and its images.
+
+    None for a local one, which is read where it is.
+    """
     whole = config.whole_set(source)
     declared = config.sources[whole]
+    if isinstance(declared, LocalSource):
+        return {}
     if isinstance(declared, PromptsSource):
         return {"prompts": declared.prompts, "images": declared.images}
     return {"raw": whole}

@@ -2,7 +2,8 @@
 
 `downloads.lock.json` maps "<type>/<owner>/<name>@<written revision>" to {"commit": <40 hex digits>}. It is
 meant to be committed to git, so that everybody's `revision: main` is the same data. Every download checks it.
-It is not part of any identity.
+A commit is not part of any identity. "local/<path>" is mapped to {"sha256": <64 hex digits>}, the content of
+a local source, which is its identity.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from othink_mr1.errors import UserError
 
 # Beside config.yaml and meant to be committed, like it.
 LOCK_FILE = Path("downloads.lock.json")
+LOCAL = "local/"
 COMMIT = re.compile(r"[0-9a-f]{40}")
+_ENTRIES = {"commit": COMMIT, "sha256": re.compile(r"[0-9a-f]{64}")}
 GUARD_SECONDS = 60.0
 
 
@@ -38,12 +41,16 @@ def read_lock(path: Path) -> dict[str, dict[str, str]]:
     if not isinstance(entries, dict):
         raise UserError(f"{path}: must be a JSON object; restore it with git, or delete it")
     for key, entry in entries.items():
-        commit = entry.get("commit") if isinstance(entry, dict) else None
-        if not isinstance(commit, str) or not COMMIT.fullmatch(commit):
-            raise UserError(
-                f"{path}: entry {key} does not name a commit of 40 digits; restore it with git, or delete it"
-            )
+        kind = "sha256" if key.startswith(LOCAL) else "commit"
+        named = entry.get(kind) if isinstance(entry, dict) else None
+        if not isinstance(named, str) or not _ENTRIES[kind].fullmatch(named):
+            raise UserError(f"{path}: entry {key} does not name a {kind}; restore it with git, or delete it")
     return entries
+
+
+def local_key(source_path: str) -> str:
+    """The entry's name of a local source."""
+    return f"{LOCAL}{source_path}"
 
 
 def locked_commit(path: Path, key: str) -> str | None:
@@ -51,8 +58,8 @@ def locked_commit(path: Path, key: str) -> str | None:
     return read_lock(path).get(key, {}).get("commit")
 
 
-def agree(path: Path, key: str, commit: str) -> None:
-    """Add an entry, or check the existing one: UserError if it names another commit."""
+def agree(path: Path, key: str, named: str) -> None:
+    """Add an entry, or check the existing one: UserError if it names another commit, or another content."""
     # Imported here, as the Snakefile only reads the lock file.
     from filelock import FileLock, Timeout
 
@@ -60,16 +67,23 @@ def agree(path: Path, key: str, commit: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.guard"), timeout=GUARD_SECONDS):
             entries = read_lock(path)
-            locked = entries.get(key, {}).get("commit")
+            kind = "sha256" if key.startswith(LOCAL) else "commit"
+            locked = entries.get(key, {}).get(kind)
             if locked is None:
-                write_json(path, {**entries, key: {"commit": commit}})
+                write_json(path, {**entries, key: {kind: named}})
     except Timeout:
         raise UserError(f"{path}: another process keeps it locked; try again") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}); make its folder writable") from None
-    if locked not in (None, commit):
+    if locked in (None, named):
+        return
+    if kind == "sha256":
         raise UserError(
-            f"{key}: moved from commit {locked} (in {path}) to {commit} since it was first downloaded; write "
-            f"this commit into config.yaml: `revision: {locked}` for the data as it was, or "
-            f"`revision: {commit}` for the new"
+            f"{key}: its content has sha256 {named}, not {locked} as in {path}; bring the former data back, "
+            "or delete that entry for the new data, which makes new runs"
         )
+    raise UserError(
+        f"{key}: moved from commit {locked} (in {path}) to {named} since it was first downloaded; write "
+        f"this commit into config.yaml: `revision: {locked}` for the data as it was, or "
+        f"`revision: {named}` for the new"
+    )

@@ -13,10 +13,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from othink_mr1.config.sources import HubBackbone, PartSource, PromptsSource, RenderedSource
+from othink_mr1.config.sources import HubBackbone, LocalSource, PartSource, PromptsSource, RenderedSource
 from othink_mr1.config.strict import NO_EFFECT
 from othink_mr1.config.study import StudyConfig
+from othink_mr1.errors import UserError
 from othink_mr1.plan import versions
+from othink_mr1.plan.download_lock import LOCK_FILE, local_key, read_lock
 from othink_mr1.plan.per_config import per_config
 
 DIGEST_LENGTH = 10  # hex digits; 5,000 runs collide with probability 1e-5
@@ -45,9 +47,26 @@ def raw_identity(config: StudyConfig, name: str) -> dict[str, Any]:
     if isinstance(source, PromptsSource):
         parts = {"prompts": source.prompts, "images": source.images}
         return written(source) | {part: raw_identity(config, name) for part, name in parts.items()}
+    if isinstance(source, LocalSource):
+        return written(source) | {"sha256": local_content(config, name)}
     if isinstance(source, RenderedSource):
         return written(source) | {"rendering": versions.RENDERING}
     return written(source)
+
+
+@per_config
+def local_content(config: StudyConfig, name: str) -> str:
+    """The sha256 of a local source's rows, by the config or the lock file. UserError if neither has it."""
+    source = config.sources[name]
+    assert isinstance(source, LocalSource)
+    locked = read_lock(LOCK_FILE).get(local_key(source.path), {}).get("sha256")
+    if source.sha256 is None and locked is None:
+        raise UserError(
+            f"sources.{name}: nobody has looked yet at what {source.path} contains; run `.venv/bin/python "
+            "workflow_scripts/lock_local_data.py` once (with your --overlay files), which writes it into "
+            f"{LOCK_FILE}, or give the source its sha256"
+        )
+    return source.sha256 or str(locked)
 
 
 @per_config

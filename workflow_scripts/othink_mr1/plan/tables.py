@@ -6,19 +6,27 @@ Every name here is part of a path below the results root, with its digest.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from othink_mr1.config.sources import PartSource, PromptsSource, RenderedSource, SmallBackbone
+from othink_mr1.config.sources import (
+    LocalSource,
+    PartSource,
+    PromptsSource,
+    RenderedSource,
+    SmallBackbone,
+    TableSource,
+)
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.errors import UserError
 from othink_mr1.plan import versions
 from othink_mr1.plan.data import raw_parts
 from othink_mr1.plan.evaluations import Evaluation, all_evaluations, evaluations
 from othink_mr1.plan.folders import backbone_folder, data_folder, leaks_file, raw_folder, tested_task
-from othink_mr1.plan.identity import canonical
+from othink_mr1.plan.identity import canonical, local_content
 from othink_mr1.plan.runs import all_runs, description
 
 Row = TypeVar("Row")
@@ -117,7 +125,7 @@ def raw_sets(config: StudyConfig) -> Table[RawFolder]:
             RawFolder(source.kind, canonical(source.model_dump(mode="json"))),
         )
         for name, source in config.sources.items()
-        if not isinstance(source, PromptsSource | PartSource)
+        if not isinstance(source, PromptsSource | PartSource | LocalSource)
     )
 
 
@@ -274,14 +282,20 @@ def _answers(config: StudyConfig, evaluation: Evaluation) -> AnswersFolder:
 
 def _preparation(config: StudyConfig, name: str) -> str:
     source, limits = config.sources[name], config.preparation
-    is_test = isinstance(source, PromptsSource) or (
+    prompts = isinstance(source, PromptsSource) or (
         isinstance(source, RenderedSource) and source.split == "test"
     )
+    is_test = name in {task.test for task in config.tasks.values()}
     parts = [
-        f"--form {'prompts' if is_test else 'parquet'} --max-pixels {limits.max_pixels}",
+        f"--form {'prompts' if prompts else 'table'} --max-pixels {limits.max_pixels}",
         f"--max-prompt-tokens {limits.max_prompt_tokens}",
-        f"--largest-unusable-share {limits.largest_unusable_share}",
+        f"--largest-unusable-share {0.0 if is_test else limits.largest_unusable_share}",
     ]
+    if isinstance(source, TableSource):
+        choice = source.model_dump(mode="json", include={"columns", "split", "config"})
+        parts.append(f"--table {shlex.quote(canonical(choice))}")
+    if isinstance(source, LocalSource):
+        parts.append(f"--local {shlex.quote(source.path)} --sha256 {local_content(config, name)}")
     scorers = {
         task.scorer
         for task in config.tasks.values()

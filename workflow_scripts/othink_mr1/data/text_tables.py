@@ -1,0 +1,135 @@
+"""Sets in csv, jsonl or json files, with the path of a picture per row. The forms: docs/data.md.
+
+Read by hand and not with pandas or `datasets`: these guess types, so that an answer 007 becomes 7 and NA
+becomes nothing, and `datasets` keeps a copy below the user's home.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from othink_mr1.config.sources import Columns
+from othink_mr1.data.images import LARGEST_FILE
+from othink_mr1.data.row_to_example import LARGEST_TEXT, RawRow, UnusableRow
+from othink_mr1.data.table_columns import DEFAULT_REASONING, wanted_columns
+from othink_mr1.errors import UserError
+
+LARGEST_LINE = 8 * 2**20  # bytes of a line of jsonl
+LARGEST_JSON = 2**30  # bytes of a json file; it is read as a whole
+SUFFIXES = (".csv", ".jsonl", ".json")
+
+
+def read_text_rows(path: Path, names: Columns) -> Iterator[RawRow]:
+    """Yield the rows of a csv, jsonl or json file with their pictures, by paths relative to its folder.
+
+    UserError if the file is unreadable, or lacks a column; a row without a usable picture says so itself.
+    """
+    rows = {".csv": _csv_rows, ".jsonl": _jsonl_rows, ".json": _json_rows}[path.suffix](path)
+    columns: list[str] = []
+    for where, row in rows:
+        columns = columns or wanted_columns(names, list(row), path)
+        reasoning = names.reasoning or DEFAULT_REASONING
+        try:
+            yield RawRow(
+                where=where,
+                image=_picture(row.get(names.image), path.parent),
+                question=as_text(row.get(names.question), "question"),
+                solution=as_text(row.get(names.answer), "answer"),
+                thinking=as_text(row.get(reasoning), "reasoning"),
+            )
+        except UnusableRow as error:
+            yield RawRow(where, None, None, None, None, error)
+
+
+def as_text(value: Any, what: str) -> str | None:
+    """A cell as text; whole numbers as they are written. UnusableRow for anything else."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise UnusableRow(f"{what} is no text", repr(value)[:80])
+
+
+def one_picture(value: Any) -> Any:
+    """The picture of a cell that may be a list. UnusableRow if it has several."""
+    if isinstance(value, list):
+        if len(value) > 1:
+            raise UnusableRow("several pictures", f"{len(value)}; a question is about one")
+        return value[0] if value else None
+    return value
+
+
+def read_picture(path: Path) -> bytes:
+    """A picture's bytes. UnusableRow if there is no such file, or if it is too large to be one."""
+    try:
+        if not path.is_file():
+            raise UnusableRow("no picture file", str(path))
+        if path.stat().st_size > LARGEST_FILE:
+            raise UnusableRow("picture file too large", str(path))
+        return path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL
+        raise UnusableRow("picture file cannot be read", f"{path}: {error}") from None
+
+
+def _picture(value: Any, folder: Path) -> bytes | None:
+    value = one_picture(value)
+    if value in (None, ""):
+        return None
+    if not isinstance(value, str):
+        raise UnusableRow("picture is no path", repr(value)[:80])
+    return read_picture(folder / value)
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    csv.field_size_limit(4 * LARGEST_TEXT)
+    with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+        reader = csv.DictReader(lines, strict=True)
+        try:
+            for row in reader:
+                where = f"{path.name} line {reader.line_num}"
+                if None in row or None in row.values():
+                    raise UserError(f"{where}: has another number of cells than the head; correct the file")
+                yield where, row
+        except csv.Error as error:
+            where = f"{path}: line {reader.line_num}"
+            raise UserError(f"{where}: is no csv ({error}); correct the file") from None
+
+
+def _jsonl_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    with open(path, "rb") as lines:
+        number = 0
+        while line := lines.readline(LARGEST_LINE):
+            number += 1
+            where = f"{path.name} line {number}"
+            if len(line) == LARGEST_LINE:
+                raise UserError(f"{where}: has more than {LARGEST_LINE} bytes; is it an object per line?")
+            if line.strip():
+                yield where, _object(_parsed(line, where), where)
+
+
+def _json_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if path.stat().st_size > LARGEST_JSON:
+        raise UserError(f"{path}: has more than {LARGEST_JSON >> 30} GB; write it as jsonl instead")
+    rows = _parsed(path.read_bytes(), str(path))
+    if not isinstance(rows, list):
+        raise UserError(f"{path}: must be a list of objects, or jsonl, an object per line")
+    for number, row in enumerate(rows, start=1):
+        where = f"{path.name} row {number}"
+        yield where, _object(row, where)
+
+
+def _parsed(text: bytes, where: str) -> Any:
+    try:
+        return json.loads(text.decode("utf-8-sig", "surrogateescape"))
+    except (ValueError, RecursionError) as error:  # ValueError: not JSON, or a number of thousands of digits
+        raise UserError(f"{where}: is no JSON ({error}); correct the file") from None
+
+
+def _object(row: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(row, dict):
+        raise UserError(f"{where}: must be an object, got {row!r:.80}; correct the file")
+    return row
