@@ -18,6 +18,7 @@ from othink_mr1.config.load import load_study
 from othink_mr1.config.profiles import refuse_dropped_overlays
 from othink_mr1.errors import errors_in_one_line
 from othink_mr1.plan.downloaded import check_downloads
+from othink_mr1.plan.identity import check_local_sources
 from othink_mr1.plan.plan_files import let_plans_be_old
 from othink_mr1.scoring.task_scorers import check_scorers
 
@@ -34,6 +35,7 @@ with errors_in_one_line():
         workflow.config_settings.config,
     )
     check_scorers(study)
+    check_local_sources(study)
 
 
 configfile: "config.yaml"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from othink_mr1.config.load import load_study
 from othink_mr1.errors import run_entry_point
+from othink_mr1.plan.identity import check_local_sources
 from othink_mr1.plan.runs import all_runs
 from othink_mr1.scoring.task_scorers import check_scorers
 
@@ -19,6 +20,7 @@ def main() -> None:
     arguments = parser.parse_args()
     config = load_study([arguments.config, *arguments.overlay])
     check_scorers(config)
+    check_local_sources(config)
     trained = sum(run.trained for run in all_runs(config))
     print(f"config is sound: {len(config.studies)} studies, {trained} training runs, into {config.results}")
 

@@ -44,6 +44,7 @@ def split_dataset(whole: Path, part: Part, share: float, seed: int, out: Path) -
         facts = read_manifest(whole)
         other = "rest" if part == "validation" else "validation"
         artefact.finish(
+            **{key: facts[key] for key in ("content",) if key in facts},
             made_of={"examples": facts["files"][EXAMPLES_FILE]["sha256"]},
             raw_rows=facts["raw_rows"],
             rows=rows,

@@ -66,13 +66,15 @@ def one_picture(value: Any) -> Any:
 def read_picture(path: Path) -> bytes:
     """A picture's bytes. UnusableRow if there is no such file, or if it is too large to be one."""
     try:
-        if not path.is_file():
-            raise UnusableRow("no picture file", str(path))
-        if path.stat().st_size > LARGEST_FILE:
-            raise UnusableRow("picture file too large", str(path))
-        return path.read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a name with a NUL
+        size = path.stat().st_size if path.is_file() else None
+        data = path.read_bytes() if size is not None and size <= LARGEST_FILE else b""
+    except OSError as error:
         raise UnusableRow("picture file cannot be read", f"{path}: {error}") from None
+    if size is None:
+        raise UnusableRow("no picture file", str(path))
+    if size > LARGEST_FILE:
+        raise UnusableRow("picture file too large", str(path))
+    return data
 
 
 def _picture(value: Any, folder: Path) -> bytes | None:

@@ -127,6 +127,9 @@ def _sources(plan: DataCardPlan, results: Path) -> list[str]:
                     f"{sum(file['bytes'] for file in files) / 1e6:,.1f} MB",
                 ]
             )
+        if (content := read_manifest(results / declared.folder).get("content")) is not None:
+            said = [f"a file or folder of yours, sha256 of its rows {content}", *[_ABSENT] * 5]
+            rows.append([name, markdown_text(declared.source), *said])
     return markdown_table(head, rows, right=2)
 
 

@@ -69,6 +69,13 @@ def local_content(config: StudyConfig, name: str) -> str:
     return source.sha256 or str(locked)
 
 
+def check_local_sources(config: StudyConfig) -> None:
+    """UserError if the content of a local source is not known."""
+    for name, source in config.sources.items():
+        if isinstance(source, LocalSource):
+            local_content(config, name)
+
+
 @per_config
 def data_identity(config: StudyConfig, name: str) -> dict[str, Any]:
     """What determines a prepared set."""
