@@ -5,6 +5,7 @@
 
 localrules:
     download_backbone,
+    import_backbone,
 
 
 rule download_backbone:
@@ -25,6 +26,27 @@ rule download_backbone:
         lock=LOCK_FILE,
     shell:
         "python workflow_scripts/download_backbone.py --backbone {params.backbone:q} --lock {params.lock}"
+        " --output $(dirname {output}) > {log} 2>&1"
+
+
+rule import_backbone:
+    output:
+        update("<results>/backbones/{backbone}/manifest.json"),
+    log:
+        "<results>/logs/import_backbone/{backbone}.log",
+    benchmark:
+        "<results>/benchmarks/import_backbone/{backbone}.tsv"
+    wildcard_constraints:
+        backbone=any_of(name for name, row in backbones.items() if row.kind == "local"),
+    conda:
+        "../envs/analysis.yaml"
+    threads: workflow.cores
+    params:
+        backbone=lambda wildcards: backbones[wildcards.backbone].settings,
+        # The content's sha256 is in the folder's name; this one is compared.
+        sha256=lambda wildcards: backbones[wildcards.backbone].content,
+    shell:
+        "python workflow_scripts/import_backbone.py --backbone {params.backbone:q} --sha256 {params.sha256}"
         " --output $(dirname {output}) > {log} 2>&1"
 
 

@@ -1,6 +1,6 @@
-"""Write the content of each local source, as a sha256, into downloads.lock.json. Run once; commit that file.
+"""Write what each local source and backbone contains, as a sha256, into downloads.lock.json. Run it once.
 
-A source that is in there already is read again and compared.
+Commit that file. What is in there already is read again and compared.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ import argparse
 from pathlib import Path
 
 from othink_mr1.config.load import load_study
-from othink_mr1.config.sources import LocalSource
+from othink_mr1.config.sources import LocalBackbone, LocalSource
 from othink_mr1.data.bounds import limit_memory
 from othink_mr1.data.content import Content
+from othink_mr1.data.local_backbone import backbone_content
 from othink_mr1.data.progress import Progress
 from othink_mr1.data.tables import Table
 from othink_mr1.errors import UserError, run_entry_point
@@ -25,22 +26,29 @@ def main() -> None:
     arguments = parser.parse_args()
     config = load_study([arguments.config, *arguments.overlay])
     sources = {name: source for name, source in config.sources.items() if isinstance(source, LocalSource)}
-    if not sources:
-        raise UserError("no source is of kind local; is an --overlay missing?")
+    backbones = {name: one for name, one in config.backbones.items() if isinstance(one, LocalBackbone)}
+    if not sources and not backbones:
+        raise UserError("no source and no backbone is of kind local; is an --overlay missing?")
+    for name, backbone in backbones.items():
+        _lock(f"backbones.{name}", backbone, backbone_content(Path(backbone.path)))
     limit_memory()
     for name, source in sources.items():
         rows, expected = Table(Path(source.path), source).rows()
-        content, count = Content(), 0
+        content = Content()
         for _ in Progress(f"read {name}", expected).over(content.over(rows)):
-            count += 1
-        if source.sha256 is None:
-            agree(LOCK_FILE, local_key(source.path), content.sha256)
-        elif source.sha256 != content.sha256:
-            raise UserError(
-                f"sources.{name}: its content has sha256 {content.sha256}, not {source.sha256} as the config "
-                "says; bring the former data back, or write the new one there, which makes new runs"
-            )
-        print(f"{name}: {count} rows, sha256 {content.sha256}")
+            pass
+        _lock(f"sources.{name}", source, content.sha256)
+
+
+def _lock(name: str, declared: LocalSource | LocalBackbone, sha256: str) -> None:
+    if declared.sha256 is None:
+        agree(LOCK_FILE, local_key(declared.path), sha256)
+    elif declared.sha256 != sha256:
+        raise UserError(
+            f"{name}: its content has sha256 {sha256}, not {declared.sha256} as the config says; bring the "
+            "former one back, or write the new sha256 there, which makes new runs"
+        )
+    print(f"{name}: sha256 {sha256}")
 
 
 if __name__ == "__main__":

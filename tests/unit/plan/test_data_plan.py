@@ -71,6 +71,7 @@ def test_the_values_without_effect_are_these() -> None:
     assert marked == {
         ("StudyConfig", "exhibits"),
         ("LocalSource", "path"),
+        ("LocalBackbone", "path"),
         ("UrlSource", "base_url"),
         ("UrlSource", "path"),
         ("PromptsSource", "expect_rows"),

@@ -182,6 +182,13 @@ def _method_problems(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
                 yield path, unknown_name("task", task, config.trained_tasks)
             if not isinstance(own, dict):
                 yield path, f"must be a mapping of settings to values, got {own!r:.100}"
+    for method, raw in config.methods.items():
+        for key, known in (("backbone", config.backbones), ("trained_on", config.own_tasks)):
+            if raw.get("trainer") == "none" and raw.get(key) is not None and raw[key] not in known:
+                yield (
+                    ("methods", method, key),
+                    unknown_name({"trained_on": "task"}.get(key, key), raw[key], known),
+                )
     for method in config.methods:
         for task in config.trained_tasks:
             try:

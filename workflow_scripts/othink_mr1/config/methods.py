@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from othink_mr1.config.strict import BelowOne, ConfigModel, Count, Fraction, NonNegative, Positive
+from othink_mr1.config.strict import BelowOne, ConfigModel, Count, Fraction, Name, NonNegative, Positive
 
 # Keys of a method in config.yaml that are not settings: see settings.py.
 BESIDE_SETTINGS = ("inherits", "by_task")
@@ -111,10 +111,20 @@ KLSchedule = Annotated[
 
 
 class NoTraining(ConfigModel):
-    """The untrained backbone."""
+    """Weights as they are: the study's backbone, or another's checkpoint, which is evaluated beside it."""
 
     beside: ClassVar = BESIDE_SETTINGS
     trainer: Literal["none"]
+    backbone: Name | None = Field(None, description="whose weights; none: the study's backbone")
+    trained_on: Name | None = Field(
+        None, description="the task that others trained these weights on; it is shown, and has no effect"
+    )
+
+    @model_validator(mode="after")
+    def _only_others_are_trained(self) -> NoTraining:
+        if self.trained_on is not None and self.backbone is None:
+            raise ValueError("trained_on: needs `backbone`; the study's own was trained on no task")
+        return self
 
 
 class _GradientTraining(ConfigModel):

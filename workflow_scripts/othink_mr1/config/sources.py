@@ -158,6 +158,19 @@ class HubBackbone(ConfigModel):
     revision: Revision
 
 
+class LocalBackbone(ConfigModel):
+    """A Qwen2-VL checkpoint in a folder of yours: config.json, safetensors, tokenizer and processor."""
+
+    kind: Literal["local"]
+    path: Annotated[str, NO_EFFECT] = Field(
+        pattern=r"^[^\x00-\x1f]+$", description="absolute, or from the repository's root"
+    )
+    sha256: Sha256 | None = Field(
+        None,
+        description="of its files; none: as in downloads.lock.json (workflow_scripts/lock_local_data.py)",
+    )
+
+
 class PretrainingShare(ConfigModel):
     """One of the small backbone's own sources, with the prompt around its questions."""
 
@@ -209,4 +222,4 @@ class SmallBackbone(ConfigModel):
         return self
 
 
-Backbone = Annotated[HubBackbone | SmallBackbone, Field(discriminator="kind")]
+Backbone = Annotated[HubBackbone | LocalBackbone | SmallBackbone, Field(discriminator="kind")]

@@ -95,7 +95,7 @@ def pretraining_cost(config: StudyConfig, name: str) -> Cost:
 
 def evaluation_cost(config: StudyConfig, evaluation: Evaluation) -> Cost:
     """An evaluation's cost; its answers take no disk to speak of."""
-    shape = backbone_shape(config, evaluation.run.backbone)
+    shape = backbone_shape(config, evaluation.run.weights)
     task = config.tasks[evaluation.tested_on]
     of_set = set_lengths(config, task.test)
     items = set_items(config, task.test)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from othink_mr1.config.sources import HubBackbone, SmallBackbone
+from othink_mr1.config.sources import LocalBackbone, SmallBackbone
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.errors import UserError
 from othink_mr1.plan.folders import backbone_folder
@@ -139,7 +139,8 @@ def backbone_shape(config: StudyConfig, name: str) -> ModelShape:
         return shape_of_config(file)
     if isinstance(backbone, SmallBackbone):
         return _small(backbone)
-    assert isinstance(backbone, HubBackbone)
+    if isinstance(backbone, LocalBackbone):
+        return shape_of_config(Path(backbone.path, "config.json"))
     if backbone.repository not in PUBLISHED:
         raise UserError(
             f"backbone {name}: its size is in its config.json, which is not there yet; run `snakemake "

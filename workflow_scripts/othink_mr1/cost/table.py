@@ -67,7 +67,7 @@ def study_jobs(config: StudyConfig) -> tuple[list[Job], list[str]]:
             problems.append(str(error))
     for evaluation in all_evaluations(config):
         folder = answers_file(config, evaluation).rpartition("/")[0]
-        line = f"answers: {evaluation.tested_on}{of(evaluation.run.backbone)}"
+        line = f"answers: {evaluation.tested_on}{of(evaluation.run.weights)}"
         try:
             jobs.append(Job(folder, line, "generate", evaluation_cost(config, evaluation)))
         except UserError as error:

@@ -55,7 +55,7 @@ def contestants(points: Sequence[StudyPoint], plan: ComparisonPlan) -> list[Cont
     found: dict[tuple[str, str, str], dict[str, dict[str, StudyPoint]]] = {}
     for point in points:
         entry = point.entries[0]
-        if entry.trained_on is not None:
+        if entry.trained_on is not None and entry.seed is not None:
             settings = found.setdefault((entry.backbone, entry.trained_on, entry.method), {})
             settings.setdefault(varied_text(entry.varied), {})[entry.tested_on] = point
     result = []
@@ -79,7 +79,7 @@ def compare_methods(plan: ComparisonPlan, results: Path) -> tuple[pd.DataFrame, 
     """
     points = read_points(plan.study, results)
     found = contestants(points, plan)
-    rows = [_untrained(point) for point in points if point.entries[0].trained_on is None]
+    rows = [_untrained(point) for point in points if point.entries[0].seed is None]
     for backbone, task in dict.fromkeys((one.backbone, one.trained_on) for one in found):
         field = [one for one in found if (one.backbone, one.trained_on) == (backbone, task)]
         rows += _rows_of_task(field, plan, results)

@@ -51,8 +51,8 @@ def used_sources(config: StudyConfig) -> list[str]:
 
 
 def used_backbones(config: StudyConfig) -> list[str]:
-    """The backbones that the studies' runs start from, each once."""
-    return list(dict.fromkeys(run.backbone for run in all_runs(config)))
+    """The backbones whose weights the studies' runs start from, or have, each once."""
+    return list(dict.fromkeys(run.weights for run in all_runs(config)))
 
 
 def downloads(config: StudyConfig) -> list[str]:

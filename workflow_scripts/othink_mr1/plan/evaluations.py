@@ -60,9 +60,9 @@ def evaluations(config: StudyConfig, study: str) -> list[Evaluation]:
         elif grid.tested_on == "all":
             tasks = config.own_tasks
         elif grid.tested_on == "own":
-            tasks = [run.task] if run.task is not None else grid.tasks
+            tasks = [run.shown_task] if run.shown_task is not None else grid.tasks
         else:  # the untrained backbone is tested on all tasks
-            tasks = [task for task in config.own_tasks if task != run.task]
+            tasks = [task for task in config.own_tasks if task != run.shown_task]
         steps = (*run.checkpoint_steps, None) if grid.curves else (None,)
         found.extend(Evaluation(run, step, task) for step in steps for task in tasks)
     return found

@@ -240,7 +240,7 @@ def _row(config: StudyConfig, evaluation: Evaluation, varied: dict[str, str]) ->
         "varied": varied,
         "backbone": run.backbone,
         "method": run.method,
-        "trained_on": run.task,
+        "trained_on": run.shown_task,
         "tested_on": evaluation.tested_on,
         "seed": run.seed,
         "step": evaluation.step,

@@ -13,7 +13,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from othink_mr1.config.sources import HubBackbone, LocalSource, PartSource, PromptsSource, RenderedSource
+from othink_mr1.config.sources import (
+    HubBackbone,
+    LocalBackbone,
+    LocalSource,
+    PartSource,
+    PromptsSource,
+    RenderedSource,
+)
 from othink_mr1.config.strict import NO_EFFECT
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.errors import UserError
@@ -55,25 +62,29 @@ def raw_identity(config: StudyConfig, name: str) -> dict[str, Any]:
 
 
 @per_config
-def local_content(config: StudyConfig, name: str) -> str:
-    """The sha256 of a local source's rows, by the config or the lock file. UserError if neither has it."""
-    source = config.sources[name]
-    assert isinstance(source, LocalSource)
+def local_content(config: StudyConfig, name: str, among: str = "sources") -> str:
+    """The sha256 of a local source's rows, or of a backbone's files, by the config or the lock file.
+
+    among: `sources` or `backbones`. UserError if neither has it.
+    """
+    source = getattr(config, among)[name]
+    assert isinstance(source, LocalSource | LocalBackbone)
     locked = read_lock(LOCK_FILE).get(local_key(source.path), {}).get("sha256")
     if source.sha256 is None and locked is None:
         raise UserError(
-            f"sources.{name}: nobody has looked yet at what {source.path} contains; run `.venv/bin/python "
+            f"{among}.{name}: nobody has looked yet at what {source.path} contains; run `.venv/bin/python "
             "workflow_scripts/lock_local_data.py` once (with your --overlay files), which writes it into "
-            f"{LOCK_FILE}, or give the source its sha256"
+            f"{LOCK_FILE}, or give it its sha256"
         )
     return source.sha256 or str(locked)
 
 
 def check_local_sources(config: StudyConfig) -> None:
-    """UserError if the content of a local source is not known."""
-    for name, source in config.sources.items():
-        if isinstance(source, LocalSource):
-            local_content(config, name)
+    """UserError if the content of a local source or backbone is not known."""
+    for among in ("sources", "backbones"):
+        for name, declared in getattr(config, among).items():
+            if isinstance(declared, LocalSource | LocalBackbone):
+                local_content(config, name, among)
 
 
 @per_config
@@ -96,6 +107,8 @@ def backbone_identity(config: StudyConfig, name: str) -> dict[str, Any]:
     backbone = config.backbones[name]
     if isinstance(backbone, HubBackbone):
         return written(backbone)
+    if isinstance(backbone, LocalBackbone):
+        return {"kind": "local", "sha256": local_content(config, name, "backbones")}
     shares = {}
     for share_name, share in backbone.pretraining.items():
         values = written(share)

@@ -35,7 +35,11 @@ class RunDescription(Strict):
 
 @dataclass(frozen=True)
 class Run:
-    """backbone x task x method x settings x seed. `base` has neither task nor seed."""
+    """backbone x task x method x settings x seed. A method without training has neither task nor seed.
+
+    weights: the backbone whose weights the run starts from, or has: its own for another's checkpoint.
+    shown_task: the task, or that on which others trained the checkpoint.
+    """
 
     backbone: str
     task: str | None
@@ -45,6 +49,14 @@ class Run:
     name: str
     digest: str
     point: str  # digest of the identity without the seed: exactly the runs of one point are averaged
+
+    @property
+    def weights(self) -> str:
+        return getattr(self.settings, "backbone", None) or self.backbone
+
+    @property
+    def shown_task(self) -> str | None:
+        return getattr(self.settings, "trained_on", None) or self.task
 
     @property
     def trained(self) -> bool:
@@ -91,10 +103,12 @@ def make_run(
     """One run. `changes` (path -> value) are applied to the method's settings for the task."""
     usual = _usual_settings(config, method, task)
     if isinstance(usual, NoTraining):
-        identity = digest({"backbone": backbone_identity(config, backbone)})
-        name = "-".join(["base", *_backbone_part(config, backbone), identity])
-        point = digest({"backbone": backbone_identity(config, backbone), "names": [backbone, method]})
-        return Run(backbone, None, method, None, usual, name, identity, point)
+        weights = backbone_identity(config, usual.backbone or backbone)
+        identity = digest({"backbone": weights})
+        # A checkpoint of another's is the same with each of the study's backbones.
+        own = ["base", *_backbone_part(config, backbone)] if usual.backbone is None else [usual.backbone]
+        point = digest({"backbone": weights, "names": [backbone, method]})
+        return Run(backbone, None, method, None, usual, "-".join([*own, identity]), identity, point)
     assert task is not None
     assert seed is not None
     settings = validate_settings(with_changes(usual.model_dump(), changes))

@@ -68,14 +68,15 @@ class PartFolder:
 
 @dataclass(frozen=True)
 class BackboneFolder:
-    """backbones/<name>. kind: hub or pretrained; settings: as JSON.
+    """backbones/<name>. kind: hub, local or pretrained; settings: as JSON.
 
-    examples: share of the pretraining -> data set.
+    examples: share of the pretraining -> data set. content: sha256 of a local one's files, else empty.
     """
 
     kind: str
     settings: str
     examples: dict[str, str]
+    content: str
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,7 @@ def backbones(config: StudyConfig) -> Table[BackboneFolder]:
                         backbone.pretraining.items() if isinstance(backbone, SmallBackbone) else ()
                     )
                 },
+                local_content(config, name, "backbones") if backbone.kind == "local" else "",
             ),
         )
         for name, backbone in config.backbones.items()
@@ -270,7 +272,7 @@ def _answers(config: StudyConfig, evaluation: Evaluation) -> AnswersFolder:
     return AnswersFolder(
         checkpoint=evaluation.checkpoint,
         tested_task=tested_task(config, name),
-        made_of=f"runs/{run.name}" if run.trained else backbone_folder(config, run.backbone),
+        made_of=f"runs/{run.name}" if run.trained else backbone_folder(config, run.weights),
         weights=step if run.trained else ".",
         examples=Path(data_folder(config, task.test)).name,
         task=canonical(told),
