@@ -11,13 +11,14 @@ from othink_mr1.exhibits import comparison_figure, study_figure
 from othink_mr1.exhibits.figure_files import FigureInputs, write_figure
 from othink_mr1.exhibits.plans import NotedPlan, read_plan
 from othink_mr1.path_argument import path_argument
-from othink_mr1.plan.exhibits import COUNTS, TRAINING, comparison
+from othink_mr1.plan.exhibits import COUNTS, MATRIX, TRAINING, comparison
 from othink_mr1.plan.plan_files import made_of
 
 # A figure's name -> its module; a figure of another name is of the study that is named so.
 MODULES = {f"figure{number}": f"figure{number}" for number in range(1, 9)} | {
     TRAINING: "training_figure",
     COUNTS: "counts_figure",
+    MATRIX: "matrix_figure",
 }
 
 

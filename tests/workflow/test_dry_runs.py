@@ -24,7 +24,7 @@ def test_all_is_the_papers_study(checkout: Path) -> None:
     counts = job_counts(result.stdout)
     assert training_jobs(counts) == 15
     assert counts["train_sft"] == 2
-    assert counts["draw_figure"] == 10
+    assert counts["draw_figure"] == 11
     assert seconds < 5
 
 

@@ -32,6 +32,7 @@ from othink_mr1.exhibits import (
     figure6,
     figure7,
     figure8,
+    matrix_figure,
     study_figure,
     training_figure,
 )
@@ -48,7 +49,7 @@ from othink_mr1.exhibits.table1 import latex, markdown, table1
 from othink_mr1.exhibits.text import BOX
 from othink_mr1.exhibits.theme import METHODS
 
-OTHERS = {"training": training_figure, "counts": counts_figure}
+OTHERS = {"training": training_figure, "counts": counts_figure, "matrix": matrix_figure}
 NUMBERED = (figure1, figure2, figure3, figure4, figure5, figure6, figure7, figure8)
 FIGURES = OTHERS | dict(enumerate(NUMBERED, start=1))
 STUDIES = ("same_task", "cross_task", "format_weight_sweep", "kl_weight_sweep", "learning_curves")
@@ -554,3 +555,18 @@ def test_mistakes_end_in_one_line(arguments, said, tmp_path):
     assert said in message
     assert "\n" not in message
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_matrix_has_every_pair_of_tasks_and_others_checkpoints(tmp_path):
+    with three_tasks():
+        root = make(tmp_path, seeds=(42, 43))
+    frame = matrix_figure.draw(inputs(root, "matrix")).data
+    trained = frame[(frame.method == "grpo") & (frame.seed == "all")]
+    assert len(trained) == 9
+    assert len(set(zip(trained.trained_on, trained.tested_on, strict=True))) == 9
+    # Another's checkpoint that was trained on no task here has its own row, not the backbone's.
+    same = read_study(root / "same_task.csv")
+    theirs = same[same.method == "base"].assign(method="theirs", point="theirs", r1v_accuracy=0.987)
+    write_frame(root / "same_task.csv", pd.concat([same, theirs]))
+    texts = json.dumps(matrix_figure.draw(inputs(root, "matrix")).chart.to_dict()["datasets"])
+    assert texts.count('"98.7"') == 3

@@ -26,7 +26,7 @@ from othink_mr1.errors import UserError
 RESERVED_EXHIBITS = (
     *("runs", "reward_curves", "claims", "leaks", "scorer_audit", "table1"),
     *(f"figure{number}" for number in range(1, 9)),
-    *("training", "counts"),
+    *("training", "counts", "matrix"),
 )
 
 _TRAINED_ON = (RenderedSource, HubSource, LocalSource)

@@ -111,13 +111,13 @@ def paper_line(frame: pd.DataFrame, what: str, value: str = "paper_accuracy") ->
     return f"open circles: {what}, for its own backbone, {names}{known}"
 
 
-def caption(frame: pd.DataFrame, *more: str) -> list[str]:
+def caption(frame: pd.DataFrame, *more: str, dots: bool = True) -> list[str]:
     """The subtitle: which backbone, items and seeds; what the figure adds; answers that were cut; what the
-    runs were trained on."""
+    runs were trained on. dots: whether the figure has them for single seeds."""
     backbones = ", ".join(dict.fromkeys(frame.backbone))
     sizes = {str(task): int(rows["items"].min()) for task, rows in frame.groupby("tested_on", sort=False)}
     items = ", ".join(f"{number} test items of {task_label(task)}" for task, number in sizes.items())
-    ours = "; ".join(part for part in (f"ours: {backbones}", items, _seeds(frame)) if part)
+    ours = "; ".join(part for part in (f"ours: {backbones}", items, _seeds(frame, dots)) if part)
     return [ours, *more, cut_note(frame), *leaks_note(frame)]
 
 
@@ -172,9 +172,9 @@ def per_backbone(
     return alt.vconcat(*charts, spacing=40), [line for *_, lines in drawn for line in lines]
 
 
-def _seeds(frame: pd.DataFrame) -> str:
+def _seeds(frame: pd.DataFrame, dots: bool) -> str:
     several = sorted(set(single_seeds(frame).seed) - {""}, key=int)
     if several:
-        return f"means over seeds {', '.join(several)}, small dots: single seeds"
+        return f"means over seeds {', '.join(several)}" + (", small dots: single seeds" if dots else "")
     only = sorted(set(frame.seed) - {""}, key=int)
     return f"seed {', '.join(only)}" if only else ""

@@ -41,7 +41,7 @@ def study_table(name: str, frame: pd.DataFrame) -> str:
         f"Accuracies in percent. Brackets: 95 % intervals of {spread_line(frame)}.",
         "r1v: the published scorer. exact: by value. Well-formed: answers that follow the format. Cut: "
         "answers that were cut at max_new_tokens.",
-        *(f"{capital(line)}." for line in caption(frame)),
+        *(f"{capital(line)}." for line in caption(frame, dots=False)),
         *r1v_note(points.tested_on),
         *(note for note in dict.fromkeys(frame.note) if note),
     ]

@@ -149,7 +149,7 @@ def _notes(frame: pd.DataFrame, plan: TablePlan) -> tuple[str, ...]:
     printed = frame[frame.paper_accuracy.notna()]
     papers = ", ".join(dict.fromkeys(printed.paper_backbone + " (" + printed.paper_version + ")"))
     tasks = ", ".join(f"{task_letters(task)}: {task_label(task)}" for task in dict.fromkeys(frame.tested_on))
-    ours, *remarks = caption(frame)
+    ours, *remarks = caption(frame, dots=False)
     return (
         f"{tasks}. {ours}. Brackets: 95 % intervals of {spread_line(frame)}.",
         f"The paper's values are of its own backbone, {papers}, by r1v; it prints neither seeds nor intervals"

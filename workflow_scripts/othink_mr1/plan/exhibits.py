@@ -42,8 +42,8 @@ _PAPER_FIGURES: dict[str, tuple[str, ...]] = {
     "figure7": (CROSS_TASK,),
     "figure8": (CROSS_TASK,),
 }
-# Figures that the paper does not have: what the trainings did, and which numbers were said.
-TRAINING, COUNTS = "training", "counts"
+# Figures that the paper does not have: what the trainings did, which numbers were said, all pairs of tasks.
+TRAINING, COUNTS, MATRIX = "training", "counts", "matrix"
 REPORT = "report"  # the page that shows all of it
 AUDIT = "scorer_audit"  # compares r1v with exact on all evaluations
 CLAIMS_NEED = (SAME_TASK, CROSS_TASK, FORMAT_SWEEP, KL_SWEEP)
@@ -89,6 +89,7 @@ def figures(config: StudyConfig) -> dict[str, tuple[str, ...]]:
     A study that varies settings has a figure of its name; figures 4 and 6 are those of the paper's sweeps.
     """
     wanted = {**_PAPER_FIGURES, TRAINING: (SAME_TASK,), COUNTS: (SAME_TASK,)}
+    wanted |= {MATRIX: (SAME_TASK, CROSS_TASK)}
     found = {name: needed for name, needed in wanted.items() if set(needed) <= set(config.studies)}
     for study in config.studies:
         varied = varied_settings(evaluation.run for evaluation in evaluations(config, study))
@@ -140,6 +141,8 @@ def drawn_from(config: StudyConfig, figure: str) -> tuple[str, ...]:
         return (comparison(figure), seeds_needed(figure))
     if figure in ("figure5", TRAINING):
         return ("reward_curves",)
+    if figure == MATRIX:
+        return (SAME_TASK, CROSS_TASK)
     return () if figure == COUNTS else _PAPER_FIGURES.get(figure, (figure,))
 
 

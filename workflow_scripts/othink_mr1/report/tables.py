@@ -62,12 +62,14 @@ def matrices(inputs: Inputs) -> list[Matrix]:
         return []
     points = by_setting(pd.concat(there, ignore_index=True).drop_duplicates(["point"]))
     tested = list(dict.fromkeys(points.tested_on))
-    base = points[points.trained_on == ""]
+    base = points[(points.trained_on == "") & (points.method == "base")]
     found = []
     for method in method_styles(set(points.method) - {"base"}):
         own = points[points.method == method]
-        rows = [("", [_cell(base[base.tested_on == task]) for task in tested])]
-        for trained in dict.fromkeys(own.trained_on):
+        # Another's checkpoint may have been trained on no task here.
+        start = own[own.trained_on == ""] if (own.trained_on == "").any() else base
+        rows = [("", [_cell(start[start.tested_on == task]) for task in tested])]
+        for trained in dict.fromkeys(own.trained_on[own.trained_on != ""]):
             of = own[own.trained_on == trained]
             cells = [_cell(of[of.tested_on == task], own=task == trained) for task in tested]
             rows.append((str(trained), cells))
