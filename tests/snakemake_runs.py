@@ -21,6 +21,7 @@ PARTS = (
     "mini",
     "slurm",
     "docs",
+    "examples",
     "tests/study.yaml",
 )
 

@@ -566,7 +566,8 @@ def test_the_matrix_has_every_pair_of_tasks_and_others_checkpoints(tmp_path):
     assert len(set(zip(trained.trained_on, trained.tested_on, strict=True))) == 9
     # Another's checkpoint that was trained on no task here has its own row, not the backbone's.
     same = read_study(root / "same_task.csv")
-    theirs = same[same.method == "base"].assign(method="theirs", point="theirs", r1v_accuracy=0.987)
+    theirs = same[same.method == "base"].assign(method="theirs", r1v_accuracy=0.987)
+    theirs = theirs.assign(point="theirs" + theirs.tested_on)
     write_frame(root / "same_task.csv", pd.concat([same, theirs]))
     texts = json.dumps(matrix_figure.draw(inputs(root, "matrix")).chart.to_dict()["datasets"])
     assert texts.count('"98.7"') == 3
