@@ -17,6 +17,8 @@ rule generate_answers:
         "<results>/benchmarks/generate_answers/{checkpoint}-{tested_task}.tsv"
     conda:
         "../envs/training.yaml"
+    # Before further trainings: results come sooner, and Snakemake has fewer jobs to choose from each time.
+    priority: 1
     threads: threads_of("generate")
     resources:
         **asked_of("generate"),
@@ -43,6 +45,7 @@ rule score_answers:
         "<results>/benchmarks/score_answers/{checkpoint}-{tested_task}-{scores}.tsv"
     conda:
         "../envs/analysis.yaml"
+    priority: 2
     threads: threads_of("analyse")
     resources:
         **asked_of("analyse"),
