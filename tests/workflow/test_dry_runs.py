@@ -52,7 +52,8 @@ def test_two_seeds_train_twice(checkout: Path) -> None:
         ("readings", 3),
         ("controls", 10),
         ("clevr_70k", 3),
-        ("chosen_kl_weight", 28), ("kl_schedules", 308),
+        ("chosen_kl_weight", 28),
+        ("kl_schedules", 308),
         ("seeds", 12),
     ],
 )

@@ -69,7 +69,7 @@ def test_own_sets_and_a_checkpoint_of_trl_become_rows(tmp_path: Path) -> None:
     (backbone,) = (checkout / "results/own/backbones").glob("small_qwen2_vl-*")
     theirs = tmp_path / "theirs"
     environment = os.environ | {"PYTHONPATH": str(SCRIPTS)}
-    program = Path(__file__).with_name("train_by_trl.py")
+    program = REPOSITORY / "tests/train_by_trl.py"
     subprocess.run([sys.executable, program, backbone, theirs], env=environment, check=True)
     overlay["backbones"] = {"of-trl": {"kind": "local", "path": str(theirs)}}
     overlay["methods"] = {"theirs": {"trainer": "none", "backbone": "of-trl", "trained_on": "counting"}}
