@@ -340,7 +340,7 @@ def assert_exhibits_are_of_plan(site: Site) -> None:
     names = {exhibit: Path(path).name for exhibit, path in plans.items()}
     assert {path.name for path in (site.checkout / "results" / "plans").iterdir()} == set(names.values())
     exhibits = drawn(site.graph.jobs)
-    assert len(exhibits) == len(plans) == 24
+    assert len(exhibits) == len(plans) == 25
     for job in exhibits:
         exhibit = next(Path(file).name for file in job.inputs if is_plan(file)).rpartition("-")[0]
         for file in job.outputs:

@@ -20,6 +20,7 @@ from othink_mr1.config.sources import (
     PartSource,
     PromptsSource,
     RenderedSource,
+    TableSource,
 )
 from othink_mr1.config.strict import NO_EFFECT
 from othink_mr1.config.study import StudyConfig
@@ -49,16 +50,16 @@ def written(model: BaseModel) -> dict[str, Any]:
 
 
 def raw_identity(config: StudyConfig, name: str) -> dict[str, Any]:
-    """What determines the bytes of a source, as written in the config."""
+    """What determines the bytes of a source, as written in the config, whatever is read of them."""
     source = config.sources[name]
     if isinstance(source, PromptsSource):
         parts = {"prompts": source.prompts, "images": source.images}
         return written(source) | {part: raw_identity(config, name) for part, name in parts.items()}
     if isinstance(source, LocalSource):
-        return written(source) | {"sha256": local_content(config, name)}
+        return {"kind": "local", "sha256": local_content(config, name)}
     if isinstance(source, RenderedSource):
         return written(source) | {"rendering": versions.RENDERING}
-    return written(source)
+    return {key: value for key, value in written(source).items() if key not in TableSource.model_fields}
 
 
 @per_config
@@ -94,8 +95,10 @@ def data_identity(config: StudyConfig, name: str) -> dict[str, Any]:
     if isinstance(source, PartSource):
         part = {"part": source.part, "validation": written(source.validation), "version": versions.SPLIT}
         return data_identity(config, source.of) | {"split": part}
+    read = written(source)
+    choice = {key: read[key] for key in TableSource.model_fields if key in read}
     return {
-        "source": raw_identity(config, name),
+        "source": raw_identity(config, name) | ({"table": choice} if choice else {}),
         "preparation": written(config.preparation),
         "version": versions.PREPARATION,
     }

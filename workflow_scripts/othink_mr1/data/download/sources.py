@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from othink_mr1.artefacts.artefact import filling
-from othink_mr1.config.sources import HubBackbone, HubSource, UrlSource
+from othink_mr1.config.sources import HubBackbone, HubSource, TableSource, UrlSource
 from othink_mr1.data.download.client import Patience
 from othink_mr1.data.download.repository import NOTES, bring_repository
 from othink_mr1.data.download.secrets import errors_without_secrets
@@ -28,7 +28,8 @@ def download(
     started = time.perf_counter()
     facts: dict[str, Any] = {}
     kind = "backbone" if isinstance(source, HubBackbone) else "source"
-    identity = {kind: source.model_dump(mode="json", exclude={"base_url"})}
+    # Without what is read of the files, which are the same.
+    identity = {kind: source.model_dump(mode="json", exclude={"base_url", *TableSource.model_fields})}
     with errors_without_secrets(), filling(folder, identity, keep=True) as artefact:
         if artefact.complete:
             return

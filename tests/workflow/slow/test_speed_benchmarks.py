@@ -24,7 +24,7 @@ def test_a_quick_run_compares_equal_systems(tmp_path: Path) -> None:
         env=os.environ | {"PYTHONPATH": "workflow_scripts"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     assert run.returncode == 0, run.stderr[-2000:]
     with open(tmp_path / "grpo_step.csv", newline="") as stream:
