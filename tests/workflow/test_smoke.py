@@ -92,7 +92,8 @@ def test_every_column_is_described(smoke: Finished) -> None:
         described = {name for text in found for name in re.findall(r"`([^`]+)`", text)}
         if place.parts[0] == "figures" or place.name == "reward_curves.csv":
             (metrics,) = (text for name, text in sections.items() if "metrics.csv" in name)
-            described |= set(re.findall(r"`([^`]+)`", study + metrics))
+            compared = (text for name, text in sections.items() if "<study>_" in name)
+            described |= set(re.findall(r"`([^`]+)`", "".join([study, metrics, *compared])))
         if place.name in ("runs.csv", "scorer_audit.csv"):
             described |= set(re.findall(r"`([^`]+)`", study))
         if place.name == "runs.csv":
