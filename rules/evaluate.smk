@@ -15,10 +15,10 @@ rule generate_answers:
         "<results>/logs/generate_answers/{checkpoint}-{tested_task}.log",
     benchmark:
         "<results>/benchmarks/generate_answers/{checkpoint}-{tested_task}.tsv"
-    conda:
-        "../envs/training.yaml"
     # Before further trainings: results come sooner, and Snakemake has fewer jobs to choose from each time.
     priority: 1
+    conda:
+        "../envs/training.yaml"
     threads: threads_of("generate")
     resources:
         **asked_of("generate"),
@@ -43,9 +43,9 @@ rule score_answers:
         "<results>/logs/score_answers/{checkpoint}-{tested_task}-{scores}.log",
     benchmark:
         "<results>/benchmarks/score_answers/{checkpoint}-{tested_task}-{scores}.tsv"
+    priority: 2
     conda:
         "../envs/analysis.yaml"
-    priority: 2
     threads: threads_of("analyse")
     resources:
         **asked_of("analyse"),
