@@ -1,4 +1,6 @@
 # make mini   the whole study in miniature on this machine's CPU; results in results/mini
+# make run    the paper's study, on a machine with a GPU; OVERLAY="studies/seeds.yaml": with that overlay
+#             SET="methods.grpo.learning_rate=2e-6 seeds=[1,2]", also of make mini: with these changes
 # make tournament  compares eight KL schedules in miniature, with ten seeds: some four hours on two cores; stopped, it
 #             goes on where it was. docs/tournament/ has its results
 # make verify reads all results of the paper's study and lists what is sound and what is damaged;
@@ -31,7 +33,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 .SHELLFLAGS := -eu -o pipefail -c
 SHELL := bash
 
-.PHONY: help environment mini tournament verify status what-if report inspect-logs prune test test-slow test-all \
+.PHONY: help environment run mini tournament verify status what-if report inspect-logs prune test test-slow test-all \
 	test-crash check bench gpu-check gpu-wheels gpu-page clean-environment
 
 # Bars per rule on a terminal; elsewhere Snakemake's own lines, as that plugin prints nothing there. `eta`, in
@@ -39,14 +41,20 @@ SHELL := bash
 progress = --logger $(shell test -t 2 && echo rich) eta
 installed = @test -e .venv/runtime-installed || { echo "$@: nothing is installed yet; run make environment" >&2; exit 2; }
 
+changes = $(if $(SET),--config set='$(SET)')
+
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
 environment: .venv/runtime-installed
 
+run: .venv/runtime-installed
+	.venv/bin/python workflow_scripts/check_config.py $(addprefix --overlay ,$(OVERLAY)) --set '$(SET)'
+	PYTHONPATH=workflow_scripts .venv/bin/snakemake all $(progress) $(if $(OVERLAY),--configfile $(OVERLAY)) $(changes)
+
 mini: .venv/runtime-installed
-	.venv/bin/python workflow_scripts/check_config.py --config config.yaml --overlay mini/study.yaml
-	PYTHONPATH=workflow_scripts .venv/bin/snakemake --profile mini all $(progress)
+	.venv/bin/python workflow_scripts/check_config.py --overlay mini/study.yaml --set '$(SET)'
+	PYTHONPATH=workflow_scripts .venv/bin/snakemake --profile mini all $(progress) $(changes)
 
 TOURNAMENT := mini/study.yaml mini/kl_schedules.yaml
 tournament: .venv/runtime-installed

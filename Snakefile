@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 from othink_mr1.artefacts.one_writer import hold_results
 from othink_mr1.artefacts.start_checks import refuse_future, refuse_links
 from othink_mr1.config.load import load_study
-from othink_mr1.config.profiles import refuse_dropped_overlays
+from othink_mr1.config.profiles import refuse_dropped_overlays, refuse_unknown_names
 from othink_mr1.errors import errors_in_one_line
 from othink_mr1.plan.downloaded import check_downloads
 from othink_mr1.plan.identity import check_local_sources
@@ -92,3 +92,20 @@ rule all:
     default_target: True
     input:
         expand("<results>/{file}", file=exhibit_files(study)),
+
+
+# `snakemake table1` makes the files of that exhibit. A study named as a rule has only its files' paths.
+for name, files in named_exhibits(study).items():
+    if name not in {known.name for known in workflow.rules}:
+
+        rule:
+            name:
+                name
+            input:
+                expand("<results>/{file}", file=files),
+
+
+if workflow.is_main_process:
+    refuse_unknown_names(
+        get_argument_parser, sys.argv[1:], [known.name for known in workflow.rules]
+    )

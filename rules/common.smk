@@ -15,6 +15,7 @@ from othink_mr1.plan.exhibits import (
     figures,
     items_in_report,
     listed_runs,
+    named_exhibits,
     shown_in_report,
     shows_items,
 )

@@ -17,8 +17,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, default=Path("config.yaml"))
     parser.add_argument("--overlay", type=Path, action="append", default=[], help="merged in order")
+    parser.add_argument(
+        "--set", default="", metavar="PATH=VALUE ...", help="changes, as in SET of the Makefile"
+    )
     arguments = parser.parse_args()
-    config = load_study([arguments.config, *arguments.overlay])
+    config = load_study([arguments.config, *arguments.overlay], {"set": arguments.set})
     check_scorers(config)
     check_local_sources(config)
     trained = sum(run.trained for run in all_runs(config))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from othink_mr1.config.load import load_study
+from othink_mr1.plan.exhibits import named_exhibits
 from snakemake_runs import job_counts, run_snakemake
 
 pytestmark = pytest.mark.workflow
@@ -116,6 +118,83 @@ def test_a_figure_by_name(checkout: Path) -> None:
     result = run_snakemake(checkout, ["--profile", "mini", "-n", "results/mini/figures/figure2.png"])
     assert result.returncode == 0, result.stderr
     assert training_jobs(job_counts(result.stdout)) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rules"),
+    [
+        (["table1"], {"make_table": 1, "collect_study": 1}),
+        (["figure7"], {"draw_figure": 1, "collect_study": 1}),
+        (["report"], {"make_report": 1}),
+        (["--profile", "mini", "claims"], {"check_claims": 1, "collect_study": 4}),
+    ],
+)
+def test_an_exhibit_by_its_name(checkout: Path, arguments: list[str], rules: dict[str, int]) -> None:
+    result = run_snakemake(checkout, ["-n", *arguments])
+    assert result.returncode == 0, result.stderr
+    counts = job_counts(result.stdout)
+    assert counts[arguments[-1]] == 1
+    assert rules.items() <= counts.items()
+    assert "all" not in counts
+
+
+def test_all_names_plan_what_all_plans(checkout: Path) -> None:
+    names = [*named_exhibits(load_study([checkout / "config.yaml"]))]
+    by_name, whole = (job_counts(run_snakemake(checkout, ["-n", *of]).stdout) for of in (names, ["all"]))
+    for counts in (by_name, whole):
+        for target in (*names, "all", "total"):
+            counts.pop(target, None)
+    assert by_name == whole != {}
+
+
+def test_an_unknown_name_ends_in_one_line_that_lists_the_known_ones(checkout: Path) -> None:
+    result = run_snakemake(checkout, ["-n", "tabel1"])
+    assert result.returncode == 1
+    _, error = result.stderr.splitlines()
+    assert error.startswith("error: no target tabel1; did you mean table1? there are: all, ")
+    assert " figure8, " in error
+
+
+def test_a_study_with_the_name_of_a_rule_has_its_files(own_checkout: Path) -> None:
+    (own_checkout / "mine.yaml").write_text(
+        "studies: {download: {tasks: [counting], methods: [base], tested_on: own}}\n"
+    )
+    result = run_snakemake(own_checkout, ["-n", "results/download.csv", "--configfile", "mine.yaml"])
+    assert job_counts(result.stdout)["collect_study"] == 1
+
+
+def test_changes_as_a_person_types_them(checkout: Path) -> None:
+    changes = "set=methods.grpo.learning_rate=2e-6 seeds=[1,2]"
+    result = run_snakemake(checkout, ["-n", "all", "--config", changes])
+    assert result.returncode == 0, result.stderr
+    assert training_jobs(job_counts(result.stdout)) == 30
+    assert '"learning_rate":2e-06' in run_snakemake(checkout, ["-np", "all", "--config", changes]).stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (
+            "methods.grpo.learning_rate=2e-6",
+            "error: --config methods.grpo.learning_rate=2e-6: write "
+            "--config set='methods.grpo.learning_rate=2e-6', or "
+            'make run SET="methods.grpo.learning_rate=2e-6", or put it into an overlay for --configfile',
+        ),
+        (
+            "set=methods.grpo.learning_rat=2e-6",
+            "error: --config: methods.grpo.learning_rat: unknown key 'learning_rat'; did you mean "
+            "learning_rate? (method grpo, task counting)",
+        ),
+        (
+            "set=learning_rate",
+            "error: set learning_rate: must be PATH=VALUE, as in methods.grpo.learning_rate=2e-6",
+        ),
+    ],
+)
+def test_a_wrong_change_ends_in_one_line(checkout: Path, change: str, expected: str) -> None:
+    result = run_snakemake(checkout, ["-n", "all", "--config", change])
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[1:] == [expected]
 
 
 @pytest.mark.parametrize(

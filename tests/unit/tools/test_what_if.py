@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from othink_mr1.config.changes import change_as_overlay
 from othink_mr1.cost.table import cost_table
 from othink_mr1.errors import UserError
-from othink_mr1.tools.what_if import change_as_overlay, whole_cost
+from othink_mr1.tools.what_if import whole_cost
 from repository import REPOSITORY, study
 from snakemake_runs import copy_repository
 
@@ -26,12 +27,12 @@ def test_changes_become_an_overlay() -> None:
 
 @pytest.mark.parametrize("change", ["learning_rate", "=1", "methods..x=1", "seeds=[1"])
 def test_what_is_no_change(change: str) -> None:
-    with pytest.raises(UserError, match="--set"):
+    with pytest.raises(UserError, match="set "):
         change_as_overlay([change])
 
 
 def test_a_value_within_a_value_is_refused() -> None:
-    with pytest.raises(UserError, match=r"--set seeds\.0=3: seeds is given a value of its own"):
+    with pytest.raises(UserError, match=r"set seeds\.0=3: seeds is given a value of its own"):
         change_as_overlay(["seeds=5", "seeds.0=3"])
 
 

@@ -1,10 +1,11 @@
-"""A profile's overlays, which a --configfile on the command line silently replaces."""
+"""Options of Snakemake's command line that silently drop a profile's overlays, or end in a traceback."""
 
 from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 
@@ -34,4 +35,36 @@ def refuse_dropped_overlays(
             sys.exit(
                 f"error: --configfile takes the place of profile {profile}'s own; name both: "
                 f"--configfile {' '.join([*dropped, *others])}"
+            )
+
+
+def refuse_dotted_keys(
+    parser_of: Callable[[list[str] | None], ArgumentParser], arguments: Sequence[str]
+) -> None:
+    """End the process with a one-line error for `--config a.b=c`: Snakemake only takes keys of the top level.
+
+    Called from profiles/default, as Snakemake reads --config before the Snakefile.
+    """
+    given, _ = parser_of(None).parse_known_args(list(arguments))
+    dotted = [entry for entry in given.config or [] if "." in entry.partition("=")[0]]
+    if dotted:
+        changes = " ".join(dotted)
+        sys.exit(
+            f"error: --config {changes}: write --config set='{changes}', or make run SET=\"{changes}\", or "
+            "put it into an overlay for --configfile"
+        )
+
+
+def refuse_unknown_names(
+    parser_of: Callable[[list[str] | None], ArgumentParser], arguments: Sequence[str], known: Iterable[str]
+) -> None:
+    """End the process with a one-line error for a target that is neither a known name nor a path."""
+    given, _ = parser_of(None).parse_known_args(list(arguments))
+    names = sorted(known)
+    for target in given.targets or []:
+        if target not in names and not {"/", "."} & set(target):
+            near = get_close_matches(target, names, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            sys.exit(
+                f"error: no target {target}; {hint}there are: {', '.join(names)}, and each file by its path"
             )

@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from othink_mr1.config.changes import change_as_overlay, yaml_value
 from othink_mr1.errors import UserError, first_line
 
 KeyPath = tuple[str, ...]
@@ -45,7 +46,8 @@ class Document:
 def read_documents(files: list[Path], overrides: Mapping[str, Any] | None = None) -> Document:
     """Read config files and merge them in order: dicts are merged, everything else is replaced.
 
-    overrides: what Snakemake's --config holds; it comes last.
+    overrides: what Snakemake's --config holds; it comes last. Its `set` holds changes as `make run SET=` has
+    them: see change_as_overlay.
 
     Raises UserError: missing file, broken YAML, duplicate key, no mapping at the top, or a later file
     that changes the `kind` of an entry (it would inherit the other kind's keys).
@@ -56,17 +58,28 @@ def read_documents(files: list[Path], overrides: Mapping[str, Any] | None = None
         merged.places.update(document.places)
         _merge(merged, merged.content, document.content, ())
     if overrides:
-        _merge(merged, merged.content, _typed(overrides, (), merged.places), ())
+        given = dict(overrides)
+        changes = change_as_overlay(str(given.pop("set", "")).split())
+        for content in (_typed(given), changes):
+            _place(content, (), merged.places)
+            _merge(merged, merged.content, content, ())
     return merged
 
 
-def _typed(value: Any, path: KeyPath, places: dict[KeyPath, str]) -> Any:
-    """Parse strings inside the lists and dicts of --config as YAML: Snakemake leaves them as text."""
+def _place(value: Any, path: KeyPath, places: dict[KeyPath, str]) -> None:
+    """Record that a value is from the command line."""
     places[path] = COMMAND_LINE
+    below = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in below:
+        _place(item, (*path, str(key)), places)
+
+
+def _typed(value: Any) -> Any:
+    """Parse strings inside the lists and dicts of --config as YAML: Snakemake leaves them as text."""
     if isinstance(value, Mapping):
-        return {key: _typed(item, (*path, str(key)), places) for key, item in value.items()}
+        return {key: _typed(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_typed(item, (*path, str(index)), places) for index, item in enumerate(value)]
+        return [_typed(item) for item in value]
     if not isinstance(value, str):
         return value
     try:
@@ -74,11 +87,6 @@ def _typed(value: Any, path: KeyPath, places: dict[KeyPath, str]) -> Any:
     except (YAMLError, ValueError, RecursionError):
         return value
     return value if isinstance(scalar, dict | list) else scalar  # a prompt's {question} is not a mapping
-
-
-def yaml_value(text: str) -> Any:
-    """The value of a YAML text. Raises YAMLError, ValueError or RecursionError."""
-    return YAML(typ="safe", pure=True).load(text)
 
 
 def _read(file: Path) -> Document:

@@ -7,6 +7,7 @@ plan file (plan_files.py) that lists the identities of all its inputs.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from othink_mr1.config.methods import GRPO, ConstantKL
@@ -176,6 +177,14 @@ def exhibit_files(config: StudyConfig) -> list[str]:
     files += ["claims.csv"] if has_claims(config) else []
     files += ["tables/table1.md", "tables/table1.tex"] if SAME_TASK in config.studies else []
     return files + [f"figures/{name}.{kind}" for name in figures(config) for kind in FIGURE_KINDS]
+
+
+def named_exhibits(config: StudyConfig) -> dict[str, list[str]]:
+    """The name of an exhibit, as `table1` or `cross_task` -> its files: a target of Snakemake."""
+    found: dict[str, list[str]] = {}
+    for file in exhibit_files(config):
+        found.setdefault(Path(file).stem, []).append(file)
+    return found
 
 
 def collected_exhibits(config: StudyConfig) -> list[str]:

@@ -10,12 +10,9 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from ruamel.yaml.error import YAMLError
-
+from othink_mr1.config.changes import change_as_overlay
 from othink_mr1.config.load import load_study
-from othink_mr1.config.read_yaml import yaml_value
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.cost.table import cost_table
 from othink_mr1.errors import UserError
@@ -30,27 +27,6 @@ _STAGES = {
 _NAMED = ("pretrain_backbone", "train_sft", "train_grpo")
 
 File = tuple[str, str]  # the rule that makes it, and its path
-
-
-def change_as_overlay(changes: Sequence[str]) -> dict[str, Any]:
-    """Turn changes `path.of.the.key=value` (the value in YAML) into the content of an overlay."""
-    overlay: dict[str, Any] = {}
-    for change in changes:
-        path, equals, text = change.partition("=")
-        if not equals or not all(path.split(".")):
-            raise UserError(f"--set {change}: must be PATH=VALUE, as in methods.grpo.learning_rate=2e-6")
-        try:
-            value = yaml_value(text)
-        except (YAMLError, ValueError, RecursionError):
-            raise UserError(f"--set {change}: {text} is not valid YAML") from None
-        inner: Any = overlay
-        *above, last = path.split(".")
-        for key in above:
-            inner = inner.setdefault(key, {})
-            if not isinstance(inner, dict):
-                raise UserError(f"--set {change}: {key} is given a value of its own by another --set")
-        inner[last] = value
-    return overlay
 
 
 def what_if(overlays: Sequence[Path], changes: Sequence[str]) -> Iterator[str]:
