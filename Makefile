@@ -135,6 +135,9 @@ gpu-page:
 	$(PYTHON) tests/gpu/document.py $(addprefix --add ,$(ADD))
 
 .venv/bin/python:
+	@'$(PYTHON)' -c 'import sys, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
+	  echo "make: needs Python 3.11 with ensurepip (Debian: python3-venv); $(or $(PYTHON),none found) is not that;" \
+	    "make $(or $(MAKECMDGOALS),environment) PYTHON=/path/to/python3.11" >&2; exit 2; }
 	$(PYTHON) -m venv .venv
 
 .venv/runtime-installed: requirements.txt constraints.txt | .venv/bin/python

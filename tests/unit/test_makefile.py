@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,39 @@ def test_changes_reach_the_check_and_snakemake(tmp_path: Path) -> None:
         command = ["make", "-n", "-C", tmp_path, target, "SET=methods.grpo.steps=5 seeds=[1,2]"]
         command += [f"OVERLAY={overlay}"] if target == "run" else []
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        install, *_, check, snakemake = [line for line in done.stdout.splitlines() if ".venv" in line]
-        assert install.endswith("-m venv .venv")
+        *install, check, snakemake = [line for line in done.stdout.splitlines() if ".venv" in line]
+        assert any(line.endswith("-m venv .venv") for line in install)
         assert check.endswith(f"--overlay {overlay} --set 'methods.grpo.steps=5 seeds=[1,2]'")
         assert snakemake.endswith("--config set='methods.grpo.steps=5 seeds=[1,2]'")
         assert ("--configfile studies/seeds.yaml" if target == "run" else "--profile mini") in snakemake
+
+
+@pytest.mark.parametrize("version", ["3, 12", "3, 10", None])
+def test_another_python_is_refused_before_anything_is_created(tmp_path: Path, version: str | None) -> None:
+    """version: that of a stand-in for Python; None: no such program."""
+    for file in ("Makefile", "requirements.txt", "constraints.txt"):
+        shutil.copy(REPOSITORY / file, tmp_path)
+    before = set(tmp_path.iterdir())
+    python = tmp_path.parent / f"python-{version}"
+    if version:
+        stand_in = (
+            f'#!/bin/sh\nshift\nexec {sys.executable} -c "import sys; sys.version_info = ({version}); $1"\n'
+        )
+        python.write_text(stand_in)
+        python.chmod(0o755)
+    command = ["make", "-C", tmp_path, "environment", f"PYTHON={python}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    said, _ = done.stderr.splitlines()  # the other is make's own
+    assert said == (
+        f"make: needs Python 3.11 with ensurepip (Debian: python3-venv); {python} is not that; "
+        "make environment PYTHON=/path/to/python3.11"
+    )
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_python_3_11_is_taken(tmp_path: Path) -> None:
+    shutil.copy(REPOSITORY / "Makefile", tmp_path)
+    command = ["make", "-C", tmp_path, ".venv/bin/python", f"PYTHON={sys.executable}"]
+    subprocess.run(command, capture_output=True, check=True)
+    assert (tmp_path / ".venv" / "bin" / "python").exists()
