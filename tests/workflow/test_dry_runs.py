@@ -232,6 +232,14 @@ def test_missing_config_ends_in_one_line(own_checkout: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
+def test_another_folder_ends_in_one_line(checkout: Path, tmp_path: Path) -> None:
+    """The default profile beside the Snakefile is read, too: it must not end in a traceback."""
+    result = run_snakemake(tmp_path, ["-n", "--snakefile", str(checkout / "Snakefile")])
+    assert result.returncode == 1
+    assert "error: config.yaml: config file not found; run from the repository's root" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
