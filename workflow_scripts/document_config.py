@@ -54,6 +54,8 @@ _IDENTITIES = {
     "seeds": "choice of runs",
     "backbone": "choice of runs",
     "tasks.<name>.variant_of": "choice of runs",
+    "methods.<name>.backbone": "choice of runs",
+    "methods.<name>.trained_on": "no",
 }
 
 

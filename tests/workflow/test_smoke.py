@@ -51,8 +51,8 @@ def test_every_rule_runs_in_time(smoke: Finished) -> None:
     ran = set(job_counts(smoke.process.stdout + smoke.process.stderr)) - {"total"}
     names = set(named_exhibits(load_study([smoke.checkout / name for name in ("config.yaml", SMOKE[1])])))
     assert names < rules
-    # What is rendered is not downloaded, no backbone is in a folder of the user's, and a name only stands for the
-    # files of an exhibit.
+    # What is rendered is not downloaded, no backbone is in a folder of the user's, and a name only stands for
+    # the files of an exhibit.
     not_here = {"download", "download_dataset", "download_backbone", "import_backbone"}
     assert rules - names - ran == not_here
     assert smoke.seconds < SECONDS
