@@ -71,6 +71,8 @@ def test_the_page_says_which_keys_change_nothing() -> None:
         "sources.<name>.base_url",
         "sources.<name>.path",
         "sources.<name>.expect_rows",
+        "backbones.<name>.path",
+        "methods.<name>.trained_on",
         "preparation.largest_unusable_share",
     }
 
