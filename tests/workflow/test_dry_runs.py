@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import resource
 from pathlib import Path
 
 import pytest
@@ -14,14 +14,20 @@ from snakemake_runs import job_counts, run_snakemake
 pytestmark = pytest.mark.workflow
 
 
+def planning_seconds() -> float:
+    """CPU time of the Snakemakes so far: unlike the clock's, it does not depend on what else the machine does."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def training_jobs(counts: dict[str, int]) -> int:
     return sum(count for rule, count in counts.items() if rule.startswith("train_"))
 
 
 def test_all_is_the_papers_study(checkout: Path) -> None:
-    started = time.monotonic()
+    before = planning_seconds()
     result = run_snakemake(checkout, ["-n", "all"])
-    seconds = time.monotonic() - started
+    seconds = planning_seconds() - before
     assert result.returncode == 0, result.stderr
     counts = job_counts(result.stdout)
     assert training_jobs(counts) == 15
@@ -31,9 +37,9 @@ def test_all_is_the_papers_study(checkout: Path) -> None:
 
 
 def test_one_exhibit_is_only_what_it_needs(checkout: Path) -> None:
-    started = time.monotonic()
+    before = planning_seconds()
     result = run_snakemake(checkout, ["-n", "results/cross_task.csv"], path="/usr/bin:/bin")
-    seconds = time.monotonic() - started
+    seconds = planning_seconds() - before
     assert result.returncode == 0, result.stderr
     counts = job_counts(result.stdout)
     assert training_jobs(counts) == 6
