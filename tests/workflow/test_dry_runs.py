@@ -15,7 +15,7 @@ pytestmark = pytest.mark.workflow
 
 
 def planning_seconds() -> float:
-    """CPU time of the Snakemakes so far: unlike the clock's, it does not depend on what else the machine does."""
+    """CPU time of all Snakemakes so far, whatever else the machine does."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
