@@ -7,6 +7,7 @@ from othink_mr1.plan import tables, versions
 from othink_mr1.plan.download_lock import LOCK_FILE
 from othink_mr1.plan.exhibits import (
     CLAIMS_NEED,
+    compared_runs,
     compared_studies,
     comparison,
     drawn_from,

@@ -137,6 +137,12 @@ rule audit_scores:
 rule compare_methods:
     input:
         plan=lambda wildcards: plan_of(comparison(wildcards.study)),
+        runs=ancient(
+            collect(
+                "<results>/runs/{of.name}/manifest.json",
+                of=lambda wildcards: compared_runs(study, wildcards.study),
+            )
+        ),
         scores=ancient(
             collect(
                 "<results>/scores/{of.checkpoint}/{of.tested_task}/{of.scores}.csv",

@@ -32,6 +32,7 @@ class ComparedResults:
         setting: str,
         tested: Mapping[str, Sequence[Sequence[int]]],
         kl: Sequence[Sequence[float | str]] = (),
+        column: str = "kl",
     ) -> None:
         """tested: tested task -> [seeds, items] of 0 or 1. kl: per seed that is compared, its updates. KL."""
         for task, table in tested.items():
@@ -41,7 +42,7 @@ class ComparedResults:
             folder = self.root / "runs" / self.run(method, setting, seed)
             lines = "".join(f"{step},{value}\n" for step, value in enumerate(values, start=1))
             with filling(folder, {}) as artefact:
-                (folder / "metrics.csv").write_text(f"step,kl\n{lines}")
+                (folder / "metrics.csv").write_text(f"step,{column}\n{lines}")
                 artefact.finish()
 
     def add_untrained(self, tested: Mapping[str, Sequence[int]]) -> None:

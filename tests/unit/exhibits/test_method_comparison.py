@@ -12,8 +12,9 @@ from compared_results import OTHER, OWN, SPLIT, VALIDATION, ComparedResults, dra
 from scipy.stats import t
 
 from othink_mr1.errors import UserError
-from othink_mr1.exhibits import frames
+from othink_mr1.exhibits import comparison_figure, frames
 from othink_mr1.exhibits.comparison_table import comparison_table
+from othink_mr1.exhibits.figure_files import FigureInputs, as_svg
 from othink_mr1.exhibits.method_comparison import compare_methods
 from othink_mr1.exhibits.paired_comparisons import compare
 from othink_mr1.exhibits.read_points import read_points
@@ -112,6 +113,22 @@ def test_a_run_that_measured_no_kl_has_none(results: ComparedResults) -> None:
     frame, _ = compare_methods(results.plan(), results.root)
     assert frame[frame.method == "off"].kl.isna().all()
     assert "– |" in comparison_table(results.plan(), frame, seeds_frame([], results.plan()))
+
+
+def test_methods_without_a_kl_are_compared_all_the_same(tmp_path: Path) -> None:
+    made = ComparedResults(tmp_path)
+    for seed, method in enumerate(("constant", "sft")):
+        tested = {VALIDATION: [[1]], OWN: drawn([0.5] * 3, 30, seed)}
+        made.add(method, "", tested, [[0.5]] * 3, column="loss")
+    plan = made.plan()
+    frame, methods = compare_methods(plan, tmp_path)
+    assert frame.kl.isna().all()
+    assert frame.p.notna().sum() == 1
+    for name, table in (("mine_comparison", frame), ("mine_seeds", seeds_frame(methods, plan))):
+        frames.write_frame(tmp_path / f"{name}.csv", table)
+    data = {name: tmp_path / f"{name}.csv" for name in ("mine_comparison", "mine_seeds")}
+    drawing = comparison_figure.draw(FigureInputs(data=data, plan=None, results=tmp_path), "mine")
+    assert "</svg>" in as_svg(drawing.chart)
 
 
 def test_the_chances_of_being_best_are_of_the_methods_of_a_task(results: ComparedResults) -> None:

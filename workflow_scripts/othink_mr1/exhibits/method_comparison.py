@@ -147,7 +147,10 @@ def _kl_reached(runs: Sequence[str], results: Path) -> dict[str, float]:
     """The mean over the runs, and its 95 % interval (t) if they are enough; empty if a run measured none."""
     reached = []
     for run in runs:
-        kl = read_metrics(results / "runs" / run).kl
+        metrics = read_metrics(results / "runs" / run)
+        if "kl" not in metrics:  # SFT has none
+            return {}
+        kl = metrics.kl
         reached.append(float(kl.tail(max(1, len(kl) // KL_SHARE)).mean()))
     if not np.isfinite(reached).all():
         return {}

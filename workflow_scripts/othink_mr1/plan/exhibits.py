@@ -114,6 +114,11 @@ def compared_studies(config: StudyConfig) -> list[str]:
     return [name for name, grid in config.studies.items() if grid.choice is not None]
 
 
+def compared_runs(config: StudyConfig, study: str) -> list[Run]:
+    """The trained runs of a comparison: their metrics have the KL."""
+    return [run for run in grid_runs(config, study) if run.trained]
+
+
 def comparison_plan(config: StudyConfig, study: str) -> dict[str, Any]:
     """The plan of a comparison."""
     grid = config.studies[study]
