@@ -220,9 +220,7 @@ def test_another_generation_length_regenerates_that_task_and_retrains_nothing(sm
 
 def test_two_runs_that_ask_for_a_gpu_do_not_run_together(smoke: Finished) -> None:
     asked = ["--config", "execution={train: {gpus: 1}}", "seeds=[1,2]"]
-    listed = run_snakemake(smoke.checkout, [*SMOKE, "-n", "same_task", *asked])
     plan = run_snakemake(smoke.checkout, [*SMOKE, "-n", "results/smoke/same_task.csv", *asked])
-    assert listed.returncode != 0  # no such target: the exhibit is named by its file
     runs = re.findall(r"output: (\S+/runs/geometry-sft-\S+)", plan.stdout)
     assert len(runs) == 2
     done = run_snakemake(smoke.checkout, [*SMOKE, *runs, *asked], timeout=300)
