@@ -1,8 +1,8 @@
 # make mini   the whole study in miniature on this machine's CPU; results in results/mini
 # make run    the paper's study, on a machine with a GPU; OVERLAY="studies/seeds.yaml": with that overlay
 #             SET="methods.grpo.learning_rate=2e-6 seeds=[1,2]", also of make mini: with these changes
-# make tournament  compares eight KL schedules in miniature, with ten seeds: some four hours on two cores; stopped, it
-#             goes on where it was
+# make tournament  compares eight KL schedules in miniature, with ten seeds: an estimated four hours on two
+#             cores; stopped, it goes on where it was
 # make verify reads all results of the paper's study and lists what is sound and what is damaged;
 #             make verify OVERLAY=mini/study.yaml: those of the study in miniature
 # make status shows the progress of each training, read from files, also while jobs run; OVERLAY as for verify

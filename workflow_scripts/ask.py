@@ -1,7 +1,7 @@
 """Show a picture to a checkpoint and ask: what it answers, greedily, as in the evaluation.
 
 ask.py --checkpoint results/…/checkpoint --image my.png "How many …?"
-ask.py --run geometry-grpo-d --image my.png "What is angle ABC?"    the run whose name begins so
+ask.py --run geometry-grpo-d-alpha1-s42 --image my.png "What is angle ABC?"    the run whose name begins so
 ask.py --compare --task counting --image my.png --questions questions.txt
 """
 

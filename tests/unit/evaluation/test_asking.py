@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -16,16 +17,19 @@ from transformers import Qwen2VLForConditionalGeneration
 
 from othink_mr1.artefacts.artefact import filling
 from othink_mr1.artefacts.verification import verify_folder
+from othink_mr1.data.examples import write_examples
 from othink_mr1.data.row_to_example import RowLimits
 from othink_mr1.errors import UserError
 from othink_mr1.evaluation.asking import ask, asked
 from othink_mr1.evaluation.checkpoints import checkpoint_in, checkpoint_of_run, checkpoints_of_task
+from othink_mr1.evaluation.generate import generate_answers
 from othink_mr1.evaluation.generation_task import GenerationTask
 from othink_mr1.modeling.processor import load_processor
 from othink_mr1.plan.folders import backbone_folder
 from othink_mr1.plan.runs import all_runs
+from othink_mr1.training.sft_runs import train_sft_run
 from repository import REPOSITORY, SCRIPTS, study
-from tiny import Tiny, picture
+from tiny import EXAMPLES, GENERATION, Tiny, description, execution, picture, sft_settings
 
 LIMITS = RowLimits(401408, 2048)
 TASK = GenerationTask(name="counting", prompt="{question} Think.", max_new_tokens=12)
@@ -64,16 +68,35 @@ def generated(folder: Path, image: bytes, text: str) -> str:
     return str(text)
 
 
-@pytest.mark.parametrize("whose", ["ours", "trl"])
-def test_the_text_is_that_of_generate(
-    whose: str, tiny: Tiny, image: Path, request: pytest.FixtureRequest
-) -> None:
-    folder = tiny.folder if whose == "ours" else request.getfixturevalue("of_trl")
+@pytest.fixture
+def ours(tiny: Tiny, tmp_path: Path) -> Path:
+    """A checkpoint that our trainer has trained; the set is beside its run."""
+    write_examples(EXAMPLES, tmp_path / "examples.parquet")
+    settings = sft_settings(steps=4, checkpoint_steps=[], learning_rate=0.01)
+    run = tmp_path / "run"
+    train_sft_run(description(settings), execution(), tmp_path / "examples.parquet", tiny.folder, run)
+    return run / "checkpoint"
+
+
+@pytest.mark.parametrize("whose", ["ours", "of_trl"])
+def test_the_text_is_that_of_generate(whose: str, image: Path, request: pytest.FixtureRequest) -> None:
+    folder = request.getfixturevalue(whose)
     examples = asked(image, QUESTIONS, LIMITS)
     found = ask(folder, examples, TASK, "fp32", 1)
     expected = [generated(folder, example.image, f"{example.question} Think.") for example in examples]
     assert [completion.completion for completion in found] == expected
     assert any(expected)
+
+
+def test_a_test_item_gets_the_completion_of_its_answer(ours: Path, tmp_path: Path) -> None:
+    out = tmp_path / "answers"
+    generate_answers(ours, "run", GENERATION, "fp32", TASK, tmp_path / "examples.parquet", out)
+    answers = [json.loads(line) for line in (out / "answers.jsonl").read_text().splitlines()]
+    assert len(answers) == len(EXAMPLES)
+    for example, answer in zip(EXAMPLES, answers, strict=True):
+        (tmp_path / "item.png").write_bytes(example.image)
+        (found,) = ask(ours, asked(tmp_path / "item.png", [example.question], LIMITS), TASK, "fp32", 1)
+        assert found.completion == answer["completion"]
 
 
 def test_the_picture_is_prepared_as_a_test_set_s(tmp_path: Path) -> None:
