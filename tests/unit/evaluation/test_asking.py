@@ -72,7 +72,7 @@ def generated(folder: Path, image: bytes, text: str) -> str:
 def ours(tiny: Tiny, tmp_path: Path) -> Path:
     """A checkpoint that our trainer has trained; the set is beside its run."""
     write_examples(EXAMPLES, tmp_path / "examples.parquet")
-    settings = sft_settings(steps=4, checkpoint_steps=[], learning_rate=0.01)
+    settings = sft_settings(steps=2, checkpoint_steps=[], learning_rate=0.001)
     run = tmp_path / "run"
     train_sft_run(description(settings), execution(), tmp_path / "examples.parquet", tiny.folder, run)
     return run / "checkpoint"
