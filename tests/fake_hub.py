@@ -86,6 +86,8 @@ class FakeHub:
         self.commits: dict[str, dict[str, Commit]] = {}  # repository -> commit -> files
         self.branches: dict[str, dict[str, str]] = {}  # repository -> branch -> commit
         self.raw: dict[str, bytes | Path] = {}
+        self.objects: dict[str, bytes] = {}  # large files that were uploaded, by sha256
+        self.private: dict[str, bool] = {}  # of the repositories that clients made
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
         self._lock = threading.Lock()

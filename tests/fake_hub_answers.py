@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from fake_hub_repository import Commit, File
+from fake_hub_uploads import answer_upload
 
 API = re.compile(r"/api/((?:datasets|models)/[^/]+/[^/]+)/(revision|tree)/([^/]+)")
 RESOLVE = re.compile(r"/(datasets/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
@@ -35,6 +36,7 @@ class Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.request_log = self.make(self.server_name, self.command, unquote(self.route), self.query, headers)
         self.hub.note(self.request_log)
+        self.body = self._received()
         self.fault = self.hub.fault_for(self.command, unquote(self.route))
         try:
             self._answer()
@@ -42,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True  # the client was killed, or closed the connection
         self.hub.finish(self.request_log)
 
-    do_HEAD = do_GET
+    do_HEAD = do_POST = do_PUT = do_GET
 
     def _answer(self) -> None:
         time.sleep(self.fault.silent_seconds if self.fault else 0.0)
@@ -61,8 +63,12 @@ class Handler(BaseHTTPRequestHandler):
             self._cdn()
         elif self.route.startswith("/raw/"):
             self._raw()
+        elif self.command == "PUT":  # to a signed address, without a token
+            self._upload()
         elif self.hub.token and self.headers.get("Authorization") != f"Bearer {self.hub.token}":
             self._not_found(401, "RepoNotFound", "Invalid username or password.")
+        elif self.command == "POST":
+            self._upload()
         elif match := API.fullmatch(self.route):
             self._api(*map(unquote, match.groups()))
         elif match := RESOLVE_CACHE.fullmatch(self.route):
@@ -72,6 +78,21 @@ class Handler(BaseHTTPRequestHandler):
             self._resolve(f"{kind or 'models/'}{name}", unquote(revision), unquote(path), cached=False)
         else:
             self._send(404, {})
+
+    def _upload(self) -> None:
+        status, value = answer_upload(self.hub, self.command, self.route, self.body)
+        self._json(status, value)
+
+    def _received(self) -> bytes:
+        """The request's body, also one whose length is not announced."""
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        parts = []
+        while size := int(self.rfile.readline(), 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
 
     def _commit(self, repository: str, revision: str) -> Commit | None:
         """The requested commit, or None after the hub's answer that it does not exist."""

@@ -73,7 +73,7 @@ def make_real_layout(folder: Path) -> RealLayout:
     layout.datasets["tobiaslee/Super_clevr200"] = {"subsplit.tgz": _as_tgz(scenes / "images.zip")}
     layout.models["leonardPKU/superclevr"] = {"images.zip": (scenes / "images.zip").read_bytes()}
     layout.web[PROMPT_FILES["r1v_superclevr_prompts"]] = (scenes / "prompts.jsonl").read_bytes()
-    layout.models[BACKBONE] = _backbone(folder / "backbone")
+    layout.models[BACKBONE] = _backbone(folder / "backbone") | {"README.md": card}
     return layout
 
 

@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 
 from othink_mr1.config.load import load_study
+from othink_mr1.data.examples import read_examples
 from othink_mr1.plan.exhibits import named_exhibits
 from snakemake_runs import copy_repository, job_counts, run_snakemake
 
@@ -205,6 +206,44 @@ def test_a_result_from_the_future_is_named_before_work_starts(smoke: Finished) -
     assert f"{file.relative_to(smoke.checkout)}: its time is 2 days in the future" in done.stderr
     assert before.items() <= {path: path.lstat().st_mtime_ns for path in smoke.results.rglob("*")}.items()
     os.utime(file, (now, now))
+
+
+def test_a_checkpoint_given_away_answers_as_the_workflow_did(smoke: Finished, tmp_path: Path) -> None:
+    """By transformers alone, every item of both tasks; the card has the accuracies of the csv."""
+    (run,) = smoke.results.glob("runs/geometry-sft-s42-*")
+    command = [sys.executable, "workflow_scripts/export.py", "--overlay", "tests/study.yaml"]
+    command += ["--run", run.name, "--output", str(tmp_path / "model")]
+    done = subprocess.run(command, cwd=smoke.checkout, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    weights = [folder / "model.safetensors" for folder in (tmp_path / "model", run / "checkpoint")]
+    assert len({path.read_bytes() for path in weights}) == 1
+
+    config = load_study([smoke.checkout / name for name in ("config.yaml", SMOKE[1])])
+    asked, expected = [], []
+    for answers in smoke.results.glob(f"answers/{run.name}/*/answers.jsonl"):
+        task = config.tasks[answers.parent.name.rpartition("-")[0]]
+        (examples,) = smoke.results.glob(f"data/{task.test}-*/examples.parquet")
+        pictures = {example.id: example.image for example in read_examples(examples)}
+        for answer in map(json.loads, answers.read_text().splitlines()):
+            image = tmp_path / f"{len(asked)}.png"
+            image.write_bytes(pictures[answer["id"]])
+            text = task.test_prompt.replace("{question}", answer["question"])
+            asked.append({"image": str(image), "text": text, "tokens": task.max_new_tokens})
+            expected.append(answer["completion"])
+    assert len(asked) == 32
+    (tmp_path / "asked.jsonl").write_text("".join(json.dumps(each) + "\n" for each in asked))
+    program = Path(__file__).parents[1] / "answer_by_transformers.py"
+    alone = [sys.executable, "-I", str(program), str(tmp_path / "model"), str(tmp_path / "asked.jsonl")]
+    answered = subprocess.run(alone, capture_output=True, text=True, check=False)
+    assert answered.returncode == 0, answered.stderr
+    assert json.loads(answered.stdout) == expected
+
+    card = (tmp_path / "model" / "README.md").read_text()
+    table = pd.concat(pd.read_csv(smoke.results / f"{name}.csv") for name in ("same_task", "cross_task"))
+    rows = table[(table.method == "sft") & (table.trained_on == "geometry")].drop_duplicates("tested_on")
+    assert len(rows) == 2
+    for row in rows.to_dict("records"):
+        assert f"| {row['tested_on']} | {row['items']} | {100 * row['r1v_accuracy']:.2f} [" in card
 
 
 def test_another_generation_length_regenerates_that_task_and_retrains_nothing(smoke: Finished) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from othink_mr1.data.examples import EXAMPLES_FILE, read_examples
 from othink_mr1.data.images import UNREADABLE
 from othink_mr1.data.leaks import Leak, count_leaks, read_leaks
 from othink_mr1.errors import UserError
-from othink_mr1.exhibits.plans import DataCardPlan
+from othink_mr1.exhibits.plans import DataCardPlan, DataSet
 from othink_mr1.exhibits.text import markdown_table, markdown_text
 from othink_mr1.exhibits.theme import task_label
 
@@ -79,7 +79,7 @@ def data_card(plan: DataCardPlan, results: Path, facts: Mapping[str, SetFacts], 
         [f"# Data of {markdown_text(title)}"],
         ["Made by the workflow from the sets as they were downloaded or rendered, and prepared."],
         ["## Sources"],
-        _sources(plan, results),
+        sources_table([(TRAIN, plan.train), (TEST, plan.test)], results),
         ["## Rows"],
         _rows(plan, facts),
         [
@@ -89,8 +89,8 @@ def data_card(plan: DataCardPlan, results: Path, facts: Mapping[str, SetFacts], 
         _unusable(facts),
         ["## Prompts"],
         ["Of training, then of the test, as they are written in the config:"],
-        _verbatim(plan.prompts.train),
-        _verbatim(plan.prompts.test),
+        verbatim(plan.prompts.train),
+        verbatim(plan.prompts.test),
         ["## Gold answers"],
         [f"![Gold answers of {markdown_text(plan.task)}]({chart})"],
         _frequent(facts),
@@ -100,15 +100,17 @@ def data_card(plan: DataCardPlan, results: Path, facts: Mapping[str, SetFacts], 
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
-def _verbatim(text: str) -> list[str]:
-    """An indented code block: white space is kept (two spaces differ from one), and no text can end it."""
+def verbatim(text: str) -> list[str]:
+    """Lines of an indented code block: white space is kept, and no text can end it."""
     return [f"    {line}" for line in text.splitlines()]
 
 
-def _sources(plan: DataCardPlan, results: Path) -> list[str]:
+def sources_table(sets: Sequence[tuple[str, DataSet]], results: Path) -> list[str]:
+    """Where sets come from, with licences: lines of a table. sets: each with its label."""
     head = ["Set", "Source", "From", "Revision", "Commit", "Licence", "Files", "Size"]
     rows = []
-    for name, declared in ((TRAIN, plan.train), (TEST, plan.test)):
+    for label, declared in sets:
+        name = markdown_text(label)
         for folder in declared.raw:
             manifest = read_manifest(results / folder)
             settings = manifest.get("source")

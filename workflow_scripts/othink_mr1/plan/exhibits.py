@@ -53,8 +53,12 @@ REWARD_CURVES_OF = SAME_TASK  # figure 5: the reward curves of table 1's GRPO ru
 
 def study_plan(config: StudyConfig, study: str) -> dict[str, Any]:
     """The plan of a study's csv: one entry per evaluation."""
-    found = evaluations(config, study)
-    return {"exhibit": study, "evaluations": _rows(config, found)}
+    return evaluations_plan(config, study, evaluations(config, study))
+
+
+def evaluations_plan(config: StudyConfig, name: str, found: Sequence[Evaluation]) -> dict[str, Any]:
+    """The plan of any evaluations, like a study's."""
+    return {"exhibit": name, "evaluations": _rows(config, found)}
 
 
 @per_config
