@@ -15,6 +15,7 @@ from othink_mr1.cluster.preflight import (
 )
 from othink_mr1.cluster.slurm import require_programs
 from othink_mr1.cluster.time_limits import partition_limits
+from othink_mr1.errors import UserError
 from othink_mr1.plan.identity import canonical
 
 # `raw` is the text in the profile; Snakemake's own default resources may have none.
@@ -32,9 +33,13 @@ limits = {}  # partition -> minutes; filled when Slurm has been asked
 
 
 def threads_of(stage):
-    """Threads of a local job. A job with a GPU takes all cores, so that two do not run at once."""
+    """Threads of a local job. A job with a GPU takes all cores, so that two do not run at once.
+
+    Unless `--resources gpu=8` says how many there are: then as many run, each with a card (modeling/own_card.py).
+    """
     asked = getattr(study.execution, stage)
-    return workflow.cores if getattr(asked, "gpus", 0) else asked.cpus
+    counted = "gpu" in workflow.resource_settings.resources
+    return asked.cpus if counted or not getattr(asked, "gpus", 0) else workflow.cores
 
 
 def asked_of(stage):
@@ -99,3 +104,10 @@ def check_cluster():
             check_slurm(requests, Path(study.results), facts, limits)
         if workflow.executor_settings.status_command == "squeue":
             warn_of_forgotten_jobs()
+    elif (
+        "SLURM_JOB_ID" in os.environ
+        and workflow.resource_settings.resources.get("gpu", 1) != 1
+    ):
+        raise UserError(
+            "--resources gpu: within a Slurm job, jobs get no card of their own; use --profile slurm, or leave it out"
+        )

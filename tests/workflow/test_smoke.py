@@ -271,3 +271,18 @@ def test_two_runs_that_ask_for_a_gpu_do_not_run_together(smoke: Finished) -> Non
         spans.append((end - manifest["wall_seconds"], end))
     (_, first_end), (second_start, _) = sorted(spans)
     assert second_start >= first_end
+
+
+def test_four_trainings_on_four_cards_run_together(smoke: Finished, tmp_path: Path) -> None:
+    """The cards are pretended. Each training has its own."""
+    cards = {"TMPDIR": str(tmp_path), "CUDA_VISIBLE_DEVICES": "0,1,2,3"}
+    asked = ["--config", "execution={train: {gpus: 1}}", "seeds=[3,4,5,6]"]
+    plan = run_snakemake(smoke.checkout, [*SMOKE, "-n", "results/smoke/same_task.csv", *asked])
+    runs = re.findall(r"output: (\S+/runs/geometry-sft-\S+)", plan.stdout)
+    assert len(runs) == 4
+    together = ["--resources", "gpu=4", "--cores", "4"]
+    done = run_snakemake(smoke.checkout, [*SMOKE, *together, *runs, *asked], timeout=300, variables=cards)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    logs = [Path(run).parent.name for run in runs]
+    said = [(smoke.results / "logs/train_sft" / f"{log}.log").read_text() for log in logs]
+    assert sorted(text.partition("card ")[2][0] for text in said) == ["0", "1", "2", "3"]

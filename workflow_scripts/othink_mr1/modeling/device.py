@@ -10,6 +10,7 @@ import torch
 
 from othink_mr1.config.execution import DeviceResources
 from othink_mr1.errors import UserError
+from othink_mr1.modeling.own_card import take_card
 
 
 class Stopwatch:
@@ -39,7 +40,12 @@ class Stopwatch:
 
 
 def use_device(execution: DeviceResources) -> None:
-    """Check that the device is there and set the number of threads, on which rounding depends."""
+    """Take a card if the job has one, check that the device is there, and set the number of threads.
+
+    Rounding depends on the threads.
+    """
+    if execution.gpus:
+        take_card()
     if execution.device == "cuda" and not torch.cuda.is_available():
         raise UserError(
             "execution.device: cuda, but this machine shows no GPU; set it to cpu or run on a GPU machine"
