@@ -36,7 +36,7 @@ def push_model(folder: Path, repository: str, message: str) -> str:
     except RuntimeError as error:  # a large file's, around the reason
         reason = f" ({first_line(error.__cause__)})" if isinstance(error.__cause__, Exception) else ""
         fault = f"{first_line(error)}{reason}; try again later"
-    again = f".venv/bin/hf upload OWNER/NAME {folder} ."
+    again = f".venv/bin/hf upload --private OWNER/NAME {folder} ."
     raise UserError(f"--push {repository}: {fault}; {folder} is kept, to push it: {again}")
 
 
