@@ -52,6 +52,17 @@ def execution_of(stage):
     return canonical(getattr(study.execution, stage).model_dump(mode="json"))
 
 
+def launcher_of(stage):
+    """The command that starts a stage's program: torchrun for several processes, one per GPU.
+
+    When it is told to end, or a process has died, the others have 50 seconds to save and end.
+    """
+    gpus = getattr(study.execution, stage).gpus
+    if gpus <= 1:
+        return "python"
+    return f"python -m torch.distributed.run --standalone --shutdown-timeout 50 --nproc-per-node {gpus} --"
+
+
 def slurm_request(job, together):
     """What a job, or a group of `together` such jobs, will request from Slurm, as Snakemake's plugin computes it."""
     asked = job.resources
@@ -77,6 +88,10 @@ def slurm_request(job, together):
 def check_cluster():
     """Report what cannot work before anything is submitted. Call it where the executor is known, as in onstart."""
     if workflow.executor_plugin.name == "slurm":
+        if study.execution.train.gpus > 1:
+            raise UserError(
+                "execution.train.gpus: several GPUs for one run work on one machine so far, not by Slurm; set it to 1"
+            )
         jobs = list(workflow.dag.needrun_jobs())
         groups = Counter(job.group for job in jobs)
         size = workflow.group_settings.group_components

@@ -119,8 +119,9 @@ rule train_sft:
     params:
         run=lambda wildcards: sft_runs[wildcards.run].settings,
         execution=execution_of("train"),
+        launcher=launcher_of("train"),
     shell:
-        "python workflow_scripts/train_sft.py --run {params.run:q} --execution {params.execution:q}"
+        "{params.launcher} workflow_scripts/train_sft.py --run {params.run:q} --execution {params.execution:q}"
         " --examples $(dirname {input.examples})/examples.parquet --backbone $(dirname {input.backbone})"
         " --output $(dirname {output}) > {log} 2>&1"
 
@@ -155,7 +156,8 @@ rule train_grpo:
     params:
         run=lambda wildcards: grpo_runs[wildcards.run].settings,
         execution=execution_of("train"),
+        launcher=launcher_of("train"),
     shell:
-        "python workflow_scripts/train_grpo.py --run {params.run:q} --execution {params.execution:q}"
+        "{params.launcher} workflow_scripts/train_grpo.py --run {params.run:q} --execution {params.execution:q}"
         " --examples $(dirname {input.examples})/examples.parquet --backbone $(dirname {input.backbone})"
         " --output $(dirname {output}) > {log} 2>&1"

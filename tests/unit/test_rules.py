@@ -36,7 +36,7 @@ def test_each_rule_runs_one_program_that_writes_by_itself(rule: str) -> None:
     assert re.findall(r"\S*>\s*\S+", command) == [">", "2>&1"] or command.count("> {log} 2>&1") == 1
     assert command.count(">") == 2
     assert not re.search(r"\b(cp|mv|tee|cat|ln)\b|&&|;|\|", command)
-    assert re.match(r'\s*"python workflow_scripts/\w+\.py ', command)
+    assert re.match(r'\s*"(python|\{params\.launcher\}) workflow_scripts/\w+\.py ', command)
 
 
 @pytest.mark.parametrize("rule", BLOCKS)

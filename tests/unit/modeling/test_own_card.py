@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from othink_mr1.modeling import own_card
 own_card._POLL_SECONDS = 0.05
 own_card.take_card()
 print(os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
+assert os.environ.get("LOCAL_RANK", "0") == "0"
 nowhere = subprocess.DEVNULL
 subprocess.Popen(["sleep", "60"], stdin=nowhere, stdout=nowhere, stderr=nowhere)
 sys.stdin.readline()
@@ -52,7 +54,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     yield job
     for process in started:
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
 
@@ -73,6 +76,15 @@ def test_four_jobs_have_a_card_each_and_a_killed_ones_is_free_at_once(start: Sta
     assert card_of(fifth) == cards[2]
     assert time.monotonic() - killed < 5
     assert fifth.stderr.readline() == f"card {cards[2]} of 0, 1, 2, 3 is this job's\n"
+
+
+def test_each_process_of_a_run_has_a_card(start: Start) -> None:
+    several = {"LOCAL_WORLD_SIZE": "2"}
+    jobs = [start("4,5", LOCAL_RANK=str(rank), **several) for rank in range(2)]
+    assert {card_of(job) for job in jobs} == {"4", "5"}
+    few = start("4", LOCAL_RANK="0", **several)
+    _, said = few.communicate()
+    assert "execution.train.gpus: 2, but this machine shows 1; lower it" in said
 
 
 def test_names_as_nvidia_s(start: Start) -> None:

@@ -134,12 +134,6 @@ def test_a_full_disk_is_one_line_although_tensorboard_writes_in_a_thread(
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_a_launcher_of_several_processes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LOCAL_RANK", "0")
-    with pytest.raises(UserError, match="LOCAL_RANK is set, but a training is one process"):
-        new_accelerator("cpu")
-
-
 def test_nothing_of_accelerates_environment_reaches_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")

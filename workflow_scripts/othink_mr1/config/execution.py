@@ -25,12 +25,14 @@ class DeviceResources(Resources):
     """A job that computes with the model."""
 
     device: Literal["cuda", "cpu"]
-    gpus: Annotated[int, Field(ge=0, le=1)] = Field(description="GPUs of the job; one process uses one")
+    gpus: Annotated[int, Field(ge=0, le=64)] = Field(
+        description="GPUs of the job, each with a process of its own; more than 1 only for `train`"
+    )
 
     @model_validator(mode="after")
     def _cuda_needs_a_gpu(self) -> DeviceResources:
         if self.device == "cuda" and self.gpus == 0:
-            raise ValueError("gpus: must be 1 when device is cuda, got 0")
+            raise ValueError("gpus: must be at least 1 when device is cuda, got 0")
         return self
 
 
@@ -68,3 +70,10 @@ class Execution(ConfigModel):
     train: TrainingExecution
     generate: GenerationExecution
     analyse: Resources
+
+    @model_validator(mode="after")
+    def _only_a_training_takes_several(self) -> Execution:
+        for stage in ("pretrain", "generate"):
+            if (gpus := getattr(self, stage).gpus) > 1:
+                raise ValueError(f"{stage}.gpus: must be 0 or 1, got {gpus}; only train takes several")
+        return self

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from othink_mr1.errors import UserError
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+_LOCAL_RANK = "LOCAL_RANK"  # set by torchrun; the number of a process's card, for accelerate
 _POLL_SECONDS = 1.0
 _SAY_EVERY_SECONDS = 60.0
 
@@ -29,11 +30,14 @@ def take_card() -> None:
     """Lock one of the visible cards for this process, and show CUDA only that; wait if all are taken.
 
     Call it before CUDA is used. Nothing happens under Slurm, without a card, and the second time.
-    UserError if the folder of the locks is another user's.
+    UserError if the folder of the locks is another user's, or if a run's processes are more than the cards.
     """
     if _held or "SLURM_JOB_ID" in os.environ:
         return
     cards = visible_cards()
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if 0 < len(cards) < processes:
+        raise UserError(f"execution.train.gpus: {processes}, but this machine shows {len(cards)}; lower it")
     folder = _folder()
     said = -_SAY_EVERY_SECONDS
     while cards:
@@ -45,6 +49,8 @@ def take_card() -> None:
                 continue
             _held.append(lock)
             os.environ[VISIBLE] = card
+            if _LOCAL_RANK in os.environ:
+                os.environ[_LOCAL_RANK] = "0"  # of the only card that this process sees
             print(f"card {card} of {', '.join(cards)} is this job's", file=sys.stderr, flush=True)
             return
         if time.monotonic() - said >= _SAY_EVERY_SECONDS:

@@ -1,4 +1,4 @@
-"""accelerate's Accelerator as our trainings use it: one process, without its own mixed precision.
+"""accelerate's Accelerator as our trainings use it: without its own mixed precision.
 
 It computes backward passes, clips gradients, and writes to trackers. Its `accumulate` is not used: a step's
 packed rows differ in number and size, and each is weighted by its share of the whole step (see
@@ -7,17 +7,11 @@ packed rows differ in number and size, and each is weighted by its share of the 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 from accelerate import Accelerator
 from accelerate.tracking import GeneralTracker
 from accelerate.utils import GradientAccumulationPlugin
-
-from othink_mr1.errors import UserError
-
-# Set by torchrun and `accelerate launch` in each of several processes.
-_LAUNCHED = ("LOCAL_RANK", "WORLD_SIZE")
 
 
 def new_accelerator(device: str, trackers: Sequence[GeneralTracker] = ()) -> Accelerator:
@@ -26,8 +20,6 @@ def new_accelerator(device: str, trackers: Sequence[GeneralTracker] = ()) -> Acc
     device: cpu or cuda. The model is already there, so accelerate moves nothing. Its autocast is off:
     modeling/precision.py sets the precision that a run's settings give.
     """
-    if launched := [name for name in _LAUNCHED if name in os.environ]:
-        raise UserError(f"{launched[0]} is set, but a training is one process; start it without a launcher")
     return Accelerator(
         cpu=device == "cpu",
         device_placement=False,

@@ -22,15 +22,16 @@ from othink_mr1.modeling.processor import Qwen2VLProcessor
 from othink_mr1.modeling.prompts import Prompt
 from othink_mr1.training.advantages import all_equal, group_advantages
 from othink_mr1.training.divergence import naming_the_step, require_finite
-from othink_mr1.training.experience import Experience
+from othink_mr1.training.experience import Experience, by_completions, by_rows
 from othink_mr1.training.kl_schedule import KLWeights
 from othink_mr1.training.log_probabilities import completion_log_probabilities
 from othink_mr1.training.loss import completion_means, token_losses
 from othink_mr1.training.optimisation import Optimisation, prepare_for_training
+from othink_mr1.training.processes import ALONE, Processes
 from othink_mr1.training.reference import make_reference
 from othink_mr1.training.rewards import Rewards, score_completions
 from othink_mr1.training.rollout import roll_out
-from othink_mr1.training.session import TrainingSession
+from othink_mr1.training.session import Session
 from othink_mr1.training.training_state import Carried
 
 COLUMNS = (
@@ -76,9 +77,13 @@ def train_grpo(
     seed: int,
     scorer: str,
     questions_of: Callable[[int], list[Question]],
-    session: TrainingSession,
+    session: Session,
 ) -> None:
-    """Make the session's remaining updates. questions_of: rollout number (from 1) -> its questions."""
+    """Make the session's remaining updates.
+
+    questions_of: rollout number (from 1) -> its questions, in several processes this one's share of them.
+    """
+    processes = session.processes
     reference = make_reference(model, settings)
     prepare_for_training(model, settings.train_vision_tower, execution.gradient_checkpointing)
     optimisation = Optimisation(session.accelerator, model, settings)
@@ -93,46 +98,53 @@ def train_grpo(
                 questions = questions_of(rollout_number)
                 prompts = [question.prompt for question in questions]
                 if update == 1:
+                    before = processes.before(settings.prompts_per_step)
                     experience = _gather(
-                        model, processor, settings, execution, seed, scorer, questions, rollout_number
+                        model, processor, settings, seed, scorer, questions, rollout_number, before
                     )
                 else:  # the run resumes between the updates on a rollout
-                    experience = Experience.carried(session.carried, model.device)
-                rows = packed_rollout(prompts, experience.completions, experience.row_tokens, model.device)
+                    experience = Experience.carried(
+                        session.carried, model.device, settings.prompts_per_step, processes
+                    )
+                rows = packed_rollout(prompts, experience.completions, execution.row_tokens, model.device)
                 reference_log_probabilities = _without_gradient(reference, rows, settings)
                 advantages = group_advantages(
                     experience.rewards.total.view(-1, settings.group_size), settings.advantage_epsilon
                 )
             model.train()
             beta = weights.at(step)
+            old = experience.old_log_probabilities
             sums = grpo_backward(
                 session.accelerator,
                 model,
                 rows,
                 advantages.flatten().to(model.device),
-                experience.old_log_probabilities,
+                None if old is None else by_rows(old, rows),
                 reference_log_probabilities,
                 settings,
                 beta,
+                processes,
             )
         require_finite(step, settings, loss=sums.loss)
         rate, norm = optimisation.update(step)
         weights.observe(sums.kl)
         if experience.old_log_probabilities is None:
             # The first update is on-policy: its own log-probabilities are those of the sampling policy.
-            experience = replace(experience, old_log_probabilities=sums.log_probabilities)
+            experience = replace(
+                experience, old_log_probabilities=by_completions(sums.log_probabilities, rows)
+            )
         values = {
             "learning_rate": rate,
             "kl_weight": beta,
             "loss": sums.loss,
             "kl": sums.kl,
-            **_reward_metrics(experience.rewards, settings.group_size),
-            **_length_metrics(experience),
+            **_reward_metrics(experience.joined_rewards(processes), settings.group_size),
+            **_length_metrics(experience, processes),
             "clip_fraction": sums.clip_fraction,
             "gradient_norm": norm,
         }
         is_last_update = update == settings.updates_per_rollout
-        carried = Carried() if is_last_update else experience.to_carry()
+        carried = Carried() if is_last_update else experience.to_carry(processes)
         session.finish_step(step, values, carried.with_notes(weights.notes()))
 
 
@@ -140,20 +152,21 @@ def _gather(
     model: Qwen2VLForConditionalGeneration,
     processor: Qwen2VLProcessor,
     settings: GRPO,
-    execution: TrainingExecution,
     seed: int,
     scorer: str,
     questions: Sequence[Question],
     rollout_number: int,
+    before: int,
 ) -> Experience:
-    """Roll out and reward."""
+    """Roll out and reward. before: how many of the rollout's questions other processes have before these."""
     model.eval()
     with autocast(settings.precision, model.device):
         prompts = [question.prompt for question in questions]
-        rollout = roll_out(model, processor, prompts, settings, seed, rollout_number)
+        rollout = roll_out(model, processor, prompts, settings, seed, rollout_number, before)
     golds = [questions[owner].gold for owner in rollout.owners]
-    rewards = score_completions(rollout.texts, golds, scorer, settings, seed, rollout_number)
-    return Experience(rollout.completions, rollout.truncated, rewards, execution.row_tokens)
+    place = before * settings.group_size
+    rewards = score_completions(rollout.texts, golds, scorer, settings, seed, rollout_number, place)
+    return Experience(rollout.completions, rollout.truncated, rewards)
 
 
 def packed_rollout(
@@ -191,13 +204,15 @@ def grpo_backward(
     reference_log_probabilities: Sequence[Tensor] | None,
     settings: GRPO,
     beta: float,
+    processes: Processes = ALONE,
 ) -> UpdateSums:
     """Add the gradient of eq. 4's loss, a mean over all completions of their token means.
 
     advantages: [completions], in the rows' order. old_log_probabilities: per row; None on the first,
-    on-policy update. The division into rows changes the result only by rounding.
+    on-policy update. In several processes each has rows of its own, and the mean is over all. The division
+    into rows and processes changes the result only by rounding.
     """
-    total = len(advantages)
+    (total,) = processes.total(len(advantages))
     loss_sum, kl_sum, clip_sum, collected = 0.0, 0.0, 0.0, []
     for index, (row, row_advantages) in enumerate(
         zip(rows, advantages.split([len(row.completion_lengths) for row in rows]), strict=True)
@@ -222,6 +237,8 @@ def grpo_backward(
         clip_sum += completion_means(terms.clipped, lengths).sum().item()
         if terms.kl is not None:
             kl_sum += completion_means(terms.kl.detach(), lengths).sum().item()
+    processes.add_gradients(model.parameters())
+    loss_sum, clip_sum, kl_sum = processes.total(loss_sum, clip_sum, kl_sum)
     kl = None if reference_log_probabilities is None else kl_sum / total
     return UpdateSums(loss_sum, kl, clip_sum / total, collected)
 
@@ -240,9 +257,7 @@ def _reward_metrics(rewards: Rewards, group_size: int) -> dict[str, float]:
     }
 
 
-def _length_metrics(experience: Experience) -> dict[str, float]:
-    count = len(experience.completions)
-    return {
-        "completion_tokens": sum(len(completion) for completion in experience.completions) / count,
-        "truncated_fraction": sum(experience.truncated) / count,
-    }
+def _length_metrics(experience: Experience, processes: Processes) -> dict[str, float]:
+    lengths = [len(completion) for completion in experience.completions]
+    count, tokens, truncated = processes.total(len(lengths), sum(lengths), sum(experience.truncated))
+    return {"completion_tokens": tokens / count, "truncated_fraction": truncated / count}

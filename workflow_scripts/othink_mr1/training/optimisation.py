@@ -38,8 +38,8 @@ class Optimisation:
             betas=(settings.adam_beta1, settings.adam_beta2),
             fused=True,
         )
-        # With one process the prepared model is the model itself.
-        _, self._adam = accelerator.prepare(model, adam)
+        # Not the model: accelerate would wrap it in several processes, and average gradients row by row.
+        self._adam = accelerator.prepare(adam)
 
     def update(self, step: int) -> tuple[float, float]:
         """Make update `step` (from 1). Returns the learning rate and the gradient norm before clipping.

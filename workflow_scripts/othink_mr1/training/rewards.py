@@ -33,17 +33,19 @@ def score_completions(
     settings: GRPO,
     seed: int,
     rollout: int,
+    before: int = 0,
 ) -> Rewards:
     """Reward each completion of a rollout (from 1) against its gold answer.
 
     scorer: name of the task's scorer. settings.reward_scorer: r1v, the published training rule, for counting
     laxer than its evaluation; exact; or random, 0 or 1 by a coin flip seeded by (seed, rollout, place in the
-    rollout). A completion that exceeds the scorer's limits gets no accuracy reward.
+    rollout). A completion that exceeds the scorer's limits gets no accuracy reward. before: how many of the
+    rollout's completions other processes have before these.
     """
     if settings.reward_scorer == "random":
         coins = [
             np.random.default_rng([seed, rollout, place, 0, _COIN]).integers(2)
-            for place in range(len(completions))
+            for place in range(before, before + len(completions))
         ]
         accuracy = torch.tensor(np.array(coins), dtype=torch.float32)
     else:

@@ -31,11 +31,17 @@ def roll_out(
     settings: GRPO,
     seed: int,
     step: int,
+    before: int = 0,
 ) -> Rollout:
-    """Sample settings.group_size completions per prompt; seed and step determine the random streams."""
+    """Sample settings.group_size completions per prompt; seed and step determine the random streams.
+
+    before: how many of the step's prompts other processes have before these.
+    """
     tokenizer = processor.tokenizer
     stops = stop_tokens(processor)
-    uniform = uniform_numbers(seed, step, len(prompts), settings.group_size, settings.max_completion_tokens)
+    uniform = uniform_numbers(
+        seed, step, len(prompts), settings.group_size, settings.max_completion_tokens, before
+    )
     sampler = Sampler(
         uniform.to(model.device),
         settings.temperature,

@@ -18,6 +18,7 @@ from othink_mr1.config.execution import TrainingExecution
 from othink_mr1.config.methods import GRPO, SFT, TrainingSettings
 from othink_mr1.data.examples import Example
 from othink_mr1.data.stored_examples import StoredExamples
+from othink_mr1.errors import UserError
 from othink_mr1.modeling.backbone import load_backbone, save_checkpoint, verify_weights
 from othink_mr1.modeling.device import use_device
 from othink_mr1.modeling.frozen_images import FrozenImages
@@ -25,8 +26,9 @@ from othink_mr1.modeling.prepared_prompts import PreparedAhead, background_threa
 from othink_mr1.modeling.prompts import Prompt, PromptMaker, fill_template
 from othink_mr1.plan.runs import RunDescription
 from othink_mr1.training.data_order import example_indices
+from othink_mr1.training.processes import ALONE, Processes, processes_of
 from othink_mr1.training.saved_states import SavedStates
-from othink_mr1.training.session import TrainingSession
+from othink_mr1.training.session import FollowingSession, Session, TrainingSession
 
 # Share of the job's memory for image features, if the vision tower is frozen.
 SHARE_OF_MEMORY_FOR_IMAGES = 1 / 4
@@ -43,9 +45,10 @@ class TrainingRun:
         examples_file: Path,
         backbone: Path,
         background: ExitStack,
+        processes: Processes = ALONE,
     ) -> None:
         """background: closed when no more prompts are needed."""
-        self._run = run
+        self._run, self._processes = run, processes
         self._checkpoint_precision = settings.checkpoint_precision
         self.model, self.processor = load_backbone(backbone, execution.device)
         self._examples = StoredExamples(examples_file)
@@ -55,7 +58,7 @@ class TrainingRun:
             None if settings.train_vision_tower else _frozen_images(self.model, settings, execution)
         )
         self._threads, self._background = background_threads(execution), background
-        self.session: TrainingSession
+        self.session: Session
 
     @property
     def without_reasoning(self) -> int:
@@ -72,7 +75,8 @@ class TrainingRun:
     ) -> Callable[[int], tuple[list[Prompt], list[Example]]]:
         """The function that gives a batch's prompts and their examples, by its number from 1 to `batches`.
 
-        While a batch is used, the next one is prepared if the run has threads for it.
+        In several processes, this one's share. While a batch is used, the next one is prepared if the run has
+        threads for it. UserError if a batch is smaller than the number of processes.
         dialogue_of: gives an example's dialogue, if it is not the task's training prompt.
         """
 
@@ -87,8 +91,14 @@ class TrainingRun:
                 prompts = self._maker.make_of_dialogues(images, dialogues)
             return list(zip(indices, prompts, examples, strict=True))
 
-        def indices_of(number: int) -> list[int]:
-            return example_indices(number, batch, len(self._examples), self._run.seed)
+        if batch < self._processes.count:
+            raise UserError(
+                f"execution.train.gpus: {self._processes.count} are more than the {batch} prompts of a step; "
+                "lower it"
+            )
+
+        def indices_of(number: int) -> Sequence[int]:
+            return self._processes.share(example_indices(number, batch, len(self._examples), self._run.seed))
 
         ahead = self._background.enter_context(PreparedAhead(make, indices_of, batches, self._threads))
 
@@ -122,19 +132,31 @@ def training_run(
     settings = run.settings
     assert isinstance(settings, SFT | GRPO)
     use_device(execution)
+    processes = processes_of(execution)
     description = run.model_dump(mode="json")
     # The digest leaves out defaults, so a setting added later does not change the run's identity.
     identity = {"digest": run.digest}
-    with ExitStack() as background, filling(output, identity, keep=True, precious=True) as artefact:
-        if artefact.complete:
-            SavedStates(output).remove()
+    with ExitStack() as background, ExitStack() as folder:
+        artefact = None
+        if processes.is_first:
+            artefact = folder.enter_context(filling(output, identity, keep=True, precious=True))
+        if processes.told(artefact is not None and artefact.complete):
+            if processes.is_first:
+                SavedStates(output).remove()
             yield None
             return
+        if artefact is None:
+            training = TrainingRun(run, settings, execution, examples_file, backbone, background, processes)
+            following = FollowingSession(settings, execution, processes)
+            with following.watched():
+                training.session = following
+                yield training
+            return
         made_of = {"backbone": verify_weights(backbone), "examples": verify_file(examples_file)}
-        training = TrainingRun(run, settings, execution, examples_file, backbone, background)
+        training = TrainingRun(run, settings, execution, examples_file, backbone, background, processes)
         facts = {**identity, "made_of": made_of}
         with TrainingSession(
-            artefact, facts, columns, settings, execution, training.save_checkpoint, run.name
+            artefact, facts, columns, settings, execution, training.save_checkpoint, run.name, processes
         ).watched() as session:
             write_text(output / "run.yaml", _yaml(description))
             training.session = session

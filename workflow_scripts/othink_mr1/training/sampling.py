@@ -10,16 +10,16 @@ from torch import Tensor
 
 
 def uniform_numbers(
-    seed: int, step: int, prompts: int, completions_per_prompt: int, max_new_tokens: int
+    seed: int, step: int, prompts: int, completions_per_prompt: int, max_new_tokens: int, before: int = 0
 ) -> Tensor:
     """One random number in [0, 1) for every token of a rollout: [prompts x completions, tokens], fp64.
 
     Each completion has its own stream, seeded by (seed, step, prompt, completion), so its numbers do not
-    depend on the batch or on when others end.
+    depend on the batch or on when others end. before: the step's prompts before these.
     """
     streams = [
         np.random.default_rng([seed, step, prompt, completion]).random(max_new_tokens)
-        for prompt in range(prompts)
+        for prompt in range(before, before + prompts)
         for completion in range(completions_per_prompt)
     ]
     return torch.from_numpy(np.stack(streams))

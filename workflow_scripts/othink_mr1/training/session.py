@@ -8,6 +8,7 @@ execution or number of threads it also resumes, but rounds differently.
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ from othink_mr1.training.accelerator import new_accelerator
 from othink_mr1.training.background_saving import BackgroundWriter, HostCopy, Tensors
 from othink_mr1.training.interruption import Interruption, Stop
 from othink_mr1.training.optimisation import Optimisation
+from othink_mr1.training.processes import ALONE, Processes
 from othink_mr1.training.saved_states import MOST_AT_A_TIME, SavedState, SavedStates
 from othink_mr1.training.trackers import OTHERS, TENSORBOARD, make_trackers, tracking
 from othink_mr1.training.training_log import TrainingLog, has_columns
@@ -44,6 +46,46 @@ MARGIN_BYTES = 64 * 2**20
 COMPUTING_PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pillow")
 
 
+class FollowingSession:
+    """The session of a process that is not the training's first: it follows, and writes nothing."""
+
+    def __init__(
+        self, settings: TrainingSettings, execution: TrainingExecution, processes: Processes
+    ) -> None:
+        self._settings, self.processes = settings, processes
+        self._interruption = Interruption()
+        self.accelerator = new_accelerator(execution.device)
+        self.carried = Carried()
+
+    def steps(self, optimisation: Optimisation) -> Iterator[int]:
+        """As the first process's."""
+        folder, done = self.processes.told((None, 0))
+        if folder is not None:
+            self.carried = restore_state(folder, optimisation)
+        self.processes.joined([done])
+        yield from range(done + 1, self._settings.steps + 1)
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Nothing: see finish_step."""
+        yield
+
+    def finish_step(
+        self, step: int, values: Mapping[str, float | None], carried: Carried | None = None
+    ) -> None:
+        """Raise Interrupted if any process was told to end."""
+        self.carried = carried or Carried()
+        if step < self._settings.steps and self.processes.any_of(self._interruption.requested is not None):
+            number = self._interruption.requested or signal.SIGTERM
+            raise Interrupted(number, "the first process keeps the state")
+
+    @contextmanager
+    def watched(self) -> Iterator[FollowingSession]:
+        """Note signals within the block."""
+        with self._interruption.watched():
+            yield self
+
+
 class TrainingSession:
     """Called by a trainer around its steps. Enter it with `watched`."""
 
@@ -56,8 +98,13 @@ class TrainingSession:
         execution: TrainingExecution,
         save_checkpoint: Callable[[Path], None],
         name: str,
+        processes: Processes = ALONE,
     ) -> None:
-        """facts: JSON values that must equal those of a state for it to be used."""
+        """facts: JSON values that must equal those of a state for it to be used.
+
+        Only for the first of several processes; the others have a FollowingSession.
+        """
+        self.processes = processes
         self._artefact, self._facts = artefact, dict(facts)
         self._columns, self._settings, self._execution = log_columns, settings, execution
         self._save_checkpoint = save_checkpoint
@@ -101,16 +148,22 @@ class TrainingSession:
         """
         self._optimisation = optimisation
         self._require_space(optimisation.state_bytes(), optimisation.checkpoint_bytes())
+        self.processes.told((self._state.folder if self._state else None, self._done))
         if self._state:
             self.carried = restore_state(self._state.folder, optimisation)
+        self.processes.joined([self._done])  # until all have read it
         yield from range(self._done + 1, self._settings.steps + 1)
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
         """Wrap code that changes neither weights nor files: a process told to end does so here.
 
-        The state after the last finished step is saved first; then Interrupted is raised.
+        The state after the last finished step is saved first; then Interrupted is raised. One of several
+        processes does so in finish_step, where all agree: the others would wait for it here without end.
         """
+        if self.processes.count > 1:
+            yield
+            return
         try:
             with self._interruption.interruptible():
                 yield
@@ -141,6 +194,9 @@ class TrainingSession:
         self._done = step
         if step == self._settings.steps:
             return
+        if self.processes.count > 1 and self.processes.any_of(self._interruption.requested is not None):
+            self._interruption.requested = self._interruption.requested or signal.SIGTERM
+            raise self._interrupted()
         if step in self._settings.checkpoint_steps:
             self.keep_checkpoint(f"checkpoint-{step}")
         minutes = self._execution.save_every_minutes
@@ -277,6 +333,9 @@ class TrainingSession:
         return attempt | ({"not_to_the_bit": others} if others else {})
 
 
+Session = TrainingSession | FollowingSession
+
+
 def _other_rounding(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Factors of rounding that differ from before, or that the state does not record."""
     old, new = _rounding(before), _rounding(now)
@@ -288,7 +347,7 @@ def _rounding(attempt: Mapping[str, Any]) -> dict[str, Any]:
     execution = attempt["execution"]
     known = {key: attempt.get(key) for key in ("device", "threads", "cpu_capability")}
     known |= attempt.get("packages", {})
-    for key in ("row_tokens", "gradient_checkpointing"):
+    for key in ("row_tokens", "gradient_checkpointing", "gpus"):
         known[f"execution.{key}"] = execution.get(key)
     return {key: value for key, value in known.items() if value is not None}
 

@@ -23,7 +23,8 @@ from othink_mr1.modeling.tokenizer import END_OF_MESSAGE
 from othink_mr1.training.divergence import require_finite
 from othink_mr1.training.log_probabilities import completion_log_probabilities
 from othink_mr1.training.optimisation import Optimisation, prepare_for_training
-from othink_mr1.training.session import TrainingSession
+from othink_mr1.training.processes import ALONE, Processes
+from othink_mr1.training.session import Session
 
 COLUMNS = ("learning_rate", "loss", "gradient_norm", "target_tokens")
 
@@ -59,9 +60,9 @@ def train_supervised(
     settings: SFT,
     execution: TrainingExecution,
     lessons_of: Callable[[int], list[Lesson]],
-    session: TrainingSession,
+    session: Session,
 ) -> None:
-    """Make the session's remaining updates; lessons_of gives a step's batch."""
+    """Make the session's remaining updates; lessons_of gives a step's batch, or this process's share."""
     prepare_for_training(model, settings.train_vision_tower, execution.gradient_checkpointing)
     model.train()
     optimisation = Optimisation(session.accelerator, model, settings)
@@ -69,7 +70,12 @@ def train_supervised(
         with session.interruptible():
             lessons = lessons_of(step)
             loss, tokens = supervised_backward(
-                session.accelerator, model, lessons, settings.precision, execution.row_tokens
+                session.accelerator,
+                model,
+                lessons,
+                settings.precision,
+                execution.row_tokens,
+                session.processes,
             )
         require_finite(step, settings, loss=loss)
         rate, norm = optimisation.update(step)
@@ -83,13 +89,15 @@ def supervised_backward(
     lessons: Sequence[Lesson],
     precision: str,
     row_tokens: int,
+    processes: Processes = ALONE,
 ) -> tuple[float, int]:
     """Add the gradient of the mean negative log-likelihood over all target tokens of the batch.
 
-    Whole lessons are packed into rows of at most row_tokens. Returns the loss in nats and the number of
-    target tokens. row_tokens changes the result only by rounding.
+    Whole lessons are packed into rows of at most row_tokens. In several processes each has lessons of its
+    own, and the mean is over all. Returns the loss in nats and the number of target tokens. row_tokens and
+    the number of processes change the result only by rounding.
     """
-    tokens = sum(len(lesson.target) + len(lesson.predicted) for lesson in lessons)
+    (tokens,) = processes.total(sum(len(lesson.target) + len(lesson.predicted) for lesson in lessons))
     total = 0.0
     for groups in fill_rows([lesson.group for lesson in lessons], row_tokens):
         row = pack(groups, model.device)
@@ -98,4 +106,6 @@ def supervised_backward(
         loss = -log_probabilities.sum() / tokens
         accelerator.backward(loss)
         total += loss.item()
-    return total, tokens
+    processes.add_gradients(model.parameters())
+    (total,) = processes.total(total)
+    return total, int(tokens)

@@ -1,0 +1,183 @@
+"""A training in several processes (gloo): one process's numbers, one writer, a resume in any number."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from othink_mr1.data.examples import write_examples
+from repository import SCRIPTS
+from tiny import EXAMPLES, build_backbone, description, execution, grpo_settings, sft_settings
+
+SETTINGS = {
+    # 5 prompts by 2 or 4 processes: ragged shares. Rewards by coin flips, as the tiny backbone gets none.
+    "grpo": grpo_settings(
+        steps=4, checkpoint_steps=[], prompts_per_step=5, updates_per_rollout=2, reward_scorer="random"
+    ),
+    "sft": sft_settings(steps=4, checkpoint_steps=[], batch_size=5),
+}
+LONG = 30  # steps of a training that is stopped on its way
+SECONDS = 120
+
+
+class Site:
+    """A place for runs of one trainer."""
+
+    def __init__(self, root: Path, backbone: Path, trainer: str) -> None:
+        self.root, self.backbone, self.trainer = root, backbone, trainer
+        self.steps = 4
+        self.started: list[subprocess.Popen[str]] = []
+        self.examples = root / "examples.parquet"
+        write_examples(EXAMPLES, self.examples)
+
+    def start(self, processes: int, output: Path) -> subprocess.Popen[str]:
+        """By the rule's program, started as the rule does; states after every step."""
+        settings = SETTINGS[self.trainer].model_copy(update={"steps": self.steps})
+        run = description(settings).model_dump_json()
+        how = execution(gpus=processes if processes > 1 else 0, save_every_minutes=0).model_dump_json()
+        launcher = ["-m", "torch.distributed.run", "--standalone", "--shutdown-timeout", "50"]
+        several = [*launcher, "--nproc-per-node", str(processes), "--"]
+        files = ["--examples", self.examples, "--backbone", self.backbone, "--output", output]
+        program = [SCRIPTS / f"train_{self.trainer}.py", "--run", run, "--execution", how, *files]
+        process = subprocess.Popen(
+            [sys.executable, *(several if processes > 1 else []), *map(str, program)],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.started.append(process)
+        return process
+
+    def start_and_see_a_state(self, output: Path) -> subprocess.Popen[str]:
+        """Start two processes; they have saved a state, and are on their way."""
+        self.steps = LONG
+        process = self.start(2, output)
+        deadline = time.monotonic() + SECONDS
+        while not list(output.with_name(f".{output.name}.states").glob("step-*")):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        return process
+
+    def run(self, processes: int, output: Path) -> pd.DataFrame:
+        """Train to the end; returns the metrics."""
+        done = self.start(processes, output)
+        said, _ = done.communicate(timeout=SECONDS)
+        assert done.returncode == 0, said[-3000:]
+        return pd.read_csv(output / "metrics.csv").drop(columns="seconds")
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from othink_mr1.modeling.backbone import save_checkpoint
+
+    folder = tmp_path_factory.mktemp("tiny") / "backbone"
+    save_checkpoint(*build_backbone(), folder)
+    return folder
+
+
+@pytest.fixture
+def site(trainer: str, backbone: Path, tmp_path: Path) -> Iterator[Site]:
+    site = Site(tmp_path, backbone, trainer)
+    yield site
+    for process in site.started:
+        kill(process)
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """With all that it started: torchrun's processes have process groups of their own."""
+    if process.poll() is None:
+        for number in [process.pid, *children(process.pid)]:
+            os.kill(number, signal.SIGKILL)
+        process.communicate()
+
+
+def weights(output: Path) -> dict[str, torch.Tensor]:
+    return load_file(output / "checkpoint/model.safetensors")
+
+
+@pytest.mark.parametrize("trainer", ["grpo", "sft"])
+@pytest.mark.parametrize("processes", [2, 4])
+def test_the_numbers_are_those_of_one_process(site: Site, processes: int) -> None:
+    alone = site.run(1, site.root / "alone")
+    together = site.run(processes, site.root / "together")
+    # Also reward, lengths and spread: the same tokens were sampled.
+    pd.testing.assert_frame_equal(together, alone, rtol=1e-5, atol=1e-6)
+    assert (alone.gradient_norm > 0.01).all()
+    for name, weight in weights(site.root / "alone").items():
+        assert torch.allclose(weights(site.root / "together")[name], weight, atol=1e-4), name
+    manifest = json.loads((site.root / "together/manifest.json").read_text())
+    assert manifest["execution"]["gpus"] == processes
+
+
+@pytest.mark.parametrize("trainer", ["grpo"])
+def test_stopped_by_two_it_goes_on_by_two_to_the_bit_and_by_one(site: Site) -> None:
+    process = site.start_and_see_a_state(site.root / "stopped")
+    kill(process)
+    for output in ("stopped", ".stopped.states"):
+        shutil.copytree(site.root / output, site.root / output.replace("stopped", "by-one"))
+    (site.root / ".by-one.artefact").write_text("")
+    assert not (site.root / "stopped/manifest.json").exists()
+    whole = site.run(2, site.root / "whole")
+    again = site.run(2, site.root / "stopped")
+    pd.testing.assert_frame_equal(again, whole, check_exact=True)
+    for name, weight in weights(site.root / "whole").items():
+        assert torch.equal(weights(site.root / "stopped")[name], weight), name
+    by_one = site.run(1, site.root / "by-one")
+    pd.testing.assert_frame_equal(by_one, whole, rtol=1e-3, atol=1e-4)
+    attempts = json.loads((site.root / "by-one/manifest.json").read_text())["attempts"]
+    assert any("execution.gpus 2, now 0" in reason for reason in attempts[-1]["not_to_the_bit"])
+
+
+@pytest.mark.parametrize("trainer", ["sft"])
+def test_a_signal_to_one_process_stops_all_and_keeps_the_state(site: Site) -> None:
+    process = site.start_and_see_a_state(site.root / "stopped")
+    followers = [number for number in children(process.pid) if variable(number, "RANK") == "1"]
+    os.kill(followers[0], signal.SIGURG)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "ended by SIG" in said
+    assert "is kept; started again, the training goes on from there" in said
+    assert not (site.root / "stopped/manifest.json").exists()
+
+
+@pytest.mark.parametrize("trainer", ["sft"])
+def test_a_process_that_dies_ends_the_job(site: Site) -> None:
+    process = site.start_and_see_a_state(site.root / "run")
+    ranks = {variable(number, "RANK"): number for number in children(process.pid)}
+    os.kill(ranks["1"], signal.SIGKILL)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "rank      : 1" in said
+    assert not any(Path(f"/proc/{number}").exists() for number in ranks.values())
+
+
+@pytest.mark.parametrize("trainer", ["sft"])
+def test_more_processes_than_prompts(site: Site) -> None:
+    process = site.start(6, site.root / "run")
+    said, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode != 0
+    assert "execution.train.gpus: 6 are more than the 5 prompts of a step; lower it" in said
+
+
+def children(number: int) -> list[int]:
+    listed = Path(f"/proc/{number}/task/{number}/children").read_text().split()
+    return [int(child) for child in listed]
+
+
+def variable(number: int, name: str) -> str | None:
+    pairs = Path(f"/proc/{number}/environ").read_bytes().decode().split("\0")
+    return dict(pair.split("=", 1) for pair in pairs if "=" in pair).get(name)
