@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import tarfile
+
 import pytest
 
 from othink_mr1.exhibits.plans import ComparisonPlan, ReportPlan
 from othink_mr1.plan import exhibits as plan
 from othink_mr1.plan import tables
 from othink_mr1.plan.data import used_sets
-from othink_mr1.plan.evaluations import evaluations
+from othink_mr1.plan.evaluations import evaluations, scores_file
 from othink_mr1.plan.folders import data_folder
 from othink_mr1.plan.runs import all_runs, grid_runs
-from repository import study
+from repository import REPOSITORY, study
 
 STUDY = "kl_schedules"
 MINI = study("mini/study.yaml", "mini/kl_schedules.yaml")
@@ -108,3 +111,21 @@ def test_the_comparison_and_its_figure_are_exhibits() -> None:
     assert compared.tasks["counting_split"].own == "counting"
     assert compared.tasks["counting_split"].validation == "counting_split.validation"
     assert list(ReportPlan.model_validate(plan.all_plans(MINI)["report"]).compared) == [STUDY]
+
+
+def test_the_committed_results_are_of_this_plan() -> None:
+    """docs/tournament/results.tar.xz: what the comparison is collected from, run by run."""
+    with tarfile.open(REPOSITORY / "docs/tournament/results.tar.xz") as packed:
+        found = packed.getnames()
+        manifests = [name for name in found if name.startswith("runs/") and name.endswith("manifest.json")]
+        digests = {name: json.load(packed.extractfile(name))["digest"] for name in manifests}  # type: ignore[arg-type]
+    runs = {run.name: run.digest for run in grid_runs(MINI, STUDY)}
+    assert digests
+    assert digests == {f"runs/{name}/manifest.json": runs[name] for name in map(_folder, manifests)}
+    scores = {name for name in found if name.startswith("scores/") and name.endswith(".csv")}
+    assert scores <= {scores_file(MINI, evaluation) for evaluation in evaluations(MINI, STUDY)}
+    assert set(map(_folder, manifests)) <= set(map(_folder, scores))
+
+
+def _folder(name: str) -> str:
+    return name.split("/")[1]
