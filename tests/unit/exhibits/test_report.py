@@ -45,6 +45,7 @@ def test_the_same_results_give_the_same_page(made: tuple[ReportPlan, Path]) -> N
         "Deviations",
     ):
         assert text in page
+    assert "](" not in page.partition('id="deviations"')[2].partition("</section>")[0]
     # There is no leaks.csv here; nothing else is missing.
     assert "Not there yet: data/leaks.csv." in page
 
@@ -58,6 +59,8 @@ def test_a_study_that_has_only_begun(made: tuple[ReportPlan, Path], tmp_path: Pa
     (tmp_path / first.folder / "metrics.csv").write_text("".join(lines[:4]) + lines[4][:5])  # half a line
     page = report_page(Inputs(plan, tmp_path))
     assert page.count('class="missing"') >= 6
+    for said in ("No study’s csv is there yet.", "No answers are scored yet.", "No run is complete yet."):
+        assert f'<p class="missing">{said}</p>' in page
     (curve,) = curves(Inputs(plan, tmp_path))
     assert curve["step"] == [1, 2, 3]
 

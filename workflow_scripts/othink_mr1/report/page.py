@@ -29,6 +29,7 @@ HERE = Path(__file__).parent / "page"
 DEVIATIONS = Path(__file__).parents[3] / "docs" / "deviations.md"
 MOST_DISAGREEMENTS = 200  # rows of the scorer audit that the page lists; the csv has all
 LEAKS_SHOWN = 50
+_LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 
 
 def write_report(plan: ReportPlan, results: Path, file: Path) -> None:
@@ -190,9 +191,11 @@ def _leaks(inputs: Inputs) -> dict[str, Any] | None:
 
 
 def _deviations() -> Markup:
-    """docs/deviations.md. HTML in it stays text; its links lead nowhere from here, so they are text, too."""
+    """docs/deviations.md. HTML in it stays text; its links lead nowhere from here, so only their text is
+    left.
+    """
     markdown = (
         MarkdownIt("commonmark", {"html": False}).enable("table").disable(["link", "image", "autolink"])
     )
     text = DEVIATIONS.read_text(encoding="utf-8").partition("\n")[2]
-    return Markup(markdown.render(text))
+    return Markup(markdown.render(_LINK.sub(r"\1", text)))
