@@ -25,8 +25,7 @@ from snakemake_runs import copy_repository, job_counts, run_snakemake
 pytestmark = pytest.mark.smoke
 
 SMOKE = ["--configfile", "tests/study.yaml", "--cores", "3"]
-# Machines differ by a factor of three: the limit is in times of the imports below. 19 were seen.
-IMPORTS = 27
+SECONDS = 120
 
 
 class Finished(NamedTuple):
@@ -34,7 +33,6 @@ class Finished(NamedTuple):
     results: Path
     process: subprocess.CompletedProcess[str]
     seconds: float
-    import_seconds: float
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +40,10 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     checkout = copy_repository(tmp_path_factory.mktemp("smoke"))
     # The first import after installation reads a gigabyte from disk: that is not the study's time.
     warm_up = "import torch, transformers.models.qwen2_vl.modeling_qwen2_vl, altair, math_verify, vl_convert"
-    for _ in range(2):
-        importing = time.monotonic()
-        subprocess.run([sys.executable, "-c", warm_up], check=True)
-        started = time.monotonic()
+    subprocess.run([sys.executable, "-c", warm_up], check=True)
+    started = time.monotonic()
     process = run_snakemake(checkout, [*SMOKE, "all"], timeout=600)
-    seconds = time.monotonic() - started
-    return Finished(checkout, checkout / "results" / "smoke", process, seconds, started - importing)
+    return Finished(checkout, checkout / "results" / "smoke", process, time.monotonic() - started)
 
 
 def test_every_rule_runs_in_time(smoke: Finished) -> None:
@@ -61,7 +56,7 @@ def test_every_rule_runs_in_time(smoke: Finished) -> None:
     # the files of an exhibit.
     not_here = {"download", "download_dataset", "download_backbone", "import_backbone"}
     assert rules - names - ran == not_here
-    assert smoke.seconds < IMPORTS * smoke.import_seconds
+    assert smoke.seconds < SECONDS
 
 
 def test_every_exhibit_is_there(smoke: Finished) -> None:
