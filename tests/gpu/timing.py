@@ -40,9 +40,14 @@ def median_seconds(function: Callable[[], object], device: torch.device, calls: 
 
 
 def bf16_peak(device: torch.device, rows: int) -> float:
-    """Floating-point operations per second of a square bf16 product of random numbers."""
+    """Floating-point operations per second of a square bf16 product of random numbers.
+
+    Of the layouts in which a layer's output and its two gradients are computed, the fastest: on a processor
+    without bf16 one of them takes ten times as long as another.
+    """
     square = torch.randn(rows, rows, device=device, dtype=torch.bfloat16)
-    return 2 * rows**3 / median_seconds(lambda: square @ square, device)
+    layouts = ((square, square.T), (square, square), (square.T, square))
+    return 2 * rows**3 / min(median_seconds(lambda pair=pair: pair[0] @ pair[1], device) for pair in layouts)
 
 
 def device_gb(device: torch.device) -> float:

@@ -402,7 +402,7 @@ def test_an_exhibit_that_was_interrupted_is_made_again_whatever_the_times(own: S
 def test_a_flag_and_an_input_more_retrain_nothing(own: Site) -> None:
     rules = own.checkout / "rules" / "train.smk"
     before, rule, after = rules.read_text().partition("rule train_grpo:\n    input:\n")
-    assert after.count("python workflow_scripts/train_grpo.py --run") == 1
+    assert after.count("workflow_scripts/train_grpo.py --run") == 1
     after = after.replace("train_grpo.py --run", "train_grpo.py --new-flag --run")
     rules.write_text(f'{before}{rule}        more=ancient("config.yaml"),\n{after}')
     assert own.planned() == []

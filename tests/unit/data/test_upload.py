@@ -7,12 +7,19 @@ from pathlib import Path
 
 import huggingface_hub
 import pytest
+from huggingface_hub.utils._http import default_client_factory
 
 from fake_hub import FakeHub
 from othink_mr1.data.upload import push_model
 from othink_mr1.errors import UserError
 
 FILES = {"README.md": b"# A model\n", "config.json": b"{}", "model.safetensors": bytes(range(256)) * 9}
+
+
+@pytest.fixture(autouse=True)
+def _the_library_s_own_client() -> None:
+    """As in a program that only pushes: another test's download leaves its client behind."""
+    huggingface_hub.set_client_factory(default_client_factory)
 
 
 @pytest.fixture
