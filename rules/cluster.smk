@@ -53,14 +53,20 @@ def execution_of(stage):
 
 
 def launcher_of(stage):
-    """The command that starts a stage's program: torchrun for several processes, one per GPU.
+    """The command that starts a stage's program: for several processes, one per GPU, torchrun or Slurm's srun.
 
-    When it is told to end, or a process has died, the others have 50 seconds to save and end.
+    By srun the signals of Slurm reach every process. When torchrun is told to end, or a process has died, the
+    others have 50 seconds to save and end; srun kills them when one has died.
     """
-    gpus = getattr(study.execution, stage).gpus
-    if gpus <= 1:
+    asked = getattr(study.execution, stage)
+    if asked.processes == 1:
         return "python"
-    return f"python -m torch.distributed.run --standalone --shutdown-timeout 50 --nproc-per-node {gpus} --"
+    if not workflow.remote_exec:
+        return f"python -m torch.distributed.run --standalone --shutdown-timeout 50 --nproc-per-node {asked.gpus} --"
+    return (
+        f"srun --kill-on-bad-exit=1 --wait=0 --nodes={asked.nodes} --ntasks-per-node={max(1, asked.gpus)}"
+        f" --cpus-per-task={asked.cpus_per_process} bash slurm/process.sh"
+    )
 
 
 def slurm_request(job, together):
@@ -77,6 +83,8 @@ def slurm_request(job, together):
         constraint=str(asked.get("constraint", "")),
         reservation=settings.reservation or "",
         gpus=asked.get("gpu", 0) * abreast,
+        nodes=asked.get("nodes", 1),
+        processes_per_node=asked.get("tasks_per_node", 1),
         gpu_type=asked.get("gpu_model", ""),
         cpus=asked.get("cpus_per_task", job.threads) * abreast,
         memory_mb=asked.get("mem_mb", 0) * abreast,
@@ -88,10 +96,6 @@ def slurm_request(job, together):
 def check_cluster():
     """Report what cannot work before anything is submitted. Call it where the executor is known, as in onstart."""
     if workflow.executor_plugin.name == "slurm":
-        if study.execution.train.gpus > 1:
-            raise UserError(
-                "execution.train.gpus: several GPUs for one run work on one machine so far, not by Slurm; set it to 1"
-            )
         jobs = list(workflow.dag.needrun_jobs())
         groups = Counter(job.group for job in jobs)
         size = workflow.group_settings.group_components
@@ -119,6 +123,10 @@ def check_cluster():
             check_slurm(requests, Path(study.results), facts, limits)
         if workflow.executor_settings.status_command == "squeue":
             warn_of_forgotten_jobs()
+    elif study.execution.train.nodes > 1:
+        raise UserError(
+            f"execution.train.nodes: {study.execution.train.nodes}, which only --profile slurm can start; set it to 1"
+        )
     elif (
         "SLURM_JOB_ID" in os.environ
         and workflow.resource_settings.resources.get("gpu", 1) != 1

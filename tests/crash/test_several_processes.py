@@ -169,7 +169,7 @@ def test_more_processes_than_prompts(site: Site) -> None:
     process = site.start(6, site.root / "run")
     said, _ = process.communicate(timeout=SECONDS)
     assert process.returncode != 0
-    assert "execution.train.gpus: 6 are more than the 5 prompts of a step; lower it" in said
+    assert "execution.train: 6 GPUs are more than the 5 prompts of a step; lower gpus or nodes" in said
 
 
 def children(number: int) -> list[int]:

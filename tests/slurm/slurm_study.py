@@ -28,7 +28,8 @@ LONG_SECONDS = 90
 # One GPU of the cluster, which does not compute: the trainings compute on the CPU.
 EXECUTION = {"train": {"gpus": 1, "save_every_minutes": 0.005}}
 IMPATIENT_SNAKEMAKE = (sys.executable, str(Path(__file__).with_name("impatient_snakemake.py")))
-THREADS = {"OMP_NUM_THREADS": "1"}
+# Several processes find each other by the loopback.
+THREADS = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
 
 
 def run_name(steps: int) -> str:
@@ -41,8 +42,8 @@ def manifest_of(steps: int) -> str:
     return f"results/smoke/runs/{run_name(steps)}/manifest.json"
 
 
-def arguments_for(steps: int) -> list[str]:
-    configs = [f"methods={json.dumps({'sft': {'steps': steps}})}", f"execution={json.dumps(EXECUTION)}"]
+def arguments_for(steps: int, execution: dict[str, Any] = EXECUTION) -> list[str]:
+    configs = [f"methods={json.dumps({'sft': {'steps': steps}})}", f"execution={json.dumps(execution)}"]
     return ["--configfile", "tests/study.yaml", "--cores", "2", manifest_of(steps), "--config", *configs]
 
 
@@ -51,6 +52,7 @@ class SlurmStudy:
 
     def __init__(self, folder: Path, cluster: SlurmCluster, made: Path, warning_seconds: int) -> None:
         """made: a results root whose sets and backbone are copied. warning_seconds: before the time limit."""
+        self.execution = EXECUTION
         self.checkout = copy_repository(folder)
         self.cluster = cluster
         self.results = self.checkout / "results" / "smoke"
@@ -70,7 +72,7 @@ class SlurmStudy:
     def start(self, steps: int, *arguments: str) -> subprocess.Popen[str]:
         """Start the run of so many steps through Slurm."""
         return subprocess.Popen(
-            self._command([*arguments_for(steps), "--profile", "slurm", *arguments]),
+            self._command([*arguments_for(steps, self.execution), "--profile", "slurm", *arguments]),
             cwd=self.checkout,
             env={"HOME": os.environ.get("HOME", "/"), **self.cluster.environment, **THREADS},
             stdout=(self.checkout / "output").open("a"),
@@ -134,7 +136,7 @@ class SlurmStudy:
     def run(self, steps: int, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run snakemake to its end, with these further arguments."""
         return subprocess.run(
-            self._command([*arguments_for(steps), "--profile", "slurm", *arguments]),
+            self._command([*arguments_for(steps, self.execution), "--profile", "slurm", *arguments]),
             cwd=self.checkout,
             env={"HOME": os.environ.get("HOME", "/"), **self.cluster.environment, **THREADS},
             capture_output=True,

@@ -25,7 +25,9 @@ from snakemake_runs import copy_repository, job_counts, run_snakemake
 pytestmark = pytest.mark.smoke
 
 SMOKE = ["--configfile", "tests/study.yaml", "--cores", "3"]
-SECONDS = 120
+# Most of the study's time is imports, and machines differ by a factor of three: so the limit is in times of
+# the imports below. It was set as 120 s where they took 4.5 s.
+IMPORTS = 27
 
 
 class Finished(NamedTuple):
@@ -33,17 +35,26 @@ class Finished(NamedTuple):
     results: Path
     process: subprocess.CompletedProcess[str]
     seconds: float
+    import_seconds: float
 
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     checkout = copy_repository(tmp_path_factory.mktemp("smoke"))
-    # The first import after installation reads a gigabyte from disk: that is not the study's time.
-    warm_up = "import torch, transformers.models.qwen2_vl.modeling_qwen2_vl, altair, math_verify, vl_convert"
-    subprocess.run([sys.executable, "-c", warm_up], check=True)
+    import_seconds()  # the first import after installation reads a gigabyte from disk
+    before = import_seconds()
     started = time.monotonic()
     process = run_snakemake(checkout, [*SMOKE, "all"], timeout=600)
-    return Finished(checkout, checkout / "results" / "smoke", process, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    imports = (before + import_seconds()) / 2
+    return Finished(checkout, checkout / "results" / "smoke", process, seconds, imports)
+
+
+def import_seconds() -> float:
+    imports = "import torch, transformers.models.qwen2_vl.modeling_qwen2_vl, altair, math_verify, vl_convert"
+    started = time.monotonic()
+    subprocess.run([sys.executable, "-c", imports], check=True)
+    return time.monotonic() - started
 
 
 def test_every_rule_runs_in_time(smoke: Finished) -> None:
@@ -56,7 +67,7 @@ def test_every_rule_runs_in_time(smoke: Finished) -> None:
     # the files of an exhibit.
     not_here = {"download", "download_dataset", "download_backbone", "import_backbone"}
     assert rules - names - ran == not_here
-    assert smoke.seconds < SECONDS
+    assert smoke.seconds < IMPORTS * smoke.import_seconds
 
 
 def test_every_exhibit_is_there(smoke: Finished) -> None:
@@ -276,7 +287,9 @@ def test_two_runs_that_ask_for_a_gpu_do_not_run_together(smoke: Finished) -> Non
 def test_four_trainings_on_four_cards_run_together(smoke: Finished, tmp_path: Path) -> None:
     """The cards are pretended. Each training has its own."""
     cards = {"TMPDIR": str(tmp_path), "CUDA_VISIBLE_DEVICES": "0,1,2,3"}
-    asked = ["--config", "execution={train: {gpus: 1}}", "seeds=[3,4,5,6]"]
+    # Of so many steps that none has ended, and freed its card, before the last one takes its own.
+    longer = "methods={sft: {steps: 20}}"
+    asked = ["--config", "execution={train: {gpus: 1}}", "seeds=[3,4,5,6]", longer]
     plan = run_snakemake(smoke.checkout, [*SMOKE, "-n", "results/smoke/same_task.csv", *asked])
     runs = re.findall(r"output: (\S+/runs/geometry-sft-\S+)", plan.stdout)
     assert len(runs) == 4

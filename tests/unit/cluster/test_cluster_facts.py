@@ -15,7 +15,10 @@ from othink_mr1.cluster.job_resources import asked_resources
 from othink_mr1.cluster.shared_files import sharing_of
 from othink_mr1.cluster.time_limits import minutes_of
 from othink_mr1.config.execution import GenerationExecution, Resources
+from othink_mr1.config.load import load_study
 from othink_mr1.errors import UserError
+from repository import REPOSITORY
+from tiny import execution
 
 SMALL = Resources(cpus=2, memory_gb=1.5, hours=20)
 ON_GPU = GenerationExecution(device="cuda", gpus=1, cpus=8, memory_gb=64, hours=8)
@@ -67,6 +70,42 @@ def test_only_jobs_with_a_gpu_go_to_its_partition() -> None:
     asked = asked_resources(ON_GPU, facts, {})
     assert (asked["slurm_partition"], asked["gpu"], asked["gpu_model"]) == ("a100", 1, "sxm4")
     assert (asked["cpus_per_task"], asked["mem_mb"]) == (8, 64_000)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "nodes", "expected"),
+    [
+        (8, 1, {"gpu": 8, "nodes": 1, "tasks_per_node": 8, "cpus_per_task": 4}),
+        (8, 2, {"gpu": 16, "nodes": 2, "tasks_per_node": 8, "cpus_per_task": 4, "gres": "gpu:h100:8"}),
+        (
+            1,
+            2,
+            {"gpu": 2, "nodes": 2, "tasks": 2, "tasks_per_gpu": 0, "cpus_per_task": 32, "gres": "gpu:h100:1"},
+        ),
+    ],
+)
+def test_a_training_on_several_gpus(gpus: int, nodes: int, expected: dict[str, int | str]) -> None:
+    training = execution(gpus=gpus, nodes=nodes, cpus=32, memory_gb=64)
+    asked = asked_resources(training, ClusterFacts(gpu_type="h100"), {})
+    del asked["runtime"]
+    assert asked == {**expected, "mpi": "srun", "mem_mb": 64_000, "gpu_model": "h100"}
+
+
+@pytest.mark.parametrize(
+    ("stage", "change", "says"),
+    [
+        ("pretrain", {"gpus": 2}, "pretrain.gpus: must be 0 or 1, got 2; only train takes several"),
+        ("generate", {"nodes": 2}, "generate.nodes: must be 1, got 2; only train takes several"),
+        (
+            "train",
+            {"device": "cpu", "gpus": 0, "nodes": 2},
+            "gpus: must be at least 1 when nodes is 2, got 0",
+        ),
+    ],
+)
+def test_several_gpus_that_cannot_be(stage: str, change: dict[str, int | str], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        load_study([REPOSITORY / "config.yaml"], {"execution": {stage: change}})
 
 
 def test_time_grows_with_each_attempt_up_to_the_partitions_limit() -> None:

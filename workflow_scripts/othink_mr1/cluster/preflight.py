@@ -32,8 +32,8 @@ _LONGEST_PAUSE_SECONDS = 180  # between two squeue calls of snakemake's plugin
 class Request:
     """What the jobs of a rule request. Empty strings: the cluster's default.
 
-    partition: may list several, separated by commas. gpus: for the whole job, on one node. extra: further
-    arguments of sbatch.
+    partition: may list several, separated by commas. gpus: of the whole job; cpus: of each process;
+    memory_mb: of each node. extra: further arguments of sbatch.
     """
 
     rule: str
@@ -44,6 +44,8 @@ class Request:
     reservation: str = ""
     gpus: int = 0
     gpu_type: str = ""
+    nodes: int = 1
+    processes_per_node: int = 1
     cpus: int = 1
     memory_mb: int = 0
     minutes: int = 0
@@ -66,8 +68,12 @@ class Request:
             "--mem": self.memory_mb,
             "--time": self.minutes,
             "--cpus-per-task": self.cpus,
-            "--nodes": 1,
+            "--nodes": self.nodes,
         }
+        if self.nodes > 1:
+            found["--gres"] = f"gpu:{gpu_type}{self.gpus // self.nodes}"
+        if self.nodes > 1 or self.processes_per_node > 1:
+            found["--ntasks-per-node"] = self.processes_per_node
         return [*(f"{option}={value}" for option, value in found.items() if value), *extra]
 
 

@@ -26,14 +26,30 @@ class DeviceResources(Resources):
 
     device: Literal["cuda", "cpu"]
     gpus: Annotated[int, Field(ge=0, le=64)] = Field(
-        description="GPUs of the job, each with a process of its own; more than 1 only for `train`"
+        description="GPUs on each node of the job, with a process each. More than 1 only for `train`"
+    )
+    nodes: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=1,
+        description="machines of the job, each with cpus, memory_gb and gpus. More than 1 only for `train`",
     )
 
     @model_validator(mode="after")
-    def _cuda_needs_a_gpu(self) -> DeviceResources:
+    def _has_the_gpus_it_needs(self) -> DeviceResources:
         if self.device == "cuda" and self.gpus == 0:
             raise ValueError("gpus: must be at least 1 when device is cuda, got 0")
+        if self.nodes > 1 and self.gpus == 0:
+            raise ValueError(f"gpus: must be at least 1 when nodes is {self.nodes}, got 0")
         return self
+
+    @property
+    def processes(self) -> int:
+        """Processes of the job, on all nodes."""
+        return max(1, self.gpus) * self.nodes
+
+    @property
+    def cpus_per_process(self) -> int:
+        """CPUs that a process may use of its node's."""
+        return max(1, self.cpus // max(1, self.gpus))
 
 
 class TrainingExecution(DeviceResources):
@@ -74,6 +90,9 @@ class Execution(ConfigModel):
     @model_validator(mode="after")
     def _only_a_training_takes_several(self) -> Execution:
         for stage in ("pretrain", "generate"):
-            if (gpus := getattr(self, stage).gpus) > 1:
-                raise ValueError(f"{stage}.gpus: must be 0 or 1, got {gpus}; only train takes several")
+            asked = getattr(self, stage)
+            if asked.gpus > 1:
+                raise ValueError(f"{stage}.gpus: must be 0 or 1, got {asked.gpus}; only train takes several")
+            if asked.nodes > 1:
+                raise ValueError(f"{stage}.nodes: must be 1, got {asked.nodes}; only train takes several")
         return self

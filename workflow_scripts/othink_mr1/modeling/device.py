@@ -35,7 +35,7 @@ class Stopwatch:
             # Determines torch's choice of kernels: another one rounds differently.
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
             "wall_seconds": seconds,
-            "gpu_hours": round(seconds / 3600 * self._execution.gpus, 6),
+            "gpu_hours": round(seconds / 3600 * self._execution.gpus * self._execution.nodes, 6),
         }
 
 
@@ -50,7 +50,7 @@ def use_device(execution: DeviceResources) -> None:
         raise UserError(
             "execution.device: cuda, but this machine shows no GPU; set it to cpu or run on a GPU machine"
         )
-    torch.set_num_threads(execution.cpus)
+    torch.set_num_threads(execution.cpus_per_process)
 
 
 def _device_name(device: str) -> str:

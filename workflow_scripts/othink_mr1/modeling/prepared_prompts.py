@@ -20,7 +20,7 @@ Made = TypeVar("Made")
 
 def background_threads(execution: DeviceResources) -> int:
     """The threads that prepare prompts: with a GPU all cores but one; none where the cores compute."""
-    return max(1, execution.cpus - 1) if execution.device == "cuda" else 0
+    return max(1, execution.cpus_per_process - 1) if execution.device == "cuda" else 0
 
 
 class PreparedAhead(Generic[Key, Made]):

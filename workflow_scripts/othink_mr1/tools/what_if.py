@@ -80,7 +80,7 @@ def _told(when: str, files: set[File], study: StudyConfig) -> Iterator[str]:
             yield from (f"    {Path(path).parent.name}" for name, path in sorted(files) if name == rule)
         if rule in _STAGES:
             asked = getattr(study.execution, _STAGES[rule])
-            hours += count * asked.gpus * asked.hours
+            hours += count * asked.gpus * asked.nodes * asked.hours
     if hours:
         yield f"  at most {hours:,.0f} GPU-hours, as execution.*.hours allows them"
 

@@ -24,7 +24,7 @@ from othink_mr1.errors import UserError
 
 Thing = TypeVar("Thing")
 
-_COUNT, _RANK = "WORLD_SIZE", "RANK"  # set by torchrun in each process that it starts
+_COUNT, _RANK = "WORLD_SIZE", "RANK"  # set by torchrun and slurm/process.sh
 # One process may wait for another's lock, or write a checkpoint, while the others wait for it.
 _LONGEST_WAIT = timedelta(days=7)
 
@@ -86,11 +86,11 @@ def processes_of(execution: TrainingExecution) -> Processes:
 
     UserError if they are not as many as the execution says.
     """
-    count, wanted = int(os.environ.get(_COUNT, "1")), max(1, execution.gpus)
+    count, wanted = int(os.environ.get(_COUNT, "1")), execution.processes
     if count != wanted:
         raise UserError(
-            f"execution.train.gpus: {wanted}, but this training was started as {count} processes ({_COUNT}); "
-            "let snakemake start it"
+            f"execution.train: asks for {wanted} processes, one per GPU, but this training was started as "
+            f"{count} ({_COUNT}); let snakemake start it"
         )
     if count > 1:
         # It joins the processes, and chooses this one's device.

@@ -93,8 +93,8 @@ class TrainingRun:
 
         if batch < self._processes.count:
             raise UserError(
-                f"execution.train.gpus: {self._processes.count} are more than the {batch} prompts of a step; "
-                "lower it"
+                f"execution.train: {self._processes.count} GPUs are more than the {batch} prompts of a step; "
+                "lower gpus or nodes"
             )
 
         def indices_of(number: int) -> Sequence[int]:

@@ -73,9 +73,10 @@ class FollowingSession:
     def finish_step(
         self, step: int, values: Mapping[str, float | None], carried: Carried | None = None
     ) -> None:
-        """Raise Interrupted if any process was told to end."""
+        """Raise Interrupted if any process was told to end, when the first has kept the state."""
         self.carried = carried or Carried()
         if step < self._settings.steps and self.processes.any_of(self._interruption.requested is not None):
+            self.processes.joined([step])  # srun kills all when one has ended so
             number = self._interruption.requested or signal.SIGTERM
             raise Interrupted(number, "the first process keeps the state")
 
@@ -196,7 +197,9 @@ class TrainingSession:
             return
         if self.processes.count > 1 and self.processes.any_of(self._interruption.requested is not None):
             self._interruption.requested = self._interruption.requested or signal.SIGTERM
-            raise self._interrupted()
+            interrupted = self._interrupted()
+            self.processes.joined([step])
+            raise interrupted
         if step in self._settings.checkpoint_steps:
             self.keep_checkpoint(f"checkpoint-{step}")
         minutes = self._execution.save_every_minutes
@@ -349,6 +352,7 @@ def _rounding(attempt: Mapping[str, Any]) -> dict[str, Any]:
     known |= attempt.get("packages", {})
     for key in ("row_tokens", "gradient_checkpointing", "gpus"):
         known[f"execution.{key}"] = execution.get(key)
+    known["execution.nodes"] = execution.get("nodes", 1)
     return {key: value for key, value in known.items() if value is not None}
 
 
