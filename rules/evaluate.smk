@@ -26,9 +26,10 @@ rule generate_answers:
         weights=lambda wildcards: answers_asked_for(wildcards).weights,
         task=lambda wildcards: answers_asked_for(wildcards).task,
         execution=execution_of("generate"),
+        launcher=launcher_of("generate"),
         precision=study.evaluation.precision,
     shell:
-        "python workflow_scripts/generate_answers.py --checkpoint $(dirname {input.checkpoint})/{params.weights}"
+        "{params.launcher} workflow_scripts/generate_answers.py --checkpoint $(dirname {input.checkpoint})/{params.weights}"
         " --run-name {wildcards.checkpoint} --examples $(dirname {input.examples})/examples.parquet"
         " --task {params.task:q} --precision {params.precision} --execution {params.execution:q}"
         " --output $(dirname {output}) > {log} 2>&1"

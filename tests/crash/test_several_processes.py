@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -18,8 +19,20 @@ import torch
 from safetensors.torch import load_file
 
 from othink_mr1.data.examples import write_examples
+from othink_mr1.evaluation import kept_answers
+from othink_mr1.evaluation.generation_task import GenerationTask
+from othink_mr1.evaluation.kept_answers import Completion, KeptAnswers
 from repository import SCRIPTS
-from tiny import EXAMPLES, build_backbone, description, execution, grpo_settings, sft_settings
+from tiny import (
+    EXAMPLES,
+    GENERATION,
+    TEMPLATE,
+    build_backbone,
+    description,
+    execution,
+    grpo_settings,
+    sft_settings,
+)
 
 SETTINGS = {
     # 5 prompts by 2 or 4 processes: ragged shares. Rewards by coin flips, as the tiny backbone gets none.
@@ -47,20 +60,10 @@ class Site:
         settings = SETTINGS[self.trainer].model_copy(update={"steps": self.steps})
         run = description(settings).model_dump_json()
         how = execution(gpus=processes if processes > 1 else 0, save_every_minutes=0).model_dump_json()
-        launcher = ["-m", "torch.distributed.run", "--standalone", "--shutdown-timeout", "50"]
-        several = [*launcher, "--nproc-per-node", str(processes), "--"]
         files = ["--examples", self.examples, "--backbone", self.backbone, "--output", output]
         program = [SCRIPTS / f"train_{self.trainer}.py", "--run", run, "--execution", how, *files]
-        process = subprocess.Popen(
-            [sys.executable, *(several if processes > 1 else []), *map(str, program)],
-            env=os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        self.started.append(process)
-        return process
+        self.started.append(launched(processes, program))
+        return self.started[-1]
 
     def start_and_see_a_state(self, output: Path) -> subprocess.Popen[str]:
         """Start two processes; they have saved a state, and are on their way."""
@@ -78,6 +81,20 @@ class Site:
         said, _ = done.communicate(timeout=SECONDS)
         assert done.returncode == 0, said[-3000:]
         return pd.read_csv(output / "metrics.csv").drop(columns="seconds")
+
+
+def launched(processes: int, program: list[str | Path]) -> subprocess.Popen[str]:
+    """Started as the rules do it."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--shutdown-timeout", "50"]
+    several = [*launcher, "--nproc-per-node", str(processes), "--"]
+    return subprocess.Popen(
+        [sys.executable, *(several if processes > 1 else []), *map(str, program)],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +187,46 @@ def test_more_processes_than_prompts(site: Site) -> None:
     said, _ = process.communicate(timeout=SECONDS)
     assert process.returncode != 0
     assert "execution.train: 6 GPUs are more than the 5 prompts of a step; lower gpus or nodes" in said
+
+
+def test_the_answers_of_three_are_those_of_one(backbone: Path, tmp_path: Path) -> None:
+    examples = tmp_path / "examples.parquet"
+    write_examples(EXAMPLES, examples)
+    task = GenerationTask(name="counting", prompt=TEMPLATE, max_new_tokens=9)
+
+    def answer(processes: int, output: Path) -> dict[str, Any]:
+        how = GENERATION.model_copy(update={"gpus": processes if processes > 1 else 0})
+        files = ["--checkpoint", backbone, "--examples", examples, "--output", output]
+        what = ["--run-name", "base", "--task", task.model_dump_json(), "--precision", "fp32"]
+        program = [SCRIPTS / "generate_answers.py", *files, *what, "--execution", how.model_dump_json()]
+        said, _ = (process := launched(processes, program)).communicate(timeout=SECONDS)
+        assert process.returncode == 0, said[-3000:]
+        assert not kept_answers.parts(output)
+        return json.loads((output / "manifest.json").read_text())
+
+    answer(1, tmp_path / "alone")
+    whole = (tmp_path / "alone/answers.jsonl").read_bytes()
+    # What an attempt of two has left: its first process has answered two items, its second one.
+    started = tmp_path / "together"
+    started.mkdir()
+    (tmp_path / ".together.artefact").write_text("")
+    made_of = answers_identity(tmp_path / "alone/manifest.json")
+    completions = [
+        Completion(**{key: json.loads(line)[key] for key in Completion._fields})
+        for line in whole.splitlines()
+    ]
+    for rank, items in ((0, (0, 3)), (1, (4,))):
+        with KeptAnswers(started, made_of, len(EXAMPLES), rank) as kept:
+            for item in items:
+                kept.add(item, completions[item])
+    manifest = answer(3, started)
+    assert (started / "answers.jsonl").read_bytes() == whole
+    assert (manifest["answered_before"], manifest["execution"]["gpus"]) == (3, 3)
+
+
+def answers_identity(manifest: Path) -> dict[str, Any]:
+    facts = json.loads(manifest.read_text())
+    return {key: facts[key] for key in ("run", "task", "precision", "made_of")}
 
 
 def children(number: int) -> list[int]:

@@ -94,8 +94,11 @@ def test_a_training_on_several_gpus(gpus: int, nodes: int, expected: dict[str, i
 @pytest.mark.parametrize(
     ("stage", "change", "says"),
     [
-        ("pretrain", {"gpus": 2}, "pretrain.gpus: must be 0 or 1, got 2; only train takes several"),
-        ("generate", {"nodes": 2}, "generate.nodes: must be 1, got 2; only train takes several"),
+        (
+            "pretrain",
+            {"gpus": 2},
+            "pretrain: takes one GPU, got 2 on each of 1 nodes; set gpus and nodes to 1",
+        ),
         (
             "train",
             {"device": "cpu", "gpus": 0, "nodes": 2},

@@ -26,11 +26,11 @@ class DeviceResources(Resources):
 
     device: Literal["cuda", "cpu"]
     gpus: Annotated[int, Field(ge=0, le=64)] = Field(
-        description="GPUs on each node of the job, with a process each. More than 1 only for `train`"
+        description="GPUs on each node of the job, with a process each. `pretrain` takes one"
     )
     nodes: Annotated[int, Field(ge=1, le=64)] = Field(
         default=1,
-        description="machines of the job, each with cpus, memory_gb and gpus. More than 1 only for `train`",
+        description="machines of the job, each with cpus, memory_gb and gpus. More than 1 only by Slurm",
     )
 
     @model_validator(mode="after")
@@ -50,6 +50,11 @@ class DeviceResources(Resources):
     def cpus_per_process(self) -> int:
         """CPUs that a process may use of its node's."""
         return max(1, self.cpus // max(1, self.gpus))
+
+    @property
+    def memory_gb_per_process(self) -> float:
+        """Its part of its node's memory."""
+        return self.memory_gb / max(1, self.gpus)
 
 
 class TrainingExecution(DeviceResources):
@@ -88,11 +93,10 @@ class Execution(ConfigModel):
     analyse: Resources
 
     @model_validator(mode="after")
-    def _only_a_training_takes_several(self) -> Execution:
-        for stage in ("pretrain", "generate"):
-            asked = getattr(self, stage)
-            if asked.gpus > 1:
-                raise ValueError(f"{stage}.gpus: must be 0 or 1, got {asked.gpus}; only train takes several")
-            if asked.nodes > 1:
-                raise ValueError(f"{stage}.nodes: must be 1, got {asked.nodes}; only train takes several")
+    def _pretraining_is_one_process(self) -> Execution:
+        if self.pretrain.processes > 1:
+            raise ValueError(
+                f"pretrain: takes one GPU, got {self.pretrain.gpus} on each of {self.pretrain.nodes} nodes; "
+                "set gpus and nodes to 1"
+            )
         return self

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -28,6 +29,7 @@ from othink_mr1.modeling.decoding import decode_as_they_end
 from othink_mr1.modeling.device import Stopwatch, use_device
 from othink_mr1.modeling.precision import autocast
 from othink_mr1.modeling.prepared_prompts import PreparedAhead, background_threads
+from othink_mr1.modeling.processes import Processes, processes_of
 from othink_mr1.modeling.processor import Qwen2VLProcessor, stop_tokens
 from othink_mr1.modeling.prompts import Prompt, PromptMaker, fill_template
 from othink_mr1.modeling.repetition_penalty import RepetitionPenalty
@@ -51,39 +53,53 @@ def generate_answers(
 ) -> None:
     """Answer a task's questions. examples: file of the test set; output: folder to fill.
 
-    Items answered by an interrupted attempt are not answered again.
+    Items answered by an interrupted attempt are not answered again. Of several processes each answers a
+    share, and the first one, which owns the folder, writes all.
     """
     use_device(execution)
+    processes = processes_of(execution)
     identity = {
         "run": run_name,
         "task": task.model_dump(mode="json"),
         "precision": precision,
         "made_of": {"checkpoint": verify_weights(checkpoint), "examples": verify_file(examples)},
     }
-    with filling(output, identity, keep=True, precious=True) as artefact:
-        if artefact.complete:
-            forget_answers(artefact.folder)
+    with ExitStack() as folder:
+        artefact = None
+        if processes.is_first:
+            artefact = folder.enter_context(filling(output, identity, keep=True, precious=True))
+        if processes.told(artefact is not None and artefact.complete):
+            if processes.is_first:
+                forget_answers(output)
             return
+        stopwatch = Stopwatch(execution)
         loaded = load_backbone(checkpoint, execution.device)
-        _fill(artefact, identity, loaded, execution, precision, task, StoredExamples(examples))
+        stored = StoredExamples(examples)
+        kept, facts = _answered(output, identity, loaded, execution, precision, task, stored, processes)
+        if artefact is not None:
+            _write(artefact, kept, task, stored, **stopwatch.facts(), **facts)
 
 
-def _fill(
-    artefact: Artefact,
+def _answered(
+    folder: Path,
     identity: dict[str, Any],
     loaded: Backbone,
     execution: GenerationExecution,
     precision: str,
     task: GenerationTask,
     examples: StoredExamples,
-) -> None:
-    stopwatch = Stopwatch(execution)
+    processes: Processes,
+) -> tuple[dict[int, Completion], dict[str, Any]]:
+    """All completions by item number, and facts for the manifest."""
     name = f"{identity['run']} on {task.name}"
-    for path in artefact.folder.iterdir():
-        if path.name != kept_answers.NAME:
+    first = None
+    if processes.is_first:
+        for path in set(folder.iterdir()) - set(kept_answers.parts(folder)):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    with KeptAnswers(artefact.folder, identity, len(examples)) as kept:
-        missing = [index for index in range(len(examples)) if index not in kept.completions]
+        first = KeptAnswers(folder, identity, len(examples))
+    before = processes.told(sorted(first.completions) if first else [])
+    with first or KeptAnswers(folder, identity, len(examples), processes.rank) as kept:
+        missing = processes.share(sorted(set(range(len(examples))) - set(before)))
         earlier = len(kept.completions)
         progress = Progress(name, len(missing))
 
@@ -98,7 +114,21 @@ def _fill(
             answer(*loaded, chosen, task, at_a_time, precision, answered, threads)
         except Diverged as error:
             raise UserError(f"{name}: {error}; train it with a lower learning_rate") from None
-        completions = kept.completions
+    completions = dict(processes.joined(list(kept.completions.items())))
+    return completions, {
+        "batch_size": at_a_time,
+        "answered_before": len(before),
+        "commits": kept.commits,
+    }
+
+
+def _write(
+    artefact: Artefact,
+    completions: Mapping[int, Completion],
+    task: GenerationTask,
+    examples: StoredExamples,
+    **facts: Any,
+) -> None:
     lines = [
         json.dumps(
             {
@@ -114,7 +144,7 @@ def _fill(
     ]
     artefact.check_lock()
     write_text(artefact.folder / "answers.jsonl", "\n".join(lines) + "\n")
-    artefact.finish(**stopwatch.facts(), batch_size=at_a_time, answered_before=earlier, commits=kept.commits)
+    artefact.finish(**facts)
     forget_answers(artefact.folder)
 
 

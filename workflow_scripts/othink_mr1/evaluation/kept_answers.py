@@ -1,8 +1,8 @@
 """Completions of an unfinished task, appended one by one: a killed job loses none.
 
-They are in a hidden file in the answers folder, which no rule declares. Each line has its own digest: a torn
-or damaged line is dropped, and its item is answered again. Each line names the commit that made it: a
-generation may be resumed by other code, and its manifest then lists both commits.
+They are in hidden files in the answers folder, one per process, which no rule declares. Each line has its own
+digest: a torn or damaged line is dropped, and its item is answered again. Each line names the commit that made
+it: a generation may be resumed by other code, and its manifest then lists both commits.
 """
 
 from __future__ import annotations
@@ -36,14 +36,18 @@ class Completion(NamedTuple):
 class KeptAnswers:
     """The completions so far, by item number; further ones can be added."""
 
-    def __init__(self, folder: Path, made_of: Mapping[str, Any], items: int) -> None:
-        """made_of: JSON values; completions kept for others are dropped. items: how many the task has."""
-        self._file = folder / NAME
+    def __init__(self, folder: Path, made_of: Mapping[str, Any], items: int, rank: int = 0) -> None:
+        """made_of: JSON values; completions kept for others are dropped. items: how many the task has.
+
+        rank: of the process. The first one must be the first to come here: it takes over all that was kept.
+        """
+        self._file = folder / (f".answered-{rank}.jsonl" if rank else NAME)
         self._of = _digest(made_of)
         self.completions: dict[int, Completion] = {}
         self._commit = provenance()["commit"]
         self._commit_of: dict[int, str | None] = {}  # item -> commit of the code that answered it
-        dropped = self._read(items)
+        kept = parts(folder) if rank == 0 else []
+        dropped = sum(self._read(part, items) for part in kept)
         if dropped:
             print(
                 f"{self._file}: {dropped} lines are damaged, or of other answers; those items are answered "
@@ -54,6 +58,9 @@ class KeptAnswers:
         lines = [self._line(item, completion) for item, completion in self.completions.items()]
         # Rewritten: appended text must begin at the start of a line.
         write_text(self._file, "".join(lines))
+        for part in kept:
+            if part != self._file:
+                part.unlink()
         self._stream = self._file.open("a", encoding="utf-8")
         self._synced = time.monotonic()
 
@@ -89,11 +96,9 @@ class KeptAnswers:
     def _sealed(self, entry: dict[str, Any]) -> str:
         return json.dumps({**entry, "sha256": _digest([self._of, entry])}) + "\n"
 
-    def _read(self, items: int) -> int:
+    def _read(self, part: Path, items: int) -> int:
         """Take over the sound lines; returns the number of damaged ones."""
-        if not self._file.exists():
-            return 0
-        lines = self._file.read_bytes().split(b"\n")
+        lines = part.read_bytes().split(b"\n")
         last = lines.pop()  # the text after the last line end: empty, or a torn line
         dropped = int(last != b"")
         for line in lines:
@@ -113,6 +118,12 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
+def parts(folder: Path) -> list[Path]:
+    """The files of kept completions."""
+    return sorted(folder.glob(".answered*.jsonl"))
+
+
 def forget_answers(folder: Path) -> None:
     """Remove the kept completions; called when the folder is complete and has them."""
-    (folder / NAME).unlink(missing_ok=True)
+    for part in parts(folder):
+        part.unlink()

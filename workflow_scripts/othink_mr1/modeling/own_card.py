@@ -37,7 +37,7 @@ def take_card() -> None:
     cards = visible_cards()
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if 0 < len(cards) < processes:
-        raise UserError(f"execution.train.gpus: {processes}, but this machine shows {len(cards)}; lower it")
+        raise UserError(f"execution asks for {processes} gpus, but this machine shows {len(cards)}; lower it")
     folder = _folder()
     said = -_SAY_EVERY_SECONDS
     while cards:

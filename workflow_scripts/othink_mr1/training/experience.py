@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from othink_mr1.errors import UserError
 from othink_mr1.modeling.packed_rows import PackedRow
-from othink_mr1.training.processes import Processes
+from othink_mr1.modeling.processes import Processes
 from othink_mr1.training.rewards import Rewards
 from othink_mr1.training.training_state import Carried
 

@@ -18,6 +18,7 @@ from othink_mr1.config.execution import TrainingExecution
 from othink_mr1.config.methods import GRPO
 from othink_mr1.modeling.packed_rows import Group, PackedRow, fill_rows, pack
 from othink_mr1.modeling.precision import autocast
+from othink_mr1.modeling.processes import ALONE, Processes
 from othink_mr1.modeling.processor import Qwen2VLProcessor
 from othink_mr1.modeling.prompts import Prompt
 from othink_mr1.training.advantages import all_equal, group_advantages
@@ -27,7 +28,6 @@ from othink_mr1.training.kl_schedule import KLWeights
 from othink_mr1.training.log_probabilities import completion_log_probabilities
 from othink_mr1.training.loss import completion_means, token_losses
 from othink_mr1.training.optimisation import Optimisation, prepare_for_training
-from othink_mr1.training.processes import ALONE, Processes
 from othink_mr1.training.reference import make_reference
 from othink_mr1.training.rewards import Rewards, score_completions
 from othink_mr1.training.rollout import roll_out

@@ -23,10 +23,10 @@ from othink_mr1.modeling.backbone import load_backbone, save_checkpoint, verify_
 from othink_mr1.modeling.device import use_device
 from othink_mr1.modeling.frozen_images import FrozenImages
 from othink_mr1.modeling.prepared_prompts import PreparedAhead, background_threads
+from othink_mr1.modeling.processes import ALONE, Processes, processes_of
 from othink_mr1.modeling.prompts import Prompt, PromptMaker, fill_template
 from othink_mr1.plan.runs import RunDescription
 from othink_mr1.training.data_order import example_indices
-from othink_mr1.training.processes import ALONE, Processes, processes_of
 from othink_mr1.training.saved_states import SavedStates
 from othink_mr1.training.session import FollowingSession, Session, TrainingSession
 
@@ -179,5 +179,5 @@ def _frozen_images(
     model: Qwen2VLForConditionalGeneration, settings: TrainingSettings, execution: TrainingExecution
 ) -> FrozenImages:
     return FrozenImages(
-        model, settings.precision, int(execution.memory_gb * 2**30 * SHARE_OF_MEMORY_FOR_IMAGES)
+        model, settings.precision, int(execution.memory_gb_per_process * 2**30 * SHARE_OF_MEMORY_FOR_IMAGES)
     )

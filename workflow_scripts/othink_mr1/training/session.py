@@ -24,11 +24,11 @@ from othink_mr1.config.execution import TrainingExecution
 from othink_mr1.config.methods import TrainingSettings
 from othink_mr1.errors import Interrupted, UserError
 from othink_mr1.modeling.device import Stopwatch
+from othink_mr1.modeling.processes import ALONE, Processes
 from othink_mr1.training.accelerator import new_accelerator
 from othink_mr1.training.background_saving import BackgroundWriter, HostCopy, Tensors
 from othink_mr1.training.interruption import Interruption, Stop
 from othink_mr1.training.optimisation import Optimisation
-from othink_mr1.training.processes import ALONE, Processes
 from othink_mr1.training.saved_states import MOST_AT_A_TIME, SavedState, SavedStates
 from othink_mr1.training.trackers import OTHERS, TENSORBOARD, make_trackers, tracking
 from othink_mr1.training.training_log import TrainingLog, has_columns

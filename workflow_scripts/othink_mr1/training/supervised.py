@@ -17,13 +17,13 @@ from othink_mr1.config.methods import SFT
 from othink_mr1.data.examples import Example
 from othink_mr1.modeling.packed_rows import Group, fill_rows, pack
 from othink_mr1.modeling.precision import autocast
+from othink_mr1.modeling.processes import ALONE, Processes
 from othink_mr1.modeling.processor import Qwen2VLProcessor
 from othink_mr1.modeling.prompts import Prompt, target_text
 from othink_mr1.modeling.tokenizer import END_OF_MESSAGE
 from othink_mr1.training.divergence import require_finite
 from othink_mr1.training.log_probabilities import completion_log_probabilities
 from othink_mr1.training.optimisation import Optimisation, prepare_for_training
-from othink_mr1.training.processes import ALONE, Processes
 from othink_mr1.training.session import Session
 
 COLUMNS = ("learning_rate", "loss", "gradient_norm", "target_tokens")

@@ -1,7 +1,8 @@
-"""The processes of one training: who they are, what each computes, and sums over them.
+"""The processes of one job: who they are, what each computes, and sums over them.
 
-Every process has all weights; each takes a share of a step's prompts, and the gradients are added up once a
-step. Alone, a process communicates nothing, and gets back what it gave.
+Every process has all weights. In a training each takes a share of a step's prompts, and the gradients are
+added up once a step; in an evaluation each answers a share of the questions. Alone, a process communicates
+nothing, and gets back what it gave.
 
 All processes must reach each call of `told`, `joined`, `total`, `any_of` and `add_gradients`, in one order.
 """
@@ -19,7 +20,7 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor
 
-from othink_mr1.config.execution import TrainingExecution
+from othink_mr1.config.execution import DeviceResources
 from othink_mr1.errors import UserError
 
 Thing = TypeVar("Thing")
@@ -31,7 +32,7 @@ _LONGEST_WAIT = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Processes:
-    """The training's processes, seen from one of them."""
+    """The job's processes, seen from one of them."""
 
     rank: int = 0
     count: int = 1
@@ -81,16 +82,16 @@ class Processes:
 ALONE = Processes()
 
 
-def processes_of(execution: TrainingExecution) -> Processes:
-    """This process among those that a launcher has started for the training.
+def processes_of(execution: DeviceResources) -> Processes:
+    """This process among those that a launcher has started for the job. Call use_device before.
 
     UserError if they are not as many as the execution says.
     """
     count, wanted = int(os.environ.get(_COUNT, "1")), execution.processes
     if count != wanted:
         raise UserError(
-            f"execution.train: asks for {wanted} processes, one per GPU, but this training was started as "
-            f"{count} ({_COUNT}); let snakemake start it"
+            f"execution asks for {wanted} processes, one per GPU, but this program was started as {count} "
+            f"({_COUNT}); let snakemake start it"
         )
     if count > 1:
         # It joins the processes, and chooses this one's device.

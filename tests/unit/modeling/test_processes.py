@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from othink_mr1.errors import UserError
-from othink_mr1.training.processes import ALONE, Processes, processes_of
+from othink_mr1.modeling.processes import ALONE, Processes, processes_of
 from tiny import execution
 
 
@@ -31,8 +31,8 @@ def test_alone_everything_comes_back() -> None:
 
 def test_another_number_of_processes_than_the_execution_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(UserError, match=r"asks for 1 processes, .* was started as 2 "):
+    with pytest.raises(UserError, match=r"asks for 1 processes, .* started as 2 "):
         processes_of(execution())
     monkeypatch.delenv("WORLD_SIZE")
-    with pytest.raises(UserError, match=r"asks for 4 processes, .* was started as 1 "):
+    with pytest.raises(UserError, match=r"asks for 4 processes, .* started as 1 "):
         processes_of(execution(gpus=4))
