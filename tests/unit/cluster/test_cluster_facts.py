@@ -97,7 +97,7 @@ def test_a_training_on_several_gpus(gpus: int, nodes: int, expected: dict[str, i
         (
             "pretrain",
             {"gpus": 2},
-            "pretrain: takes one GPU, got 2 on each of 1 nodes; set gpus and nodes to 1",
+            "pretrain: takes one GPU, got 2 on each of 1 nodes; set gpus",
         ),
         (
             "train",

@@ -1,8 +1,8 @@
 """Completions of an unfinished task, appended one by one: a killed job loses none.
 
 They are in hidden files in the answers folder, one per process, which no rule declares. Each line has its own
-digest: a torn or damaged line is dropped, and its item is answered again. Each line names the commit that made
-it: a generation may be resumed by other code, and its manifest then lists both commits.
+digest: a torn or damaged line is dropped, and its item is answered again. Each line names the commit that
+made it: a generation may be resumed by other code, and its manifest then lists both commits.
 """
 
 from __future__ import annotations
