@@ -84,7 +84,7 @@ def test_each_process_of_a_run_has_a_card(start: Start) -> None:
     assert {card_of(job) for job in jobs} == {"4", "5"}
     few = start("4", LOCAL_RANK="0", **several)
     _, said = few.communicate()
-    assert "execution.train.gpus: 2, but this machine shows 1; lower it" in said
+    assert "execution asks for 2 gpus, but this machine shows 1; lower it" in said
 
 
 def test_names_as_nvidia_s(start: Start) -> None:
