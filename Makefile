@@ -94,7 +94,7 @@ test: .venv/development-installed
 
 # Slurm's tests mostly wait, so the others run beside them.
 test-slow: .venv/development-installed
-	.venv/bin/pytest -n 2 --dist loadscope --durations 10 tests/slurm tests/workflow/slow tests/crash tests/miniature
+	.venv/bin/pytest -n 2 --dist loadscope --no-loadscope-reorder --durations 30 tests/slurm tests/workflow/slow tests/crash tests/miniature
 
 test-all: test test-slow
 

@@ -6,13 +6,14 @@ rest is what a user starts.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 from snakemake.cli import main
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
-SECONDS = 1.0
+SECONDS = float(os.environ.get("PAUSE_SECONDS", "1"))
 ASKED = Path(".snakemake/asked")  # written when Slurm has been asked, SECONDS before it is asked again
 
 

@@ -97,7 +97,9 @@ def test_scancel(study: SlurmStudy, undisturbed: Undisturbed) -> None:
     assert_went_on(study, undisturbed, SHORT)
 
 
-def test_ctrl_c(study: SlurmStudy, undisturbed: Undisturbed) -> None:
+def test_ctrl_c(study: SlurmStudy, undisturbed: Undisturbed, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Long enough for this process to come in between two checks, also when the machine is busy.
+    monkeypatch.setitem(THREADS, "PAUSE_SECONDS", "4")
     with study.started(SHORT) as process:
         study.wait_until(process, lambda: study.is_training(SHORT))
         # While it asks Slurm about its jobs, Snakemake knows of none that it could cancel.

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
+import warm_python
 from repository import REPOSITORY, SCRIPTS
 from snakemake_runs import copy_repository, run_snakemake
 
@@ -21,7 +22,8 @@ SMOKE = ["tests/study.yaml", "own.yaml"]
 
 
 def make(checkout: Path, target: str, overlays: Sequence[str]) -> None:
-    done = run_snakemake(checkout, ["--configfile", *overlays, "--cores", "2", "--", target], timeout=600)
+    arguments = ["--configfile", *overlays, "--cores", "2", "--", target]
+    done = run_snakemake(checkout, arguments, timeout=600, variables=warm_python.variables())
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
 
 

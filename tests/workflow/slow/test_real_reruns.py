@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import warm_python
 from snakemake_runs import copy_repository, job_counts, run_snakemake
 
 pytestmark = pytest.mark.smoke
@@ -46,7 +47,10 @@ class Day:
         files = ["--configfile", "tests/study.yaml", "day.yaml", "--cores", "2"]
         targets = [f"results/smoke/{target}" for target in TARGETS]
         done = run_snakemake(
-            self.checkout, [*files, *targets], timeout=600, variables={"OMP_NUM_THREADS": "1"}
+            self.checkout,
+            [*files, *targets],
+            timeout=600,
+            variables={"OMP_NUM_THREADS": "1", **warm_python.variables()},
         )
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
         counts = job_counts(done.stdout + done.stderr)

@@ -1,0 +1,115 @@
+"""Jobs of Snakemake in forks of one process that has imported torch: imports are most of a small job's time.
+
+Programs and their package are the checkout's own, imported in the fork. Not for tests of kills and signals,
+of downloads (huggingface_hub reads the environment when it is imported), and of time: there Python starts as
+it does for users.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import gc
+import importlib
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+IMPORTED = (
+    *("torch", "torch.utils.tensorboard", "transformers", "transformers.models.qwen2_vl.modeling_qwen2_vl"),
+    *(
+        "transformers.models.qwen2_vl.processing_qwen2_vl",
+        "transformers.models.auto",
+        "accelerate",
+        "datasets",
+    ),
+    *("altair", "vl_convert", "fontTools.subset", "statsmodels.stats.proportion", "scipy.stats"),
+)
+_LONGEST = 1 << 20  # bytes of a command line with its environment
+
+
+@functools.cache
+def variables() -> dict[str, str]:
+    """The environment variables by which Snakemake's shells run `python workflow_scripts/...` in forks."""
+    folder = Path(tempfile.mkdtemp(prefix="warm-"))
+    process = subprocess.Popen([sys.executable, __file__, str(folder)], stdout=subprocess.PIPE, text=True)
+    atexit.register(process.kill)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    command = f"command python -S -E {__file__} {folder / 'socket'}"
+    in_a_fork = f'if [[ $1 == workflow_scripts/* ]]; then {command} "$@"; else command python "$@"; fi'
+    (folder / "functions").write_text(f"python() {{ {in_a_fork}; }}\n")
+    return {"BASH_ENV": str(folder / "functions")}
+
+
+def serve(folder: Path) -> None:
+    """Run each command that comes in a fork, with the caller's files, folder and environment."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    gc.disable()
+    for name in IMPORTED:
+        importlib.import_module(name)
+    gc.freeze()
+    gc.enable()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(folder / "socket"))
+    listening.listen(64)
+    print("ready", flush=True)
+    while True:
+        caller, _ = listening.accept()
+        if os.fork() == 0:
+            listening.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            _answer(caller)
+        caller.close()
+
+
+def _answer(caller: socket.socket) -> None:
+    """In a fork: run the command in a fork of its own, and tell the caller its exit code."""
+    text, files, *_ = socket.recv_fds(caller, _LONGEST, 3)
+    command = json.loads(text)
+    child = os.fork()
+    if child:
+        _, status = os.waitpid(child, 0)
+        caller.send(bytes([os.waitstatus_to_exitcode(status) & 255]))
+        os._exit(0)
+    for place, file in enumerate(files):
+        os.dup2(file, place)
+    os.chdir(command["folder"])
+    os.environ.clear()
+    os.environ.update(command["environment"])
+    sys.argv = command["arguments"]
+    sys.path[0] = str(Path(sys.argv[0]).parent.absolute())
+    code = 1
+    try:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def call(server: str, arguments: list[str]) -> int:
+    """What the shell starts in place of the program; returns its exit code."""
+    command = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(server)
+        socket.send_fds(connection, [json.dumps(command).encode()], [0, 1, 2])
+        answer = connection.recv(1)
+    return answer[0] if answer else 1
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 2:
+        serve(Path(sys.argv[1]))
+    else:
+        sys.exit(call(sys.argv[1], sys.argv[2:]))
