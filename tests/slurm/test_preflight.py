@@ -73,13 +73,10 @@ def refused(
     assert cluster.jobs("all") == before
     assert not list((checkout / "results").glob("**/logs/**/*.log"))
     if seconds >= within:
-        # Measured again beside a dry run, three times at most: this machine may be busy with something else.
-        def in_time() -> bool:
-            _, of_a_dry_run = run(checkout, cluster, [*arguments, "-n"], **variables)
-            _, seconds = run(checkout, cluster, arguments, **variables)
-            return seconds < max(within, of_a_dry_run + MORE_THAN_A_DRY_RUN)
-
-        assert any(in_time() for _ in range(3))
+        # Measured again beside a dry run: this machine may have been busy with something else.
+        _, of_a_dry_run = run(checkout, cluster, [*arguments, "-n"], **variables)
+        _, seconds = run(checkout, cluster, arguments, **variables)
+        assert seconds < max(within, of_a_dry_run + MORE_THAN_A_DRY_RUN)
     # The next start needs no --unlock.
     assert not list((checkout / ".snakemake" / "locks").glob("*"))
     return line

@@ -132,11 +132,7 @@ def test_decoding_stops_at_stop_tokens_and_drops_the_ended(tiny: Tiny, prompts) 
 
 @pytest.mark.parametrize("shrink_from", [0.0, 2.0], ids=["always shrunk", "never shrunk"])
 def test_what_others_do_leaves_a_sequence_alone(tiny: Tiny, several, shrink_from: float, monkeypatch) -> None:
-    """Logits of two sequences, while others end at different times and new prompts come in, or do not.
-
-    They differ by the rounding of fp32, as products of other numbers of rows add up in another order: by
-    1.3e-5 of the logits' norm on a processor without AVX-512.
-    """
+    """Logits of two sequences, while others end at different times and new prompts come in, or do not."""
     monkeypatch.setattr(shrinking_batch, "SHRINK_FROM", shrink_from)
     end = stop_tokens(tiny.processor)[0]
     watched = (1, 7)  # of different prompts, so that padding and positions differ
@@ -158,7 +154,7 @@ def test_what_others_do_leaves_a_sequence_alone(tiny: Tiny, several, shrink_from
     disturbed = logits_of(several, 4, ending=True)
     assert len(undisturbed) == len(disturbed) == 140
     for key, logits in undisturbed.items():
-        assert (logits - disturbed[key]).norm() < 2e-5 * logits.norm(), key
+        assert torch.allclose(logits, disturbed[key], atol=1e-4), key
 
 
 @pytest.mark.parametrize("outputs", [256, 2048, 72, 50])
