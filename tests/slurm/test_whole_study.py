@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pytest
 from slurm_study import IMPATIENT_SNAKEMAKE, THREADS
 
+import warm_python
 from run_contents import assert_same
 from slurm_cluster import SlurmCluster, variable_of
 from snakemake_runs import copy_repository, run_snakemake
@@ -42,7 +43,8 @@ class Finished(NamedTuple):
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
     checkout = copy_repository(tmp_path_factory.mktemp("local"))
-    done = run_snakemake(checkout, ARGUMENTS, timeout=SECONDS, variables=THREADS)
+    variables = THREADS | warm_python.variables()  # by Slurm, Python starts as it does for users
+    done = run_snakemake(checkout, ARGUMENTS, timeout=SECONDS, variables=variables)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return checkout / "results" / "smoke"
 

@@ -111,7 +111,8 @@ class _PackedAttention(torch.autograd.Function):
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, layout: FlashLayout, scaling: float
     ) -> Tensor:
         out = torch.empty_like(query, memory_format=torch.contiguous_format)  # [tokens, heads, d]
-        log_sums = query.new_empty(query.shape[:2], dtype=torch.float32)  # [tokens, heads]
+        at_least_fp32 = torch.promote_types(query.dtype, torch.float32)
+        log_sums = query.new_empty(query.shape[:2], dtype=at_least_fp32)  # [tokens, heads]
         for batch in layout.batches:
             padded, sums = _forward(
                 batch.pad(query), batch.pad(key), batch.pad(value), is_causal=True, scale=scaling

@@ -51,13 +51,13 @@ class SharedPromptCache:
         self.prompts, self.group = prompts, group
         self._max_own_tokens = max_own_tokens
         # Never uninitialised: a weight of 0 times the content must be 0.
-        empty = torch.zeros(layers, prompts, kv_heads, 0, head_size, device=device)
+        empty = torch.zeros(layers, prompts, kv_heads, 0, head_size, dtype=self.dtype, device=device)
         self._prompt_keys, self._prompt_values = empty, empty.clone()  # [layers, prompts, kv, tokens, d]
-        empty = torch.zeros(layers, prompts, kv_heads, group, 0, head_size, device=device)
+        empty = torch.zeros(layers, prompts, kv_heads, group, 0, head_size, dtype=self.dtype, device=device)
         self._own_keys, self._own_values = empty, empty.clone()  # [layers, prompts, kv, group, tokens, d]
         # Added to scores: 0 where there is a key, -inf elsewhere.
-        self._prompt_bias = torch.zeros(prompts, kv_heads, 1, 0, device=device)
-        self._own_bias = torch.zeros(prompts, kv_heads, group, 1, 0, device=device)
+        self._prompt_bias = torch.zeros(prompts, kv_heads, 1, 0, dtype=self.dtype, device=device)
+        self._own_bias = torch.zeros(prompts, kv_heads, group, 1, 0, dtype=self.dtype, device=device)
         self._places = torch.zeros(0, dtype=torch.long, device=device)
         self._lengths = torch.zeros(0, dtype=torch.long, device=device)
         self._longest_own = 0
