@@ -92,9 +92,12 @@ test: .venv/development-installed
 	OMP_NUM_THREADS=1 .venv/bin/pytest -n 2 tests/unit tests/gpu tests/workflow/test_dry_runs.py tests/workflow/test_reruns.py
 	.venv/bin/pytest tests/workflow/test_smoke.py
 
-# Slurm's tests mostly wait, so the others run beside them.
+# The preflight's limits in seconds are those of a machine that does nothing else. The other tests of Slurm mostly
+# wait, so some run beside them.
 test-slow: .venv/development-installed
-	.venv/bin/pytest -n 2 --dist loadscope --no-loadscope-reorder --durations 30 tests/slurm tests/workflow/slow tests/crash tests/miniature
+	.venv/bin/pytest tests/slurm/test_preflight.py
+	.venv/bin/pytest -n 2 --dist loadscope --no-loadscope-reorder --durations 30 --ignore tests/slurm/test_preflight.py \
+	  tests/slurm tests/workflow/slow tests/crash tests/miniature
 
 test-all: test test-slow
 

@@ -26,6 +26,7 @@ from slurm_study import (
     run_name,
 )
 
+import warm_python
 from othink_mr1.tools.status import training_status
 from run_contents import assert_same
 from slurm_cluster import SlurmCluster
@@ -47,7 +48,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Undisturbe
     results = checkout / "results" / "smoke"
 
     def train(steps: int) -> None:
-        done = run_snakemake(checkout, arguments_for(steps), timeout=SECONDS, variables=THREADS)
+        variables = THREADS | warm_python.variables()
+        done = run_snakemake(checkout, arguments_for(steps), timeout=SECONDS, variables=variables)
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
 
     train(SHORT)

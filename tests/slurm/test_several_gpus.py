@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from slurm_study import EXECUTION, SECONDS, SHORT, THREADS, SlurmStudy, arguments_for, manifest_of
 
+import warm_python
 from slurm_cluster import SlurmCluster, variable_of
 from snakemake_runs import copy_repository, run_snakemake
 
@@ -23,7 +24,8 @@ FEW = 8  # steps of a run that nothing disturbs
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout in which one process has trained a run of a FEW steps."""
     checkout = copy_repository(tmp_path_factory.mktemp("alone"))
-    done = run_snakemake(checkout, arguments_for(FEW), timeout=SECONDS, variables=THREADS)
+    variables = THREADS | warm_python.variables()
+    done = run_snakemake(checkout, arguments_for(FEW), timeout=SECONDS, variables=variables)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return checkout
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import warm_python
 from run_contents import assert_same
 from snakemake_runs import copy_repository, run_snakemake
 
@@ -30,7 +31,8 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The results of a study that nothing disturbed."""
     checkout = copy_repository(tmp_path_factory.mktemp("undisturbed"))
-    done = run_snakemake(checkout, ARGUMENTS, timeout=SECONDS, variables=ENVIRONMENT)
+    variables = ENVIRONMENT | warm_python.variables()
+    done = run_snakemake(checkout, ARGUMENTS, timeout=SECONDS, variables=variables)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return checkout / "results" / "smoke"
 
@@ -47,11 +49,11 @@ def assert_same_study(results: Path, undisturbed: Path) -> None:
     assert not list(results.glob("runs/.*.states"))
 
 
-def started(checkout: Path) -> subprocess.Popen[bytes]:
+def started(checkout: Path, **variables: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [str(Path(sys.executable).parent / "snakemake"), *ARGUMENTS],
         cwd=checkout,
-        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", str(checkout)), **ENVIRONMENT},
+        env={key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ} | ENVIRONMENT | variables,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,
@@ -98,7 +100,8 @@ def test_stopped_and_killed_it_goes_on_to_the_bit(undisturbed: Path, tmp_path: P
     assert refused.returncode == 1
     assert "--unlock" in refused.stdout + refused.stderr
     assert run_snakemake(checkout, [*ARGUMENTS, "--unlock"]).returncode == 0
-    done = run_snakemake(checkout, ARGUMENTS, timeout=SECONDS, variables=ENVIRONMENT)
+    variables = ENVIRONMENT | warm_python.variables()
+    done = run_snakemake(checkout, ARGUMENTS, timeout=SECONDS, variables=variables)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     assert_same_study(results, undisturbed)
     assert "Nothing to be done" in run_snakemake(checkout, ARGUMENTS).stderr
@@ -110,7 +113,8 @@ def test_two_snakemakes_on_one_results_folder(undisturbed: Path, tmp_path: Path)
     checkouts = [copy_repository(tmp_path / name) for name in ("one", "other")]
     for checkout in checkouts:
         (checkout / "results").symlink_to(shared)
-    processes = [started(checkout) for checkout in checkouts]
+    variables = warm_python.variables()
+    processes = [started(checkout, **variables) for checkout in checkouts]
     errors = [process.communicate(timeout=SECONDS)[1].decode() for process in processes]
     # Whichever was first. Snakemake itself would have let both in, as they have two working directories.
     codes = [process.returncode for process in processes]

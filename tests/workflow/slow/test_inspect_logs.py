@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import warm_python
 from snakemake_runs import copy_repository, run_snakemake
 
 VERSION = "0.3.285"
@@ -33,7 +34,7 @@ print(json.dumps(found))
 def test_inspect_reads_every_log(tmp_path: Path) -> None:
     checkout = copy_repository(tmp_path)
     smoke = ["--configfile", "tests/study.yaml", "--cores", "2", "results/smoke/same_task.csv"]
-    done = run_snakemake(checkout, smoke, timeout=600)
+    done = run_snakemake(checkout, smoke, timeout=600, variables=warm_python.variables())
     assert done.returncode == 0, done.stderr[-4000:]
     command = [sys.executable, "workflow_scripts/inspect_logs.py", "--overlay", "tests/study.yaml"]
     subprocess.run(command, cwd=checkout, check=True)

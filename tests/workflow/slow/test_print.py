@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from report_results import HOSTILE, STUDIES, make_results
 
+import warm_python
 from othink_mr1.exhibits.figure_files import Figure, caption_latex
 from othink_mr1.exhibits.frames import read_study
 from othink_mr1.exhibits.plans import TablePlan
@@ -48,9 +49,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def draw(results: Path, figure: str, folder: Path, *before: str) -> None:
     plan = {"training": "reward_curves", "counts": "figures.counts"}.get(figure, figure)
     data = [f"{name}={results / name}.csv" for name in (*STUDIES, "reward_curves")]
+    # Processes that see other folders than ours cannot be our forks.
+    python = ["bash", "-c", 'python "$@"', "python"] if not before else [*before, sys.executable]
     command = [
-        *before,
-        sys.executable,
+        *python,
         "workflow_scripts/draw_figure.py",
         "--figure",
         figure,
@@ -60,7 +62,10 @@ def draw(results: Path, figure: str, folder: Path, *before: str) -> None:
     if (file := results / "plans" / f"{plan}.json").exists():
         command += ["--plan", str(file)]
     command += ["--results", str(results), "--output-stem", str(folder / figure)]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    environment = os.environ | ({} if before else warm_python.variables())
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
