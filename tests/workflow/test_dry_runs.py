@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from othink_mr1.config.load import load_study
 from othink_mr1.plan.exhibits import named_exhibits
-from snakemake_runs import job_counts, run_snakemake
+from snakemake_runs import REPOSITORY, job_counts, run_snakemake
 
 pytestmark = pytest.mark.workflow
 
@@ -108,6 +109,41 @@ def test_an_overlay_does_not_silently_replace_the_profiles_own(
     assert "error: --configfile takes the place of profile mini's own; name both: " in result.stderr
     assert "--configfile mini/study.yaml" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["-n", "--configfile", "studies/readings.yaml", "all"],
+            "takes all words behind it for files, also all; write the target first: snakemake all "
+            "--configfile studies/readings.yaml",
+        ),
+        (
+            ["-n", "all", "--configfile", "studies/reading.yaml"],
+            "studies/reading.yaml: there is no such file",
+        ),
+    ],
+)
+def test_an_overlay_that_is_no_file(checkout: Path, arguments: list[str], said: str) -> None:
+    """`--configfile mine.yaml all` ended in a traceback."""
+    result = run_snakemake(checkout, arguments)
+    assert result.returncode == 1
+    assert f"error: --configfile {said}\n" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_no_page_has_a_target_behind_an_overlay() -> None:
+    pages = [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md"), *REPOSITORY.glob("*/*/*.md")]
+    pages += [*REPOSITORY.glob("studies/*.yaml"), *REPOSITORY.glob("*/README.md")]
+    commands = 0
+    for page in pages:
+        text = page.read_text().replace("\\\n", " ")
+        for words in re.findall(r"snakemake [^`\n]*--configfile ([^`\n]*)", text):
+            commands += 1
+            behind = next((word for word in words.split() if not word.strip(".,;:").endswith(".yaml")), "--")
+            assert behind.startswith("-"), (page.name, words)
+    assert commands > 8
 
 
 def test_an_overlay_over_the_miniature(own_checkout: Path) -> None:

@@ -55,6 +55,27 @@ def refuse_dotted_keys(
         )
 
 
+def refuse_missing_overlays(
+    parser_of: Callable[[list[str] | None], ArgumentParser], arguments: Sequence[str]
+) -> None:
+    """End the process with a one-line error for a --configfile that is no file, such as a target behind it.
+
+    Called from profiles/default, as Snakemake reads the files before the Snakefile.
+    """
+    given, _ = parser_of(None).parse_known_args(list(arguments))
+    overlays = [str(overlay) for overlay in given.configfile or []]
+    missing = [overlay for overlay in overlays if not Path(overlay).is_file()]
+    targets = [overlay for overlay in missing if Path(overlay).suffix not in (".yaml", ".yml", ".json")]
+    if targets:
+        files = " ".join(overlay for overlay in overlays if overlay not in targets)
+        sys.exit(
+            f"error: --configfile takes all words behind it for files, also {targets[0]}; write the target "
+            f"first: snakemake {' '.join(targets)} --configfile {files}".rstrip()
+        )
+    if missing:
+        sys.exit(f"error: --configfile {missing[0]}: there is no such file")
+
+
 def refuse_unknown_names(
     parser_of: Callable[[list[str] | None], ArgumentParser], arguments: Sequence[str], known: Iterable[str]
 ) -> None:
