@@ -50,11 +50,6 @@ def test_other_files_are_refused(theirs: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out/manifest.json").exists()
 
 
-@pytest.mark.parametrize("missing", ["config.json", "model.safetensors"])
-def test_what_is_missing_is_named(missing: str, theirs: Path) -> None:
-    (theirs / missing).unlink()
-    pattern = "config.json" if missing == "config.json" else r"\*.safetensors"
-    with pytest.raises(UserError, match=f"has no {pattern}; a backbone needs config.json, weights as safe"):
-        backbone_files(theirs)
-    with pytest.raises(UserError, match="there is no such folder; correct the backbone's path"):
-        backbone_files(theirs / "gone")
+def test_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is no such folder; correct the path"):
+        backbone_files(tmp_path / "gone")

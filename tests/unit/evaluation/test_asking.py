@@ -160,6 +160,8 @@ def test_a_folder_tells_its_task_if_it_is_a_run_s(tiny: Tiny, tmp_path: Path) ->
     assert checkpoint_in(tmp_path / "theirs").task is None
     with pytest.raises(UserError, match="no checkpoint here"):
         checkpoint_in(tmp_path)
+    with pytest.raises(UserError, match=r"the run's last one is .*geometry-sft/checkpoint$"):
+        checkpoint_in(run)
 
 
 def test_all_methods_of_a_task_with_one_seed(tmp_path: Path) -> None:

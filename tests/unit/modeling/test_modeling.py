@@ -93,7 +93,7 @@ def test_a_backbone_with_a_flipped_byte_is_refused(tiny: Tiny, tmp_path) -> None
 
 
 def test_no_backbone_is_an_error(tmp_path) -> None:
-    with pytest.raises(UserError, match="no backbone here"):
+    with pytest.raises(UserError, match="no checkpoint here"):
         load_backbone(tmp_path, "cpu")
 
 

@@ -10,7 +10,8 @@ from othink_mr1.artefacts.artefact import filling
 from othink_mr1.artefacts.atomic_files import sha256_of, written_aside
 from othink_mr1.artefacts.manifests import MANIFEST
 from othink_mr1.artefacts.verification import contents_digest
-from othink_mr1.data.download.selection import BACKBONE_FILES, BACKBONE_NEEDS, require_space
+from othink_mr1.data.checkpoint_files import require_checkpoint
+from othink_mr1.data.download.selection import BACKBONE_FILES, require_space
 from othink_mr1.errors import UserError
 from othink_mr1.plan.download_lock import LOCK_FILE
 
@@ -18,11 +19,10 @@ from othink_mr1.plan.download_lock import LOCK_FILE
 def backbone_files(folder: Path) -> list[Path]:
     """The files that make a backbone: weights as safetensors, and the texts beside them.
 
-    UserError if there is no such folder, or if config.json or the weights are missing.
+    UserError as in require_checkpoint.
     """
-    if not folder.is_dir():
-        raise UserError(f"{folder}: there is no such folder; correct the backbone's path")
-    found = [
+    require_checkpoint(folder)
+    return [
         path
         for path in sorted(folder.iterdir())
         if path.is_file()
@@ -30,13 +30,6 @@ def backbone_files(folder: Path) -> list[Path]:
         and not path.name.startswith(".")
         and any(fnmatch(path.name, pattern) for pattern in BACKBONE_FILES)
     ]
-    for needed in BACKBONE_NEEDS:
-        if not any(fnmatch(path.name, needed) for path in found):
-            raise UserError(
-                f"{folder}: has no {needed}; a backbone needs config.json, weights as safetensors (no pickle "
-                "is read), tokenizer and processor"
-            )
-    return found
 
 
 def backbone_content(folder: Path) -> str:

@@ -26,7 +26,8 @@ class Checkpoint:
 def checkpoint_in(folder: Path) -> Checkpoint:
     """The checkpoint in a folder; its run's manifest, beside it, tells the task. UserError if it is none."""
     if not (folder / "config.json").is_file():
-        raise UserError(f"{folder}: no checkpoint here (no config.json)")
+        last = f"; the run's last one is {folder / 'checkpoint'}" if (folder / "checkpoint").is_dir() else ""
+        raise UserError(f"{folder}: no checkpoint here (no config.json){last}")
     task = None
     if (folder.parent / MANIFEST).exists():
         run = read_manifest(folder.parent).get("run")

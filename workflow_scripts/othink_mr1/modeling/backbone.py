@@ -22,6 +22,7 @@ from othink_mr1.artefacts.verification import (
     verify_part,
     visible_files,
 )
+from othink_mr1.data.checkpoint_files import require_checkpoint
 from othink_mr1.errors import UserError, rust_disk_errors
 from othink_mr1.modeling.finite import first_not_finite
 from othink_mr1.modeling.own_kernels import use_own_kernels
@@ -33,14 +34,14 @@ def load_backbone(folder: Path, device: str) -> tuple[Qwen2VLForConditionalGener
 
     Raises UserError if the folder is not a backbone, or does not match its manifest.
     """
-    if not (folder / "config.json").exists():
-        raise UserError(f"{folder}: no backbone here (no config.json); run the rule that makes it")
+    require_checkpoint(folder)
     verify_weights(folder)
     model, report = Qwen2VLForConditionalGeneration.from_pretrained(
         folder,
         dtype=torch.float32,
         attn_implementation="sdpa",
         output_loading_info=True,
+        ignore_mismatched_sizes=True,  # reported, and refused below
         use_safetensors=True,  # never a pickle
         local_files_only=True,
     )
@@ -48,6 +49,12 @@ def load_backbone(folder: Path, device: str) -> tuple[Qwen2VLForConditionalGener
     absent = sorted(report["missing_keys"])
     if absent:
         raise UserError(f"{folder}: the weights lack {absent[0]} (and {len(absent) - 1} more); make it again")
+    if report["mismatched_keys"]:
+        name, there, needed = min(report["mismatched_keys"])
+        raise UserError(
+            f"{folder}: {name} has the shape {tuple(there)}, and config.json asks for {tuple(needed)}; the "
+            "files are not of one model"
+        )
     if (name := first_not_finite(dict(model.named_parameters()))) is not None:
         raise UserError(
             f"{folder}: {name} holds nan or infinite numbers, as of a training that diverged; delete what "
