@@ -11,6 +11,8 @@ import argparse
 import os
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from othink_mr1.config.load import load_study
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.config.suggest import unknown_name
@@ -87,14 +89,17 @@ def _task(config: StudyConfig, arguments: argparse.Namespace, checkpoint: Checkp
     prompt = arguments.prompt if arguments.prompt is not None else config.tasks[name].test_prompt
     if "{question}" not in prompt:
         raise UserError(f"--prompt: must have {{question}} in it, got {prompt!r:.80}")
-    return GenerationTask(name=name, prompt=prompt, max_new_tokens=config.tasks[name].max_new_tokens)
+    try:
+        return GenerationTask(name=name, prompt=prompt, max_new_tokens=config.tasks[name].max_new_tokens)
+    except ValidationError as error:
+        raise UserError(f"--prompt: {error.errors()[0]['msg']}, got {prompt!r:.80}") from None
 
 
 def _lines(file: Path | None) -> list[str]:
     if file is None:
         return []
     try:
-        return [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{file}: cannot be read as text ({error})") from None
 

@@ -41,10 +41,16 @@ def main() -> None:
 
     # Imported late: torch and transformers take seconds, and the checks above should be instant.
     with quick_imports():
-        from othink_mr1.data.upload import push_model
+        from othink_mr1.data.upload import push_model, require_pushable
         from othink_mr1.modeling.export import export_checkpoint, refuse_existing
 
     refuse_existing(arguments.output)
+    if arguments.output.absolute().is_relative_to(Path(config.results).absolute()):
+        raise UserError(
+            f"--output {arguments.output}: must be outside {config.results}, which is the study's"
+        )
+    if arguments.push:
+        require_pushable(arguments.push)
     in_bf16 = arguments.bf16 or run.settings.checkpoint_precision == "bf16"
     card = model_card(config, run, "bf16" if in_bf16 else "fp32")
     export_checkpoint(checkpoint.folder, arguments.output, card, arguments.bf16)

@@ -6,6 +6,7 @@ Commit that file. What is in there already is read again and compared.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from othink_mr1.config.load import load_study
@@ -35,9 +36,26 @@ def main() -> None:
     for name, source in sources.items():
         rows, expected = Table(Path(source.path), source).rows()
         content = Content()
-        for _ in Progress(f"read {name}", expected).over(content.over(rows)):
-            pass
+        count, unusable = 0, []
+        for row in Progress(f"read {name}", expected).over(content.over(rows)):
+            count += 1
+            if row.unusable is not None:
+                unusable.append(f"{row.where}: {row.unusable} ({row.unusable.detail})")
+        _require_rows(name, count, unusable, config.preparation.largest_unusable_share)
         _lock(f"sources.{name}", source, content.sha256)
+
+
+def _require_rows(name: str, count: int, unusable: list[str], largest_share: float) -> None:
+    """UserError, before it is locked, for a set that no preparation would take."""
+    if count == 0:
+        raise UserError(f"sources.{name}: has no rows; correct its path or files")
+    if len(unusable) > largest_share * count:
+        raise UserError(
+            f"sources.{name}: {len(unusable)} of its {count} rows cannot be used, first {unusable[0]}; "
+            "nothing of it is locked; correct the source and run this again"
+        )
+    if unusable:
+        print(f"sources.{name}: {len(unusable)} rows cannot be used, first {unusable[0]}", file=sys.stderr)
 
 
 def _lock(name: str, declared: LocalSource | LocalBackbone, sha256: str) -> None:

@@ -377,7 +377,12 @@ def test_a_variant_of_a_task_is_that_task_but_for_what_it_says() -> None:
         # It would be counting's training under another name, without counting's own settings.
         (
             {"tasks": {"direct": DIRECT}, "studies": {"same_task": {"tasks": ["direct"]}}},
-            "studies.same_task.tasks.0: unknown task 'direct'",
+            "studies.same_task.tasks.0: direct is trained as counting, whose set it has; name it in "
+            "tested_on",
+        ),
+        (
+            {"tasks": {"direct": DIRECT | {"test_prompt": "<|image_pad|> {question}"}}},
+            "tasks.direct.test_prompt: must not have <|image_pad|>, which is a token of the model's own",
         ),
         (
             {"studies": {"same_task": {"tested_on": ["counting", "gemetry"]}}},

@@ -281,6 +281,15 @@ def test_the_content_is_written_once_and_then_compared(tmp_path: Path) -> None:
     assert before.returncode == 1
     assert "sources.mine: nobody has looked yet at what" in before.stderr
     assert len(before.stderr.splitlines()) == 1
+    # A set that no preparation would take is not locked: correcting it would be another set.
+    picture = tmp_path / "raw/0.png"
+    picture.rename(tmp_path / "moved.png")
+    refused = run("lock_local_data.py")
+    assert refused.returncode == 1
+    said = f"sources.mine: 1 of its {ROWS} rows cannot be used, first metadata.csv line 2: no picture file ("
+    assert said in refused.stderr
+    assert not (tmp_path / "downloads.lock.json").exists()
+    (tmp_path / "moved.png").rename(picture)
     first = run("lock_local_data.py")
     assert first.returncode == 0, first.stderr
     assert first.stdout.strip().endswith(f"mine: sha256 {sha256_of(source)}")
@@ -294,3 +303,26 @@ def test_the_content_is_written_once_and_then_compared(tmp_path: Path) -> None:
     assert again.returncode == 1
     assert "bring the former data back, or delete that entry" in again.stderr
     assert json.loads((tmp_path / "downloads.lock.json").read_text()) == lock
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("file_name,problem,solution\n", "sources.mine: has no rows; correct its path or files"),
+        (
+            "file_name,problem,solution,problem\n0.png,q,1,r\n",
+            "metadata.csv: its head has 'problem' twice; correct the file",
+        ),
+    ],
+)
+def test_sets_that_are_not_locked(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    pictures(tmp_path / "raw")
+    (tmp_path / "raw/metadata.csv").write_text(text)
+    overlay = tmp_path / "mine.yaml"
+    overlay.write_text(f"sources: {{mine: {{kind: local, path: {tmp_path / 'raw'}}}}}\n")
+    config = SCRIPTS.parent / "config.yaml"
+    command = [sys.executable, SCRIPTS / "lock_local_data.py", "--config", config, "--overlay", overlay]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, f"error: {said}")
+    assert not (tmp_path / "downloads.lock.json").exists()

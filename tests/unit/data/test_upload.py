@@ -10,7 +10,7 @@ import pytest
 from huggingface_hub.utils._http import default_client_factory
 
 from fake_hub import FakeHub
-from othink_mr1.data.upload import push_model
+from othink_mr1.data.upload import push_model, require_pushable
 from othink_mr1.errors import UserError
 
 FILES = {"README.md": b"# A model\n", "config.json": b"{}", "model.safetensors": bytes(range(256)) * 9}
@@ -55,7 +55,8 @@ def test_one_commit_has_all_files(hub: FakeHub, model: Path) -> None:
 
 def test_a_second_attempt_after_a_failed_one(hub: FakeHub, model: Path) -> None:
     hub.fail("*/commit/main", method="POST", times=1, status=400)
-    with pytest.raises(UserError, match=r"owner/new: the hub answers 400; try again later; .*hf upload"):
+    said = rf"owner/new: the hub answers 400; try again later; .*hf upload --private owner/new {model} \."
+    with pytest.raises(UserError, match=said):
         push_model(model, "owner/new", "Add a run")
     assert push_model(model, "owner/new", "Add a run").startswith(hub.endpoint)
 
@@ -80,9 +81,17 @@ def test_a_token_that_may_not_write(hub: FakeHub, model: Path, monkeypatch: pyte
         push_model(model, "owner/new", "Add a run")
 
 
-def test_a_name_that_the_hub_does_not_take(hub: FakeHub, model: Path) -> None:
-    with pytest.raises(UserError, match=r"--push a/b/c: must be OWNER/NAME"):
-        push_model(model, "a/b/c", "Add a run")
+@pytest.mark.parametrize("name", ["a/b/c", "alone", "not a name", "owner/"])
+def test_a_name_that_the_hub_does_not_take(name: str) -> None:
+    with pytest.raises(UserError, match=f"--push {name}: must be OWNER/NAME"):
+        require_pushable(name)
+
+
+def test_offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    require_pushable("owner/new")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(UserError, match="--push owner/new: HF_HUB_OFFLINE is set; unset it"):
+        require_pushable("owner/new")
 
 
 def test_no_connection(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -198,7 +198,8 @@ def program(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_program(tiny: Tiny, image: Path, tmp_path: Path) -> None:
-    (tmp_path / "questions.txt").write_text("How many?\n\nWhich angle?\n")
+    # As Windows writes it.
+    (tmp_path / "questions.txt").write_bytes(b"\xef\xbb\xbfHow many?\r\n\r\nWhich angle?\r\n")
     asking = ("--checkpoint", tiny.folder, "--image", image, "--task", "counting")
     overlay = tmp_path / "short.yaml"
     overlay.write_text("tasks: {counting: {max_new_tokens: 5}}\nevaluation: {precision: fp32}\n")
@@ -219,6 +220,11 @@ def test_the_program(tiny: Tiny, image: Path, tmp_path: Path) -> None:
         (("q",), "nothing says what it was trained on; give --task"),
         (("--task", "counting"), "no question: write one, in quotes"),
         (("--task", "counting", "--prompt", "Count!", "q"), "--prompt: must have {question} in it"),
+        (
+            ("--task", "counting", "--prompt", "<|image_pad|> {question}", "q"),
+            "--prompt: must not have <|image_pad|>, which is a token of the model's own",
+        ),
+        (("--task", "counting", "--prompt", "{a} {question}", "q"), "--prompt: String should match pattern"),
     ],
 )
 def test_mistakes_end_in_one_line(arguments: tuple[str, ...], said: str, tiny: Tiny, image: Path) -> None:

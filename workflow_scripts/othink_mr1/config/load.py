@@ -146,11 +146,13 @@ def _references(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
         ):
             entries = getattr(grid, key)
             for index, entry in enumerate(entries if isinstance(entries, list) else []):
-                if entry not in known:
-                    yield (
-                        ("studies", name, key, str(index)),
-                        unknown_name("task" if key == "tested_on" else key[:-1], entry, known),
-                    )
+                if entry in known:
+                    continue
+                problem = unknown_name("task" if key == "tested_on" else key[:-1], entry, known)
+                if key == "tasks" and entry in config.tasks:
+                    trained = config.tasks[entry].variant_of
+                    problem = f"{entry} is trained as {trained}, whose set it has; name it in tested_on"
+                yield ("studies", name, key, str(index)), problem
 
 
 def _source_reference(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from othink_mr1.config.suggest import unknown_name
 
@@ -23,8 +25,25 @@ Repository = Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$", description="own
 # The rules do not quote it, so it has no characters special to a shell; and it is not the file system's root.
 Folder = Annotated[str, Field(pattern=r"^/?[\w.][\w./@+=-]*$")]
 Revision = Annotated[str, Field(pattern=r"^[\w./-]+$", description="a commit, a branch or a tag")]
+# The form of Qwen2-VL's special tokens: `<|image_pad|>`, `<|im_end|>`. The tokenizer recognises them in any
+# text; an additional <|image_pad|>, for example, stops the training, as it has no picture.
+CONTROL_TOKEN = re.compile(r"<\|\w+\|>")
+
+
+def _without_control_tokens(template: str) -> str:
+    if found := CONTROL_TOKEN.search(template):
+        raise PydanticCustomError(
+            "control_token", "must not have {token}, which is a token of the model's own", {"token": found[0]}
+        )
+    return template
+
+
 # Part of a command line, where an argument has at most 128 kB.
-PromptTemplate = Annotated[str, Field(pattern=r"^[^{}]*\{question\}[^{}]*$", max_length=8000)]
+PromptTemplate = Annotated[
+    str,
+    Field(pattern=r"^[^{}]*\{question\}[^{}]*$", max_length=8000),
+    AfterValidator(_without_control_tokens),
+]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 # Marks a field that affects no result, so that identity.py leaves it out of every name.

@@ -54,6 +54,7 @@ def import_backbone(folder: Path, sha256: str, out: Path) -> None:
         if (found := contents_digest(digests)) != sha256:
             raise UserError(
                 f"{folder}: its files have sha256 {found}, not {sha256} as in the config or {LOCK_FILE}; "
-                "bring the former ones back, or write the new sha256 there"
+                "bring the former ones back, or correct that entry, which makes new runs: delete it and run "
+                "lock_local_data.py again, or write the new sha256 into the config"
             )
         artefact.finish(digests)

@@ -93,7 +93,8 @@ def prepare_dataset(
             (out / EXAMPLES_FILE).unlink()
             raise UserError(
                 f"{where}: its content has sha256 {content.sha256}, not {sha256} as in the config or "
-                f"{LOCK_FILE}; bring the former data back, or write the new sha256 there (new runs)"
+                f"{LOCK_FILE}; bring the former data back, or correct that entry, which makes new runs: "
+                "delete it and run lock_local_data.py again, or write the new sha256 into the config"
             )
         if unusable:
             print(f"{where}: {unusable.total()} rows left out: {_summary(unusable)}", file=sys.stderr)
@@ -187,10 +188,11 @@ def _judged(
                 first = f", first row {number} ({place}): {detail}"
     if unusable.total() > most * count:
         allowed = f"at most {most:.2%} may be left out" if most else "none may be left out"
+        # Of a test set none may be left out, whatever the config says.
+        raising = ", or raise preparation.largest_unusable_share in config.yaml" if most else ""
         raise UserError(
             f"{where}: {unusable.total()} of {count} rows cannot be used, {allowed} ({_summary(unusable)})"
-            f"{first}; {report} lists them; correct the source, or raise "
-            "preparation.largest_unusable_share in config.yaml"
+            f"{first}; {report} lists them; correct the source{raising}"
         )
     if expect_rows is not None and count != expect_rows:
         raise UserError(

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from othink_mr1.config.strict import CONTROL_TOKEN
 from othink_mr1.config.study import TEMPLATE_ALLOWANCE
 from othink_mr1.data.examples import Example
 from othink_mr1.data.images import UnusableImage, bounded_image, image_tokens
@@ -15,9 +16,6 @@ LARGEST_TEXT = 2**20  # characters of a question, an answer or a reasoning
 _ANSWER = re.compile(r"\s*<answer>(.*?)</answer>\s*", re.DOTALL)
 _THINK = re.compile(r"\s*<think>(.*?)</think>\s*", re.DOTALL)
 _TAG = re.compile(r"</?(?:answer|think)>")
-# The form of Qwen2-VL's special tokens: `<|image_pad|>`, `<|im_end|>`. The tokenizer recognises them in any
-# text; an additional <|image_pad|>, for example, stops the training, as it has no picture.
-_CONTROL_TOKEN = re.compile(r"<\|\w+\|>")
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -94,7 +92,7 @@ def _check_text(text: str, what: str) -> None:
         raise UnusableRow(f"{what} is no UTF-8") from error
     if _CONTROL_CHARACTER.search(text):
         raise UnusableRow(f"control character in the {what}")
-    if _CONTROL_TOKEN.search(text):
+    if CONTROL_TOKEN.search(text):
         raise UnusableRow(f"control token in the {what}")
 
 

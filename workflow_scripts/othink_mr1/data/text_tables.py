@@ -91,6 +91,9 @@ def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
         reader = csv.DictReader(lines, strict=True)
         try:
+            head = reader.fieldnames or []
+            if repeated := sorted({name for name in head if head.count(name) > 1}):
+                raise UserError(f"{path.name}: its head has {repeated[0]!r} twice; correct the file")
             for row in reader:
                 where = f"{path.name} line {reader.line_num}"
                 if None in row or None in row.values():
