@@ -48,8 +48,8 @@ SECONDS = 300
 class Site:
     """A place for runs of one trainer."""
 
-    def __init__(self, root: Path, backbone: Path, trainer: str) -> None:
-        self.root, self.backbone, self.trainer = root, backbone, trainer
+    def __init__(self, root: Path, backbone: Path, trainer: str, sharding: str) -> None:
+        self.root, self.backbone, self.trainer, self.sharding = root, backbone, trainer, sharding
         self.steps = 4
         self.started: list[subprocess.Popen[str]] = []
         self.examples = root / "examples.parquet"
@@ -59,7 +59,8 @@ class Site:
         """By the rule's program, started as the rule does; states after every step."""
         settings = SETTINGS[self.trainer].model_copy(update={"steps": self.steps})
         run = description(settings).model_dump_json()
-        how = execution(gpus=processes if processes > 1 else 0, save_every_minutes=0).model_dump_json()
+        several = {"gpus": processes, "sharding": self.sharding} if processes > 1 else {"gpus": 0}
+        how = execution(**several, save_every_minutes=0, row_tokens=200).model_dump_json()
         files = ["--examples", self.examples, "--backbone", self.backbone, "--output", output]
         program = [SCRIPTS / f"train_{self.trainer}.py", "--run", run, "--execution", how, *files]
         self.started.append(launched(processes, program))
@@ -107,8 +108,13 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def site(trainer: str, backbone: Path, tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path, backbone, trainer)
+def sharding() -> str:
+    return "none"
+
+
+@pytest.fixture
+def site(trainer: str, sharding: str, backbone: Path, tmp_path: Path) -> Iterator[Site]:
+    site = Site(tmp_path, backbone, trainer, sharding)
     yield site
     for process in site.started:
         kill(process)
@@ -126,7 +132,16 @@ def weights(output: Path) -> dict[str, torch.Tensor]:
     return load_file(output / "checkpoint/model.safetensors")
 
 
-@pytest.mark.parametrize(("trainer", "processes"), [("grpo", 2), ("grpo", 4), ("sft", 2)])
+@pytest.mark.parametrize(
+    ("trainer", "processes", "sharding"),
+    [
+        ("grpo", 2, "none"),
+        ("grpo", 4, "none"),
+        ("sft", 2, "none"),
+        ("grpo", 2, "fsdp2"),
+        ("sft", 4, "fsdp2"),
+    ],
+)
 def test_the_numbers_are_those_of_one_process(site: Site, processes: int) -> None:
     alone = site.run(1, site.root / "alone")
     together = site.run(processes, site.root / "together")
@@ -137,9 +152,10 @@ def test_the_numbers_are_those_of_one_process(site: Site, processes: int) -> Non
         assert torch.allclose(weights(site.root / "together")[name], weight, atol=1e-4), name
     manifest = json.loads((site.root / "together/manifest.json").read_text())
     assert manifest["execution"]["gpus"] == processes
+    assert manifest["execution"]["sharding"] == site.sharding
 
 
-@pytest.mark.parametrize("trainer", ["grpo"])
+@pytest.mark.parametrize(("trainer", "sharding"), [("grpo", "none"), ("grpo", "fsdp2")])
 def test_stopped_by_two_it_goes_on_by_two_to_the_bit_and_by_one(site: Site) -> None:
     process = site.start_and_see_a_state(site.root / "stopped")
     kill(process)
@@ -158,7 +174,7 @@ def test_stopped_by_two_it_goes_on_by_two_to_the_bit_and_by_one(site: Site) -> N
     assert any("execution.gpus 2, now 0" in reason for reason in attempts[-1]["not_to_the_bit"])
 
 
-@pytest.mark.parametrize("trainer", ["sft"])
+@pytest.mark.parametrize(("trainer", "sharding"), [("sft", "none"), ("sft", "fsdp2")])
 def test_a_signal_to_one_process_stops_all_and_keeps_the_state(site: Site) -> None:
     process = site.start_and_see_a_state(site.root / "stopped")
     followers = [number for number in children(process.pid) if variable(number, "RANK") == "1"]

@@ -64,11 +64,22 @@ class TrainingExecution(DeviceResources):
         description="tokens of prompts and completions in one pass; memory grows with them"
     )
     gradient_checkpointing: bool
+    sharding: Literal["none", "fsdp2"] = Field(
+        default="none",
+        description="`fsdp2`: each of a job's processes keeps its part of weights, gradients and moments, "
+        "not all of them. For a model that one GPU cannot train",
+    )
     save_every_minutes: NonNegative = Field(
         description="minutes between two saved states; a killed job repeats these and the time to write one. "
         "0: after every step, which then waits until the state before is written"
     )
     trackers: list[str] = Field(description="programs that show the curves while it runs; [] for none")
+
+    @model_validator(mode="after")
+    def _sharding_is_among_several(self) -> TrainingExecution:
+        if self.sharding != "none" and self.processes == 1:
+            raise ValueError(f"sharding: must be none for one process, got {self.sharding}")
+        return self
 
     @field_validator("trackers")
     @classmethod

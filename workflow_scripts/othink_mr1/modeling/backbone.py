@@ -85,19 +85,22 @@ def save_checkpoint(
     processor: Qwen2VLProcessor,
     folder: Path,
     precision: str = "fp32",
+    weights: dict[str, Tensor] | None = None,
 ) -> None:
     """Write weights (safetensors), config, tokenizer and processor into folder.
 
     precision: `fp32`, as the weights are; or `bf16`: the file's weights are rounded, the model's are not.
+    weights: in place of the model's own, of which it may have only a part.
     UserError, and nothing is written, if a weight is nan or infinite. OSError if the disk fails.
     """
-    rounded = _rounded_weights(model) if precision == "bf16" else None
-    if (name := first_not_finite(rounded or dict(model.named_parameters()))) is not None:
+    if precision == "bf16":
+        weights = _rounded(weights or model.state_dict())
+    if (name := first_not_finite(weights or dict(model.named_parameters()))) is not None:
         raise UserError(f"{folder}: not saved, {name} holds nan or infinite numbers")
     folder.mkdir(parents=True, exist_ok=True)
     with rust_disk_errors(SafetensorError, folder):
-        model.save_pretrained(folder, state_dict=rounded)
-    if rounded is not None:
+        model.save_pretrained(folder, state_dict=weights)
+    if precision == "bf16":
         # save_pretrained writes the model's own type.
         config = copy.deepcopy(model.config)
         config.dtype = torch.bfloat16
@@ -107,10 +110,9 @@ def save_checkpoint(
     save_processor(processor, folder)
 
 
-def _rounded_weights(model: Qwen2VLForConditionalGeneration) -> dict[str, Tensor]:
-    """The model's weights in bf16, in host memory. Tied weights stay one tensor, which is written once."""
+def _rounded(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights in bf16, in host memory. Tied weights stay one tensor, which is written once."""
     rounded: dict[int, Tensor] = {}
-    weights = model.state_dict()
     for weight in weights.values():
         if weight.data_ptr() not in rounded:
             rounded[weight.data_ptr()] = weight.to(torch.bfloat16).cpu()

@@ -15,6 +15,8 @@ from types import TracebackType
 import torch
 from torch import Tensor
 
+from othink_mr1.training.sharding import whole
+
 # Kind -> weight's name -> tensor, as Optimisation.tensors() gives them.
 Tensors = Mapping[str, Mapping[str, Tensor]]
 
@@ -65,7 +67,7 @@ class HostCopy:
             needed -= tensor.nbytes + _ALIGNMENT
         copies = {
             kind: {
-                name: self._places[kind, name].copy_(tensor, non_blocking=True)
+                name: self._places[kind, name].copy_(whole(tensor), non_blocking=True)
                 for name, tensor in group.items()
             }
             for kind, group in tensors.items()

@@ -32,6 +32,7 @@ from othink_mr1.training.reference import make_reference
 from othink_mr1.training.rewards import Rewards, score_completions
 from othink_mr1.training.rollout import roll_out
 from othink_mr1.training.session import Session
+from othink_mr1.training.sharding import adding_up_gradients, shard, whole_weights
 from othink_mr1.training.training_state import Carried
 
 COLUMNS = (
@@ -86,6 +87,8 @@ def train_grpo(
     processes = session.processes
     reference = make_reference(model, settings)
     prepare_for_training(model, settings.train_vision_tower, execution.gradient_checkpointing)
+    if execution.sharding == "fsdp2":
+        shard(model, processes)
     optimisation = Optimisation(session.accelerator, model, settings)
     experience: Experience | None = None
     weights: KLWeights | None = None
@@ -160,7 +163,7 @@ def _gather(
 ) -> Experience:
     """Roll out and reward. before: how many of the rollout's questions other processes have before these."""
     model.eval()
-    with autocast(settings.precision, model.device):
+    with autocast(settings.precision, model.device), whole_weights(model):
         prompts = [question.prompt for question in questions]
         rollout = roll_out(model, processor, prompts, settings, seed, rollout_number, before)
     golds = [questions[owner].gold for owner in rollout.owners]
@@ -214,30 +217,30 @@ def grpo_backward(
     """
     (total,) = processes.total(len(advantages))
     loss_sum, kl_sum, clip_sum, collected = 0.0, 0.0, 0.0, []
-    for index, (row, row_advantages) in enumerate(
-        zip(rows, advantages.split([len(row.completion_lengths) for row in rows]), strict=True)
-    ):
-        with autocast(settings.precision, model.device):
-            log_probabilities = completion_log_probabilities(
-                model, row, settings.temperature
-            )  # [completions, tokens]
-        collected.append(log_probabilities.detach())
-        terms = token_losses(
-            log_probabilities,
-            collected[index] if old_log_probabilities is None else old_log_probabilities[index],
-            None if reference_log_probabilities is None else reference_log_probabilities[index],
-            row_advantages,
-            settings.clip_range,
-            beta,
-        )
-        lengths = torch.tensor(row.completion_lengths, device=model.device)
-        loss = completion_means(terms.loss, lengths).sum() / total
-        accelerator.backward(loss)
-        loss_sum += loss.item()
-        clip_sum += completion_means(terms.clipped, lengths).sum().item()
-        if terms.kl is not None:
-            kl_sum += completion_means(terms.kl.detach(), lengths).sum().item()
-    processes.add_gradients(model.parameters())
+    with adding_up_gradients(model, len(rows), lambda: rows[0], settings.precision, processes):
+        for index, (row, row_advantages) in enumerate(
+            zip(rows, advantages.split([len(row.completion_lengths) for row in rows]), strict=True)
+        ):
+            with autocast(settings.precision, model.device):
+                log_probabilities = completion_log_probabilities(
+                    model, row, settings.temperature
+                )  # [completions, tokens]
+            collected.append(log_probabilities.detach())
+            terms = token_losses(
+                log_probabilities,
+                collected[index] if old_log_probabilities is None else old_log_probabilities[index],
+                None if reference_log_probabilities is None else reference_log_probabilities[index],
+                row_advantages,
+                settings.clip_range,
+                beta,
+            )
+            lengths = torch.tensor(row.completion_lengths, device=model.device)
+            loss = completion_means(terms.loss, lengths).sum() / total
+            accelerator.backward(loss)
+            loss_sum += loss.item()
+            clip_sum += completion_means(terms.clipped, lengths).sum().item()
+            if terms.kl is not None:
+                kl_sum += completion_means(terms.kl.detach(), lengths).sum().item()
     loss_sum, clip_sum, kl_sum = processes.total(loss_sum, clip_sum, kl_sum)
     kl = None if reference_log_probabilities is None else kl_sum / total
     return UpdateSums(loss_sum, kl, clip_sum / total, collected)

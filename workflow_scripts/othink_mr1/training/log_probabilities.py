@@ -15,6 +15,8 @@ from othink_mr1.modeling.packed_rows import PackedRow, pad_rows, predictor_state
 # many numbers. CPU: the best of 2^17 .. 2^23; smaller chunks stay in the cache, but their products are slow.
 # GPU: a bound on memory, not measured.
 LOGITS_AT_A_TIME = {"cpu": 2**21, "cuda": 2**27}
+# Name of the method of a sharded model that gathers its weights and calls `completion_log_probabilities`.
+OWN_FORWARD = "packed_log_probabilities"
 
 
 def completion_log_probabilities(
@@ -26,6 +28,17 @@ def completion_log_probabilities(
     The softmax is over the whole vocabulary, including tokens that sampling excludes (top_k, placeholders),
     as in TRL.
     """
+    own_forward = getattr(model, OWN_FORWARD, None)
+    if own_forward is not None:
+        values: Tensor = own_forward(row, temperature)
+        return values
+    return log_probabilities_by(model, row, temperature)
+
+
+def log_probabilities_by(
+    model: Qwen2VLForConditionalGeneration, row: PackedRow, temperature: float
+) -> Tensor:
+    """The same, by a model that has its weights at hand."""
     hidden = predictor_states(model, row)  # [completion tokens, hidden]
     values: Tensor = _TokenLogProbabilities.apply(hidden, model.lm_head.weight, row.targets, temperature)
     return pad_rows(values, row.completion_lengths)

@@ -12,6 +12,7 @@ from transformers import Qwen2VLForConditionalGeneration
 from othink_mr1.config.methods import TrainingSettings
 from othink_mr1.training.divergence import require_finite
 from othink_mr1.training.learning_rate import learning_rate_factor
+from othink_mr1.training.sharding import part_like, whole
 
 # Name of a state's file -> AdamW's name for the values in it.
 _ADAM_STATE = {"first_moments": "exp_avg", "second_moments": "exp_avg_sq", "update_counts": "step"}
@@ -52,12 +53,13 @@ class Optimisation:
         )
         for group in self._adam.param_groups:
             group["lr"] = rate
-        norm = float(self._accelerator.clip_grad_norm_(self._trained.values(), settings.max_gradient_norm))
+        clipped = self._accelerator.clip_grad_norm_(self._trained.values(), settings.max_gradient_norm)
+        norm = float(whole(clipped))
         require_finite(step, settings, gradient_norm=norm)
         self._adam.step()
         self._adam.zero_grad()
         largest = torch.nn.utils.get_total_norm(self._trained.values(), norm_type=torch.inf)
-        require_finite(step, settings, largest_weight_after_the_update=float(largest))
+        require_finite(step, settings, largest_weight_after_the_update=float(whole(largest)))
         return rate, norm
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
@@ -75,12 +77,16 @@ class Optimisation:
         """Load the `tensors()` of an equal model, one kind after another, into memory allocated by torch."""
         with torch.no_grad():
             for name, value in tensors_of("weights").items():
-                self._trained[name].copy_(value)
+                self._trained[name].copy_(part_like(value, self._trained[name]))
             for kind, key in _ADAM_STATE.items():
                 for name, value in tensors_of(kind).items():
                     weight = self._trained[name]
                     # Memory allocated by torch: results of its kernels may depend on the alignment.
-                    place = value.clone() if key == "step" else torch.empty_like(weight).copy_(value)
+                    place = (
+                        value.clone()
+                        if key == "step"
+                        else torch.empty_like(weight).copy_(part_like(value, weight))
+                    )
                     self._adam.state[weight][key] = place.to(weight.device)
 
     def state_bytes(self) -> int:

@@ -29,6 +29,7 @@ from othink_mr1.plan.runs import RunDescription
 from othink_mr1.training.data_order import example_indices
 from othink_mr1.training.saved_states import SavedStates
 from othink_mr1.training.session import FollowingSession, Session, TrainingSession
+from othink_mr1.training.sharding import is_sharded, whole_state
 
 # Share of the job's memory for image features, if the vision tower is frozen.
 SHARE_OF_MEMORY_FOR_IMAGES = 1 / 4
@@ -113,7 +114,13 @@ class TrainingRun:
 
     def save_checkpoint(self, folder: Path) -> None:
         """Write the current weights."""
-        save_checkpoint(self.model, self.processor, folder, self._checkpoint_precision)
+        weights = whole_state(self.model) if is_sharded(self.model) else None
+        save_checkpoint(self.model, self.processor, folder, self._checkpoint_precision, weights)
+
+    def follow_a_checkpoint(self) -> None:
+        """In a process that is not the first, while that writes the weights."""
+        if is_sharded(self.model):
+            whole_state(self.model)
 
 
 @contextmanager
@@ -147,10 +154,11 @@ def training_run(
             return
         if artefact is None:
             training = TrainingRun(run, settings, execution, examples_file, backbone, background, processes)
-            following = FollowingSession(settings, execution, processes)
+            following = FollowingSession(settings, execution, training.follow_a_checkpoint, processes)
             with following.watched():
                 training.session = following
                 yield training
+                training.follow_a_checkpoint()
             return
         made_of = {"backbone": verify_weights(backbone), "examples": verify_file(examples_file)}
         training = TrainingRun(run, settings, execution, examples_file, backbone, background, processes)

@@ -30,6 +30,7 @@ from othink_mr1.training.background_saving import BackgroundWriter, HostCopy, Te
 from othink_mr1.training.interruption import Interruption, Stop
 from othink_mr1.training.optimisation import Optimisation
 from othink_mr1.training.saved_states import MOST_AT_A_TIME, SavedState, SavedStates
+from othink_mr1.training.sharding import whole
 from othink_mr1.training.trackers import OTHERS, TENSORBOARD, make_trackers, tracking
 from othink_mr1.training.training_log import TrainingLog, has_columns
 from othink_mr1.training.training_state import (
@@ -50,15 +51,22 @@ class FollowingSession:
     """The session of a process that is not the training's first: it follows, and writes nothing."""
 
     def __init__(
-        self, settings: TrainingSettings, execution: TrainingExecution, processes: Processes
+        self,
+        settings: TrainingSettings,
+        execution: TrainingExecution,
+        follow_a_checkpoint: Callable[[], None],
+        processes: Processes,
     ) -> None:
-        self._settings, self.processes = settings, processes
+        self._settings, self._execution, self.processes = settings, execution, processes
+        self._follow_a_checkpoint = follow_a_checkpoint
+        self._optimisation: Optimisation | None = None
         self._interruption = Interruption()
         self.accelerator = new_accelerator(execution.device)
         self.carried = Carried()
 
     def steps(self, optimisation: Optimisation) -> Iterator[int]:
         """As the first process's."""
+        self._optimisation = optimisation
         folder, done = self.processes.told((None, 0))
         if folder is not None:
             self.carried = restore_state(folder, optimisation)
@@ -75,7 +83,15 @@ class FollowingSession:
     ) -> None:
         """Raise Interrupted if any process was told to end, when the first has kept the state."""
         self.carried = carried or Carried()
-        if step < self._settings.steps and self.processes.any_of(self._interruption.requested is not None):
+        if step == self._settings.steps:
+            return
+        interrupted = self.processes.any_of(self._interruption.requested is not None)
+        if step in self._settings.checkpoint_steps and not interrupted:
+            self._follow_a_checkpoint()
+        if self._execution.sharding != "none" and self.processes.told(None):
+            assert self._optimisation is not None
+            _follow_a_state(self._optimisation)
+        if interrupted:
             self.processes.joined([step])  # srun kills all when one has ended so
             number = self._interruption.requested or signal.SIGTERM
             raise Interrupted(number, "the first process keeps the state")
@@ -173,7 +189,9 @@ class TrainingSession:
 
     def _interrupted(self) -> Interrupted:
         """Save the state if it is not saved yet, and wait until it is written; returns the error to raise."""
-        if self._done > self._saved:
+        due = self._done > self._saved
+        self._tell_of_a_state(due)
+        if due:
             self._save_state()
         self._writer.wait()
         number = self._interruption.requested
@@ -203,8 +221,15 @@ class TrainingSession:
         if step in self._settings.checkpoint_steps:
             self.keep_checkpoint(f"checkpoint-{step}")
         minutes = self._execution.save_every_minutes
-        if minutes == 0 or (free and time.monotonic() - self._saved_at >= 60 * minutes):
+        due = minutes == 0 or (free and time.monotonic() - self._saved_at >= 60 * minutes)
+        self._tell_of_a_state(due)
+        if due:
             self._save_state()
+
+    def _tell_of_a_state(self, due: bool) -> None:
+        """Each process has a part of a sharded training's state."""
+        if self._execution.sharding != "none":
+            self.processes.told(due)
 
     def keep_checkpoint(self, name: str) -> None:
         """Save the weights as a folder of the run."""
@@ -339,6 +364,14 @@ class TrainingSession:
 Session = TrainingSession | FollowingSession
 
 
+def _follow_a_state(optimisation: Optimisation) -> None:
+    """What `_save_state` does with the tensors, for a process that writes nothing."""
+    require_finite_state(Path("the run"), optimisation)
+    for tensors in optimisation.tensors().values():
+        for tensor in tensors.values():
+            whole(tensor)
+
+
 def _other_rounding(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Factors of rounding that differ from before, or that the state does not record."""
     old, new = _rounding(before), _rounding(now)
@@ -353,6 +386,7 @@ def _rounding(attempt: Mapping[str, Any]) -> dict[str, Any]:
     for key in ("row_tokens", "gradient_checkpointing", "gpus"):
         known[f"execution.{key}"] = execution.get(key)
     known["execution.nodes"] = execution.get("nodes", 1)
+    known["execution.sharding"] = execution.get("sharding", "none")
     return {key: value for key, value in known.items() if value is not None}
 
 

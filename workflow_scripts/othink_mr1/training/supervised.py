@@ -25,6 +25,7 @@ from othink_mr1.training.divergence import require_finite
 from othink_mr1.training.log_probabilities import completion_log_probabilities
 from othink_mr1.training.optimisation import Optimisation, prepare_for_training
 from othink_mr1.training.session import Session
+from othink_mr1.training.sharding import adding_up_gradients, shard
 
 COLUMNS = ("learning_rate", "loss", "gradient_norm", "target_tokens")
 
@@ -65,6 +66,8 @@ def train_supervised(
     """Make the session's remaining updates; lessons_of gives a step's batch, or this process's share."""
     prepare_for_training(model, settings.train_vision_tower, execution.gradient_checkpointing)
     model.train()
+    if execution.sharding == "fsdp2":
+        shard(model, session.processes)
     optimisation = Optimisation(session.accelerator, model, settings)
     for step in session.steps(optimisation):
         with session.interruptible():
@@ -99,13 +102,14 @@ def supervised_backward(
     """
     (tokens,) = processes.total(sum(len(lesson.target) + len(lesson.predicted) for lesson in lessons))
     total = 0.0
-    for groups in fill_rows([lesson.group for lesson in lessons], row_tokens):
-        row = pack(groups, model.device)
-        with autocast(precision, model.device):
-            log_probabilities = completion_log_probabilities(model, row)
-        loss = -log_probabilities.sum() / tokens
-        accelerator.backward(loss)
-        total += loss.item()
-    processes.add_gradients(model.parameters())
+    rows = list(fill_rows([lesson.group for lesson in lessons], row_tokens))
+    with adding_up_gradients(model, len(rows), lambda: pack(rows[0], model.device), precision, processes):
+        for groups in rows:
+            row = pack(groups, model.device)
+            with autocast(precision, model.device):
+                log_probabilities = completion_log_probabilities(model, row)
+            loss = -log_probabilities.sum() / tokens
+            accelerator.backward(loss)
+            total += loss.item()
     (total,) = processes.total(total)
     return total, int(tokens)
