@@ -1,8 +1,8 @@
 """The processes of one job: who they are, what each computes, and sums over them.
 
-Every process has all weights, but for a training by FSDP2 (training/sharding.py). In a training each takes a
-share of a step's prompts, and the gradients are added up once a step; in an evaluation each answers a share of
-the questions. Alone, a process communicates nothing, and gets back what it gave.
+Every process has all weights, or in a training by FSDP2 a part (training/sharding.py). In a training each has
+its share of a step's prompts, and the gradients are added up once a step; in an evaluation each answers its
+share of the questions. Alone, a process communicates nothing, and gets back what it gave.
 
 All processes must reach each call of `told`, `joined`, `total`, `any_of` and `add_gradients`, in one order.
 """
