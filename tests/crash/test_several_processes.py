@@ -37,12 +37,14 @@ from tiny import (
 SETTINGS = {
     # 5 prompts by 2 or 4 processes: ragged shares. Rewards by coin flips, as the tiny backbone gets none.
     "grpo": grpo_settings(
-        steps=4, checkpoint_steps=[], prompts_per_step=5, updates_per_rollout=2, reward_scorer="random"
+        steps=10, checkpoint_steps=[], prompts_per_step=5, updates_per_rollout=2, reward_scorer="random"
     ),
-    "sft": sft_settings(steps=4, checkpoint_steps=[], batch_size=5),
+    "sft": sft_settings(steps=10, checkpoint_steps=[4], batch_size=5, train_vision_tower=False),
 }
 LONG = 30  # steps of a training that is stopped on its way
 SECONDS = 300
+HERE = Path(__file__).parent
+PATH = os.pathsep.join(map(str, (HERE.parent, SCRIPTS)))
 
 
 class Site:
@@ -50,7 +52,7 @@ class Site:
 
     def __init__(self, root: Path, backbone: Path, trainer: str, sharding: str) -> None:
         self.root, self.backbone, self.trainer, self.sharding = root, backbone, trainer, sharding
-        self.steps = 4
+        self.steps = 10
         self.started: list[subprocess.Popen[str]] = []
         self.examples = root / "examples.parquet"
         write_examples(EXAMPLES, self.examples)
@@ -90,7 +92,7 @@ def launched(processes: int, program: list[str | Path]) -> subprocess.Popen[str]
     several = [*launcher, "--nproc-per-node", str(processes), "--"]
     return subprocess.Popen(
         [sys.executable, *(several if processes > 1 else []), *map(str, program)],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
+        env=os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "PYTHONPATH": PATH},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -130,6 +132,22 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 def weights(output: Path) -> dict[str, torch.Tensor]:
     return load_file(output / "checkpoint/model.safetensors")
+
+
+def test_gradients_of_a_step_are_those_of_one_process(tmp_path: Path) -> None:
+    def gradients(processes: int, *arguments: str) -> dict[str, torch.Tensor]:
+        program = [HERE / "step_gradients.py", tmp_path / "gradients", *arguments]
+        said, _ = (process := launched(processes, program)).communicate(timeout=SECONDS)
+        assert process.returncode == 0, said[-3000:]
+        return load_file(tmp_path / "gradients")
+
+    alone = gradients(1, "none", "kept")
+    assert len(alone) > 40
+    for several in ((4, "none", "kept"), (2, "fsdp2", "kept"), (4, "fsdp2", "recomputed")):
+        together = gradients(*several)
+        assert together.keys() == alone.keys()
+        for name, gradient in alone.items():
+            assert torch.allclose(together[name], gradient, rtol=0, atol=1e-6), (several, name)
 
 
 @pytest.mark.parametrize(
