@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import tarfile
+from pathlib import Path
 
 import pytest
 
+from othink_mr1.exhibits.frames import write_frame
+from othink_mr1.exhibits.method_comparison import compare_methods
 from othink_mr1.exhibits.plans import ComparisonPlan, ReportPlan
+from othink_mr1.exhibits.seeds_needed import seeds_frame
 from othink_mr1.plan import exhibits as plan
 from othink_mr1.plan import tables
 from othink_mr1.plan.data import used_sets
@@ -19,6 +23,7 @@ from repository import REPOSITORY, study
 STUDY = "kl_schedules"
 MINI = study("mini/study.yaml", "mini/kl_schedules.yaml")
 PAPER = study("studies/kl_schedules.yaml")
+TOURNAMENT = REPOSITORY / "docs/tournament"
 
 
 @pytest.mark.parametrize(
@@ -113,19 +118,27 @@ def test_the_comparison_and_its_figure_are_exhibits() -> None:
     assert list(ReportPlan.model_validate(plan.all_plans(MINI)["report"]).compared) == [STUDY]
 
 
-def test_the_committed_results_are_of_this_plan() -> None:
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """docs/tournament/results.tar.xz: what the comparison is collected from, run by run."""
-    with tarfile.open(REPOSITORY / "docs/tournament/results.tar.xz") as packed:
-        found = packed.getnames()
-        manifests = [name for name in found if name.startswith("runs/") and name.endswith("manifest.json")]
-        digests = {name: json.load(packed.extractfile(name))["digest"] for name in manifests}  # type: ignore[arg-type]
-    runs = {run.name: run.digest for run in grid_runs(MINI, STUDY)}
-    assert digests
-    assert digests == {f"runs/{name}/manifest.json": runs[name] for name in map(_folder, manifests)}
-    scores = {name for name in found if name.startswith("scores/") and name.endswith(".csv")}
-    assert scores <= {scores_file(MINI, evaluation) for evaluation in evaluations(MINI, STUDY)}
-    assert set(map(_folder, manifests)) <= set(map(_folder, scores))
+    folder = tmp_path_factory.mktemp("committed")
+    with tarfile.open(TOURNAMENT / "results.tar.xz") as packed:
+        packed.extractall(folder, filter="data")
+    return folder
 
 
-def _folder(name: str) -> str:
-    return name.split("/")[1]
+def test_the_committed_results_are_of_this_plan(committed: Path) -> None:
+    manifests = {path.parent.name: json.loads(path.read_text()) for path in committed.glob("runs/*/*.json")}
+    runs = {run.name: run.digest for run in grid_runs(MINI, STUDY) if run.seed is not None}
+    assert {name: manifest["digest"] for name, manifest in manifests.items()} == runs
+    assert len({manifest["made_of"]["backbone"] for manifest in manifests.values()}) == 1
+    scores = {path.relative_to(committed).as_posix() for path in committed.glob("scores/*/*/*.csv")}
+    assert scores == {scores_file(MINI, evaluation) for evaluation in evaluations(MINI, STUDY)}
+
+
+def test_the_committed_comparison_is_collected_from_them(committed: Path, tmp_path: Path) -> None:
+    compared = ComparisonPlan.model_validate(plan.all_plans(MINI)["kl_schedules_comparison"])
+    frame, methods = compare_methods(compared, committed)
+    for name, made in (("comparison", frame), ("seeds", seeds_frame(methods, compared))):
+        write_frame(tmp_path / name, made)
+        assert (tmp_path / name).read_bytes() == (TOURNAMENT / f"kl_schedules_{name}.csv").read_bytes()
