@@ -3,6 +3,8 @@
 export.py --run geometry-grpo-d-alpha1-s42 --output my-model      the run whose name begins so
 export.py --run geometry-grpo-d-alpha1-s42 --output my-model --bf16 --push OWNER/NAME
 
+The card tells what the run's data sets are made of, so they must be there, as the workflow left them.
+
 --push commits the folder to a repository of the hub, which is made, private, if there is none. HF_TOKEN must
 be a token that may write there. Nothing there is overwritten.
 """
