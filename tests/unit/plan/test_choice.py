@@ -8,10 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from othink_mr1.exhibits.frames import write_frame
-from othink_mr1.exhibits.method_comparison import compare_methods
 from othink_mr1.exhibits.plans import ComparisonPlan, ReportPlan
-from othink_mr1.exhibits.seeds_needed import seeds_frame
 from othink_mr1.plan import exhibits as plan
 from othink_mr1.plan import tables
 from othink_mr1.plan.data import used_sets
@@ -134,11 +131,3 @@ def test_the_committed_results_are_of_this_plan(committed: Path) -> None:
     assert len({manifest["made_of"]["backbone"] for manifest in manifests.values()}) == 1
     scores = {path.relative_to(committed).as_posix() for path in committed.glob("scores/*/*/*.csv")}
     assert scores == {scores_file(MINI, evaluation) for evaluation in evaluations(MINI, STUDY)}
-
-
-def test_the_committed_comparison_is_collected_from_them(committed: Path, tmp_path: Path) -> None:
-    compared = ComparisonPlan.model_validate(plan.all_plans(MINI)["kl_schedules_comparison"])
-    frame, methods = compare_methods(compared, committed)
-    for name, made in (("comparison", frame), ("seeds", seeds_frame(methods, compared))):
-        write_frame(tmp_path / name, made)
-        assert (tmp_path / name).read_bytes() == (TOURNAMENT / f"kl_schedules_{name}.csv").read_bytes()
