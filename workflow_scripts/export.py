@@ -47,7 +47,7 @@ def main() -> None:
         from othink_mr1.modeling.export import export_checkpoint, refuse_existing
 
     refuse_existing(arguments.output)
-    if arguments.output.absolute().is_relative_to(Path(config.results).absolute()):
+    if arguments.output.resolve().is_relative_to(Path(config.results).resolve()):
         raise UserError(
             f"--output {arguments.output}: must be outside {config.results}, which is the study's"
         )

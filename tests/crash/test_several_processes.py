@@ -150,6 +150,14 @@ def test_gradients_of_a_step_are_those_of_one_process(tmp_path: Path) -> None:
             assert torch.allclose(together[name], gradient, rtol=0, atol=1e-6), (several, name)
 
 
+def test_a_nan_in_one_process_s_part_is_seen_by_all() -> None:
+    """A maximum over processes can lose it; then one ends with an error, and the others wait for it."""
+    said, _ = (process := launched(2, [HERE / "nan_in_a_part.py"])).communicate(timeout=SECONDS)
+    assert process.returncode == 0, said[-3000:]
+    found = {line.partition(": ")[2] for line in said.splitlines() if line.startswith("process ")}
+    assert found == {"(None, True), model.language_model.norm.weight, nan"}, said
+
+
 @pytest.mark.parametrize(
     ("trainer", "processes", "sharding"),
     [

@@ -107,6 +107,20 @@ def test_shards_and_an_earlier_chat_template_are_taken(theirs: Path) -> None:
     require_checkpoint(theirs)
 
 
+def test_a_tokenizer_of_older_files(theirs: Path) -> None:
+    (theirs / "tokenizer.json").rename(theirs / "vocab.json")
+    (theirs / "merges.txt").touch()
+    config = json.loads((theirs / "tokenizer_config.json").read_text())
+    config.pop("added_tokens_decoder", None)
+    for more, is_taken in (({}, False), ({"added_tokens_decoder": {}}, True)):
+        (theirs / "tokenizer_config.json").write_text(json.dumps(config | more))
+        if is_taken:
+            require_checkpoint(theirs)
+        else:
+            with pytest.raises(UserError, match="has no tokenizer"):
+                require_checkpoint(theirs)
+
+
 def test_a_weight_of_another_shape(theirs: Path) -> None:
     weights = load_file(theirs / WEIGHTS)
     name = "model.norm.weight"

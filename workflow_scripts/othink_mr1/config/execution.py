@@ -67,7 +67,7 @@ class TrainingExecution(DeviceResources):
     sharding: Literal["none", "fsdp2"] = Field(
         default="none",
         description="`fsdp2`: each of a job's processes keeps its part of weights, gradients and moments, "
-        "not all of them. For a model that one GPU cannot train",
+        "not all of them; with gradient_checkpointing. For a model that one GPU cannot train",
     )
     save_every_minutes: NonNegative = Field(
         description="minutes between two saved states; a killed job repeats these and the time to write one. "

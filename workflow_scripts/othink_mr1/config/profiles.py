@@ -67,10 +67,11 @@ def refuse_missing_overlays(
     missing = [overlay for overlay in overlays if not Path(overlay).is_file()]
     targets = [overlay for overlay in missing if Path(overlay).suffix not in (".yaml", ".yml", ".json")]
     if targets:
-        files = " ".join(overlay for overlay in overlays if overlay not in targets)
+        files = [overlay for overlay in overlays if overlay not in targets]
+        command = " ".join(["snakemake", *targets, *(["--configfile", *files] if files else [])])
         sys.exit(
             f"error: --configfile takes all words behind it for files, also {targets[0]}; write the target "
-            f"first: snakemake {' '.join(targets)} --configfile {files}".rstrip()
+            f"first: {command}"
         )
     if missing:
         sys.exit(f"error: --configfile {missing[0]}: there is no such file")

@@ -38,17 +38,25 @@ def require_checkpoint(folder: Path) -> None:
             raise UserError(f"{file}: is damaged ({error}); copy or download it again") from None
     for what, files in _NEEDED.items():
         there = any((folder / name).is_file() for name in files)
-        if not there and not (what == "chat template" and _has_template(folder / "tokenizer_config.json")):
+        if not there and not _is_in_older_files(what, folder):
             raise UserError(
                 f"{folder}: has no {what} ({' or '.join(files)}); copy tokenizer and processor from the "
                 "model that it was trained from"
             )
-    if "model" not in _json(folder / "tokenizer.json"):
+    if (folder / "tokenizer.json").is_file() and "model" not in _json(folder / "tokenizer.json"):
         raise UserError(f"{folder / 'tokenizer.json'}: is no tokenizer; copy or download it again")
 
 
-def _has_template(tokenizer_config: Path) -> bool:
-    return tokenizer_config.is_file() and "chat_template" in _json(tokenizer_config)
+def _is_in_older_files(what: str, folder: Path) -> bool:
+    """Whether it is where transformers before version 5 may have written it."""
+    if not (folder / "tokenizer_config.json").is_file():
+        return False
+    tokenizer = _json(folder / "tokenizer_config.json")
+    if what == "tokenizer":
+        # Without the last, the special tokens would be split into letters.
+        files = all((folder / name).is_file() for name in ("vocab.json", "merges.txt"))
+        return files and "added_tokens_decoder" in tokenizer
+    return what == "chat template" and "chat_template" in tokenizer
 
 
 def _weights(folder: Path) -> list[Path]:

@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
+from torch.nn.utils import get_total_norm
 
 
 def first_not_finite(tensors: Mapping[str, Tensor]) -> str | None:
-    """Name of the first tensor with nan or an infinity, or None. One reduction per tensor, no copies."""
+    """Name of the first tensor with nan or an infinity, or None. One reduction per tensor, no copies.
+
+    The same in all processes, also where each has a part of the tensors.
+    """
     for name, tensor in tensors.items():
-        if not math.isfinite(torch.linalg.vector_norm(tensor.detach(), ord=math.inf).item()):
+        if not math.isfinite(largest([tensor])):
             return name
     return None
+
+
+def largest(tensors: Iterable[Tensor]) -> float:
+    """The largest absolute value; nan if there is one. Of tensors in parts, that of all processes' parts."""
+    tensors = [tensor.detach() for tensor in tensors]
+    parts = [tensor.to_local() if isinstance(tensor, DTensor) else tensor for tensor in tensors]
+    found = get_total_norm(parts, norm_type=math.inf)
+    if isinstance(tensors[0], DTensor):
+        # A maximum over processes can lose a nan.
+        finite = torch.isfinite(found).float()
+        torch.distributed.all_reduce(finite, torch.distributed.ReduceOp.MIN)
+        torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MAX)
+        return float(found) if finite else math.nan
+    return float(found)

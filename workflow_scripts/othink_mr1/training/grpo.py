@@ -32,7 +32,7 @@ from othink_mr1.training.reference import make_reference
 from othink_mr1.training.rewards import Rewards, score_completions
 from othink_mr1.training.rollout import roll_out
 from othink_mr1.training.session import Session
-from othink_mr1.training.sharding import adding_up_gradients, shard, whole_weights
+from othink_mr1.training.sharding import adding_up_gradients, is_sharded, shard, whole_weights
 from othink_mr1.training.training_state import Carried
 
 COLUMNS = (
@@ -221,7 +221,7 @@ def grpo_backward(
         for index, (row, row_advantages) in enumerate(
             zip(rows, advantages.split([len(row.completion_lengths) for row in rows]), strict=True)
         ):
-            with autocast(settings.precision, model.device):
+            with autocast(settings.precision, model.device, keeps_casts=not is_sharded(model)):
                 log_probabilities = completion_log_probabilities(
                     model, row, settings.temperature
                 )  # [completions, tokens]

@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers import Qwen2VLForConditionalGeneration
 
 from othink_mr1.config.methods import TrainingSettings
+from othink_mr1.modeling.finite import largest
 from othink_mr1.training.divergence import require_finite
 from othink_mr1.training.learning_rate import learning_rate_factor
 from othink_mr1.training.sharding import part_like, whole
@@ -58,8 +59,7 @@ class Optimisation:
         require_finite(step, settings, gradient_norm=norm)
         self._adam.step()
         self._adam.zero_grad()
-        largest = torch.nn.utils.get_total_norm(self._trained.values(), norm_type=torch.inf)
-        require_finite(step, settings, largest_weight_after_the_update=float(whole(largest)))
+        require_finite(step, settings, largest_weight_after_the_update=largest(self._trained.values()))
         return rate, norm
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:

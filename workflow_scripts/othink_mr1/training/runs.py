@@ -29,7 +29,7 @@ from othink_mr1.plan.runs import RunDescription
 from othink_mr1.training.data_order import example_indices
 from othink_mr1.training.saved_states import SavedStates
 from othink_mr1.training.session import FollowingSession, Session, TrainingSession
-from othink_mr1.training.sharding import is_sharded, whole_state
+from othink_mr1.training.sharding import gathered_weights, is_sharded
 
 # Share of the job's memory for image features, if the vision tower is frozen.
 SHARE_OF_MEMORY_FOR_IMAGES = 1 / 4
@@ -114,13 +114,17 @@ class TrainingRun:
 
     def save_checkpoint(self, folder: Path) -> None:
         """Write the current weights."""
-        weights = whole_state(self.model) if is_sharded(self.model) else None
+        weights = None
+        if is_sharded(self.model):
+            in_host_memory = ((names, weight.cpu()) for names, weight in gathered_weights(self.model))
+            weights = {name: weight for names, weight in in_host_memory for name in names}
         save_checkpoint(self.model, self.processor, folder, self._checkpoint_precision, weights)
 
     def follow_a_checkpoint(self) -> None:
         """In a process that is not the first, while that writes the weights."""
         if is_sharded(self.model):
-            whole_state(self.model)
+            for _ in gathered_weights(self.model):
+                pass
 
 
 @contextmanager

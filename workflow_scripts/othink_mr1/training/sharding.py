@@ -5,6 +5,9 @@ embedding with the head, the last norm, and the last layer (`predictor_states` c
 one group of the model's own. The vision tower is divided only if it is trained. A rollout gathers all weights
 and frees them at its end, because processes then compute unequal numbers of tokens, without communication.
 
+Casts to bf16 are not kept (`keeps_casts`), or every process would have all of them at the end of a pass. With
+`gradient_checkpointing: false` autograd keeps them all the same.
+
 All processes must reach each call of the functions here in one order. A model that is not sharded is left as
 it is. accelerate's FSDP2 is not used: on a CPU, where our tests run, it shards nothing and does not say so.
 """
@@ -76,7 +79,7 @@ def adding_up_gradients(
     missing = max(processes.joined([passes])) - passes
     yield
     for _ in range(missing):
-        with autocast(precision, model.device):
+        with autocast(precision, model.device, keeps_casts=False):
             nothing = completion_log_probabilities(model, any_row()).sum() * 0
         nothing.backward()
     for weight in model.parameters():
@@ -112,14 +115,11 @@ def part_like(tensor: Tensor, weight: Tensor) -> Tensor:
     )
 
 
-def whole_state(model: Qwen2VLForConditionalGeneration) -> dict[str, Tensor]:
-    """A sharded model's whole weights by name, in host memory, one gathered at a time.
-
-    Tied weights stay one tensor.
-    """
+def gathered_weights(model: Qwen2VLForConditionalGeneration) -> Iterator[tuple[list[str], Tensor]]:
+    """A sharded model's weights, whole, one after the other, each with its names: tied ones have two."""
     weights = model.state_dict(keep_vars=True)
-    gathered: dict[int, Tensor] = {}
-    for weight in weights.values():
-        if id(weight) not in gathered:
-            gathered[id(weight)] = whole(weight.detach()).cpu()
-    return {name: gathered[id(weight)] for name, weight in weights.items()}
+    names: dict[int, list[str]] = {}
+    for name, weight in weights.items():
+        names.setdefault(id(weight), []).append(name)
+    for own in names.values():
+        yield own, whole(weights[own[0]].detach())

@@ -25,7 +25,7 @@ from othink_mr1.training.divergence import require_finite
 from othink_mr1.training.log_probabilities import completion_log_probabilities
 from othink_mr1.training.optimisation import Optimisation, prepare_for_training
 from othink_mr1.training.session import Session
-from othink_mr1.training.sharding import adding_up_gradients, shard
+from othink_mr1.training.sharding import adding_up_gradients, is_sharded, shard
 
 COLUMNS = ("learning_rate", "loss", "gradient_norm", "target_tokens")
 
@@ -106,7 +106,7 @@ def supervised_backward(
     with adding_up_gradients(model, len(rows), lambda: pack(rows[0], model.device), precision, processes):
         for groups in rows:
             row = pack(groups, model.device)
-            with autocast(precision, model.device):
+            with autocast(precision, model.device, keeps_casts=not is_sharded(model)):
                 log_probabilities = completion_log_probabilities(model, row)
             loss = -log_probabilities.sum() / tokens
             accelerator.backward(loss)
