@@ -1,6 +1,6 @@
 """The gradients of a step's lessons, by all processes: step_gradients.py OUT none|fsdp2 kept|recomputed
 
-The first process writes them. The lessons are 5, of several rows, so that shares and numbers of rows differ.
+The first process writes them. Each of the 5 lessons is a row, so that processes have unequal numbers of rows.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ prompts = PromptMaker(model, processor).make(
     [fill_template(TEMPLATE, example.question) for example in examples],
 )
 lessons = processes.share(make_lessons(processor, prompts, examples))
-supervised_backward(new_accelerator("cpu"), model, lessons, "fp32", 200, processes)
+supervised_backward(new_accelerator("cpu"), model, lessons, "fp32", 1, processes)
 gradients = {name: whole(weight.grad) for name, weight in model.named_parameters() if weight.grad is not None}
 if processes.is_first:
     save_file(gradients, out)
