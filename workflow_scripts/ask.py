@@ -55,7 +55,7 @@ def main() -> None:
     limits = RowLimits(config.preparation.max_pixels, config.preparation.max_prompt_tokens)
 
     # Imported late: torch and transformers take seconds, and the checks above should be instant.
-    with quick_imports():
+    with quick_imports("scipy"):
         from othink_mr1.evaluation.asking import ask, asked
 
     examples = asked(arguments.image, questions, limits)

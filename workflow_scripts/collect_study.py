@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from othink_mr1.artefacts.manifests import write_sealed_text
 from othink_mr1.errors import run_entry_point
-from othink_mr1.exhibits.collect import collect_study
-from othink_mr1.exhibits.collect_command import plan_parser
-from othink_mr1.exhibits.frames import read_study, write_frame
 from othink_mr1.exhibits.plans import StudyPlan, read_plan
-from othink_mr1.exhibits.study_table import study_table
+from othink_mr1.imports import quick_imports
 from othink_mr1.path_argument import path_argument
 from othink_mr1.plan.plan_files import made_of
+
+with quick_imports():
+    from othink_mr1.exhibits.collect import collect_study
+    from othink_mr1.exhibits.collect_command import plan_parser
+    from othink_mr1.exhibits.frames import read_study, write_frame
+    from othink_mr1.exhibits.study_table import study_table
 
 
 def main() -> None:

@@ -7,12 +7,15 @@ import importlib
 from dataclasses import replace
 
 from othink_mr1.errors import UserError, run_entry_point
-from othink_mr1.exhibits import comparison_figure, study_figure
-from othink_mr1.exhibits.figure_files import FigureInputs, write_figure
-from othink_mr1.exhibits.plans import NotedPlan, read_plan
+from othink_mr1.imports import quick_imports
 from othink_mr1.path_argument import path_argument
 from othink_mr1.plan.exhibits import COUNTS, MATRIX, TRAINING, comparison
 from othink_mr1.plan.plan_files import made_of
+
+with quick_imports():
+    from othink_mr1.exhibits import comparison_figure, study_figure
+    from othink_mr1.exhibits.figure_files import FigureInputs, write_figure
+    from othink_mr1.exhibits.plans import NotedPlan, read_plan
 
 # A figure's name -> its module; a figure of another name is of the study that is named so.
 MODULES = {f"figure{number}": f"figure{number}" for number in range(1, 9)} | {

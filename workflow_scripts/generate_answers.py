@@ -30,7 +30,7 @@ def main() -> None:
     task = parse_json(GenerationTask, arguments.task, "--task")
 
     # Imported late: torch and transformers take seconds, and the checks above should be instant.
-    with quick_imports():
+    with quick_imports("scipy"):
         from othink_mr1.evaluation.generate import generate_answers
 
     generate_answers(

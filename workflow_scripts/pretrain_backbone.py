@@ -31,7 +31,7 @@ def main() -> None:
     files = dict(_named_file(text) for text in arguments.examples)
 
     # Imported late: torch and transformers take seconds, and the checks above should be instant.
-    with quick_imports():
+    with quick_imports("scipy"):
         from othink_mr1.training.pretraining import pretrain_backbone
 
     pretrain_backbone(backbone, execution, files, arguments.output)

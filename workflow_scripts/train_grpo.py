@@ -24,7 +24,7 @@ def main() -> None:
     execution = parse_json(TrainingExecution, arguments.execution, "--execution")
 
     # Imported late: torch and transformers take seconds, and the checks above should be instant.
-    with quick_imports():
+    with quick_imports("scipy"):
         from othink_mr1.training.grpo_runs import train_grpo_run
 
     train_grpo_run(run, execution, arguments.examples, arguments.backbone, arguments.output)

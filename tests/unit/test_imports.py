@@ -21,16 +21,48 @@ ENTRY_POINTS = sorted(path.stem for path in SCRIPTS.glob("*.py"))
             {"datasets", "torch"},
         ),
         ([f"othink_mr1.exhibits.{name}" for name in EXHIBITS], {"torch", "transformers"}),
+        (["collect_study", "make_table"], {"altair", "fontTools", "vl_convert"}),
         (["verify_results"], {"torch", "transformers", "snakemake", "pandas", "pyarrow"}),
         # Scoring workers import the main module of the program that they belong to, which is one of these.
         (ENTRY_POINTS, {"torch"}),
     ],
-    ids=["config", "examples", "exhibits", "verify", "entry points"],
+    ids=["config", "examples", "exhibits", "tables", "verify", "entry points"],
 )
 def test_imports(modules: list[str], absent: set[str]) -> None:
     assert "figure1" in EXHIBITS
     assert "train_grpo" in ENTRY_POINTS
     done = python(
         f"import sys, {', '.join(modules)}; sys.exit(', '.join({absent} & set(sys.modules)) or None)"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+# How the programs that compute with torch import it.
+TORCH = """
+import gc, sys
+from othink_mr1.imports import quick_imports
+with quick_imports("scipy"):
+    import othink_mr1.evaluation.generate, othink_mr1.training.grpo_runs
+    import othink_mr1.training.sft_runs, othink_mr1.training.pretraining
+"""
+
+
+def test_programs_that_compute_with_torch_import_no_tables() -> None:
+    """A second of every job's start, before."""
+    absent = {"scipy", "pandas", "datasets"}
+    done = python(f"{TORCH}sys.exit(', '.join({absent} & set(sys.modules)) or None)")
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_is_kept_from_transformers_can_be_imported_later() -> None:
+    done = python(f"{TORCH}assert gc.isenabled()\nimport scipy.stats; print(scipy.stats.norm.cdf(0))")
+    assert (done.returncode, done.stdout) == (0, "0.5\n"), done.stderr
+
+
+def test_a_package_that_is_there_stays() -> None:
+    done = python(
+        "import scipy, sys; from othink_mr1.imports import quick_imports\n"
+        "with quick_imports('scipy'):\n    assert sys.modules['scipy'] is scipy\n"
+        "assert sys.modules['scipy'] is scipy"
     )
     assert done.returncode == 0, done.stderr

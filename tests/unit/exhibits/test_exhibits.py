@@ -36,18 +36,18 @@ from othink_mr1.exhibits import (
     study_figure,
     training_figure,
 )
+from othink_mr1.exhibits.captions import leaks_note
 from othink_mr1.exhibits.case_panels import cases_figure
 from othink_mr1.exhibits.cases import Outcomes, cases_frame, find_cases
 from othink_mr1.exhibits.collect import collect_study
 from othink_mr1.exhibits.collected_tables import collect_reward_curves
 from othink_mr1.exhibits.figure_files import FigureInputs, as_svg, write_figure
 from othink_mr1.exhibits.frames import read_reward_curves, read_study, write_frame
-from othink_mr1.exhibits.marks import leaks_note
+from othink_mr1.exhibits.labels import METHODS
 from othink_mr1.exhibits.plans import CasesPlan, RunsPlan, StudyPlan, TablePlan, read_plan
 from othink_mr1.exhibits.sweep_panel import sweep_panel
 from othink_mr1.exhibits.table1 import latex, markdown, table1
 from othink_mr1.exhibits.text import BOX
-from othink_mr1.exhibits.theme import METHODS
 
 OTHERS = {"training": training_figure, "counts": counts_figure, "matrix": matrix_figure}
 NUMBERED = (figure1, figure2, figure3, figure4, figure5, figure6, figure7, figure8)

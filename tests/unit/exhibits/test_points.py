@@ -12,16 +12,16 @@ import pytest
 from synthetic_results import SyntheticResults, collected, write_verdicts
 
 from othink_mr1.exhibits import figure4
+from othink_mr1.exhibits.captions import labelled
 from othink_mr1.exhibits.cases import rule_line
 from othink_mr1.exhibits.claims import check_claims, claim_points
 from othink_mr1.exhibits.collect import collect_study
 from othink_mr1.exhibits.figure1 import curve_points
 from othink_mr1.exhibits.figure_files import FigureInputs
 from othink_mr1.exhibits.frames import by_setting, pooled, read_study, write_frame
-from othink_mr1.exhibits.marks import labelled
+from othink_mr1.exhibits.labels import method_label, method_styles
 from othink_mr1.exhibits.plans import CasesPlan, StudiesPlan, StudyPlan, TablePlan
 from othink_mr1.exhibits.table1 import markdown, table1
-from othink_mr1.exhibits.theme import method_label, method_styles
 from othink_mr1.plan.exhibits import runs_plan, study_plan
 from othink_mr1.tools.status import study_status
 from repository import study

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from synthetic_results import SyntheticResults, collected, write_verdicts
 
-from othink_mr1.exhibits.marks import cut_note
+from othink_mr1.exhibits.captions import cut_note
 from othink_mr1.exhibits.study_table import HEADS, study_table
 
 

@@ -10,7 +10,8 @@ import altair as alt
 import pandas as pd
 
 from othink_mr1.exhibits.figure_files import AnyChart
-from othink_mr1.exhibits.theme import QUIET, SIZE, task_label
+from othink_mr1.exhibits.labels import task_label
+from othink_mr1.exhibits.theme import QUIET, SIZE
 
 MOST_NUMBERS = 40  # the most bars per set that fit in a chart
 _ROOMY = 12  # the most bars per set that are labelled with their rows

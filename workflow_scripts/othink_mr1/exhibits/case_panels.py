@@ -9,8 +9,9 @@ from othink_mr1.exhibits.canvas import LINE_HEIGHT, Canvas
 from othink_mr1.exhibits.cases import Case, Item, Shown, cases_frame, rule_line
 from othink_mr1.exhibits.figure_files import Figure
 from othink_mr1.exhibits.font import shortened, text_width, wrapped
+from othink_mr1.exhibits.labels import method_label, method_styles
 from othink_mr1.exhibits.plans import CasesPlan
-from othink_mr1.exhibits.theme import FAINT, INK, QUIET, SIZE, method_label, method_styles
+from othink_mr1.exhibits.theme import FAINT, INK, QUIET, SIZE
 
 WIDTH = 960
 _IMAGE = 220

@@ -16,10 +16,10 @@ import pandas as pd
 from othink_mr1.data.examples import Example, read_examples
 from othink_mr1.data.leaks import read_leaks
 from othink_mr1.errors import UserError
+from othink_mr1.exhibits.labels import method_label
 from othink_mr1.exhibits.plans import CasesPlan, EvaluationEntry
 from othink_mr1.exhibits.read_points import read_scores
 from othink_mr1.exhibits.text import visible
-from othink_mr1.exhibits.theme import method_label
 from othink_mr1.scoring.answers import read_answers
 
 COLUMNS = (

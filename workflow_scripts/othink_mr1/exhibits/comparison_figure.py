@@ -9,8 +9,9 @@ import pandas as pd
 
 from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.frames import read_comparison, read_seeds
+from othink_mr1.exhibits.labels import method_label, task_label, task_letters
 from othink_mr1.exhibits.marks import HOLLOW, domain_of, per_backbone
-from othink_mr1.exhibits.theme import FAINT, INK, QUIET, SIZE, method_label, task_label, task_letters
+from othink_mr1.exhibits.theme import FAINT, INK, QUIET, SIZE
 from othink_mr1.plan.exhibits import comparison, seeds_needed
 
 _ROW = 24  # pixels per method

@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from othink_mr1.exhibits.labels import method_label, task_label
 from othink_mr1.exhibits.plans import Compared, ComparisonPlan
 from othink_mr1.exhibits.text import markdown_table, markdown_text
-from othink_mr1.exhibits.theme import method_label, task_label
 
 HEADS = ("method", "setting chosen", "tested on", "accuracy", "difference", "p, Holm", "best", "KL")
 _TEXTS = 3  # columns of text; the others are numbers

@@ -11,9 +11,10 @@ import pandas as pd
 from othink_mr1.data.examples import Example, read_examples
 from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.frames import by_setting
+from othink_mr1.exhibits.labels import method_label, method_styles, task_label
 from othink_mr1.exhibits.marks import per_backbone
 from othink_mr1.exhibits.plans import EvaluationEntry, StudiesPlan
-from othink_mr1.exhibits.theme import INK, SIZE, method_label, method_styles, task_label
+from othink_mr1.exhibits.theme import INK, SIZE
 from othink_mr1.plan.runs import varied_text
 from othink_mr1.scoring.answer_tag import answer_text
 from othink_mr1.scoring.answers import read_answers

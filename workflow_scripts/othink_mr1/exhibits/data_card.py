@@ -17,9 +17,9 @@ from othink_mr1.data.examples import EXAMPLES_FILE, read_examples
 from othink_mr1.data.images import UNREADABLE
 from othink_mr1.data.leaks import Leak, count_leaks, read_leaks
 from othink_mr1.errors import UserError
+from othink_mr1.exhibits.labels import task_label
 from othink_mr1.exhibits.plans import DataCardPlan, DataSet
 from othink_mr1.exhibits.text import markdown_table, markdown_text
-from othink_mr1.exhibits.theme import task_label
 
 TRAIN, TEST = "training", "test"
 _FREQUENT = 8  # answers that are listed

@@ -10,20 +10,12 @@ from functools import partial
 import altair as alt
 import pandas as pd
 
+from othink_mr1.exhibits.captions import caption, intervals, labelled, paper_line, with_paper
 from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.frames import pooled, single_seeds
-from othink_mr1.exhibits.marks import (
-    caption,
-    domain_of,
-    intervals,
-    labelled,
-    paper_layers,
-    paper_line,
-    per_backbone,
-    percent,
-    with_paper,
-)
-from othink_mr1.exhibits.theme import method_colour, method_label, method_shape, task_label
+from othink_mr1.exhibits.labels import method_label, task_label
+from othink_mr1.exhibits.marks import domain_of, paper_layers, per_backbone, percent
+from othink_mr1.exhibits.theme import method_colour, method_shape
 
 _TITLE = "Test accuracy over training steps"
 

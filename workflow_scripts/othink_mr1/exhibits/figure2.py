@@ -16,9 +16,10 @@ from othink_mr1.errors import UserError
 from othink_mr1.exhibits.canvas import Canvas
 from othink_mr1.exhibits.figure_files import Figure, FigureInputs
 from othink_mr1.exhibits.font import shortened, wrapped
+from othink_mr1.exhibits.labels import task_label, task_letters
 from othink_mr1.exhibits.plans import ExamplesPlan
 from othink_mr1.exhibits.text import visible
-from othink_mr1.exhibits.theme import FAINT, QUIET, SIZE, task_label, task_letters
+from othink_mr1.exhibits.theme import FAINT, QUIET, SIZE
 
 _TITLE = "Examples of the tasks"
 _RULE = (

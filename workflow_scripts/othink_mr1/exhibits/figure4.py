@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import altair as alt
 import pandas as pd
 
+from othink_mr1.exhibits.captions import caption, intervals, labelled, paper_line
 from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.frames import WEIGHT_PATHS, final, pooled
-from othink_mr1.exhibits.marks import caption, intervals, labelled, paper_line, per_backbone
+from othink_mr1.exhibits.marks import per_backbone
 from othink_mr1.exhibits.paper_numbers import paper_number, relative_gain
 from othink_mr1.exhibits.sweep_panel import sweep_panel
 

@@ -10,11 +10,13 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from othink_mr1.exhibits.captions import labelled
 from othink_mr1.exhibits.collected_tables import smoothed, smoothing_window, standard_error
 from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
-from othink_mr1.exhibits.marks import HOLLOW, labelled, per_backbone
+from othink_mr1.exhibits.labels import METHODS, task_label
+from othink_mr1.exhibits.marks import HOLLOW, per_backbone
 from othink_mr1.exhibits.paper_numbers import paper_number
-from othink_mr1.exhibits.theme import METHODS, QUIET, SIZE, method_colour, task_label
+from othink_mr1.exhibits.theme import QUIET, SIZE, method_colour
 
 _TITLE = "Rewards over training steps (GRPO, α = 1)"
 _TASK = "geometry"

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import pandas as pd
 
+from othink_mr1.exhibits.captions import caption, intervals, paper_line
 from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.frames import WEIGHT_PATHS, final
-from othink_mr1.exhibits.marks import caption, intervals, paper_line, per_backbone
+from othink_mr1.exhibits.marks import per_backbone
 from othink_mr1.exhibits.sweep_panel import sweep_panel
 
 _TITLE = "Impact of the weight of the KL divergence (GRPO)"

@@ -7,21 +7,12 @@ from functools import partial
 import altair as alt
 import pandas as pd
 
+from othink_mr1.exhibits.captions import caption, intervals, labelled, paper_line, with_paper
 from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.frames import final, pooled, single_seeds
-from othink_mr1.exhibits.marks import (
-    caption,
-    domain_of,
-    intervals,
-    labelled,
-    numbers_row,
-    paper_layers,
-    paper_line,
-    per_backbone,
-    percent,
-    with_paper,
-)
-from othink_mr1.exhibits.theme import INK, SIZE, method_colour, method_styles, task_label, task_letters
+from othink_mr1.exhibits.labels import method_styles, task_label, task_letters
+from othink_mr1.exhibits.marks import domain_of, numbers_row, paper_layers, per_backbone, percent
+from othink_mr1.exhibits.theme import INK, SIZE, method_colour
 
 _TITLE = "Cross-task validation"
 _COLUMNS = 3  # of panels

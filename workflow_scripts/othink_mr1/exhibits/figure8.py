@@ -5,8 +5,8 @@ from __future__ import annotations
 from othink_mr1.exhibits.case_panels import cases_figure
 from othink_mr1.exhibits.cases import Case, find_cases
 from othink_mr1.exhibits.figure_files import Figure, FigureInputs
+from othink_mr1.exhibits.labels import task_label
 from othink_mr1.exhibits.plans import CasesPlan
-from othink_mr1.exhibits.theme import task_label
 
 # The paper's (a) comes first.
 _FIRST = ("geometry", "counting")

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
+from othink_mr1.exhibits.captions import caption, intervals
 from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.frames import by_setting, final, pooled
-from othink_mr1.exhibits.marks import caption, intervals, per_backbone
-from othink_mr1.exhibits.theme import INK, SIZE, method_label, method_styles, task_label
+from othink_mr1.exhibits.labels import method_label, method_styles, task_label
+from othink_mr1.exhibits.marks import per_backbone
+from othink_mr1.exhibits.theme import INK, SIZE
 
 _CELL = 124  # pixels
 _COLUMNS = 2  # of matrices

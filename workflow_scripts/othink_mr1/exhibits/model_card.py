@@ -13,10 +13,10 @@ from othink_mr1.config.sources import HubBackbone, HubSource
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.exhibits.accuracy_intervals import mean_accuracy
 from othink_mr1.exhibits.data_card import TEST, TRAIN, sources_table, verbatim
+from othink_mr1.exhibits.labels import method_label
 from othink_mr1.exhibits.plans import DataCardPlan, StudyPlan
 from othink_mr1.exhibits.read_points import read_points
 from othink_mr1.exhibits.text import markdown_table, markdown_text
-from othink_mr1.exhibits.theme import method_label
 from othink_mr1.plan.data import data_card_plan, raw_parts
 from othink_mr1.plan.evaluations import Evaluation, all_evaluations, scores_file
 from othink_mr1.plan.exhibits import evaluations_plan

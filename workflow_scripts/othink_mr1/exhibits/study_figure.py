@@ -5,11 +5,12 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
+from othink_mr1.exhibits.captions import caption, intervals
 from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.frames import final
-from othink_mr1.exhibits.marks import caption, intervals, per_backbone
+from othink_mr1.exhibits.labels import task_label
+from othink_mr1.exhibits.marks import per_backbone
 from othink_mr1.exhibits.sweep_panel import setting_value, sweep_panel
-from othink_mr1.exhibits.theme import task_label
 
 _COLUMNS = 2  # of panels
 

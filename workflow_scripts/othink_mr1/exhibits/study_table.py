@@ -11,11 +11,11 @@ from typing import Any
 
 import pandas as pd
 
+from othink_mr1.exhibits.captions import caption, spread_line
 from othink_mr1.exhibits.frames import by_setting, pooled
-from othink_mr1.exhibits.marks import caption, spread_line
+from othink_mr1.exhibits.labels import method_label
 from othink_mr1.exhibits.paper_numbers import r1v_note
 from othink_mr1.exhibits.text import capital, markdown_table, markdown_text
-from othink_mr1.exhibits.theme import method_label
 
 _SHARES = ("r1v", "exact", "format", "r1v, well-formed only", "cut")
 HEADS = (

@@ -9,9 +9,10 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from othink_mr1.exhibits.captions import labelled, with_paper
 from othink_mr1.exhibits.figure_files import AnyChart
 from othink_mr1.exhibits.frames import pooled, single_seeds
-from othink_mr1.exhibits.marks import domain_of, labelled, numbers_row, paper_layers, percent, with_paper
+from othink_mr1.exhibits.marks import domain_of, numbers_row, paper_layers, percent
 from othink_mr1.exhibits.theme import QUIET, method_colour, method_shape
 
 _UNEVEN = 5  # the greatest ratio between steps of a sweep's values that a linear axis shows well

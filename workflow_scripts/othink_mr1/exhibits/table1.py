@@ -15,12 +15,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from othink_mr1.exhibits.captions import caption, spread_line
 from othink_mr1.exhibits.frames import by_setting, final, pooled
-from othink_mr1.exhibits.marks import caption, spread_line
+from othink_mr1.exhibits.labels import METHODS, method_label, method_styles, task_label, task_letters
 from othink_mr1.exhibits.paper_numbers import r1v_note
 from othink_mr1.exhibits.plans import TablePlan
 from othink_mr1.exhibits.text import capital, latex_text
-from othink_mr1.exhibits.theme import METHODS, method_label, method_styles, task_label, task_letters
 
 _ABSENT = "–"
 # The columns of each task -> the frame's columns.

@@ -8,8 +8,9 @@ import pandas as pd
 from othink_mr1.exhibits.collected_tables import smoothed, smoothing_window
 from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.frames import by_setting
+from othink_mr1.exhibits.labels import method_label, task_label
 from othink_mr1.exhibits.marks import per_backbone
-from othink_mr1.exhibits.theme import method_colour, method_label, task_label
+from othink_mr1.exhibits.theme import method_colour
 
 _TITLE = "The trainings of GRPO and GRPO-D"
 # Column of reward_curves.csv -> its axis.

@@ -15,13 +15,13 @@ import altair as alt
 import pandas as pd
 import vl_convert
 
+from othink_mr1.exhibits.captions import labelled, with_paper
 from othink_mr1.exhibits.counts_figure import LARGEST_COUNT, OTHER, SAID, said_counts
 from othink_mr1.exhibits.figure1 import curve_points
 from othink_mr1.exhibits.figure7 import by_direction
 from othink_mr1.exhibits.figure_files import VEGALITE_VERSION, AnyChart
 from othink_mr1.exhibits.frames import WEIGHT_PATHS, pooled
-from othink_mr1.exhibits.marks import labelled, with_paper
-from othink_mr1.exhibits.theme import method_label, method_styles, task_label
+from othink_mr1.exhibits.labels import method_label, method_styles, task_label
 from othink_mr1.report.curves import PANELS
 from othink_mr1.report.inputs import Inputs
 from othink_mr1.report.items import TaskItems

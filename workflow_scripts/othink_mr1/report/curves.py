@@ -7,8 +7,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from othink_mr1.exhibits.labels import method_label, task_label
 from othink_mr1.exhibits.plans import RunEntry
-from othink_mr1.exhibits.theme import method_label, task_label
 from othink_mr1.plan.runs import varied_text
 from othink_mr1.report.inputs import Inputs
 

@@ -18,10 +18,10 @@ from typing import Any
 
 from othink_mr1.data.examples import Example, read_examples
 from othink_mr1.data.images import decoded
+from othink_mr1.exhibits.labels import method_styles
 from othink_mr1.exhibits.plans import EvaluationEntry
 from othink_mr1.exhibits.read_points import read_scores
 from othink_mr1.exhibits.text import visible
-from othink_mr1.exhibits.theme import method_styles
 from othink_mr1.plan.runs import varied_text
 from othink_mr1.report.inputs import Inputs
 from othink_mr1.scoring.answers import read_answers

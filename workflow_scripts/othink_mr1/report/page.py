@@ -15,9 +15,9 @@ from markupsafe import Markup
 
 from othink_mr1.artefacts.manifests import write_sealed_text
 from othink_mr1.exhibits.comparison_table import HEADS
+from othink_mr1.exhibits.labels import METHODS, method_label, method_styles, task_label
 from othink_mr1.exhibits.plans import ReportPlan
 from othink_mr1.exhibits.text import one_line, visible
-from othink_mr1.exhibits.theme import METHODS, method_label, method_styles, task_label
 from othink_mr1.report import claims, tables
 from othink_mr1.report.charts import chart_groups, colour_variable, training_panels
 from othink_mr1.report.comparisons import comparisons

@@ -9,9 +9,9 @@ import pandas as pd
 
 from othink_mr1.exhibits.cases import Outcomes
 from othink_mr1.exhibits.frames import by_setting
+from othink_mr1.exhibits.labels import method_label, method_styles, task_label
 from othink_mr1.exhibits.plans import ReportPlan
 from othink_mr1.exhibits.table1 import Table, table1
-from othink_mr1.exhibits.theme import method_label, method_styles, task_label
 from othink_mr1.report.inputs import Inputs
 from othink_mr1.report.items import TaskItems
 
