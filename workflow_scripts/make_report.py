@@ -11,10 +11,13 @@ from pathlib import Path
 from othink_mr1.config.load import load_study
 from othink_mr1.errors import run_entry_point
 from othink_mr1.exhibits.plans import ReportPlan, read_plan
+from othink_mr1.imports import quick_imports
 from othink_mr1.path_argument import path_argument
 from othink_mr1.plan.exhibits import REPORT, all_plans
 from othink_mr1.plan.plan_files import made_of
-from othink_mr1.report.page import write_report
+
+with quick_imports():
+    from othink_mr1.report.page import write_report
 
 
 def main() -> None:

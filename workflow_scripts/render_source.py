@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 
 from othink_mr1.config.sources import RenderedSource, Source
-from othink_mr1.data.rendering.render_source import render_source
 from othink_mr1.errors import UserError, run_entry_point
+from othink_mr1.imports import quick_imports
 from othink_mr1.json_argument import parse_json
 from othink_mr1.path_argument import path_argument
+
+with quick_imports():
+    from othink_mr1.data.rendering.render_source import render_source
 
 
 def main() -> None:

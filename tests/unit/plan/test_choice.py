@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import tarfile
+import shutil
 from pathlib import Path
 
 import pytest
@@ -119,8 +119,7 @@ def test_the_comparison_and_its_figure_are_exhibits() -> None:
 def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """docs/tournament/results.tar.xz: what the comparison is collected from, run by run."""
     folder = tmp_path_factory.mktemp("committed")
-    with tarfile.open(TOURNAMENT / "results.tar.xz") as packed:
-        packed.extractall(folder, filter="data")
+    shutil.unpack_archive(TOURNAMENT / "results.tar.xz", folder)
     return folder
 
 
