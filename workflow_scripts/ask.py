@@ -25,7 +25,7 @@ from othink_mr1.evaluation.checkpoints import (
     checkpoints_of_task,
 )
 from othink_mr1.evaluation.generation_task import GenerationTask
-from othink_mr1.imports import quick_imports
+from othink_mr1.imports import torch_imports
 from othink_mr1.path_argument import path_argument
 
 
@@ -55,7 +55,7 @@ def main() -> None:
     limits = RowLimits(config.preparation.max_pixels, config.preparation.max_prompt_tokens)
 
     # Imported late: torch and transformers take seconds, and the checks above should be instant.
-    with quick_imports("scipy"):
+    with torch_imports():
         from othink_mr1.evaluation.asking import ask, asked
 
     examples = asked(arguments.image, questions, limits)

@@ -42,7 +42,7 @@ def main() -> None:
         raise UserError(f"--run {checkpoint.name}: no study of this config has it; add its --overlay")
 
     # Imported late: torch and transformers take seconds, and the checks above should be instant.
-    with quick_imports("scipy"):
+    with quick_imports():
         from othink_mr1.data.upload import push_model, require_pushable
         from othink_mr1.modeling.export import export_checkpoint, refuse_existing
 

@@ -7,7 +7,7 @@ import argparse
 from othink_mr1.config.execution import GenerationExecution
 from othink_mr1.errors import run_entry_point
 from othink_mr1.evaluation.generation_task import GenerationTask
-from othink_mr1.imports import quick_imports
+from othink_mr1.imports import torch_imports
 from othink_mr1.json_argument import parse_json
 from othink_mr1.path_argument import path_argument
 
@@ -30,7 +30,7 @@ def main() -> None:
     task = parse_json(GenerationTask, arguments.task, "--task")
 
     # Imported late: torch and transformers take seconds, and the checks above should be instant.
-    with quick_imports("scipy"):
+    with torch_imports():
         from othink_mr1.evaluation.generate import generate_answers
 
     generate_answers(

@@ -8,7 +8,7 @@ from pathlib import Path
 from othink_mr1.config.execution import TrainingExecution
 from othink_mr1.config.sources import SmallBackbone
 from othink_mr1.errors import UserError, run_entry_point
-from othink_mr1.imports import quick_imports
+from othink_mr1.imports import torch_imports
 from othink_mr1.json_argument import parse_json
 from othink_mr1.path_argument import path_argument
 
@@ -31,7 +31,7 @@ def main() -> None:
     files = dict(_named_file(text) for text in arguments.examples)
 
     # Imported late: torch and transformers take seconds, and the checks above should be instant.
-    with quick_imports("scipy"):
+    with torch_imports():
         from othink_mr1.training.pretraining import pretrain_backbone
 
     pretrain_backbone(backbone, execution, files, arguments.output)

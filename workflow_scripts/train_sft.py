@@ -6,7 +6,7 @@ import argparse
 
 from othink_mr1.config.execution import TrainingExecution
 from othink_mr1.errors import run_entry_point
-from othink_mr1.imports import quick_imports
+from othink_mr1.imports import torch_imports
 from othink_mr1.json_argument import parse_json
 from othink_mr1.path_argument import path_argument
 from othink_mr1.plan.runs import RunDescription
@@ -24,7 +24,7 @@ def main() -> None:
     execution = parse_json(TrainingExecution, arguments.execution, "--execution")
 
     # Imported late: torch and transformers take seconds, and the checks above should be instant.
-    with quick_imports("scipy"):
+    with torch_imports():
         from othink_mr1.training.sft_runs import train_sft_run
 
     train_sft_run(run, execution, arguments.examples, arguments.backbone, arguments.output)

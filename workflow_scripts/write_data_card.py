@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from othink_mr1.artefacts.manifests import write_sealed_text
 from othink_mr1.errors import UserError, run_entry_point
-from othink_mr1.exhibits.answer_forms import answer_chart, answer_distribution
-from othink_mr1.exhibits.collect_command import plan_parser
-from othink_mr1.exhibits.data_card import TEST, TRAIN, data_card, set_facts
-from othink_mr1.exhibits.figure_files import as_svg
 from othink_mr1.exhibits.plans import DataCardPlan, read_plan
+from othink_mr1.imports import quick_imports
 from othink_mr1.path_argument import path_argument
 from othink_mr1.plan.plan_files import made_of
+
+with quick_imports():
+    from othink_mr1.exhibits.answer_forms import answer_chart, answer_distribution
+    from othink_mr1.exhibits.collect_command import plan_parser
+    from othink_mr1.exhibits.data_card import TEST, TRAIN, data_card, set_facts
+    from othink_mr1.exhibits.figure_files import as_svg
 
 
 def main() -> None:

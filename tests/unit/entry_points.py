@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import resource
 import subprocess
@@ -21,6 +22,8 @@ def run(script, *arguments):
             run_entry_point(importlib.import_module(script).main)
         except SystemExit as stop:
             return stop.code
+        finally:
+            gc.unfreeze()  # this process goes on
     return None
 
 

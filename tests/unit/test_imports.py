@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
+
 import pytest
 from entry_points import python
 
 from repository import SCRIPTS
 
 EXHIBITS = sorted(path.stem for path in (SCRIPTS / "othink_mr1/exhibits").glob("[a-z]*.py"))
+TABLES = ["audit_scores", "check_claims", "compare_methods", "make_table"]
+TABLES += sorted(path.stem for path in SCRIPTS.glob("collect_*.py"))
 ENTRY_POINTS = sorted(path.stem for path in SCRIPTS.glob("*.py"))
 
 
@@ -21,7 +26,7 @@ ENTRY_POINTS = sorted(path.stem for path in SCRIPTS.glob("*.py"))
             {"datasets", "torch"},
         ),
         ([f"othink_mr1.exhibits.{name}" for name in EXHIBITS], {"torch", "transformers"}),
-        (["collect_study", "make_table"], {"altair", "fontTools", "vl_convert"}),
+        (TABLES, {"altair", "fontTools", "vl_convert"}),
         (["verify_results"], {"torch", "transformers", "snakemake", "pandas", "pyarrow"}),
         # Scoring workers import the main module of the program that they belong to, which is one of these.
         (ENTRY_POINTS, {"torch"}),
@@ -37,32 +42,30 @@ def test_imports(modules: list[str], absent: set[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
-# How the programs that compute with torch import it.
-TORCH = """
-import gc, sys
-from othink_mr1.imports import quick_imports
-with quick_imports("scipy"):
-    import othink_mr1.evaluation.generate, othink_mr1.training.grpo_runs
-    import othink_mr1.training.sft_runs, othink_mr1.training.pretraining
-"""
-
-
-def test_programs_that_compute_with_torch_import_no_tables() -> None:
-    """A second of every job's start, before."""
+@pytest.mark.parametrize("name", ["train_grpo", "train_sft", "generate_answers", "pretrain_backbone"])
+def test_programs_that_compute_with_torch_import_no_tables(name: str) -> None:
+    """A second of every job's start, before. Runs the program's own block of late imports."""
+    source = (SCRIPTS / f"{name}.py").read_text()
+    (block,) = re.findall(r"^ +with torch_imports\(\):\n(?:  +.*\n)+", source, re.MULTILINE)
+    block = textwrap.dedent(block).replace("with ", "from othink_mr1.imports import torch_imports\nwith ", 1)
     absent = {"scipy", "pandas", "datasets"}
-    done = python(f"{TORCH}sys.exit(', '.join({absent} & set(sys.modules)) or None)")
+    done = python(f"import sys, {name}\n{block}sys.exit(', '.join({absent} & set(sys.modules)) or None)")
     assert done.returncode == 0, done.stderr
 
 
 def test_what_is_kept_from_transformers_can_be_imported_later() -> None:
-    done = python(f"{TORCH}assert gc.isenabled()\nimport scipy.stats; print(scipy.stats.norm.cdf(0))")
+    done = python(
+        "import gc; from othink_mr1.imports import torch_imports\n"
+        "with torch_imports():\n    import othink_mr1.modeling.backbone\n"
+        "assert gc.isenabled()\nimport scipy.stats; print(scipy.stats.norm.cdf(0))"
+    )
     assert (done.returncode, done.stdout) == (0, "0.5\n"), done.stderr
 
 
 def test_a_package_that_is_there_stays() -> None:
     done = python(
-        "import scipy, sys; from othink_mr1.imports import quick_imports\n"
-        "with quick_imports('scipy'):\n    assert sys.modules['scipy'] is scipy\n"
+        "import scipy, sys; from othink_mr1.imports import torch_imports\n"
+        "with torch_imports():\n    assert sys.modules['scipy'] is scipy\n"
         "assert sys.modules['scipy'] is scipy"
     )
     assert done.returncode == 0, done.stderr

@@ -9,19 +9,29 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def quick_imports(*absent: str) -> Iterator[None]:
-    """Wrap imports of many modules: garbage collection takes a fifth of their time, so it is switched off.
-
-    absent: packages that are taken as not installed. transformers imports scipy, where it is installed, for
-    losses of object detection; that is a tenth of the time.
-    """
+def quick_imports() -> Iterator[None]:
+    """Wrap imports of many modules: garbage collection takes a fifth of their time, so it is switched off."""
     gc.disable()
-    hidden = [name for name in absent if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: its import fails
     try:
         yield
     finally:
-        for name in hidden:
-            del sys.modules[name]
         gc.freeze()  # later collections skip what was imported
         gc.enable()
+
+
+@contextmanager
+def torch_imports() -> Iterator[None]:
+    """Wrap imports of torch and transformers: quick_imports, and scipy is taken as not installed.
+
+    transformers imports it, where it is installed, for losses of object detection: a tenth of the time. What
+    is imported here cannot import scipy, unless it has been before.
+    """
+    hide = "scipy" not in sys.modules
+    if hide:
+        sys.modules["scipy"] = None  # type: ignore[assignment]
+    try:
+        with quick_imports():
+            yield
+    finally:
+        if hide:
+            sys.modules.pop("scipy", None)
