@@ -111,7 +111,7 @@ def test_downloads_tables_and_figures_are_no_jobs(by_slurm: Finished) -> None:
     assert rules == {
         *("rule_render_source", "rule_prepare_dataset", "rule_fingerprint_dataset", "rule_find_leaks"),
         *("rule_write_data_card", "rule_pretrain_backbone", "rule_train_sft", "rule_train_grpo"),
-        "rule_generate_answers",
+        *("rule_split_dataset", "rule_generate_answers"),
         "rule_scores_score_answers",
     }
 
