@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["__main__", "snakemake.cli", "pydantic"])
+# What Snakemake and the Snakefile import later, and take a fifth of a dry run for.
+_LATER = ["snakemake.report.html_reporter", "smart_open", "snakemake_logger_plugin_rich.handler", "PIL.Image"]
+_LATER += ["filelock", "ruamel.yaml", "requests"]
+_SERVER.set_forkserver_preload(["__main__", "snakemake.cli", "pydantic", *_LATER])
 
 
 @dataclass(frozen=True)
@@ -27,13 +30,15 @@ class DryJob:
 
 def dry_run(checkout: Path, *arguments: str, seconds: float = 120) -> list[DryJob]:
     """The jobs except `all` that `snakemake -n` lists in a checkout; AssertionError if it fails."""
-    with tempfile.NamedTemporaryFile("r") as output:
-        process = _SERVER.Process(target=_be_snakemake, args=(checkout, ["-n", *arguments], output.name))
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder, "output")
+        output.touch()
+        process = _SERVER.Process(target=_be_snakemake, args=(checkout, ["-n", *arguments], folder))
         process.start()
         process.join(seconds)
         if process.exitcode is None:
             process.kill()
-        text = output.read()
+        text = output.read_text()
     assert process.exitcode == 0, text[-4000:]
     return parse_dry_run(text)
 
@@ -55,9 +60,10 @@ def parse_dry_run(text: str) -> list[DryJob]:
     return jobs
 
 
-def _be_snakemake(checkout: Path, arguments: list[str], output: str) -> None:
+def _be_snakemake(checkout: Path, arguments: list[str], folder: str) -> None:
     os.chdir(checkout)
-    stream = os.open(output, os.O_WRONLY)
+    tempfile.tempdir = folder  # a fork ends without the functions that remove temporary files
+    stream = os.open(Path(folder, "output"), os.O_WRONLY)
     for number in (1, 2):
         os.dup2(stream, number)
     from snakemake.cli import main

@@ -1,4 +1,4 @@
-"""Jobs of Snakemake in forks of one process that has imported torch: imports are most of a small job's time.
+"""Programs in forks of one process that has imported torch: imports are most of a small job's time.
 
 Programs and their package are the checkout's own, imported in the fork. Not for tests of kills and signals,
 of downloads (huggingface_hub reads the environment when it is imported), and of time: there Python starts as
@@ -14,6 +14,8 @@ import importlib
 import json
 import os
 import runpy
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -35,17 +37,29 @@ _LONGEST = 1 << 20  # bytes of a command line with its environment
 
 
 @functools.cache
-def variables() -> dict[str, str]:
-    """The environment variables by which Snakemake's shells run `python workflow_scripts/...` in forks."""
+def _server() -> Path:
+    """Start the process that has imported torch; returns the folder of its socket."""
     folder = Path(tempfile.mkdtemp(prefix="warm-"))
+    atexit.register(shutil.rmtree, folder)
     process = subprocess.Popen([sys.executable, __file__, str(folder)], stdout=subprocess.PIPE, text=True)
     atexit.register(process.kill)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
-    command = f"command python -S -E {__file__} {folder / 'socket'}"
-    in_a_fork = f'if [[ $1 == workflow_scripts/* ]]; then {command} "$@"; else command python "$@"; fi'
-    (folder / "functions").write_text(f"python() {{ {in_a_fork}; }}\n")
-    return {"BASH_ENV": str(folder / "functions")}
+    return folder
+
+
+def command(*program: str) -> list[str]:
+    """The command line that runs a Python program, with its arguments, in a fork."""
+    return [sys.executable, "-S", "-E", __file__, str(_server() / "socket"), *program]
+
+
+def variables() -> dict[str, str]:
+    """The environment variables by which Snakemake's shells run `python workflow_scripts/...` in forks."""
+    functions = _server() / "functions"
+    forked = shlex.join(command())
+    in_a_fork = f'if [[ $1 == workflow_scripts/* ]]; then {forked} "$@"; else command python "$@"; fi'
+    functions.write_text(f"python() {{ {in_a_fork}; }}\n")
+    return {"BASH_ENV": str(functions)}
 
 
 def serve(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
 import subprocess
@@ -12,15 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import file_faults
+import warm_python
 from othink_mr1.artefacts.artefact import write_manifest
 from othink_mr1.config.execution import GenerationExecution
 from othink_mr1.data.examples import Example, write_examples
 from othink_mr1.plan.identity import canonical
 from othink_mr1.plan.runs import RunDescription
 from tiny import QUESTIONS, TEMPLATE, build_backbone, execution, grpo_settings, picture, sft_settings
-
-_FORKSERVER = multiprocessing.get_context("forkserver")
-_FORKSERVER.set_forkserver_preload(["imported"])
 
 HERE = Path(__file__).parent
 STEPS = 3
@@ -185,25 +182,13 @@ def _finished_steps(run: Path) -> int:
 
 
 def start_forked(job: Job, results: Path) -> int:
-    """Run a job without a fault, in a fork of a process that has made all imports; returns its code."""
+    """Run a job without a fault, in a fork of a process that has imported torch; returns its code."""
     results.mkdir(parents=True, exist_ok=True)
-    process = _FORKSERVER.Process(target=_entry_point, args=(job.arguments, results / "stderr"))
-    process.start()
-    process.join(SECONDS)
-    if process.is_alive():
-        process.kill()
-        process.join()
-    assert process.exitcode is not None
-    return process.exitcode
-
-
-def _entry_point(arguments: list[str], log: Path) -> None:
-    # Imported by the fork server already; in the tests' process it would set torch's threads.
-    import parity_rewards
-
-    with open(log, "a") as stream:
-        os.dup2(stream.fileno(), 2)
-    parity_rewards.run(arguments)
+    _, *program = job.command
+    with open(results / "stderr", "a") as log:
+        return subprocess.run(
+            warm_python.command(*program), env=environment(), stderr=log, timeout=SECONDS
+        ).returncode
 
 
 def environment() -> dict[str, str]:

@@ -122,7 +122,8 @@ def test_every_figure_is_drawn(number, study, request, tmp_path):
     assert caption.startswith(f"**{figure.name}. " if figure.name else "**")
     assert (tmp_path / "figure.tex").read_text().startswith(r"\caption{" + figure.title[:8])
     assert all(sentence.endswith(".") for sentence in figure.sentences)
-    assert not any(line in shown_text(figure) for line in figure.caption if len(line) > 40)
+    shown = shown_text(figure)
+    assert not any(line in shown for line in figure.caption if len(line) > 40)
 
 
 @pytest.mark.parametrize("number", FIGURES)
