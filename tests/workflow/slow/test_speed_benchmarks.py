@@ -17,7 +17,8 @@ pytest.importorskip("trl")
 
 def test_a_quick_run_compares_equal_systems(tmp_path: Path) -> None:
     """The program itself stops when losses, gradients or answers of the systems differ."""
-    only = ["--quick", "--only", "grpo", "--only", "evaluation", "--only", "sft"]
+    # One thread: two wait for each other at every operation when another test runs beside this one.
+    only = ["--quick", "--threads", "1", "--only", "grpo", "--only", "evaluation", "--only", "sft"]
     run = subprocess.run(
         [sys.executable, "-m", "benchmarks.speed", *only, "--output", tmp_path],
         cwd=REPOSITORY,
