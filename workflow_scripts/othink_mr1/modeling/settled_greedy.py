@@ -18,7 +18,8 @@ from othink_mr1.modeling.packed_rows import Group, pack, predictor_states
 from othink_mr1.modeling.prompts import Prompt
 
 # Difference of two logits, as a share of the largest absolute logit, with which rounding grows: fp32 logits
-# differ between batches by at most 2.3e-6 of it, in the miniature as with new weights (docs/lab-notes.md).
+# differ between batches by at most 2.3e-6 of it, in the miniature as with new weights; with large weights by
+# more (docs/lab-notes.md).
 NEAR = 1e-4
 
 
