@@ -1,5 +1,7 @@
 """How long failing servers are asked again."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from othink_mr1.data.download.client import Interrupted, Patience
@@ -8,7 +10,7 @@ from othink_mr1.errors import UserError
 
 def test_patience_ends_within_minutes(monkeypatch):
     waits = []
-    monkeypatch.setattr("tenacity.nap.time.sleep", waits.append)
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=waits.append))  # other threads may sleep
 
     def attempt():
         raise Interrupted("no")

@@ -1,5 +1,7 @@
 """The log says how much came, how fast and how long still, without a terminal."""
 
+from types import SimpleNamespace
+
 from download_runs import FILES, SECOND, WANTED, hub_source
 
 from othink_mr1.data.download import progress
@@ -8,7 +10,7 @@ from othink_mr1.data.download.progress import ByteProgress
 
 def test_lines(monkeypatch, capsys):
     now = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: now[0]))
     lines = ByteProgress("a set", total=400_000_000)
     now[0] = 4.0
     lines.add(50_000_000)  # too soon for a line
