@@ -1,6 +1,7 @@
 """The gradients of a step's lessons, by all processes: step_gradients.py OUT none|fsdp2 kept|recomputed
 
 The first process writes them. Each of the 5 lessons is a row, so that processes have unequal numbers of rows.
+With fsdp2 it also prints the bytes of its part of weights and gradients, counted and as in docs/cost.md.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import sys
 
 from safetensors.torch import save_file
 
+from othink_mr1.cost.memory import Row, training_memory
+from othink_mr1.cost.model_shape import shape_of_values
 from othink_mr1.modeling.own_kernels import use_own_kernels
 from othink_mr1.modeling.processes import processes_of
 from othink_mr1.modeling.prompts import PromptMaker, fill_template
@@ -37,3 +40,17 @@ supervised_backward(new_accelerator("cpu"), model, lessons, "fp32", 1, processes
 gradients = {name: whole(weight.grad) for name, weight in model.named_parameters() if weight.grad is not None}
 if processes.is_first:
     save_file(gradients, out)
+    if sharding == "fsdp2":
+        estimate = training_memory(
+            shape_of_values(model.config.to_dict()),
+            Row(0, 0, 0),
+            precision="fp32",
+            train_vision_tower=True,
+            gradient_checkpointing=True,
+            has_reference=False,
+            decoding=0.0,
+            sharing=processes.count,
+        )
+        weights = sum(weight.to_local().nbytes for weight in model.parameters())
+        gradients = sum(weight.grad.to_local().nbytes for weight in model.parameters())
+        print("bytes:", weights, gradients, "estimated:", round(estimate.weights), round(estimate.gradients))

@@ -10,8 +10,11 @@ import pytest
 from othink_mr1.cluster.facts import ClusterFacts
 from othink_mr1.cluster.preflight import warn_of_small_cards
 from othink_mr1.cost.cards import A100, H100
-from othink_mr1.cost.costs import Cost, run_cost
+from othink_mr1.cost.costs import Cost, evaluation_cost, run_cost
+from othink_mr1.cost.memory import copy_bytes, gathered_bytes, reference_bytes
+from othink_mr1.cost.model_shape import PUBLISHED
 from othink_mr1.cost.table import cost_table, scaled, study_jobs
+from othink_mr1.plan.evaluations import all_evaluations
 from othink_mr1.plan.runs import all_runs
 from repository import REPOSITORY, study
 
@@ -86,6 +89,42 @@ def test_settings_that_cost_more_cost_more() -> None:
     assert cost(precision="fp32").gpu > usual.gpu
     assert cost(checkpoint_steps=[]).stays == usual.stays / 5
     assert usual.hours(H100) < usual.hours(A100)
+
+
+def test_several_processes_share_prompts_and_each_reads_the_weights() -> None:
+    def cost(method: str, **train: object) -> Cost:
+        config = study(execution={"train": {"hours": 1, **train}})
+        run = next(run for run in all_runs(config) if (run.task, run.method) == ("counting", method))
+        return run_cost(config, run)
+
+    shape = PUBLISHED["Qwen/Qwen2-VL-2B-Instruct"]
+    alone, eight, sharded = (
+        cost("grpo", **changes) for changes in ({}, {"gpus": 8}, {"gpus": 8, "sharding": "fsdp2"})
+    )
+    assert eight.flop == sharded.flop == alone.flop
+    # The keys and values that are read are the same.
+    settings = next(
+        run.settings for run in all_runs(study()) if (run.task, run.method) == ("counting", "grpo")
+    )
+    tokens = settings.steps * settings.max_completion_tokens
+    assert eight.read - alone.read == pytest.approx(7 * tokens * copy_bytes(shape, "bf16"))
+    assert alone.gpu * 0.95 < eight.gpu < alone.gpu
+    # A rollout has all weights beside its own eighth of weights and moments.
+    assert sharded.gpu < eight.gpu / 2
+    assert sharded.gpu > 4 * shape.parameters * (1 + 3 / 8) + reference_bytes(shape, "bf16", True)
+    # Without rollouts there is an eighth of weights, gradients and moments.
+    without = cost("sft", gpus=8).gpu - cost("sft", gpus=8, sharding="fsdp2").gpu
+    assert without > 4 * 4 * shape.parameters * 7 / 8 - gathered_bytes(shape, True)
+
+
+def test_several_processes_of_an_evaluation() -> None:
+    def cost(gpus: int) -> Cost:
+        config = study(execution={"generate": {"gpus": gpus}})
+        return evaluation_cost(config, next(iter(all_evaluations(config))))
+
+    assert cost(8).flop == cost(1).flop
+    assert cost(8).gpu < cost(1).gpu
+    assert cost(8).read > cost(1).read
 
 
 def test_hours_of_decoding_are_bound_by_memory_or_by_products() -> None:

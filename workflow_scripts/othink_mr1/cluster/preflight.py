@@ -147,7 +147,8 @@ def warn_of_small_cards(config: StudyConfig, facts: ClusterFacts, made: Collecti
         print(
             f"warning: {largest.folder} may need {largest.cost.gpu / 1e9:,.0f} GB of GPU memory, and "
             f"{facts.gpu_type} has {card.memory_gb:g} (an estimate, never measured: docs/cost.md); lower "
-            "execution.*.row_tokens, or set gradient_checkpointing: true",
+            "execution.*.row_tokens, set gradient_checkpointing: true, or train on several GPUs with "
+            "sharding: fsdp2",
             file=sys.stderr,
         )
 

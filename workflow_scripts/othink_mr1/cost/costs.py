@@ -40,7 +40,7 @@ from othink_mr1.plan.runs import Run
 class Cost:
     """Operations, bytes. decoded, read: operations and bytes of memory traffic of decoding, token by token.
 
-    gpu: peak of GPU memory; stays, states: on disk, after and during a training.
+    gpu: peak of a GPU's memory; stays, states: on disk, after and during a training.
     """
 
     flop: float
@@ -99,11 +99,13 @@ def evaluation_cost(config: StudyConfig, evaluation: Evaluation) -> Cost:
     task = config.tasks[evaluation.tested_on]
     of_set = set_lengths(config, task.test)
     items = set_items(config, task.test)
-    batch = min(items, EVALUATION_BATCH)
+    processes = config.execution.generate.processes
+    own_items = math.ceil(items / processes)
+    batch = min(own_items, EVALUATION_BATCH)
     longest, precision = task.max_new_tokens, config.evaluation.precision
     lengths = Lengths(of_set.image, of_set.prompt, 1, MEAN_BY_LONGEST * longest)
     decoded = items * decoding(shape, lengths)
-    steps = max(longest, items * lengths.completion_tokens / batch)
+    steps = processes * max(longest, own_items * lengths.completion_tokens / batch)
     return Cost(
         flop=items * prefill(shape, lengths) + decoded,
         decoded=decoded,
@@ -120,29 +122,31 @@ def _grpo(
     longest = settings.max_completion_tokens
     lengths = Lengths(of_set.image, of_set.prompt, settings.group_size, MEAN_BY_LONGEST * longest)
     prompts, tower = settings.prompts_per_step, settings.train_vision_tower
+    own_prompts = math.ceil(prompts / execution.processes)
     rollouts = math.ceil(settings.steps / settings.updates_per_rollout)
     packed = forward(shape, lengths, encode_image=tower)
     decoded = rollouts * prompts * decoding(shape, lengths)
     reference = packed.total if settings.has_reference else 0.0
     updates = settings.steps * prompts * packed.with_backward(execution.gradient_checkpointing)
     rolled_out = decoding_bytes(
-        shape, settings.precision, prompts, lengths.prompt_tokens, settings.group_size, longest
+        shape, settings.precision, own_prompts, lengths.prompt_tokens, settings.group_size, longest
     )
     memory = training_memory(
         shape,
-        fullest_row(lengths, prompts, execution.row_tokens, tower),
+        fullest_row(lengths, own_prompts, execution.row_tokens, tower),
         precision=settings.precision,
         train_vision_tower=tower,
         gradient_checkpointing=execution.gradient_checkpointing,
         has_reference=settings.has_reference,
         decoding=rolled_out,
+        sharing=_sharing(execution),
     )
     return Cost(
         flop=updates + decoded + rollouts * prompts * (prefill(shape, lengths) + reference),
         decoded=decoded,
         read=rollouts
         * (
-            longest * copy_bytes(shape, settings.precision)
+            execution.processes * longest * copy_bytes(shape, settings.precision)
             + prompts * read_bytes(shape, settings.precision, lengths)
         ),
         gpu=memory.peak,
@@ -159,14 +163,16 @@ def _supervised(
     of_example = packed.with_backward(execution.gradient_checkpointing)
     if not tower:  # encoded once, apart
         of_example += forward(shape, lengths).total - packed.total
+    own_examples = math.ceil(settings.batch_size / execution.processes)
     memory = training_memory(
         shape,
-        fullest_row(lengths, settings.batch_size, execution.row_tokens, tower),
+        fullest_row(lengths, own_examples, execution.row_tokens, tower),
         precision=settings.precision,
         train_vision_tower=tower,
         gradient_checkpointing=execution.gradient_checkpointing,
         has_reference=False,
         decoding=0.0,
+        sharing=_sharing(execution),
     )
     return Cost(
         flop=settings.steps * settings.batch_size * of_example,
@@ -176,6 +182,11 @@ def _supervised(
         stays=kept * checkpoint_bytes(shape, settings),
         states=states_bytes(shape, tower),
     )
+
+
+def _sharing(execution: TrainingExecution) -> int:
+    """Processes among which the trained weights are divided."""
+    return execution.processes if execution.sharding == "fsdp2" else 1
 
 
 def _lesson(settings: SFT, of_set: SetLengths) -> Lengths:

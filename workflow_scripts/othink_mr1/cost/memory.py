@@ -3,7 +3,7 @@
 A training's memory is the larger of two peaks. During an update: weights, gradients, AdamW's moments, the
 reference, what autograd saves of one packed row, and the head's or one layer's working memory. During a
 rollout: no gradients, but decoding's copy of the weights and its cache. Left out: CUDA's own memory (about a
-gigabyte) and fragmentation.
+gigabyte) and fragmentation. In several processes it is the memory of each; sharding: training/sharding.py.
 
 What autograd saves was read from torch's saved_tensors_hooks on the CPU; tests/unit/cost/test_memory.py
 compares each part. On a GPU, norms of the vision tower and attention save a little more or less.
@@ -48,7 +48,7 @@ class TrainingMemory:
     moments: float
     reference: float
     update: float  # while the fullest row is computed forward and backward
-    decoding: float  # copy of the weights and cache
+    decoding: float  # copy of the weights and cache; with sharding, all weights
 
     @property
     def peak(self) -> float:
@@ -66,17 +66,37 @@ def training_memory(
     gradient_checkpointing: bool,
     has_reference: bool,
     decoding: float,
+    sharing: int = 1,
 ) -> TrainingMemory:
-    """Of one training. decoding: decoding_bytes of its rollouts, 0 without any."""
+    """Of one training. decoding: decoding_bytes of its rollouts, 0 without any.
+
+    sharing: processes among which the trained weights are divided; 1 without sharding.
+    """
     trained = shape.parameters if train_vision_tower else shape.text
+    sharded = sharing > 1
+    update = update_bytes(shape, row, precision, gradient_checkpointing, keeps_casts=not sharded)
     return TrainingMemory(
-        weights=FP32 * shape.parameters,
-        gradients=FP32 * trained,
-        moments=2 * FP32 * trained,
+        weights=FP32 * (shape.parameters - trained + trained / sharing),
+        gradients=FP32 * trained / sharing,
+        moments=2 * FP32 * trained / sharing,
         reference=reference_bytes(shape, precision, train_vision_tower) if has_reference else 0.0,
-        update=update_bytes(shape, row, precision, gradient_checkpointing),
-        decoding=decoding,
+        update=update + (gathered_bytes(shape, train_vision_tower) if sharded else 0.0),
+        decoding=decoding + (FP32 * trained if sharded and decoding else 0.0),
     )
+
+
+def gathered_bytes(shape: ModelShape, train_vision_tower: bool) -> float:
+    """What sharding gathers in an update: whole weights, and gradients before they are divided.
+
+    The model's own group has what is outside the layers, and the last layer; its weights stay until the
+    backward pass ends. Of the others two are there at a time: one computes, the next is fetched. The head's
+    gradient is in update_bytes.
+    """
+    layer = shape.text_layer
+    own = shape.text - (shape.layers - 1) * layer
+    if train_vision_tower:
+        own += shape.vision - shape.vision_layers * shape.vision_block
+    return FP32 * (2 * (own + 2 * layer) - shape.head)
 
 
 def reference_bytes(shape: ModelShape, precision: str, train_vision_tower: bool) -> float:
@@ -91,10 +111,15 @@ def reference_bytes(shape: ModelShape, precision: str, train_vision_tower: bool)
     return (BF16 if precision == "bf16" else FP32) * linear + FP32 * (parameters - linear)
 
 
-def update_bytes(shape: ModelShape, row: Row, precision: str, gradient_checkpointing: bool) -> float:
-    """The most that a row takes forward and backward, besides weights and gradients."""
+def update_bytes(
+    shape: ModelShape, row: Row, precision: str, gradient_checkpointing: bool, keeps_casts: bool = True
+) -> float:
+    """The most that a row takes forward and backward, besides weights and gradients.
+
+    keeps_casts: as in modeling/precision.py.
+    """
     saved = saved_bytes(shape, row, precision, gradient_checkpointing)
-    return saved + _working(shape, row, precision, gradient_checkpointing)
+    return saved + _working(shape, row, precision, gradient_checkpointing, keeps_casts)
 
 
 def saved_bytes(shape: ModelShape, row: Row, precision: str, gradient_checkpointing: bool) -> float:
@@ -166,7 +191,9 @@ def _cast_bytes(shape: ModelShape, row: Row, precision: str, all_layers: bool) -
     return BF16 * (text + (vision if row.patches else 0))
 
 
-def _working(shape: ModelShape, row: Row, precision: str, gradient_checkpointing: bool) -> float:
+def _working(
+    shape: ModelShape, row: Row, precision: str, gradient_checkpointing: bool, keeps_casts: bool
+) -> float:
     """The most that is in use beside what is saved: the head's, or one layer's while it is computed again."""
     half = precision == "bf16"
     size = BF16 if half else FP32
@@ -181,7 +208,7 @@ def _working(shape: ModelShape, row: Row, precision: str, gradient_checkpointing
     if not gradient_checkpointing:
         return backward
     # Forward: logits and log-probabilities; autocast keeps its casts of all weights until the pass ends.
-    casts = _cast_bytes(shape, row, precision, all_layers=True)
+    casts = _cast_bytes(shape, row, precision, all_layers=keeps_casts)
     forward = chunk * 2 * FP32 + casts + (BF16 * shape.head if half else 0)
     # A layer again: what it saves, and gradients in flight; the last layer's share of what is saved is gone.
     # The gradient of a head that is tied to the embeddings waits for theirs.

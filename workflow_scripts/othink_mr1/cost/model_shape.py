@@ -60,11 +60,16 @@ class ModelShape:
         return self.layers * (self.attention_weights + self.feed_forward_weights)
 
     @property
+    def text_layer(self) -> int:
+        """Parameters of one layer of the language model: matrices, biases and norms."""
+        biases_and_norms = self.hidden + 2 * self.key_value + 2 * self.hidden
+        return self.attention_weights + self.feed_forward_weights + biases_and_norms
+
+    @property
     def text(self) -> int:
         """Parameters of the language model, embedding and head included."""
-        biases_and_norms = self.hidden + 2 * self.key_value + 2 * self.hidden
         embeddings = self.head * (1 if self.tied else 2)
-        return self.text_linear + self.layers * biases_and_norms + self.hidden + embeddings
+        return self.layers * self.text_layer + self.hidden + embeddings
 
     @property
     def patch_embedding(self) -> int:
@@ -88,13 +93,19 @@ class ModelShape:
         return self.vision_layers * self.vision_block_linear + self.merger_linear
 
     @property
+    def vision_block(self) -> int:
+        """Parameters of one layer of the vision tower."""
+        norms = 4 * self.vision_hidden
+        biases = 3 * self.vision_hidden + self.vision_hidden  # of attention
+        biases += self.vision_feed_forward + self.vision_hidden
+        return self.vision_block_linear + norms + biases
+
+    @property
     def vision(self) -> int:
         """Parameters of the vision tower."""
-        of_block = 4 * self.vision_hidden  # two norms
-        of_block += 3 * self.vision_hidden + self.vision_hidden  # biases of attention
-        of_block += self.vision_feed_forward + self.vision_hidden
         of_merger = 2 * self.vision_hidden + PATCHES_PER_IMAGE_TOKEN * self.vision_hidden + self.hidden
-        return self.patch_embedding + self.vision_linear + self.vision_layers * of_block + of_merger
+        of_merger += self.merger_linear
+        return self.patch_embedding + self.vision_layers * self.vision_block + of_merger
 
     @property
     def parameters(self) -> int:
