@@ -296,6 +296,11 @@ def test_exponent_without_point_is_a_number() -> None:
             "checkpoint_steps: must be at most steps",
         ),
         (
+            "backbones:\n",
+            "backbones:\n  mine: {kind: local, path: ~/mine}\n",
+            "backbones.mine.path: ~ does not stand for your home folder here; write it out, got '~/mine'",
+        ),
+        (
             "trainer: grpo",
             "trainer: ppo",
             "methods.grpo.trainer: Input tag 'ppo' found using 'trainer' does not match",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from othink_mr1.config.strict import (
     NO_EFFECT,
@@ -22,6 +23,12 @@ from othink_mr1.config.strict import (
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
 PartOfPath = Annotated[str, Field(pattern=r"^[\w.-]+$")]
+
+
+def _without_tilde(path: str) -> str:
+    if path.startswith("~"):
+        raise PydanticCustomError("tilde", "~ does not stand for your home folder here; write it out")
+    return path
 
 
 class Columns(ConfigModel):
@@ -61,7 +68,7 @@ class LocalSource(TableSource):
     """A file or folder of yours. Its identity is its content, whatever its path."""
 
     kind: Literal["local"]
-    path: Annotated[str, NO_EFFECT] = Field(
+    path: Annotated[str, NO_EFFECT, AfterValidator(_without_tilde)] = Field(
         pattern=r"^[^\x00-\x1f]+$", description="absolute, or from the repository's root"
     )
     sha256: Sha256 | None = Field(
@@ -162,7 +169,7 @@ class LocalBackbone(ConfigModel):
     """A Qwen2-VL checkpoint in a folder of yours: config.json, safetensors, tokenizer and processor."""
 
     kind: Literal["local"]
-    path: Annotated[str, NO_EFFECT] = Field(
+    path: Annotated[str, NO_EFFECT, AfterValidator(_without_tilde)] = Field(
         pattern=r"^[^\x00-\x1f]+$", description="absolute, or from the repository's root"
     )
     sha256: Sha256 | None = Field(
