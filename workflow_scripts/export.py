@@ -36,6 +36,10 @@ def main() -> None:
     parser.add_argument("--overlay", type=Path, action="append", default=[], help="merged in order")
     arguments = parser.parse_args()
     config = load_study([arguments.config, *arguments.overlay])
+    if arguments.output.resolve().is_relative_to(Path(config.results).resolve()):
+        raise UserError(
+            f"--output {arguments.output}: must be outside {config.results}, which is the study's"
+        )
     checkpoint = checkpoint_of_run(Path(config.results), arguments.run)
     runs = {run.name: run for run in all_runs(config)}
     if (run := runs.get(checkpoint.name)) is None:
@@ -47,10 +51,6 @@ def main() -> None:
         from othink_mr1.modeling.export import export_checkpoint, refuse_existing
 
     refuse_existing(arguments.output)
-    if arguments.output.resolve().is_relative_to(Path(config.results).resolve()):
-        raise UserError(
-            f"--output {arguments.output}: must be outside {config.results}, which is the study's"
-        )
     if arguments.push:
         require_pushable(arguments.push)
     in_bf16 = arguments.bf16 or run.settings.checkpoint_precision == "bf16"

@@ -9,10 +9,12 @@ import torch
 from damage import flip
 from safetensors.torch import load_file
 
+import export
 from othink_mr1.artefacts.artefact import filling
 from othink_mr1.errors import UserError
 from othink_mr1.modeling.backbone import load_backbone, save_checkpoint
 from othink_mr1.modeling.export import export_checkpoint
+from repository import REPOSITORY
 from tiny import Tiny
 
 
@@ -43,6 +45,15 @@ def test_a_folder_that_is_there_stays(tiny: Tiny, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
     with pytest.raises(UserError, match="nowhere: there is no such folder"):
         export_checkpoint(tiny.folder, tmp_path / "nowhere/model", "", bf16=False)
+
+
+@pytest.mark.parametrize("output", ["results", "results/mine", "mini/../results/runs/mine"])
+def test_nothing_is_written_among_the_results(output: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the run is looked for, which may not be there."""
+    monkeypatch.chdir(REPOSITORY)
+    monkeypatch.setattr("sys.argv", ["export.py", "--run", "nothing", "--output", output])
+    with pytest.raises(UserError, match="must be outside results, which is the study's"):
+        export.main()
 
 
 @pytest.mark.parametrize("bf16", [False, True])
