@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import warm_python
 from gpu.document import page
 from gpu.record import Record
 from gpu.shapes import study_shapes
@@ -134,15 +135,16 @@ def run(folder: Path, command: list[str]) -> tuple[int, dict[str, Any], str]:
 
 
 def check(folder: Path, *arguments: str, broken: str = "") -> tuple[int, dict[str, Any], str]:
-    """Run the check, with some code before it."""
-    program = f"""
+    """Run the check in a process that has imported torch, with some code before it."""
+    program = folder / "broken_check.py"
+    program.write_text(f"""
 import runpy, sys
 sys.path[:0] = [{str(ROOT / "workflow_scripts")!r}, {str(ROOT / "tests")!r}]
 {broken}
 sys.argv = {[str(CHECK), *arguments]!r}
 runpy.run_path({str(CHECK)!r}, run_name="__main__")
-"""
-    return run(folder, [sys.executable, "-c", program])
+""")
+    return run(folder, warm_python.command(str(program)))
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
 import pytest
-from trainings import INTERRUPTED_SETTINGS, SETTINGS, NewRun, Run, Train
+from trainings import (
+    BATCHES,
+    INTERRUPTED_SETTINGS,
+    SETTINGS,
+    TRAINERS,
+    NewRun,
+    Run,
+    StoppedRun,
+    Train,
+    interrupted,
+    let_rewards_differ,
+)
 
 from othink_mr1.data.examples import write_examples
 from tiny import EXAMPLES, Tiny
@@ -20,11 +32,7 @@ def examples_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def rewards_that_differ(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tiny random model earns no real reward, and equal rewards move nothing."""
-    monkeypatch.setattr(
-        "othink_mr1.training.rewards.accuracy_rewards",
-        lambda questions: [float(len(question.completion) % 2) for question in questions],
-    )
+    let_rewards_differ(monkeypatch)
 
 
 @pytest.fixture
@@ -46,3 +54,32 @@ def new_run(tiny: Tiny, examples_file: Path, tmp_path: Path) -> NewRun:
         return Run(INTERRUPTED_SETTINGS[trainer], tiny.folder, examples_file, tmp_path / name)
 
     return new_run
+
+
+@pytest.fixture(scope="session")
+def undisturbed(_built: Tiny, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """By trainer: what a run of `new_run` becomes if nothing happens to it. Only to be read."""
+    with pytest.MonkeyPatch.context() as patch:
+        let_rewards_differ(patch)
+        return {trainer: _shared_run(trainer, _built, tmp_path_factory).start() for trainer in TRAINERS}
+
+
+@pytest.fixture(scope="session")
+def stopped_run(_built: Tiny, tmp_path_factory: pytest.TempPathFactory) -> StoppedRun:
+    """Gives what a run of `new_run` leaves if SIGTERM comes in that step. To be copied."""
+
+    @functools.cache
+    def stopped_run(trainer: str, at_step: int) -> Run:
+        run = _shared_run(trainer, _built, tmp_path_factory)
+        with pytest.MonkeyPatch.context() as patch:
+            let_rewards_differ(patch)
+            interrupted(patch, BATCHES[trainer], at_step, run.start)
+        return run
+
+    return stopped_run
+
+
+def _shared_run(trainer: str, built: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp(trainer)
+    write_examples(EXAMPLES, folder / "examples.parquet")
+    return Run(INTERRUPTED_SETTINGS[trainer], built.folder, folder / "examples.parquet", folder / "run")

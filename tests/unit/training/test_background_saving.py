@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -104,10 +105,9 @@ def test_on_a_slow_disk_saving_costs_less_than_three_percent(new_run: NewRun, mo
 
 @pytest.mark.parametrize("trainer", TRAINERS)
 def test_what_was_written_beside_the_steps_is_of_one_step(
-    trainer: str, new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+    trainer: str, new_run: NewRun, undisturbed: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run goes on from a state that was written slowly, while later steps changed the weights."""
-    undisturbed = new_run(trainer, "undisturbed").start()
     run = new_run(trainer)
     write = session.write_state
 
@@ -123,7 +123,7 @@ def test_what_was_written_beside_the_steps_is_of_one_step(
     # The first was being written when the signal came; then the last finished step was saved.
     assert steps_of_states(run) == [1, 5]
     shutil.rmtree(run.states / "step-5")
-    assert_same(run.start(), undisturbed)
+    assert_same(run.start(), undisturbed[trainer])
     assert_every_step_once(run.output, STEPS)
 
 
@@ -156,9 +156,8 @@ def test_after_every_step_means_every_step(new_run: NewRun, monkeypatch: pytest.
 
 
 def test_a_disk_that_is_full_in_the_background_ends_the_training_at_the_next_step(
-    new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+    new_run: NewRun, undisturbed: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    undisturbed = new_run("sft", "undisturbed").start()
     run = new_run("sft")
     with monkeypatch.context() as patch:
         failing_disk(patch, 3)
@@ -169,7 +168,7 @@ def test_a_disk_that_is_full_in_the_background_ends_the_training_at_the_next_ste
     assert len(metrics(run.output)) in (3, 4)
     assert steps_of_states(run) == [1, 2]
     assert not (run.output / "manifest.json").exists()
-    assert_same(run.start(), undisturbed)
+    assert_same(run.start(), undisturbed["sft"])
 
 
 def test_an_error_of_the_last_state_is_told_before_the_states_are_deleted(

@@ -15,7 +15,7 @@ import pytest
 import torch
 from entry_points import program
 from safetensors.torch import load_file, save_file
-from trainings import BATCHES, SETTINGS, TRAINERS, NewRun, Train, interrupted
+from trainings import BATCHES, SETTINGS, TRAINERS, NewRun, StoppedRun, Train, interrupted
 
 from othink_mr1.artefacts.artefact import write_manifest
 from othink_mr1.artefacts.manifests import read_manifest
@@ -136,10 +136,9 @@ def test_weights_that_are_no_numbers_are_neither_saved_nor_loaded(tiny: Tiny, tm
 
 @pytest.mark.parametrize("kind", ["weights", "second_moments"])
 def test_a_state_that_an_earlier_version_saved_is_refused(
-    kind: str, new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+    kind: str, stopped_run: StoppedRun, tmp_path: Path
 ) -> None:
-    run = new_run("sft")
-    interrupted(monkeypatch, BATCHES["sft"], 4, run.start)
+    run = stopped_run("sft", 4).copied(tmp_path)
     newest = max(run.states.glob("step-*"))
     tensors = load_file(newest / f"{kind}.safetensors")
     name = next(iter(tensors))
@@ -301,12 +300,12 @@ def test_a_ratio_that_overflows_in_the_branch_not_taken_counts_nothing(excess: f
 def test_a_run_that_goes_on_with_other_rounding_says_so(
     key: str,
     other: object,
-    new_run: NewRun,
+    stopped_run: StoppedRun,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    run = new_run("sft")
-    interrupted(monkeypatch, BATCHES["sft"], 4, run.start)
+    run = stopped_run("sft", 4).copied(tmp_path)
     capfd.readouterr()
     changes: dict[str, object] = {}
     if key == "cpu_capability":
@@ -331,10 +330,9 @@ def test_a_run_that_goes_on_with_other_rounding_says_so(
 
 
 def test_the_same_machine_says_nothing(
-    new_run: NewRun, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    stopped_run: StoppedRun, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    run = new_run("sft")
-    interrupted(monkeypatch, BATCHES["sft"], 4, run.start)
+    run = stopped_run("sft", 4).copied(tmp_path)
     run.start(save_every_minutes=5.0, hours=2.0)
     assert "not bit-identical" not in capfd.readouterr().err
     attempts = read_manifest(run.output)["attempts"]

@@ -82,24 +82,30 @@ def test_a_pretraining_is_the_same_to_the_bit(
 @pytest.mark.parametrize("trainer", TRAINERS)
 @pytest.mark.parametrize("at_step", [2, 4, 5])
 def test_a_resumed_run_is_the_same_to_the_bit(
-    trainer: str, at_step: int, new_run: NewRun, prepared: Callable, monkeypatch: pytest.MonkeyPatch
+    trainer: str,
+    at_step: int,
+    new_run: NewRun,
+    undisturbed: dict[str, Path],
+    prepared: Callable,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    prepared(0)
-    alone = new_run(trainer, "alone").start()
     prepared(2)
     run = new_run(trainer)
     interrupted(monkeypatch, BATCHES[trainer], at_step, run.start)
-    assert_same(run.start(), alone)
+    assert_same(run.start(), undisturbed[trainer])
     assert_every_step_once(run.output, STEPS)
 
 
 @pytest.mark.parametrize(("trainer", "stuck_from"), [("sft", 10), ("grpo", 4)])
 def test_a_signal_ends_the_wait_for_a_picture(
-    trainer: str, stuck_from: int, new_run: NewRun, prepared: Callable, monkeypatch: pytest.MonkeyPatch
+    trainer: str,
+    stuck_from: int,
+    new_run: NewRun,
+    undisturbed: dict[str, Path],
+    prepared: Callable,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """stuck_from: number of a picture of step 3, which is prepared during the step before."""
-    prepared(0)
-    alone = new_run(trainer, "alone").start()
     prepared(2)
     run = new_run(trainer)
     original = PromptMaker.make_of_dialogues
@@ -125,7 +131,7 @@ def test_a_signal_ends_the_wait_for_a_picture(
         thread.join(10)
         assert not thread.is_alive()
     assert len(calls) <= stuck_from + 1  # those that two threads had begun
-    assert_same(run.start(), alone)
+    assert_same(run.start(), undisturbed[trainer])
 
 
 @pytest.mark.parametrize("trainer", TRAINERS)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +51,30 @@ class Run:
         train(description(self.settings), how, self.examples_file, self.backbone, self.output)
         return self.output
 
+    def copied(self, folder: Path) -> Run:
+        """The same run in that folder, with its states, to be changed there."""
+        shutil.copytree(self.output, folder / self.output.name)
+        shutil.copytree(self.states, folder / self.states.name)
+        (folder / f".{self.output.name}.artefact").touch()
+        return replace(self, output=folder / self.output.name)
+
 
 Train = Callable[..., Path]
 NewRun = Callable[..., Run]
+StoppedRun = Callable[[str, int], Run]
 
 
 def one_step(trainer: str, **changes: Any) -> SFT | GRPO:
     """Settings of a training whose single step samples from the same weights as another's."""
     return SETTINGS[trainer](steps=1, checkpoint_steps=[], **changes)
+
+
+def let_rewards_differ(patch: pytest.MonkeyPatch) -> None:
+    """A tiny random model earns no real reward, and equal rewards move nothing."""
+    patch.setattr(
+        "othink_mr1.training.rewards.accuracy_rewards",
+        lambda questions: [float(len(question.completion) % 2) for question in questions],
+    )
 
 
 def interrupted(
