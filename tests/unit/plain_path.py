@@ -26,6 +26,19 @@ def plain_inputs(tiny: Tiny, prompt: Prompt, completion: Sequence[int] = ()) -> 
     }
 
 
+def generated(
+    tiny: Tiny, stock: Any, prompts: Sequence[Prompt], tokens: int, stops: list[int] | None = None
+) -> list[list[int]]:
+    """Greedy answers by transformers, one prompt at a time."""
+    ends = {} if stops is None else {"eos_token_id": stops}
+    return [
+        stock.generate(**plain_inputs(tiny, prompt), max_new_tokens=tokens, do_sample=False, **ends)[
+            0, len(prompt) :
+        ].tolist()
+        for prompt in prompts
+    ]
+
+
 def stock_model(tiny: Tiny) -> Qwen2VLForConditionalGeneration:
     """transformers' own model from the folder, without our attention function."""
     return Qwen2VLForConditionalGeneration.from_pretrained(tiny.folder, attn_implementation="sdpa").eval()

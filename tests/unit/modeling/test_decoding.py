@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from plain_path import plain_inputs
+from plain_path import generated, plain_inputs
 
 from othink_mr1.data.examples import Example
 from othink_mr1.evaluation.generate import answer
@@ -21,29 +21,19 @@ from othink_mr1.modeling.token_choice import greedy
 from tiny import QUESTIONS, Tiny, picture
 
 
-def generated(tiny: Tiny, stock, prompts, tokens: int, stops: list[int] | None = None) -> list[list[int]]:
-    """By transformers, one prompt at a time."""
-    ends = {} if stops is None else {"eos_token_id": stops}
-    return [
-        stock.generate(**plain_inputs(tiny, prompt), max_new_tokens=tokens, do_sample=False, **ends)[
-            0, len(prompt) :
-        ].tolist()
-        for prompt in prompts
-    ]
-
-
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("at_a_time", [None, 5, 1], ids=["all at once", "refilled", "one by one"])
-def test_greedy_decoding_equals_generate(lively, several, at_a_time, threads: int) -> None:
-    tiny, stock = lively
-    stops = [*stop_tokens(tiny.processor), *range(60, 360, 30)]  # so that answers have many lengths
+def test_greedy_decoding_equals_generate(
+    lively, several, answers_of_several, at_a_time, threads: int
+) -> None:
+    tiny, _ = lively
     before = torch.get_num_threads()
     torch.set_num_threads(threads)  # products of few rows are made in another way
     try:
-        mine = decode(tiny.model, several, 1, 70, stops, greedy, at_a_time)
+        mine = decode(tiny.model, several, 1, 70, answers_of_several.stops, greedy, at_a_time)
     finally:
         torch.set_num_threads(before)
-    assert mine == generated(tiny, stock, several, 70, stops)
+    assert mine == answers_of_several.tokens
     assert len({len(tokens) for tokens in mine}) > 5  # answers of one length would refill all at once
     assert len({tuple(tokens) for tokens in mine}) > 8  # a test on equal answers would see little
 

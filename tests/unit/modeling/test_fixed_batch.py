@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from test_decoding import generated
 from torch import Tensor
 
 import plain_flash
@@ -17,7 +16,6 @@ from othink_mr1.modeling import decoding, fixed_batch, varlen_attention
 from othink_mr1.modeling.decoding import decode
 from othink_mr1.modeling.fixed_batch import CHECK_EVERY
 from othink_mr1.modeling.precision import autocast
-from othink_mr1.modeling.processor import stop_tokens
 from othink_mr1.modeling.token_choice import greedy
 from othink_mr1.training.sampling import Sampler, uniform_numbers
 from tiny import Tiny
@@ -36,11 +34,10 @@ def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
 
 
 @pytest.mark.parametrize("at_a_time", [None, 5, 1], ids=["all at once", "refilled", "one by one"])
-def test_greedy_answers_equal_generate(lively, several, at_a_time, as_on_a_gpu) -> None:
-    tiny, stock = lively
-    stops = [*stop_tokens(tiny.processor), *range(60, 360, 30)]
-    mine = decode(tiny.model, several, 1, 70, stops, greedy, at_a_time)
-    assert mine == generated(tiny, stock, several, 70, stops)
+def test_greedy_answers_equal_generate(lively, several, answers_of_several, at_a_time, as_on_a_gpu) -> None:
+    tiny, _ = lively
+    mine = decode(tiny.model, several, 1, 70, answers_of_several.stops, greedy, at_a_time)
+    assert mine == answers_of_several.tokens
     assert len({len(tokens) for tokens in mine}) > 5
 
 
@@ -71,14 +68,15 @@ def test_sampled_completions_are_those_of_the_growing_cache(
 def test_a_longer_prompt_gets_room_while_others_are_decoded(
     lively,
     several,
+    answers_of_several,
     as_on_a_gpu,
     monkeypatch,
 ) -> None:
-    tiny, stock = lively
+    tiny, _ = lively
     monkeypatch.setattr(fixed_batch, "PROMPT_ROOM_STEP", 1)
-    ordered = sorted(several, key=len)
+    order = sorted(range(len(several)), key=lambda place: len(several[place]))
+    ordered = [several[place] for place in order]
     assert len(ordered[-1]) > len(ordered[0])
-    stops = [*stop_tokens(tiny.processor), *range(60, 360, 30)]
     made: list[int] = []
     original = fixed_batch.FixedCache
 
@@ -87,7 +85,8 @@ def test_a_longer_prompt_gets_room_while_others_are_decoded(
         return original(*arguments)
 
     monkeypatch.setattr(fixed_batch, "FixedCache", counted)
-    assert decode(tiny.model, ordered, 1, 40, stops, greedy, 5) == generated(tiny, stock, ordered, 40, stops)
+    mine = decode(tiny.model, ordered, 1, 40, answers_of_several.stops, greedy, 5)
+    assert mine == [answers_of_several.tokens[place][:40] for place in order]
     assert len(made) > 2
     assert made == sorted(made)
 

@@ -9,6 +9,7 @@ for fp32: rounding in bf16 is a thousand times coarser.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from othink_mr1.modeling.prompts import Prompt
 # differ between batches by at most 2.3e-6 of it, in the miniature as with new weights; with large weights by
 # more (docs/lab-notes.md).
 NEAR = 1e-4
+PROMPTS_KEPT = 16  # of some megabytes each, which are their pictures
 
 
 class SettledGreedy:
@@ -34,7 +36,9 @@ class SettledGreedy:
         adjust: Callable[[Tensor, Tensor], Tensor] = lambda logits, sequences: logits,
     ) -> None:
         """adjust: (logits, sequences) -> logits, the change made to the logits before __call__ gets them."""
-        self._model, self._prompts, self._adjust = model, prompts, adjust
+        self._model, self._adjust = model, adjust
+        # Near ties come in rows, and prompts may be made when they are asked for.
+        self._prompt = lru_cache(PROMPTS_KEPT)(prompts.__getitem__)
         self._tokens = torch.zeros(len(prompts), max_new_tokens, dtype=torch.long, device=model.device)
 
     def __call__(self, logits: Tensor, sequences: Tensor, steps: Tensor) -> Tensor:
@@ -52,7 +56,7 @@ class SettledGreedy:
         """The most likely token after the sequence's first `step` tokens, computed without neighbours."""
         before = self._tokens[sequence, :step].tolist()
         # The final 0 is a placeholder for the wanted token: a row gives the state before each token.
-        row = pack([Group(self._prompts[sequence], [[*before, 0]])], self._model.device)
+        row = pack([Group(self._prompt(sequence), [[*before, 0]])], self._model.device)
         state = predictor_states(self._model, row)[-1:]
         logits = self._model.lm_head(state).float()
         return self._adjust(logits, torch.tensor([sequence], device=logits.device)).argmax(-1)[0]
