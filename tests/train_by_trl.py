@@ -10,6 +10,8 @@ from datasets import Dataset
 from PIL import Image
 from transformers import Qwen2VLForConditionalGeneration
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "workflow_scripts"))
+
 from othink_mr1.modeling.processor import load_processor
 
 

@@ -7,14 +7,15 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from entry_points import program, run
 from PIL import Image
 from transformers import Qwen2VLForConditionalGeneration
 
+import warm_python
 from othink_mr1.artefacts.artefact import filling
 from othink_mr1.artefacts.verification import verify_folder
 from othink_mr1.data.examples import write_examples
@@ -28,7 +29,7 @@ from othink_mr1.modeling.processor import load_processor
 from othink_mr1.plan.folders import backbone_folder
 from othink_mr1.plan.runs import all_runs
 from othink_mr1.training.sft_runs import train_sft_run
-from repository import REPOSITORY, SCRIPTS, study
+from repository import REPOSITORY, study
 from tiny import EXAMPLES, GENERATION, Tiny, description, execution, picture, sft_settings
 
 LIMITS = RowLimits(401408, 2048)
@@ -40,9 +41,8 @@ QUESTIONS = ["How many items are there?", "angle A = 80.0"]
 def of_trl(tiny: Tiny, tmp_path: Path) -> Path:
     """A checkpoint that TRL has trained and saved."""
     folder = tmp_path / "trl"
-    environment = os.environ | {"PYTHONPATH": str(SCRIPTS)}
-    program = REPOSITORY / "tests/train_by_trl.py"
-    subprocess.run([sys.executable, program, tiny.folder, folder], env=environment, check=True)
+    trl = str(REPOSITORY / "tests/train_by_trl.py")
+    subprocess.run(warm_python.command(trl, str(tiny.folder), str(folder)), check=True)
     return folder
 
 
@@ -171,9 +171,9 @@ def test_all_methods_of_a_task_with_one_seed(tmp_path: Path) -> None:
     backbone = tmp_path / backbone_folder(config, "small_qwen2_vl")
     with filling(backbone, {}) as artefact:
         artefact.finish()
-    for run in all_runs(config):
-        if run.trained:
-            finished(tmp_path / "runs" / run.name, str(run.task))
+    for planned in all_runs(config):
+        if planned.trained:
+            finished(tmp_path / "runs" / planned.name, str(planned.task))
     found = checkpoints_of_task(config, "counting", None)
     methods = [checkpoint.name.split("-s42-")[0] for checkpoint in found]
     assert methods[0].startswith("base-")
@@ -187,23 +187,14 @@ def test_all_methods_of_a_task_with_one_seed(tmp_path: Path) -> None:
     verify_folder(backbone)
 
 
-def program(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, SCRIPTS / "ask.py", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=REPOSITORY,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-
-
 def test_the_program(tiny: Tiny, image: Path, tmp_path: Path) -> None:
     # As Windows writes it.
     (tmp_path / "questions.txt").write_bytes(b"\xef\xbb\xbfHow many?\r\n\r\nWhich angle?\r\n")
     asking = ("--checkpoint", tiny.folder, "--image", image, "--task", "counting")
     overlay = tmp_path / "short.yaml"
     overlay.write_text("tasks: {counting: {max_new_tokens: 5}}\nevaluation: {precision: fp32}\n")
-    done = program(*asking, "--questions", tmp_path / "questions.txt", "--overlay", overlay)
+    asking += ("--questions", tmp_path / "questions.txt", "--overlay", overlay)
+    done = program("ask", *asking, cwd=REPOSITORY, env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert [line for line in done.stdout.splitlines() if line.startswith("? ")] == [
@@ -227,8 +218,16 @@ def test_the_program(tiny: Tiny, image: Path, tmp_path: Path) -> None:
         (("--task", "counting", "--prompt", "{a} {question}", "q"), "--prompt: String should match pattern"),
     ],
 )
-def test_mistakes_end_in_one_line(arguments: tuple[str, ...], said: str, tiny: Tiny, image: Path) -> None:
-    done = program("--checkpoint", tiny.folder, "--image", image, *arguments)
-    assert done.returncode == 1
-    assert said in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+def test_mistakes_end_in_one_line(
+    arguments: tuple[str, ...],
+    said: str,
+    tiny: Tiny,
+    image: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    error = run("ask", "--checkpoint", tiny.folder, "--image", image, *arguments)
+    assert said in error
+    assert len(error.splitlines()) == 1
+    assert capfd.readouterr().err == ""

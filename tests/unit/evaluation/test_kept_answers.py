@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,10 +84,12 @@ class Generation:
         return count
 
 
-@pytest.fixture(autouse=True)
-def three_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def three_at_a_time() -> Iterator[None]:
     """So that others take the places of those that end."""
-    monkeypatch.setattr("othink_mr1.evaluation.batch_size.ON_CPU", 3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("othink_mr1.evaluation.batch_size.ON_CPU", 3)
+        yield
 
 
 @pytest.fixture
@@ -94,9 +97,9 @@ def generation(tiny: Tiny, tmp_path: Path) -> Generation:
     return Generation(tmp_path / "results", tiny.folder)
 
 
-@pytest.fixture
-def expected(tiny: Tiny, tmp_path: Path) -> list[bytes]:
-    return Generation(tmp_path / "undisturbed", tiny.folder).start()
+@pytest.fixture(scope="module")
+def expected(_built: Tiny, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    return Generation(tmp_path_factory.mktemp("undisturbed"), _built.folder).start()
 
 
 ITEMS = 2 * len(EXAMPLES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 import warm_python
-from repository import REPOSITORY, SCRIPTS
+from repository import REPOSITORY
 from snakemake_runs import copy_repository, run_snakemake
 
 pytestmark = pytest.mark.smoke
@@ -70,9 +69,8 @@ def test_own_sets_and_a_checkpoint_of_trl_become_rows(tmp_path: Path) -> None:
 
     (backbone,) = (checkout / "results/own/backbones").glob("small_qwen2_vl-*")
     theirs = tmp_path / "theirs"
-    environment = os.environ | {"PYTHONPATH": str(SCRIPTS)}
-    program = REPOSITORY / "tests/train_by_trl.py"
-    subprocess.run([sys.executable, program, backbone, theirs], env=environment, check=True)
+    trl = str(REPOSITORY / "tests/train_by_trl.py")
+    subprocess.run(warm_python.command(trl, str(backbone), str(theirs)), check=True)
     overlay["backbones"] = {"of-trl": {"kind": "local", "path": str(theirs)}}
     overlay["methods"] = {"theirs": {"trainer": "none", "backbone": "of-trl", "trained_on": "counting"}}
     overlay["studies"] = {"own": study}
