@@ -1,22 +1,19 @@
-"""Run Snakemake's own command line in a forked process: a dry run without the seconds of its imports.
+"""Snakemake in a forked process: a dry run without the seconds of its imports.
 
-It is forked from a server with nothing else loaded, as pytest's own process has torch's threads by then.
+Snakemake's command line, the Snakefile and the config are the checkout's; the package is this repository's.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import os
+import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-_SERVER = multiprocessing.get_context("forkserver")
-# What Snakemake and the Snakefile import later, and take a fifth of a dry run for.
-_LATER = ["snakemake.report.html_reporter", "smart_open", "snakemake_logger_plugin_rich.handler", "PIL.Image"]
-_LATER += ["filelock", "ruamel.yaml", "requests"]
-_SERVER.set_forkserver_preload(["__main__", "snakemake.cli", "pydantic", *_LATER])
+import warm_python
 
 
 @dataclass(frozen=True)
@@ -28,19 +25,25 @@ class DryJob:
     outputs: tuple[str, ...]
 
 
-def dry_run(checkout: Path, *arguments: str, seconds: float = 120) -> list[DryJob]:
-    """The jobs except `all` that `snakemake -n` lists in a checkout; AssertionError if it fails."""
+def run_forked(checkout: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """What `.venv/bin/snakemake` with these arguments does in a checkout."""
+    socket = warm_python.server(("imported_by_dry_runs",)) / "socket"
+    command = [str(Path(sys.executable).parent / "snakemake"), *arguments]
     with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder, "output")
-        output.touch()
-        process = _SERVER.Process(target=_be_snakemake, args=(checkout, ["-n", *arguments], folder))
-        process.start()
-        process.join(seconds)
-        if process.exitcode is None:
-            process.kill()
-        text = output.read_text()
-    assert process.exitcode == 0, text[-4000:]
-    return parse_dry_run(text)
+        # Its temporary files go here, as a fork ends without the functions that remove them.
+        environment = os.environ | {"TMPDIR": folder}
+        said = [Path(folder, "out"), Path(folder, "err")]
+        with said[0].open("w") as out, said[1].open("w") as err:
+            files = [0, out.fileno(), err.fileno()]
+            code = warm_python.call(socket, command, str(checkout), environment, files)
+        return subprocess.CompletedProcess(command, code, *(file.read_text() for file in said))
+
+
+def dry_run(checkout: Path, *arguments: str) -> list[DryJob]:
+    """The jobs except `all` that `snakemake -n` lists in a checkout; AssertionError if it fails."""
+    done = run_forked(checkout, ["-n", *arguments])
+    assert done.returncode == 0, done.stderr[-4000:]
+    return parse_dry_run(done.stdout)
 
 
 def parse_dry_run(text: str) -> list[DryJob]:
@@ -58,18 +61,3 @@ def parse_dry_run(text: str) -> list[DryJob]:
                 jobs.append(DryJob(rule, files["input"], files["output"]))
             rule = ""
     return jobs
-
-
-def _be_snakemake(checkout: Path, arguments: list[str], folder: str) -> None:
-    os.chdir(checkout)
-    tempfile.tempdir = folder  # a fork ends without the functions that remove temporary files
-    stream = os.open(Path(folder, "output"), os.O_WRONLY)
-    for number in (1, 2):
-        os.dup2(stream, number)
-    from snakemake.cli import main
-
-    sys.argv[1:] = arguments  # as on a command line; the Snakefile reads it
-    try:
-        main(arguments)
-    finally:
-        sys.stdout.flush()

@@ -21,6 +21,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+import traceback
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 IMPORTED = (
@@ -37,11 +39,12 @@ _LONGEST = 1 << 20  # bytes of a command line with its environment
 
 
 @functools.cache
-def _server() -> Path:
-    """Start the process that has imported torch; returns the folder of its socket."""
+def server(imported: tuple[str, ...] = IMPORTED) -> Path:
+    """Start the process that has imported these modules; returns the folder of its socket."""
     folder = Path(tempfile.mkdtemp(prefix="warm-"))
     atexit.register(shutil.rmtree, folder)
-    process = subprocess.Popen([sys.executable, __file__, str(folder)], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, __file__, str(folder), *imported]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     atexit.register(process.kill)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
@@ -50,25 +53,26 @@ def _server() -> Path:
 
 def command(*program: str) -> list[str]:
     """The command line that runs a Python program, with its arguments, in a fork."""
-    return [sys.executable, "-S", "-E", __file__, str(_server() / "socket"), *program]
+    return [sys.executable, "-S", "-E", __file__, str(server() / "socket"), *program]
 
 
 def variables() -> dict[str, str]:
     """The environment variables by which Snakemake's shells run `python workflow_scripts/...` in forks."""
-    functions = _server() / "functions"
+    functions = server() / "functions"
     forked = shlex.join(command())
     in_a_fork = f'if [[ $1 == workflow_scripts/* ]]; then {forked} "$@"; else command python "$@"; fi'
     functions.write_text(f"python() {{ {in_a_fork}; }}\n")
     return {"BASH_ENV": str(functions)}
 
 
-def serve(folder: Path) -> None:
+def serve(folder: Path, imported: list[str]) -> None:
     """Run each command that comes in a fork, with the caller's files, folder and environment."""
     os.environ["OMP_NUM_THREADS"] = "1"
     gc.disable()
-    for name in IMPORTED:
+    for name in imported:
         importlib.import_module(name)
     gc.freeze()
+    gc.set_threshold(100_000)  # what is frozen is most of what there is
     gc.enable()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     listening = socket.socket(socket.AF_UNIX)
@@ -106,24 +110,34 @@ def _answer(caller: socket.socket) -> None:
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
 
 
-def call(server: str, arguments: list[str]) -> int:
-    """What the shell starts in place of the program; returns its exit code."""
-    command = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}
+def call(
+    server: str | Path,
+    arguments: Sequence[str],
+    folder: str,
+    environment: Mapping[str, str],
+    files: Sequence[int],
+) -> int:
+    """Run a program with its arguments in a fork, with these files as its first; returns its exit code."""
+    command = {"arguments": arguments, "folder": folder, "environment": dict(environment)}
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(server)
-        socket.send_fds(connection, [json.dumps(command).encode()], [0, 1, 2])
+        connection.connect(str(server))
+        socket.send_fds(connection, [json.dumps(command).encode()], files)
         answer = connection.recv(1)
     return answer[0] if answer else 1
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 2:
-        serve(Path(sys.argv[1]))
+    if Path(sys.argv[1]).is_dir():
+        serve(Path(sys.argv[1]), sys.argv[2:])
     else:
-        sys.exit(call(sys.argv[1], sys.argv[2:]))
+        sys.exit(call(sys.argv[1], sys.argv[2:], os.getcwd(), os.environ, [0, 1, 2]))

@@ -1,4 +1,7 @@
-"""What would run: the paper's study, one exhibit, and nothing at all when the config is wrong."""
+"""What would run: the paper's study, one exhibit, and nothing at all when the config is wrong.
+
+Where the start matters (time, PATH, folder) Snakemake is started as a user does, elsewhere in a fork.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from forked_snakemake import run_forked
 from othink_mr1.config.load import load_study
 from othink_mr1.plan.exhibits import named_exhibits
 from snakemake_runs import REPOSITORY, job_counts, run_snakemake
@@ -50,7 +54,7 @@ def test_one_exhibit_is_only_what_it_needs(checkout: Path) -> None:
 
 
 def test_two_seeds_train_twice(checkout: Path) -> None:
-    result = run_snakemake(checkout, ["-n", "all", "--config", "seeds=[1,2]"])
+    result = run_forked(checkout, ["-n", "all", "--config", "seeds=[1,2]"])
     assert training_jobs(job_counts(result.stdout)) == 30
 
 
@@ -67,13 +71,13 @@ def test_two_seeds_train_twice(checkout: Path) -> None:
     ],
 )
 def test_a_further_study_adds_its_own_trainings(checkout: Path, overlay: str, more: int) -> None:
-    result = run_snakemake(checkout, ["-n", "all", "--configfile", f"studies/{overlay}.yaml"])
+    result = run_forked(checkout, ["-n", "all", "--configfile", f"studies/{overlay}.yaml"])
     assert result.returncode == 0, result.stderr
     assert training_jobs(job_counts(result.stdout)) == 15 + more
 
 
 def test_miniature_has_three_seeds_and_smaller_sweeps(checkout: Path) -> None:
-    result = run_snakemake(checkout, ["--profile", "mini", "-n", "all"])
+    result = run_forked(checkout, ["--profile", "mini", "-n", "all"])
     assert result.returncode == 0, result.stderr
     counts = job_counts(result.stdout)
     # Table 1, SFT on the answer alone, and of the sweeps what table 1 does not have: α, β.
@@ -104,7 +108,7 @@ def test_an_overlay_does_not_silently_replace_the_profiles_own(
     (own_checkout / "mine.yaml").write_text("seeds: [1, 2]\n")
     (own_checkout / "own").mkdir()
     (own_checkout / "own" / "config.yaml").write_text("configfile: mine.yaml\n")
-    result = run_snakemake(own_checkout, [*arguments, "-n"])
+    result = run_forked(own_checkout, [*arguments, "-n"])
     assert result.returncode == 1
     assert "error: --configfile takes the place of profile mini's own; name both: " in result.stderr
     assert "--configfile mini/study.yaml" in result.stderr
@@ -127,7 +131,7 @@ def test_an_overlay_does_not_silently_replace_the_profiles_own(
 )
 def test_an_overlay_that_is_no_file(checkout: Path, arguments: list[str], said: str) -> None:
     """`--configfile mine.yaml all` ended in a traceback."""
-    result = run_snakemake(checkout, arguments)
+    result = run_forked(checkout, arguments)
     assert result.returncode == 1
     assert f"error: --configfile {said}\n" in result.stderr
     assert "Traceback" not in result.stderr
@@ -151,13 +155,13 @@ def test_an_overlay_over_the_miniature(own_checkout: Path) -> None:
     (own_checkout / "mine.yaml").write_text("studies: {cross_task: {seeds: [1, 2]}}\n")
     target = "results/mini/cross_task.csv"
     overlays = ["--configfile", "mini/study.yaml", "mine.yaml"]
-    result = run_snakemake(own_checkout, ["--profile", "mini", "-n", target, *overlays])
+    result = run_forked(own_checkout, ["--profile", "mini", "-n", target, *overlays])
     assert result.returncode == 0, result.stderr
     assert training_jobs(job_counts(result.stdout)) == 12
 
 
 def test_a_figure_by_name(checkout: Path) -> None:
-    result = run_snakemake(checkout, ["--profile", "mini", "-n", "results/mini/figures/figure2.png"])
+    result = run_forked(checkout, ["--profile", "mini", "-n", "results/mini/figures/figure2.png"])
     assert result.returncode == 0, result.stderr
     assert training_jobs(job_counts(result.stdout)) == 0
 
@@ -172,7 +176,7 @@ def test_a_figure_by_name(checkout: Path) -> None:
     ],
 )
 def test_an_exhibit_by_its_name(checkout: Path, arguments: list[str], rules: dict[str, int]) -> None:
-    result = run_snakemake(checkout, ["-n", *arguments])
+    result = run_forked(checkout, ["-n", *arguments])
     assert result.returncode == 0, result.stderr
     counts = job_counts(result.stdout)
     assert counts[arguments[-1]] == 1
@@ -182,7 +186,7 @@ def test_an_exhibit_by_its_name(checkout: Path, arguments: list[str], rules: dic
 
 def test_all_names_plan_what_all_plans(checkout: Path) -> None:
     names = [*named_exhibits(load_study([checkout / "config.yaml"]))]
-    by_name, whole = (job_counts(run_snakemake(checkout, ["-n", *of]).stdout) for of in (names, ["all"]))
+    by_name, whole = (job_counts(run_forked(checkout, ["-n", *of]).stdout) for of in (names, ["all"]))
     for counts in (by_name, whole):
         for target in (*names, "all", "total"):
             counts.pop(target, None)
@@ -190,7 +194,7 @@ def test_all_names_plan_what_all_plans(checkout: Path) -> None:
 
 
 def test_an_unknown_name_ends_in_one_line_that_lists_the_known_ones(checkout: Path) -> None:
-    result = run_snakemake(checkout, ["-n", "tabel1"])
+    result = run_forked(checkout, ["-n", "tabel1"])
     assert result.returncode == 1
     _, error = result.stderr.splitlines()
     assert error.startswith("error: no target tabel1; did you mean table1? there are: all, ")
@@ -201,16 +205,16 @@ def test_a_study_with_the_name_of_a_rule_has_its_files(own_checkout: Path) -> No
     (own_checkout / "mine.yaml").write_text(
         "studies: {download: {tasks: [counting], methods: [base], tested_on: own}}\n"
     )
-    result = run_snakemake(own_checkout, ["-n", "results/download.csv", "--configfile", "mine.yaml"])
+    result = run_forked(own_checkout, ["-n", "results/download.csv", "--configfile", "mine.yaml"])
     assert job_counts(result.stdout)["collect_study"] == 1
 
 
 def test_changes_as_a_person_types_them(checkout: Path) -> None:
     changes = "set=methods.grpo.learning_rate=2e-6 seeds=[1,2]"
-    result = run_snakemake(checkout, ["-n", "all", "--config", changes])
+    result = run_forked(checkout, ["-np", "all", "--config", changes])
     assert result.returncode == 0, result.stderr
     assert training_jobs(job_counts(result.stdout)) == 30
-    assert '"learning_rate":2e-06' in run_snakemake(checkout, ["-np", "all", "--config", changes]).stdout
+    assert '"learning_rate":2e-06' in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -234,7 +238,7 @@ def test_changes_as_a_person_types_them(checkout: Path) -> None:
     ],
 )
 def test_a_wrong_change_ends_in_one_line(checkout: Path, change: str, expected: str) -> None:
-    result = run_snakemake(checkout, ["-n", "all", "--config", change])
+    result = run_forked(checkout, ["-n", "all", "--config", change])
     assert result.returncode == 1
     assert result.stderr.splitlines()[1:] == [expected]
 
@@ -255,7 +259,7 @@ def test_a_wrong_config_ends_in_one_line(own_checkout: Path, old: str, new: str,
     text = config.read_text()
     assert old in text
     config.write_text(text.replace(old, new, 1))
-    result = run_snakemake(own_checkout, ["all"])
+    result = run_forked(own_checkout, ["all"])
     errors = [
         line for line in result.stderr.splitlines() if not line.startswith("Using workflow specific profile")
     ]
@@ -291,14 +295,14 @@ def test_another_folder_ends_in_one_line(checkout: Path, tmp_path: Path) -> None
 )
 def test_a_digest_of_another_config_cannot_be_asked_for(checkout: Path, name: str, message: str) -> None:
     for target in (f"runs/{name}", f"answers/{name}/geometry-0123456789"):
-        result = run_snakemake(checkout, ["-n", f"results/{target}/manifest.json"])
+        result = run_forked(checkout, ["-n", f"results/{target}/manifest.json"])
         assert result.returncode != 0
         assert (message if target.startswith("runs") else "Exception") in result.stdout + result.stderr
 
 
 def test_local_jobs_with_a_gpu_take_all_cores(checkout: Path) -> None:
     """Two that are ready at once must not start together: the local executor starts all that fit."""
-    result = run_snakemake(checkout, ["-n", "--cores", "3", "results/cross_task.csv"])
+    result = run_forked(checkout, ["-n", "--cores", "3", "results/cross_task.csv"])
     blocks = [
         block for block in result.stdout.split("[") if "rule train_" in block or "rule generate_" in block
     ]
