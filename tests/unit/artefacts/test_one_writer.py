@@ -179,7 +179,7 @@ def test_another_machines_lock_is_taken_when_nobody_touches_it(
 def test_a_damaged_lock_is_taken_in_time(
     folder: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LEASE_SECONDS", 2.0)
+    monkeypatch.setattr(module, "LEASE_SECONDS", 0.5)
     folder.with_name(".run.writer").write_bytes(content)
     with one_writer(folder) as lock:
         lock.check()

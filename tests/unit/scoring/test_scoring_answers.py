@@ -2,11 +2,14 @@
 
 import csv
 import gzip
+import io
 import json
 import os
+from contextlib import redirect_stderr, redirect_stdout
+from types import SimpleNamespace
 
+import entry_points
 import pytest
-from entry_points import program
 
 from othink_mr1.scoring.task_scorers import SCORER_VERSION
 
@@ -23,7 +26,14 @@ def write(path, *answers):
 
 
 def run(answers, scores, *more):
-    return program("score_answers", "--answers", answers, "--scores", scores, *more)
+    """The program's outcome, in this process, with one worker."""
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        said = entry_points.run(
+            "score_answers", "--answers", answers, "--scores", scores, "--workers", 1, *more
+        )
+    return SimpleNamespace(
+        returncode=int(said is not None), stdout=out.getvalue(), stderr=err.getvalue() + (said or "")
+    )
 
 
 def error_of(outcome):
@@ -43,7 +53,10 @@ def test_scores_and_totals(tmp_path):
         answer("b", task="angles", gold="140°", completion="It is 140"),
     )
     before = answers.read_bytes()
-    outcome = run(answers, tmp_path / "new" / "scores.csv", "--scorer", "angles=geometry")
+    scores = tmp_path / "new" / "scores.csv"
+    outcome = entry_points.program(
+        "score_answers", "--answers", answers, "--scores", scores, "--scorer", "angles=geometry"
+    )
     assert outcome.returncode == 0, outcome.stderr
     none = {"wrong": 0, "several_answers": 0, "unparseable": 0, "timeout": 0}
     both = {"correct": 2, "no_answer_tag": 1, **none}
@@ -161,7 +174,7 @@ def test_in_the_current_folder(tmp_path, monkeypatch):
     """As README shows it. A traceback: PosixPath('.') has an empty name."""
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "A.jsonl", answer())
-    outcome = run("A.jsonl", "S.csv")
+    outcome = entry_points.program("score_answers", "--answers", "A.jsonl", "--scores", "S.csv")
     assert outcome.returncode == 0, outcome.stderr
     assert (tmp_path / "S.csv").read_text().startswith("id,task,")
     assert run("./A.jsonl", "S.csv").returncode == 0
@@ -194,7 +207,9 @@ def test_an_output_that_cannot_be_written_is_said_before_the_scoring(tmp_path, m
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     write(tmp_path / "A.jsonl", answer())
-    outcome = run("A.jsonl", output)
+    outcome = entry_points.program(
+        "score_answers", "--answers", "A.jsonl", "--scores", output
+    )  # with a stdout of its own
     assert outcome.returncode == 1
     assert said in outcome.stderr
     assert len(outcome.stderr.splitlines()) == 1  # no progress of any scoring

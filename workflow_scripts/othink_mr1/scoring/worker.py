@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from othink_mr1.errors import UserError
+from othink_mr1.imports import quick_imports
 from othink_mr1.scoring.r1v_accuracy import load_math_verify
 from othink_mr1.scoring.task_scorers import load_scorer
 
@@ -52,7 +53,8 @@ def start(megabytes: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # ends it at once, also inside one long C call
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     logging.disable(logging.CRITICAL)  # math-verify logs every text that it cannot read
-    load_math_verify()  # here, not within a question's time limit
+    with quick_imports():  # here, not within a question's time limit
+        load_math_verify()
     os.dup2(2, 1)  # standard output belongs to the parent
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # it only writes to pipes
