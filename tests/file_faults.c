@@ -3,7 +3,8 @@
  *
  *     file_faults UNDER LOG KILL_BEFORE NO_SPACE_FROM NO_SPACE_ONLY_AT SHORT_WRITE COMMAND [ARGUMENT...]
  *
- * Numbers count from 1 and 0 means never. file_faults.py explains the modes and reads the log.
+ * Numbers count from 1 and 0 means never. file_faults.py explains the modes and reads the log. As a library: if
+ * `main` is called without a command, it returns in a child, which is the command; the caller traces it.
  *
  * This traces (ptrace, by a seccomp filter only the calls in the table) instead of replacing functions of
  * the C library by LD_PRELOAD: safetensors renames its files by a system call of its own, and what numpy or
@@ -301,6 +302,8 @@ static void start(char **arguments) {
         if (read(traced[0], &byte, 1) != 1)
             exit(125);
         install_filter();
+        if (!arguments[0])
+            return;
         execvp(arguments[0], arguments);
         fprintf(stderr, "file_faults: %s: %s\n", arguments[0], strerror(errno));
         exit(127);
@@ -340,7 +343,7 @@ static int follow(void) {
 }
 
 int main(int count, char **arguments) {
-    if (count < 8) {
+    if (count < 7) {
         fprintf(stderr, "file_faults: too few arguments\n");
         return 125;
     }
@@ -353,6 +356,8 @@ int main(int count, char **arguments) {
     no_space_only_at = atol(arguments[5]);
     short_write = atol(arguments[6]);
     start(arguments + 7);
+    if (command == 0)
+        return 0;
     int result = follow();
     if (WIFSIGNALED(result))
         kill(getpid(), WTERMSIG(result)); /* end as the command did */

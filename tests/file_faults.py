@@ -22,15 +22,20 @@ operation waits for an operation of another process, as with a named pipe under 
 from __future__ import annotations
 
 import atexit
+import ctypes
 import os
+import runpy
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal
+
+import warm_python
 
 SOURCE = Path(__file__).with_suffix(".c")
 # The exit codes of file_faults.c for its own errors, and for a command that cannot be started.
@@ -61,10 +66,10 @@ class Outcome:
     operations: tuple[Operation, ...]
 
 
-def build(folder: Path) -> Path:
-    """Compile file_faults.c to a program in `folder`."""
+def build(folder: Path, *options: str) -> Path:
+    """Compile file_faults.c to a program in `folder`, or by gcc's options to a library."""
     program = folder / SOURCE.stem
-    command = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", str(program), str(SOURCE)]
+    command = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", *options, "-o", str(program), str(SOURCE)]
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=60)
     except FileNotFoundError:
@@ -75,10 +80,10 @@ def build(folder: Path) -> Path:
 
 
 @cache
-def _program() -> Path:
+def _built(*options: str) -> Path:
     folder = tempfile.mkdtemp(prefix="file-faults-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return build(Path(folder))
+    return build(Path(folder), *options)
 
 
 def run(
@@ -92,6 +97,7 @@ def run(
     short_write: bool = False,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    forked: bool = False,
 ) -> Outcome:
     """Run a command until all its processes have ended, with at most one fault; without one, only observe it.
 
@@ -100,6 +106,7 @@ def run(
         folder or symbolic link, to write, copy, fallocate or fsync. Others succeed.
     no_space_only_at: the same for only this operation.
     short_write: if a write runs out of space, its first half is still written, and it returns that length.
+    forked: the command is a Python program with its arguments, to run in a fork that has imported torch.
     timeout: in seconds; then all processes are killed and subprocess.TimeoutExpired is raised.
     """
     faults = (kill_before, no_space_from, no_space_only_at)
@@ -112,8 +119,9 @@ def run(
     with tempfile.TemporaryDirectory(prefix="file-faults-") as scratch:
         log = Path(scratch) / "log"
         settings = [str(int(setting or 0)) for setting in (*faults, short_write)]
+        tracer = warm_python.command(__file__, str(_built("-shared", "-fPIC"))) if forked else [_built()]
         result = subprocess.run(
-            [_program(), under.resolve(), log, *settings, *command],
+            [*tracer, under.resolve(), log, *settings, *command],
             cwd=cwd,
             env=env,
             stdin=subprocess.DEVNULL,
@@ -190,3 +198,19 @@ def lose_unsynced(
         if how == "zeroed":
             os.truncate(file, size)
     return lost
+
+
+def _run_traced(library: str, settings: list[str], program: list[str]) -> None:
+    """Run a Python program in a child of this process, which traces it and ends as it did."""
+    tracer = os.getpid()
+    arguments = [SOURCE.stem.encode(), *map(os.fsencode, settings), None]
+    code = ctypes.PyDLL(library).main(len(settings) + 1, (ctypes.c_char_p * len(arguments))(*arguments))
+    if os.getpid() == tracer:
+        os._exit(code)
+    sys.argv = program
+    sys.path[0] = str(Path(program[0]).parent)
+    runpy.run_path(program[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    _run_traced(sys.argv[1], sys.argv[2:8], sys.argv[8:])

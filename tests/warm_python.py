@@ -1,8 +1,9 @@
 """Programs in forks of one process that has imported torch: imports are most of a small job's time.
 
-Programs and their package are the checkout's own, imported in the fork. Not for tests of kills and signals,
-of downloads (huggingface_hub reads the environment when it is imported), and of time: there Python starts as
-it does for users.
+Programs and their package are the checkout's own, imported in the fork. The caller ends as the program did,
+and when the caller is killed, the program is, too. Not for tests of other signals, of downloads
+(huggingface_hub reads the environment when it is imported), and of time: there Python starts as it does for
+users.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import importlib
 import json
 import os
 import runpy
+import select
 import shlex
 import shutil
 import signal
@@ -33,6 +35,11 @@ IMPORTED = (
         "accelerate",
         "datasets",
     ),
+    *(
+        "transformers.models.qwen2_vl.image_processing_pil_qwen2_vl",
+        "transformers.models.qwen2.tokenization_qwen2",
+    ),
+    *("torch.distributed.run", "pydantic", "ruamel.yaml", "pebble"),
     *("altair", "vl_convert", "fontTools.subset", "statsmodels.stats.proportion", "scipy.stats"),
 )
 _LONGEST = 1 << 20  # bytes of a command line with its environment
@@ -89,13 +96,16 @@ def serve(folder: Path, imported: list[str]) -> None:
 
 
 def _answer(caller: socket.socket) -> None:
-    """In a fork: run the command in a fork of its own, and tell the caller its exit code."""
+    """In a fork: run the command in a fork of its own, and tell the caller how it ended."""
     text, files, *_ = socket.recv_fds(caller, _LONGEST, 3)
     command = json.loads(text)
     child = os.fork()
     if child:
+        ready, _, _ = select.select([caller, os.pidfd_open(child)], [], [])
+        if caller in ready:  # the caller says no more, so it was killed
+            os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
-        caller.send(bytes([os.waitstatus_to_exitcode(status) & 255]))
+        caller.send(str(os.waitstatus_to_exitcode(status)).encode())
         os._exit(0)
     for place, file in enumerate(files):
         os.dup2(file, place)
@@ -103,7 +113,8 @@ def _answer(caller: socket.socket) -> None:
     os.environ.clear()
     os.environ.update(command["environment"])
     sys.argv = command["arguments"]
-    sys.path[0] = str(Path(sys.argv[0]).parent.absolute())
+    paths = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    sys.path[:1] = [str(Path(sys.argv[0]).parent.absolute()), *paths]
     code = 1
     try:
         runpy.run_path(sys.argv[0], run_name="__main__")
@@ -127,17 +138,22 @@ def call(
     environment: Mapping[str, str],
     files: Sequence[int],
 ) -> int:
-    """Run a program with its arguments in a fork, with these files as its first; returns its exit code."""
+    """Run a program with its arguments in a fork, with these files as its first.
+
+    Returns its exit code, or minus the signal that ended it.
+    """
     command = {"arguments": arguments, "folder": folder, "environment": dict(environment)}
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(server))
         socket.send_fds(connection, [json.dumps(command).encode()], files)
-        answer = connection.recv(1)
-    return answer[0] if answer else 1
+        return int(connection.recv(8) or 1)
 
 
 if __name__ == "__main__":
     if Path(sys.argv[1]).is_dir():
         serve(Path(sys.argv[1]), sys.argv[2:])
     else:
-        sys.exit(call(sys.argv[1], sys.argv[2:], os.getcwd(), os.environ, [0, 1, 2]))
+        code = call(sys.argv[1], sys.argv[2:], os.getcwd(), os.environ, [0, 1, 2])
+        if code < 0:
+            os.kill(os.getpid(), -code)
+        sys.exit(code)

@@ -8,6 +8,8 @@ import pytest
 from faults import Undisturbed
 from small_study import SmallStudy, start
 
+import warm_python
+
 
 @pytest.fixture(scope="session")
 def study(tmp_path_factory: pytest.TempPathFactory) -> SmallStudy:
@@ -19,6 +21,7 @@ def undisturbed(
     request: pytest.FixtureRequest, study: SmallStudy, tmp_path_factory: pytest.TempPathFactory
 ) -> Undisturbed:
     results = tmp_path_factory.mktemp(f"undisturbed-{request.param}")
+    warm_python.command()  # The first call imports torch, which is no time of the job.
     started = time.monotonic()
     done = start(study.job(request.param, results), results)
     assert done.returncode == 0, done.stderr

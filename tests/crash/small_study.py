@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,9 +47,9 @@ class Job:
     steps: int | None  # of a training
 
     @property
-    def command(self) -> list[str]:
-        """The command line."""
-        return [sys.executable, str(HERE / "parity_rewards.py"), *self.arguments]
+    def program(self) -> list[str]:
+        """The Python program with its arguments."""
+        return [str(HERE / "parity_rewards.py"), *self.arguments]
 
 
 class SmallStudy:
@@ -130,24 +131,24 @@ class SmallStudy:
 def start(job: Job, results: Path, **faults: object) -> file_faults.Outcome:
     """Run a job to its end, with a fault or without."""
     results.mkdir(parents=True, exist_ok=True)
-    return file_faults.run(job.command, results, timeout=SECONDS, env=environment(), **faults)  # type: ignore[arg-type]
+    return file_faults.run(
+        job.program,
+        results,
+        timeout=SECONDS,
+        env=environment(),
+        forked=True,
+        **faults,  # type: ignore[arg-type]
+    )
 
 
 def start_and_kill(job: Job, results: Path, after_seconds: float) -> int:
     """Run a job and kill it by SIGKILL after some time; returns its code, which is 0 if it ended before."""
-    results.mkdir(parents=True, exist_ok=True)
-    with subprocess.Popen(
-        job.command,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as process:
+    with _started(job, results) as process:
         try:
-            return process.wait(after_seconds)
+            process.communicate(timeout=after_seconds)
         except subprocess.TimeoutExpired:
             process.kill()
-            return process.wait()
+    return process.returncode
 
 
 def start_and_kill_beside_a_write(job: Job, results: Path, step: int, after_seconds: float) -> int:
@@ -155,20 +156,28 @@ def start_and_kill_beside_a_write(job: Job, results: Path, step: int, after_seco
 
     after_seconds: from then on. Returns its code.
     """
-    results.mkdir(parents=True, exist_ok=True)
     run = results / job.folders[0]
-    with subprocess.Popen(
-        job.command,
-        env=environment() | {"SLOW_STATES": str(SLOW_SECONDS)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as process:
+    with _started(job, results, SLOW_STATES=str(SLOW_SECONDS)) as process:
         while process.poll() is None and not (being_written(run, step) and _finished_steps(run) > step):
             time.sleep(0.002)
         time.sleep(after_seconds)
         process.kill()
-        return process.wait()
+    return process.returncode
+
+
+@contextmanager
+def _started(job: Job, results: Path, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A job in a fork; at the end waits until its processes have ended, too, if it was killed."""
+    results.mkdir(parents=True, exist_ok=True)
+    with subprocess.Popen(
+        warm_python.command(*job.program),
+        env=environment() | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    ) as process:
+        yield process
+        process.communicate()
 
 
 def being_written(run: Path, step: int) -> bool:
@@ -184,10 +193,9 @@ def _finished_steps(run: Path) -> int:
 def start_forked(job: Job, results: Path) -> int:
     """Run a job without a fault, in a fork of a process that has imported torch; returns its code."""
     results.mkdir(parents=True, exist_ok=True)
-    _, *program = job.command
     with open(results / "stderr", "a") as log:
         return subprocess.run(
-            warm_python.command(*program), env=environment(), stderr=log, timeout=SECONDS
+            warm_python.command(*job.program), env=environment(), stderr=log, timeout=SECONDS
         ).returncode
 
 

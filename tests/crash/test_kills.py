@@ -82,7 +82,7 @@ def test_two_jobs_on_one_folder_are_one_writer_after_the_other(
     undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
     def attempt(number: int) -> None:
-        time.sleep(number * 0.2)
+        time.sleep(number * 0.05)  # a job takes half a second: neither has ended when the other starts
         done = start(undisturbed.job(tmp_path / "both"), tmp_path / "both")
         assert done.returncode == 0, done.stderr
 

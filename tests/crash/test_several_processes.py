@@ -1,7 +1,11 @@
-"""A training in several processes (gloo): one process's numbers, one writer, a resume in any number."""
+"""A training in several processes (gloo): one process's numbers, one writer, a resume in any number.
+
+Where processes are sent signals or killed, they start as they do for users; elsewhere as forks.
+"""
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -9,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import warm_python
 from othink_mr1.data.examples import write_examples
 from othink_mr1.evaluation import kept_answers
 from othink_mr1.evaluation.generation_task import GenerationTask
@@ -44,6 +49,7 @@ SETTINGS = {
 LONG = 30  # steps of a training that is stopped on its way
 SECONDS = 300
 HERE = Path(__file__).parent
+TORCHRUN = Path(sys.executable).with_name("torchrun")
 PATH = os.pathsep.join(map(str, (HERE.parent, SCRIPTS)))
 
 
@@ -57,7 +63,7 @@ class Site:
         self.examples = root / "examples.parquet"
         write_examples(EXAMPLES, self.examples)
 
-    def start(self, processes: int, output: Path) -> subprocess.Popen[str]:
+    def start(self, processes: int, output: Path, forked: bool = True) -> subprocess.Popen[str]:
         """By the rule's program, started as the rule does; states after every step."""
         settings = SETTINGS[self.trainer].model_copy(update={"steps": self.steps})
         run = description(settings).model_dump_json()
@@ -65,13 +71,13 @@ class Site:
         how = execution(**several, save_every_minutes=0, row_tokens=200).model_dump_json()
         files = ["--examples", self.examples, "--backbone", self.backbone, "--output", output]
         program = [SCRIPTS / f"train_{self.trainer}.py", "--run", run, "--execution", how, *files]
-        self.started.append(launched(processes, program))
+        self.started.append(launched(processes, program, forked))
         return self.started[-1]
 
     def start_and_see_a_state(self, output: Path) -> subprocess.Popen[str]:
         """Start two processes; they have saved a state, and are on their way."""
         self.steps = LONG
-        process = self.start(2, output)
+        process = self.start(2, output, forked=False)
         deadline = time.monotonic() + SECONDS
         while not list(output.with_name(f".{output.name}.states").glob("step-*")):
             assert time.monotonic() < deadline
@@ -83,15 +89,17 @@ class Site:
         done = self.start(processes, output)
         said, _ = done.communicate(timeout=SECONDS)
         assert done.returncode == 0, said[-3000:]
-        return pd.read_csv(output / "metrics.csv").drop(columns="seconds")
+        return metrics(output)
 
 
-def launched(processes: int, program: list[str | Path]) -> subprocess.Popen[str]:
-    """Started as the rules do it."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--shutdown-timeout", "50"]
-    several = [*launcher, "--nproc-per-node", str(processes), "--"]
+def launched(processes: int, program: list[str | Path], forked: bool = True) -> subprocess.Popen[str]:
+    """Started as the rules do it, or in forks: torchrun and its processes."""
+    python = warm_python.command() if forked else [sys.executable]
+    if processes > 1:
+        torchrun = [TORCHRUN, "--standalone", "--shutdown-timeout", "50", "--nproc-per-node", str(processes)]
+        program = [*torchrun, *(["--no-python", "--", *python] if forked else ["--"]), *program]
     return subprocess.Popen(
-        [sys.executable, *(several if processes > 1 else []), *map(str, program)],
+        [*python, *program],
         env=os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "PYTHONPATH": PATH},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -128,6 +136,23 @@ def kill(process: subprocess.Popen[str]) -> None:
         for number in [process.pid, *children(process.pid)]:
             os.kill(number, signal.SIGKILL)
         process.communicate()
+
+
+@pytest.fixture(scope="module")
+def by_one(backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The run of one process, by trainer."""
+
+    @functools.cache
+    def trained(trainer: str) -> Path:
+        root = tmp_path_factory.mktemp(trainer)
+        Site(root, backbone, trainer, "none").run(1, root / "alone")
+        return root / "alone"
+
+    return trained
+
+
+def metrics(output: Path) -> pd.DataFrame:
+    return pd.read_csv(output / "metrics.csv").drop(columns="seconds")
 
 
 def weights(output: Path) -> dict[str, torch.Tensor]:
@@ -171,13 +196,15 @@ def test_a_nan_in_one_process_s_part_is_seen_by_all() -> None:
         ("sft", 4, "fsdp2"),
     ],
 )
-def test_the_numbers_are_those_of_one_process(site: Site, processes: int) -> None:
-    alone = site.run(1, site.root / "alone")
+def test_the_numbers_are_those_of_one_process(
+    site: Site, processes: int, by_one: Callable[[str], Path]
+) -> None:
+    alone = metrics(by_one(site.trainer))
     together = site.run(processes, site.root / "together")
     # Also reward, lengths and spread: the same tokens were sampled.
     pd.testing.assert_frame_equal(together, alone, rtol=1e-5, atol=1e-6)
     assert (alone.gradient_norm > 0.01).all()
-    for name, weight in weights(site.root / "alone").items():
+    for name, weight in weights(by_one(site.trainer)).items():
         assert torch.allclose(weights(site.root / "together")[name], weight, atol=1e-4), name
     manifest = json.loads((site.root / "together/manifest.json").read_text())
     assert manifest["execution"]["gpus"] == processes
