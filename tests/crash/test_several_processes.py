@@ -46,7 +46,7 @@ SETTINGS = {
     ),
     "sft": sft_settings(steps=10, checkpoint_steps=[4], batch_size=5, train_vision_tower=False),
 }
-LONG = 30  # steps of a training that is stopped on its way
+LONG = 16  # steps of a training that is stopped on its way
 SECONDS = 300
 HERE = Path(__file__).parent
 TORCHRUN = Path(sys.executable).with_name("torchrun")
