@@ -48,12 +48,13 @@ def collect_study(plan: StudyPlan, results: Path) -> pd.DataFrame:
 def _row(entry: EvaluationEntry, point: StudyPoint, place: int, results: Path) -> dict[str, Any]:
     """One seed's row."""
     table, scores = point.tables[place], point.scores(place)
+    outcomes = table.outcome.value_counts()
     return {
         **entry.columns(),
         "r1v_correct": int(table.r1v_correct.sum()),
         "format_ok": int(table.format_ok.sum()),
         "truncated": int(table.truncated.sum()),
-        **{column: int((table.outcome == outcome).sum()) for outcome, column in OUTCOME_COUNTS.items()},
+        **{column: int(outcomes.get(outcome, 0)) for outcome, column in OUTCOME_COUNTS.items()},
         **_accuracies(scores),
         **_shared_items(entry, results),
     }

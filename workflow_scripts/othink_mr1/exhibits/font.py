@@ -64,7 +64,7 @@ def in_font(text: str) -> str:
 
 def font_face(characters: set[str]) -> str:
     """A style sheet that holds the font with these characters, for a file that has to carry it."""
-    font = TTFont(FILE, recalcTimestamp=False)  # the same characters give the same bytes
+    font = TTFont(FILE, lazy=True, recalcTimestamp=False)  # the same characters give the same bytes
     options = Options(layout_features=["kern"], hinting=False, notdef_outline=True)
     subsetter = Subsetter(options)
     subsetter.populate(text="".join(sorted(characters)))

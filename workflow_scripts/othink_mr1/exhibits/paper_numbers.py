@@ -51,6 +51,7 @@ def paper_numbers() -> pd.DataFrame:
     return frame.fillna({name: "" for name in frame if name not in _NUMBERS})
 
 
+@cache
 def paper_rows(**wanted: str | float) -> pd.DataFrame:
     """The rows with these values in these columns."""
     rows = paper_numbers()
