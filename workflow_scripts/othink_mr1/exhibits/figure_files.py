@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -22,6 +24,22 @@ AnyChart = alt.Chart | alt.LayerChart | alt.HConcatChart | alt.VConcatChart | al
 
 VEGALITE_VERSION = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
 _PNG_SCALE = 3  # pixels of the png per pixel of the layout
+
+
+def _values(frame: Any) -> dict[str, Any]:
+    """A chart's data for its JSON. Altair's own way takes ten times as long, and refuses 5000 rows."""
+    rows = frame.to_numpy(dtype=object, na_value=None)
+    endless = (math.inf, -math.inf)  # JSON has none
+    return {
+        "values": [
+            {name: None if cell in endless else cell for name, cell in zip(frame, row, strict=True)}
+            for row in rows
+        ]
+    }
+
+
+alt.data_transformers.register("othink_mr1", _values)
+alt.data_transformers.enable("othink_mr1")
 
 
 @dataclass(frozen=True)
