@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from entry_points import program, python
+from entry_points import program, python, run
 from PIL import Image
 from raw_sets import (
     finished,
@@ -369,7 +369,7 @@ def test_entry_points_report_mistakes_in_one_line(tmp_path):
         ("--largest-unusable-share", "few", "must be a number from 0 to 1, got 'few'"),
     ],
 )
-def test_wrong_numbers_are_named(option, value, message):
-    done = program("prepare_dataset", option, value)
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[-1] == f"prepare_dataset.py: error: argument {option}: {message}"
+def test_wrong_numbers_are_named(option, value, message, capsys):
+    assert run("prepare_dataset", option, value) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == f"prepare_dataset.py: error: argument {option}: {message}"
