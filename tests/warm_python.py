@@ -102,10 +102,12 @@ def _answer(caller: socket.socket) -> None:
     child = os.fork()
     if child:
         ready, _, _ = select.select([caller, os.pidfd_open(child)], [], [])
-        if caller in ready:  # the caller says no more, so it was killed
+        was_killed = caller in ready  # it says no more
+        if was_killed:
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
-        caller.send(str(os.waitstatus_to_exitcode(status)).encode())
+        if not was_killed:
+            caller.send(str(os.waitstatus_to_exitcode(status)).encode())
         os._exit(0)
     for place, file in enumerate(files):
         os.dup2(file, place)
