@@ -9,14 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from entry_points import run
 from report_results import HOSTILE, STUDIES, make_results
 
-import warm_python
 from othink_mr1.exhibits.figure_files import Figure, caption_latex
 from othink_mr1.exhibits.frames import read_study
 from othink_mr1.exhibits.plans import TablePlan
 from othink_mr1.exhibits.table1 import latex, table1
-from repository import REPOSITORY
 
 FIGURES = [*(f"figure{number}" for number in range(1, 9)), "training", "counts"]
 DOCUMENT = r"""
@@ -29,7 +28,7 @@ DOCUMENT = r"""
 \begin{figure}\input{hostile.tex}\end{figure}
 \end{document}
 """
-# Draws the figures of a results root into a folder, with or without the machine's fonts.
+# Runs a command that does not see the machine's fonts.
 HIDDEN = """
 for folder in /usr/share/fonts /usr/local/share/fonts /root/.fonts /root/.local/share/fonts; do
   if [ -d $folder ]; then mount -t tmpfs none $folder; fi
@@ -46,39 +45,34 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def draw(results: Path, figure: str, folder: Path, *before: str) -> None:
-    plan = {"training": "reward_curves", "counts": "figures.counts"}.get(figure, figure)
+def draw(results: Path, folder: Path, *figures: str) -> None:
+    """Draw figures of a results root into a folder, as the rule does."""
     data = [f"{name}={results / name}.csv" for name in (*STUDIES, "reward_curves")]
-    # Processes that see other folders than ours cannot be our forks.
-    python = ["bash", "-c", 'python "$@"', "python"] if not before else [*before, sys.executable]
-    command = [
-        *python,
-        "workflow_scripts/draw_figure.py",
-        "--figure",
-        figure,
-        "--data",
-        *data,
-    ]
-    if (file := results / "plans" / f"{plan}.json").exists():
-        command += ["--plan", str(file)]
-    command += ["--results", str(results), "--output-stem", str(folder / figure)]
-    environment = os.environ | ({} if before else warm_python.variables())
-    done = subprocess.run(
-        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    for figure in figures:
+        plan = {"training": "reward_curves", "counts": "figures.counts"}.get(figure, figure)
+        file = results / "plans" / f"{plan}.json"
+        arguments = ["--plan", file] if file.exists() else []
+        arguments += ["--data", *data, "--results", results, "--output-stem", folder / figure]
+        assert run("draw_figure", "--figure", figure, *arguments) is None
+
+
+@pytest.fixture(scope="module")
+def drawn(results: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of all figures, drawn where the machine's fonts are seen."""
+    folder = tmp_path_factory.mktemp("drawn")
+    draw(results, folder, *FIGURES)
+    return folder
 
 
 @pytest.mark.skipif(
     shutil.which("pdflatex") is None and "CI" not in os.environ,
     reason="needs pdflatex (Debian: texlive-latex-base, texlive-latex-recommended)",
 )
-def test_latex_compiles_the_table_and_the_captions(results: Path, tmp_path: Path) -> None:
+def test_latex_compiles_the_table_and_the_captions(results: Path, drawn: Path, tmp_path: Path) -> None:
+    shutil.copytree(drawn, tmp_path, dirs_exist_ok=True)
     plan = TablePlan(note=HOSTILE, proposed="grpo-d", baselines=["base", "sft", "grpo"])
     frame = read_study(results / "same_task.csv").assign(backbone="a_b & {c} 面 50 %")
     (tmp_path / "table1.tex").write_text(latex(table1(frame, plan)))
-    for name in FIGURES:
-        draw(results, name, tmp_path)
     some = Figure("", HOSTILE.replace("\u2028", " "), None, frame, [HOSTILE, "α → β"])  # type: ignore[arg-type]
     (tmp_path / "hostile.tex").write_text(caption_latex(some))
     pages = [
@@ -94,10 +88,12 @@ def test_latex_compiles_the_table_and_the_captions(results: Path, tmp_path: Path
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may hide the font folders")
-def test_pictures_do_not_depend_on_the_machines_fonts(results: Path, tmp_path: Path) -> None:
-    shown, hidden = tmp_path / "shown", tmp_path / "hidden"
-    for name in ("figure3", "figure7", "training"):
-        draw(results, name, shown)
-        draw(results, name, hidden, "unshare", "--mount", "sh", "-c", HIDDEN, "sh")
+def test_pictures_do_not_depend_on_the_machines_fonts(results: Path, drawn: Path, tmp_path: Path) -> None:
+    figures = ("figure3", "figure7", "training")
+    code = "from test_print import *; draw(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])"
+    hidden = ["unshare", "--mount", "sh", "-c", HIDDEN, "sh"]
+    command = [*hidden, sys.executable, "-c", code, results, tmp_path, *figures]
+    subprocess.run(command, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}, check=True)
+    for name in figures:
         for kind in ("svg", "png", "pdf"):
-            assert (shown / f"{name}.{kind}").read_bytes() == (hidden / f"{name}.{kind}").read_bytes(), name
+            assert (drawn / f"{name}.{kind}").read_bytes() == (tmp_path / f"{name}.{kind}").read_bytes(), name
