@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from compared_results import OTHER, OWN, SPLIT, VALIDATION, ComparedResults, drawn
+from entry_points import run
 from scipy.stats import t
 
 from othink_mr1.errors import UserError
@@ -151,24 +150,17 @@ def test_a_run_without_metrics_is_named(results: ComparedResults) -> None:
 def test_the_program_writes_what_the_figure_is_drawn_from(results: ComparedResults) -> None:
     results.plan()
     root = results.root
-    command = [sys.executable, "workflow_scripts/compare_methods.py", "--plan", root / "plan.json"]
-    files = [
-        *("--output", root / "mine_comparison.csv", "--seeds", root / "mine_seeds.csv"),
-        *("--table", root / "mine.md"),
-    ]
-    subprocess.run([*command, "--results", root, *files], check=True)
+    given = ("--plan", root / "plan.json", "--results", root)
+    files = ("--output", root / "mine_comparison.csv", "--seeds", root / "mine_seeds.csv")
+    assert run("compare_methods", *given, *files, "--table", root / "mine.md") is None
     frame = frames.read_comparison(root / "mine_comparison.csv")
     assert set(frame.note) == {"made up"}
     text = (root / "mine.md").read_text()
     assert "## Trained on visual counting, small" in text
     assert "| rising | kl\\_schedule.weight=1 | visual counting | " in text
-    draw = [sys.executable, "workflow_scripts/draw_figure.py", "--figure", "mine"]
-    data = [f"mine_comparison={root}/mine_comparison.csv", f"mine_seeds={root}/mine_seeds.csv"]
+    data = ("--data", *(f"{name}={root}/{name}.csv" for name in ("mine_comparison", "mine_seeds")))
     stem = root / "figures" / "mine"
-    subprocess.run(
-        [*draw, "--plan", root / "plan.json", "--results", root, "--output-stem", stem, "--data", *data],
-        check=True,
-    )
+    assert run("draw_figure", "--figure", "mine", *given, *data, "--output-stem", stem) is None
     svg = stem.with_suffix(".svg").read_text()
     assert "trained on visual counting" in svg
     assert "rising, weight=1" in svg
