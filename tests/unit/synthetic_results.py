@@ -128,7 +128,7 @@ class SyntheticResults:
             "leaks": self._leaks(trained_on, tested_on) if trained_on else None,
         }
 
-    def runs(self, steps: int = 200) -> None:
+    def runs(self, steps: int = 100) -> None:
         """The runs of table 1 with metrics and manifests, and the plans of runs.csv and reward_curves.csv."""
         rows = []
         for method, task in ACCURACY:

@@ -252,9 +252,9 @@ def test_reward_curves(results, tmp_path):
     plan = read_plan(results / "plans/reward_curves.json", RunsPlan)
     frame = collect_reward_curves(plan, results)
     assert set(frame.method) == {"grpo", "grpo-d"}
-    assert frame.groupby("run").step.max().eq(200).all()
+    assert frame.groupby("run").step.max().eq(100).all()
     write_frame(tmp_path / "curves.csv", frame)
-    assert len(read_reward_curves(tmp_path / "curves.csv")) == len(frame) == 8 * 200
+    assert len(read_reward_curves(tmp_path / "curves.csv")) == len(frame) == 8 * 100
     of_sft = read_plan(results / "plans/runs.json", RunsPlan)
     with pytest.raises(UserError, match="has no column 'accuracy_reward'"):
         collect_reward_curves(of_sft, results)
