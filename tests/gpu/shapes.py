@@ -14,7 +14,6 @@ class Shapes:
 
     device: torch.device
     correctness: dict[str, Any]  # a model of few layers, with real head sizes on a GPU
-    correctness_tokens: int  # that are decoded after each prompt
     backbone: dict[str, Any]  # Qwen2-VL-2B on a GPU
     prompts: int  # of a GRPO step
     group: int
@@ -75,7 +74,6 @@ def study_shapes() -> Shapes:
     return Shapes(
         device=torch.device("cuda"),
         correctness=_sizes(4, 1536, 2048, 12, 4096, 2, 640, 8, [16, 24, 24]),
-        correctness_tokens=40,
         backbone=_sizes(28, 1536, 8960, 12, 151936, 32, 1280, 16, [16, 24, 24]),
         prompts=16,
         group=8,
@@ -101,7 +99,6 @@ def tiny_shapes() -> Shapes:
     return Shapes(
         device=torch.device("cpu"),
         correctness=small,
-        correctness_tokens=16,
         backbone=small,
         prompts=2,
         group=2,

@@ -32,6 +32,7 @@ CPU = torch.device("cpu")
 PICTURES = ((112, 112), (168, 112), (224, 112))  # of different numbers of image tokens
 COMPLETIONS = (3, 17, 40)  # tokens of each prompt's completions, about
 GROUP = 4
+NEW_TOKENS = 40
 # Rounding in fp32 is near 1e-6 on a CPU; products of other shapes on a GPU are a little worse.
 FP32_BOUND = 2e-4
 # bf16 has 8 bits: with log-probabilities of -8 and hidden states of order one.
@@ -170,8 +171,7 @@ def _compare_tokens(
 ) -> None:
     """Sampled in groups; sampled with prompts that take the places of ended ones; greedy."""
     rows = stock.config.text_config.vocab_size
-    longest = shapes.correctness_tokens
-    uniform = uniform_numbers(1, 1, len(prompts), GROUP, longest)
+    uniform = uniform_numbers(1, 1, len(prompts), GROUP, NEW_TOKENS)
     never = [stock.config.image_token_id, stock.config.video_token_id]
     # Every 16th token ends a completion, so that ended ones leave the batch at all times.
     stops = list(range(5, vocabulary, 16))
@@ -180,7 +180,7 @@ def _compare_tokens(
         return Sampler(uniform.to(device), 1.0, 50, never, vocabulary, rows)
 
     def sampled() -> list[list[int]]:
-        return decode(ours, prompts, GROUP, longest, stops, sampler(shapes.device))
+        return decode(ours, prompts, GROUP, NEW_TOKENS, stops, sampler(shapes.device))
 
     def compare(name: str, own: list[list[int]], plain: list[list[int]]) -> None:
         record.note(**{f"{name}_lengths": sorted(map(len, own))})
@@ -188,13 +188,13 @@ def _compare_tokens(
         record.at_least(EQUAL_SHARE, **{f"{name}_equal_share": equal})
 
     first = sampled()
-    compare("sampled", first, _plain_tokens(stock, prompts, GROUP, longest, stops, sampler(CPU)))
+    compare("sampled", first, _plain_tokens(stock, prompts, GROUP, stops, sampler(CPU)))
     record.true(sampled_twice_the_same=first == sampled())
     many = list(prompts) * GROUP
-    refilled = decode(ours, many, 1, longest, stops, sampler(shapes.device), prompts_at_a_time=3)
-    compare("refilled", refilled, _plain_tokens(stock, many, 1, longest, stops, sampler(CPU)))
-    answers = decode(ours, prompts, 1, longest, [], greedy)
-    compare("greedy", answers, _plain_tokens(stock, prompts, 1, longest, [], greedy))
+    refilled = decode(ours, many, 1, NEW_TOKENS, stops, sampler(shapes.device), prompts_at_a_time=3)
+    compare("refilled", refilled, _plain_tokens(stock, many, 1, stops, sampler(CPU)))
+    answers = decode(ours, prompts, 1, NEW_TOKENS, [], greedy)
+    compare("greedy", answers, _plain_tokens(stock, prompts, 1, [], greedy))
 
 
 @torch.no_grad()
@@ -211,12 +211,11 @@ def _compare_decoding(
     """
     rows = ours.config.text_config.vocab_size
     many = list(prompts) * 3
-    longest = shapes.correctness_tokens
-    uniform = uniform_numbers(2, 1, len(many), GROUP, longest).to(shapes.device)
+    uniform = uniform_numbers(2, 1, len(many), GROUP, NEW_TOKENS).to(shapes.device)
     stops = list(range(5, vocabulary, 16))
     never = [ours.config.image_token_id, ours.config.video_token_id]
     sampler = Sampler(uniform, 1.0, 0, never, vocabulary, rows)
-    noted = torch.zeros(len(many) * GROUP, longest, device=shapes.device)
+    noted = torch.zeros(len(many) * GROUP, NEW_TOKENS, device=shapes.device)
 
     def choose(logits: Tensor, sequences: Tensor, steps: Tensor) -> Tensor:
         chosen = sampler(logits, sequences, steps)
@@ -224,8 +223,8 @@ def _compare_decoding(
         return chosen
 
     with autocast("bf16", shapes.device):
-        completions = decode(ours, many, GROUP, longest, stops, choose, prompts_at_a_time=4)
-        again = decode(ours, many, GROUP, longest, stops, sampler, prompts_at_a_time=4)
+        completions = decode(ours, many, GROUP, NEW_TOKENS, stops, choose, prompts_at_a_time=4)
+        again = decode(ours, many, GROUP, NEW_TOKENS, stops, sampler, prompts_at_a_time=4)
         groups = [
             Group(prompt, completions[place * GROUP : (place + 1) * GROUP])
             for place, prompt in enumerate(many)
@@ -244,7 +243,6 @@ def _plain_tokens(
     stock: Qwen2VLForConditionalGeneration,
     prompts: Sequence[Prompt],
     group: int,
-    longest: int,
     stops: Sequence[int],
     choose: ChooseToken,
 ) -> list[list[int]]:
@@ -264,7 +262,7 @@ def _plain_tokens(
         whole = stock.generate(
             **_plain_inputs(stock, prompt, [], group),
             do_sample=False,
-            max_new_tokens=longest,
+            max_new_tokens=NEW_TOKENS,
             eos_token_id=list(stops) or None,
             pad_token_id=0,
             logits_processor=processors,
