@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
-from functools import cache
 from pathlib import Path
-
-
-@cache
-def _given(parser_of: Callable[[list[str] | None], ArgumentParser], arguments: tuple[str, ...]) -> Namespace:
-    """What the command line says. Cached, as Snakemake's parser takes a while to make."""
-    return parser_of(None).parse_known_args(list(arguments))[0]
 
 
 def refuse_dropped_overlays(
@@ -28,7 +21,7 @@ def refuse_dropped_overlays(
     this check `--profile mini --configfile mine.yaml` would plan the paper's study.
     """
     in_force = {Path(overlay).resolve() for overlay in overlays}
-    given = _given(parser_of, tuple(arguments))
+    given, _ = parser_of(None).parse_known_args(list(arguments))
     workflow_profile = given.workflow_profile or "default"
     places = (Path(workflow_profile), Path("profiles") / workflow_profile)
     profiles = [*(given.profile or []), *[str(place) for place in places if place.exists()][:1]]
@@ -52,7 +45,7 @@ def refuse_dotted_keys(
 
     Called from profiles/default, as Snakemake reads --config before the Snakefile.
     """
-    given = _given(parser_of, tuple(arguments))
+    given, _ = parser_of(None).parse_known_args(list(arguments))
     dotted = [entry for entry in given.config or [] if "." in entry.partition("=")[0]]
     if dotted:
         changes = " ".join(dotted)
@@ -69,7 +62,7 @@ def refuse_missing_overlays(
 
     Called from profiles/default, as Snakemake reads the files before the Snakefile.
     """
-    given = _given(parser_of, tuple(arguments))
+    given, _ = parser_of(None).parse_known_args(list(arguments))
     overlays = [str(overlay) for overlay in given.configfile or []]
     missing = [overlay for overlay in overlays if not Path(overlay).is_file()]
     targets = [overlay for overlay in missing if Path(overlay).suffix not in (".yaml", ".yml", ".json")]
@@ -88,7 +81,7 @@ def refuse_unknown_names(
     parser_of: Callable[[list[str] | None], ArgumentParser], arguments: Sequence[str], known: Iterable[str]
 ) -> None:
     """End the process with a one-line error for a target that is neither a known name nor a path."""
-    given = _given(parser_of, tuple(arguments))
+    given, _ = parser_of(None).parse_known_args(list(arguments))
     names = sorted(known)
     for target in given.targets or []:
         if target not in names and not {"/", "."} & set(target):
