@@ -23,6 +23,7 @@ from othink_mr1.cost.memory import (
     copy_bytes,
     decoding_bytes,
     fullest_row,
+    gathered_bytes,
     reference_bytes,
     saved_bytes,
     training_memory,
@@ -100,6 +101,16 @@ def test_weights_gradients_and_moments(tiny: Tiny, tower: bool) -> None:
     kept = optimisation.tensors()
     moments = [*kept["first_moments"].values(), *kept["second_moments"].values()]
     assert expected.moments == sum(value.nbytes for value in moments)
+
+
+@pytest.mark.parametrize("tower", [True, False], ids=["tower trained", "tower frozen"])
+def test_what_sharding_gathers(tiny: Tiny, tower: bool) -> None:
+    """By the groups that training/sharding.py makes. Weights and gradients, but for the head's gradient."""
+    layers, vision = tiny.model.model.language_model.layers, tiny.model.model.visual
+    frozen = 0 if tower else numbers(vision)
+    own = numbers(tiny.model) - frozen - sum(map(numbers, [*layers[:-1], *(vision.blocks if tower else [])]))
+    at_a_time = own + 2 * numbers(layers[0])
+    assert gathered_bytes(shape_of(tiny), tower) == 4 * (2 * at_a_time - tiny.model.lm_head.weight.numel())
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
