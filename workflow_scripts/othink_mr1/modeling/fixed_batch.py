@@ -76,7 +76,7 @@ class FixedBatch(Batch):
         """See Batch."""
         assert self._next_logits is not None
         logits = self._next_logits().index_select(0, self._places)
-        self._note_size(logits)
+        self._note_finite(logits)
         chosen = self._choose_token(logits, self._sequences, self._counts)
         self._tokens.scatter_(1, self._counts[:, None], chosen[:, None])
         self._last.index_copy_(0, self._places, chosen)

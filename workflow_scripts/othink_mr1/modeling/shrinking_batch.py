@@ -78,7 +78,7 @@ class ShrinkingBatch(Batch):
         # TokenStep chooses its precision itself; autocast would also round the attention scores.
         with torch.autocast(self._device.type, enabled=False):
             logits = self._token_step(self._last, self._positions, self._cache)
-        self._note_size(logits)
+        self._note_finite(logits)
         self._last = self._choose_token(logits, self._sequences, self._counts)
         self._tokens.scatter_(1, self._counts[:, None], self._last[:, None])
         self._counts = self._counts + 1
