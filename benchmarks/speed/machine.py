@@ -15,7 +15,6 @@ import torch
 
 _PACKAGES = ("torch", "transformers", "trl", "accelerate", "numpy")
 _MATRIX = 2048  # rows and columns
-_RUNS = 8
 
 
 class SgemmPeak:
@@ -24,14 +23,16 @@ class SgemmPeak:
     Another program on the machine makes a measurement too low, never too high; so measure now and then.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, products: int) -> None:
+        """products: in each measurement."""
+        self._products = products
         self._left, self._right = torch.rand(_MATRIX, _MATRIX), torch.rand(_MATRIX, _MATRIX)
         self._result = torch.empty(_MATRIX, _MATRIX)
         self._best_seconds = math.inf
 
     def measure(self) -> float:
         """Multiply some more. Returns the peak in floating-point operations per second."""
-        for _ in range(_RUNS):
+        for _ in range(self._products):
             started = time.perf_counter()
             torch.mm(self._left, self._right, out=self._result)
             self._best_seconds = min(self._best_seconds, time.perf_counter() - started)
