@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,14 @@ from trainings import (
 
 from othink_mr1.data.examples import write_examples
 from tiny import EXAMPLES, Tiny
+
+
+@pytest.fixture(autouse=True)
+def hangups_are_heard() -> Iterator[None]:
+    """As in a terminal, also when the tests are started by nohup, which ignores SIGHUP."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture
