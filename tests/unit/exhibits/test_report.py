@@ -7,6 +7,7 @@ import json
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from compared_results import OTHER, OWN, VALIDATION, ComparedResults, drawn
 from report_results import make_results
@@ -19,7 +20,7 @@ from othink_mr1.exhibits.seeds_needed import seeds_frame
 from othink_mr1.plan.exhibits import REPORT, all_plans
 from othink_mr1.report.charts import chart_groups
 from othink_mr1.report.claims import axis_ticks, claims
-from othink_mr1.report.curves import curves
+from othink_mr1.report.curves import MOST_POINTS, curves
 from othink_mr1.report.inputs import Inputs
 from othink_mr1.report.items import LONGEST, Pictures, _cut, pictures, task_items
 from othink_mr1.report.page import report_page
@@ -109,6 +110,25 @@ def test_texts_and_pictures_are_bounded(
     assert isinstance(pictures(tasks)[0], Pictures)
     monkeypatch.setattr("othink_mr1.report.items.PICTURE_BYTES", 1)
     assert {one.side for one in pictures(tasks)} == {96}
+
+
+def test_curves_of_thousands_of_steps_are_thinned(
+    made: tuple[ReportPlan, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = Inputs(*made)
+    frame = inputs.reward_curves()
+    assert frame is not None
+    runs = [run.loc[run.index.repeat(50)] for _, run in frame.groupby("run", sort=False)]
+    long = pd.concat([run.assign(step=range(1, len(run) + 1)) for run in runs])
+    assert len(long) > 20_000
+    monkeypatch.setattr(inputs, "reward_curves", lambda: long)
+    (group,) = [one for one in chart_groups(inputs, []) if one.name == "figure5"]
+    for panel in group.panels:
+        (rows,) = [one["values"] for one in panel.spec["data"] if "values" in one]
+        shown = pd.DataFrame(rows).groupby("run").step
+        assert shown.size().max() <= MOST_POINTS
+        assert shown.max().to_dict() == long.groupby("run").step.max().to_dict()
+        assert shown.size().min() > MOST_POINTS / 2
 
 
 def test_no_text_becomes_markup(tmp_path: Path) -> None:

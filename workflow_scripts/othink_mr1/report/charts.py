@@ -6,6 +6,7 @@ A panel is a chart of its own, which the page makes as wide as it can.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,7 +23,7 @@ from othink_mr1.exhibits.figure7 import by_direction
 from othink_mr1.exhibits.figure_files import VEGALITE_VERSION, AnyChart
 from othink_mr1.exhibits.frames import WEIGHT_PATHS, pooled
 from othink_mr1.exhibits.labels import method_label, method_styles, task_label
-from othink_mr1.report.curves import PANELS
+from othink_mr1.report.curves import MOST_POINTS, PANELS
 from othink_mr1.report.inputs import Inputs
 from othink_mr1.report.items import TaskItems
 
@@ -186,11 +187,11 @@ def _rewards(inputs: Inputs) -> ChartGroup | None:
             rolling = run[column].rolling(window, min_periods=1)
             mean, error = rolling.mean(), (rolling.std().fillna(0.0) / rolling.count() ** 0.5)
             low, high = (mean - 1.96 * error).clip(0, 1), (mean + 1.96 * error).clip(0, 1)
-            parts.append(
-                run.assign(mean=mean, low=low, high=high)[
-                    ["run", "method", "task", "seed", "step", "mean", "low", "high"]
-                ]
-            )
+            rolled = run.assign(mean=mean, low=low, high=high)[
+                ["run", "method", "task", "seed", "step", "mean", "low", "high"]
+            ]
+            every = math.ceil(len(rolled) / MOST_POINTS)
+            parts.append(rolled.iloc[::-every].iloc[::-1])  # with the last step
         rows = pd.concat(parts, ignore_index=True)
         rows = rows.assign(label=[method_label(method) for method in rows.method])
         colour, _ = _method_scale(rows.method)
