@@ -148,13 +148,15 @@ def test_a_run_without_metrics_is_named(results: ComparedResults) -> None:
 
 
 def test_the_program_writes_what_the_figure_is_drawn_from(results: ComparedResults) -> None:
-    results.plan()
+    plan = results.plan()
     root = results.root
     given = ("--plan", root / "plan.json", "--results", root)
     files = ("--output", root / "mine_comparison.csv", "--seeds", root / "mine_seeds.csv")
     assert run("compare_methods", *given, *files, "--table", root / "mine.md") is None
     frame = frames.read_comparison(root / "mine_comparison.csv")
     assert set(frame.note) == {"made up"}
+    frames.write_frame(root / "seeds.csv", seeds_frame(compare_methods(plan, root)[1], plan))
+    assert (root / "mine_seeds.csv").read_bytes() == (root / "seeds.csv").read_bytes()
     text = (root / "mine.md").read_text()
     assert "## Trained on visual counting, small" in text
     assert "| rising | kl\\_schedule.weight=1 | visual counting | " in text

@@ -191,7 +191,7 @@ def _rewards(inputs: Inputs) -> ChartGroup | None:
                 ["run", "method", "task", "seed", "step", "mean", "low", "high"]
             ]
             every = math.ceil(len(rolled) / MOST_POINTS)
-            parts.append(rolled.iloc[::-every].iloc[::-1])  # with the last step
+            parts.append(rolled.iloc[::-every].iloc[::-1].round(4))  # with the last step
         rows = pd.concat(parts, ignore_index=True)
         rows = rows.assign(label=[method_label(method) for method in rows.method])
         colour, _ = _method_scale(rows.method)
