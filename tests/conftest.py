@@ -1,11 +1,19 @@
-"""Which slow tests may run beside which: those of one file, and all that need Slurm, follow each other."""
+"""For all tests: which may run beside which, and that what they start hears Ctrl-C.
+
+Of the slow tests those of one file, and all that need Slurm, follow each other.
+"""
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+
+# Started in the background by a script (`pytest … &`), it ignores SIGINT, and its children inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class _ByFile(LoadScopeScheduling):
