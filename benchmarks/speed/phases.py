@@ -1,4 +1,4 @@
-"""Where a step's time goes."""
+"""Where a step's time goes. `rest` is what no phase has: preparing prompts, rewards, padding, metrics."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-
-# `rest`: what is in none of the others: image and text preparation, rewards, padding, metrics.
-GRPO_PHASES = ("generation", "reference", "forward_backward", "optimizer", "rest")
 
 
 class PhaseClock:
