@@ -94,10 +94,10 @@ test: .venv/development-installed
 	.venv/bin/pytest tests/workflow/test_smoke.py
 
 # The preflight's limits in seconds are those of a machine that does nothing else. The other tests of Slurm mostly
-# wait, so some run beside them; of those the longest come first.
+# wait, so three files run at a time, each with its own cluster; the longest come first.
 test-slow: .venv/development-installed
 	.venv/bin/pytest tests/slurm/test_preflight.py
-	.venv/bin/pytest -n 2 --dist loadscope --no-loadscope-reorder --durations 30 --ignore tests/slurm/test_preflight.py \
+	.venv/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 30 --ignore tests/slurm/test_preflight.py \
 	  tests/slurm tests/crash tests/workflow/slow tests/miniature
 
 test-all: test test-slow

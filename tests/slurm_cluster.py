@@ -47,7 +47,7 @@ class SlurmCluster:
     def __init__(self, folder: Path) -> None:
         """folder: an empty folder for everything that the cluster writes."""
         self.folder = folder
-        self._first_port = _free_ports()
+        self._first_port, self._held_port = _free_ports()
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
         # The environment of a user's shell on this cluster, besides HOME.
         self.environment = {
@@ -79,6 +79,7 @@ class SlurmCluster:
         for process in self.own_processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
+        self._held_port.close()
 
     def cancel_all(self) -> None:
         """Cancel all jobs, and wait some time for them to end."""
@@ -171,7 +172,7 @@ SlurmdUser={getuser()}
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge.sock,cred_expire=15
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
-SrunPortRange={port + 100}-{port + _PORTS - 1}
+SrunPortRange={port + 100}-{port + _PORTS - 2}
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool/%n
 SlurmctldPidFile={folder}/slurmctld.pid
@@ -280,18 +281,24 @@ def variable_of(process: int, name: str) -> str | None:
     return None if value is None else value.decode(errors="replace")
 
 
-def _free_ports() -> int:
-    """The first of a block of unused ports; those of srun are not checked."""
+def _free_ports() -> tuple[int, socket.socket]:
+    """The first of a block of unused ports; those of srun are not checked.
+
+    The socket holds the block's last port: clusters that start at the same time must not take one block.
+    """
     for _ in range(50):
         first = random.randrange(20_000, 31_000, _PORTS)
+        held = socket.socket()
         with contextlib.ExitStack() as stack:
             try:
+                held.bind(("127.0.0.1", first + _PORTS - 1))
                 for offset in (0, *NODES.values()):
                     listener = stack.enter_context(socket.socket())
                     listener.bind(("127.0.0.1", first + offset))
             except OSError:
+                held.close()
                 continue
-        return first
+        return first, held
     raise RuntimeError("no free ports between 20000 and 31000")
 
 

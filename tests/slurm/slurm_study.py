@@ -1,4 +1,4 @@
-"""Two training runs of the smoke study, on a cluster and on this machine, with what they are made from."""
+"""A training run of the smoke study, on a cluster and on this machine, with what it is made from."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from slurm_cluster import SlurmCluster
 from snakemake_runs import REPOSITORY, copy_repository
 
 SECONDS = 400
-# Steps of SFT, whose weights change with each. (The smoke study's GRPO finds no reward, so no gradient.) On
-# two free cores they take 13 seconds, so that a fault comes meanwhile.
-SHORT = 200
-# Of the other run, so that its job runs into a limit of a minute, also when what ran beside it has ended.
-LONG_SECONDS = 90
+# Steps of SFT, whose weights change with each.
+STEPS = 40
+# What a step waits on the cluster, so that a fault comes while the run trains, and so that its job runs into
+# a limit of a minute. Waiting leaves the processor to the tests beside.
+STEP_SECONDS = 0.4
+LONG_STEP_SECONDS = 2.0
 # One GPU of the cluster, which does not compute: the trainings compute on the CPU.
 EXECUTION = {"train": {"gpus": 1, "save_every_minutes": 0.005}}
 IMPATIENT_SNAKEMAKE = (sys.executable, str(Path(__file__).with_name("impatient_snakemake.py")))
@@ -69,6 +70,13 @@ class SlurmStudy:
             text = text.replace(old, new)
         profile.write_text(text)
 
+    def slow_down(self, seconds: float) -> None:
+        """Let every step of a training wait so long, as on a slower machine."""
+        file = self.checkout / "workflow_scripts/othink_mr1/training/supervised.py"
+        text, step = file.read_text(), "            lessons = lessons_of(step)\n"
+        assert text.count(step) == 1
+        file.write_text(text.replace(step, f"            __import__('time').sleep({seconds})\n{step}"))
+
     def start(self, steps: int, *arguments: str) -> subprocess.Popen[str]:
         """Start the run of so many steps through Slurm."""
         return subprocess.Popen(
@@ -102,7 +110,7 @@ class SlurmStudy:
         while not condition():
             assert process.poll() is None, self.output()
             assert time.monotonic() < deadline, self.output()
-            time.sleep(0.05)
+            time.sleep(0.2)
 
     def is_training(self, steps: int) -> bool:
         """Whether a state of the run has been saved."""

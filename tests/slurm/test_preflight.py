@@ -6,14 +6,14 @@ import contextlib
 import io
 import os
 import re
-import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from refusals import SMOKE, TARGET, refused, run
 
 from othink_mr1.cluster import preflight
 from othink_mr1.cluster.facts import ClusterFacts
@@ -22,14 +22,9 @@ from othink_mr1.cluster.slurm import forgets_after_seconds
 from othink_mr1.cluster.time_limits import partition_limits
 from othink_mr1.errors import UserError
 from slurm_cluster import SlurmCluster
-from snakemake_runs import copy_repository, run_snakemake
+from snakemake_runs import copy_repository
 
 T = TypeVar("T")
-SECONDS = 4.0
-# On a busy machine Snakemake alone takes as long: then so much more than a dry run, which asks nobody.
-MORE_THAN_A_DRY_RUN = 1.5
-TARGET = "results/smoke/learning_curves.csv"
-SMOKE = ["--configfile", "tests/study.yaml", "--profile", "slurm"]
 GPUS = "execution={train: {device: cuda, gpus: 1}}"
 # A port that nothing listens on.
 NO_INTERNET = {"HF_ENDPOINT": "http://127.0.0.1:9"}
@@ -46,40 +41,6 @@ def facts(checkout: Path, old: str, new: str) -> None:
     text = profile.read_text()
     assert text.count(old) == 1
     profile.write_text(text.replace(old, new))
-
-
-def run(
-    checkout: Path, cluster: SlurmCluster, arguments: Sequence[str], **variables: str
-) -> tuple[subprocess.CompletedProcess[str], float]:
-    started = time.monotonic()
-    environment = cluster.environment | variables
-    done = run_snakemake(checkout, arguments, path=environment.pop("PATH"), variables=environment)
-    return done, time.monotonic() - started
-
-
-def refused(
-    checkout: Path,
-    cluster: SlurmCluster,
-    arguments: Sequence[str],
-    within: float = SECONDS,
-    **variables: str,
-) -> str:
-    """The one line that a refused start ends with, within these seconds."""
-    before = cluster.jobs("all")
-    done, seconds = run(checkout, cluster, arguments, **variables)
-    assert done.returncode == 1
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert "Traceback" not in done.stderr + done.stdout
-    assert cluster.jobs("all") == before
-    assert not list((checkout / "results").glob("**/logs/**/*.log"))
-    if seconds >= within:
-        # Measured again beside a dry run: this machine may have been busy with something else.
-        _, of_a_dry_run = run(checkout, cluster, [*arguments, "-n"], **variables)
-        _, seconds = run(checkout, cluster, arguments, **variables)
-        assert seconds < max(within, of_a_dry_run + MORE_THAN_A_DRY_RUN)
-    # The next start needs no --unlock.
-    assert not list((checkout / ".snakemake" / "locks").glob("*"))
-    return line
 
 
 def asked(cluster: SlurmCluster, question: Callable[[], T]) -> T:
@@ -209,15 +170,6 @@ def test_no_slurm_here(cluster: SlurmCluster, checkout: Path, tmp_path: Path) ->
     assert line.startswith(
         "error: sbatch, squeue, scancel, sinfo, scontrol, srun: not found; start snakemake"
     )
-
-
-def test_a_controller_that_does_not_answer(cluster: SlurmCluster, checkout: Path, tmp_path: Path) -> None:
-    # Snakemake's plugin itself asks it three times before, for 10 seconds each.
-    configuration = Path(cluster.environment["SLURM_CONF"]).read_text().splitlines()
-    dead = ["SlurmctldPort=9" if line.startswith("SlurmctldPort") else line for line in configuration]
-    (tmp_path / "slurm.conf").write_text("\n".join(dead))
-    line = refused(checkout, cluster, [*SMOKE, TARGET], within=60, SLURM_CONF=str(tmp_path / "slurm.conf"))
-    assert "sinfo fails" in line
 
 
 def test_a_dry_run_checks_nothing(cluster: SlurmCluster, checkout: Path) -> None:

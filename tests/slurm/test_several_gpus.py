@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from slurm_study import EXECUTION, SECONDS, SHORT, THREADS, SlurmStudy, arguments_for, manifest_of
+from slurm_study import (
+    EXECUTION,
+    SECONDS,
+    STEP_SECONDS,
+    STEPS,
+    THREADS,
+    SlurmStudy,
+    arguments_for,
+    manifest_of,
+)
 
 import warm_python
 from slurm_cluster import SlurmCluster, variable_of
@@ -67,25 +76,27 @@ def test_the_numbers_are_those_of_one_process(
 
 def test_a_signal_before_the_limit_stops_all_and_keeps_the_state(study: SlurmStudy) -> None:
     ask_for(study, 1, 2)
-    with study.started(SHORT) as process:
-        study.wait_until(process, lambda: study.is_training(SHORT))
-        study.cluster.run("scancel", "--signal=URG", study.job(SHORT)["id"])  # as --signal=URG@300 does
+    study.slow_down(STEP_SECONDS)
+    with study.started(STEPS) as process:
+        study.wait_until(process, lambda: study.is_training(STEPS))
+        study.cluster.run("scancel", "--signal=URG", study.job(STEPS)["id"])  # as --signal=URG@300 does
         study.finish(process)
-    first, second = study.attempts(SHORT)
+    first, second = study.attempts(STEPS)
     assert first["after_step"] == 0 < second["after_step"]
     assert "not_to_the_bit" not in second
-    assert list(metrics(study.checkout, SHORT).step) == list(range(1, SHORT + 1))
+    assert list(metrics(study.checkout, STEPS).step) == list(range(1, STEPS + 1))
 
 
 def test_a_process_that_dies_ends_the_job(study: SlurmStudy) -> None:
     ask_for(study, 2, 1)
-    with study.started(SHORT, "--retries", "0") as process:
-        study.wait_until(process, lambda: study.is_training(SHORT))
+    study.slow_down(STEP_SECONDS)
+    with study.started(STEPS, "--retries", "0") as process:
+        study.wait_until(process, lambda: study.is_training(STEPS))
         ranks = processes(study)
         assert set(ranks) == {"0", "1"}
         os.kill(ranks["1"], signal.SIGKILL)
         assert process.wait(60) != 0
-    assert "task 1: Killed" in study.log(SHORT)
+    assert "task 1: Killed" in study.log(STEPS)
     assert not any(Path(f"/proc/{number}").exists() for number in ranks.values())
 
 

@@ -22,6 +22,9 @@ def test_the_committed_comparison_is_collected_from_the_committed_scores(tmp_pat
     config = study(*OVERLAYS)
     plan = ComparisonPlan.model_validate(all_plans(config)["kl_schedules_comparison"])
     checkout = copy_repository(tmp_path)
+    for part in ("raw", "data"):  # the sets, if `make mini` has rendered them
+        if (made := REPOSITORY / "results/mini" / part).is_dir():
+            shutil.copytree(made, checkout / "results/mini" / part)
     # The intervals need to know which items share a picture.
     folders = sorted({Path(evaluation.examples).parent for evaluation in plan.study.evaluations})
     assert len(folders) == 4
