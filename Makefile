@@ -109,7 +109,7 @@ check: .venv/development-installed
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/snakefmt --check Snakefile rules
-	.venv/bin/mypy
+	.venv/bin/mypy --num-workers auto
 	.venv/bin/snakemake --lint
 
 bench: .venv/development-installed

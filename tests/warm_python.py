@@ -114,6 +114,7 @@ def _answer(caller: socket.socket) -> None:
     os.chdir(command["folder"])
     os.environ.clear()
     os.environ.update(command["environment"])
+    tempfile.tempdir = None  # may be known from another environment
     sys.argv = command["arguments"]
     paths = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     sys.path[:1] = [str(Path(sys.argv[0]).parent.absolute()), *paths]

@@ -264,7 +264,8 @@ def test_two_runs_that_ask_for_a_gpu_do_not_run_together(smoke: Finished) -> Non
     plan = run_snakemake(smoke.checkout, [*SMOKE, "-n", "results/smoke/same_task.csv", *asked])
     runs = re.findall(r"output: (\S+/runs/geometry-sft-\S+)", plan.stdout)
     assert len(runs) == 2
-    done = run_snakemake(smoke.checkout, [*SMOKE, *runs, *asked], timeout=300)
+    variables = warm_python.variables()
+    done = run_snakemake(smoke.checkout, [*SMOKE, *runs, *asked], timeout=300, variables=variables)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     spans = []
     for run in runs:
@@ -277,7 +278,7 @@ def test_two_runs_that_ask_for_a_gpu_do_not_run_together(smoke: Finished) -> Non
 
 def test_four_trainings_on_four_cards_run_together(smoke: Finished, tmp_path: Path) -> None:
     """The cards are pretended. Each training has its own."""
-    cards = {"TMPDIR": str(tmp_path), "CUDA_VISIBLE_DEVICES": "0,1,2,3"}
+    cards = {"TMPDIR": str(tmp_path), "CUDA_VISIBLE_DEVICES": "0,1,2,3"} | warm_python.variables()
     # Of so many steps that none has ended, and freed its card, before the last one takes its own.
     longer = "methods={sft: {steps: 20}}"
     asked = ["--config", "execution={train: {gpus: 1}}", "seeds=[3,4,5,6]", longer]
