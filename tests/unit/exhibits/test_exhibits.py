@@ -13,6 +13,7 @@ from pathlib import Path
 import altair as alt
 import pandas as pd
 import pytest
+import vl_convert
 from entry_points import run
 from PIL import Image
 from synthetic_results import SyntheticResults, three_tasks
@@ -47,6 +48,7 @@ from othink_mr1.exhibits.collected_tables import collect_reward_curves
 from othink_mr1.exhibits.figure_files import FigureInputs, write_figure
 from othink_mr1.exhibits.frames import read_reward_curves, read_study, write_frame
 from othink_mr1.exhibits.labels import METHODS
+from othink_mr1.exhibits.marks import count_axis
 from othink_mr1.exhibits.plans import CasesPlan, RunsPlan, StudyPlan, TablePlan, read_plan
 from othink_mr1.exhibits.sweep_panel import sweep_panel
 from othink_mr1.exhibits.table1 import latex, markdown, table1
@@ -259,6 +261,13 @@ def test_the_same_data_gives_the_same_bytes(number, seeds, drawn, tmp_path):
     for kind in ("svg", "png", "pdf", "md", "tex", "csv"):
         name = f"figure.{kind}"
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), kind
+
+
+def test_an_axis_of_thousands_of_steps_begins_at_0():
+    steps = pd.DataFrame({"step": [0, 8000]})
+    chart = alt.Chart(steps).mark_point().encode(x=alt.X("step:Q", axis=count_axis(6)))
+    labels = re.findall(r">([\d.]+k?)</text>", vl_convert.vegalite_to_svg(chart.to_dict()))
+    assert labels == ["0", *(f"{thousands}k" for thousands in range(1, 9))]
 
 
 def test_figure1_curves_start_at_the_backbone(results):

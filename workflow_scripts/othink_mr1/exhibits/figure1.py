@@ -14,7 +14,7 @@ from othink_mr1.exhibits.captions import caption, intervals, labelled, paper_lin
 from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.frames import pooled, single_seeds
 from othink_mr1.exhibits.labels import method_label, task_label
-from othink_mr1.exhibits.marks import domain_of, paper_layers, per_backbone, percent
+from othink_mr1.exhibits.marks import count_axis, domain_of, paper_layers, per_backbone, percent
 from othink_mr1.exhibits.theme import method_colour, method_shape
 
 _TITLE = "Test accuracy over training steps"
@@ -36,10 +36,9 @@ def _chart(frame: pd.DataFrame) -> tuple[AnyChart, list[str]]:
     tasks = ", ".join(task_label(task) for task in dict.fromkeys(frame.tested_on))
     domain = domain_of(ours.r1v_high, paper.paper_accuracy, paper.paper_high, from_zero=True)
     y = partial(percent, title=f"accuracy, {tasks}", domain=domain)
-    x_axis = alt.Axis(format="~s", tickCount=6)
     # Room at the end for the paper's marks.
     scale = alt.Scale(domain=[0, 1.08 * float(ours.at_step.max())], nice=False)
-    x = alt.X("at_step:Q", title="training step (optimiser updates)", axis=x_axis, scale=scale)
+    x = alt.X("at_step:Q", title="training step (optimiser updates)", axis=count_axis(6), scale=scale)
     legend = alt.Legend(symbolOpacity=1)  # not the bands' opacity
     methods = [*ours.method, "base"]
     colour, shape = method_colour(methods).legend(legend), method_shape(methods).legend(legend)

@@ -14,7 +14,7 @@ from othink_mr1.exhibits.captions import labelled
 from othink_mr1.exhibits.collected_tables import smoothed, smoothing_window, standard_error
 from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.labels import METHODS, task_label
-from othink_mr1.exhibits.marks import HOLLOW, per_backbone
+from othink_mr1.exhibits.marks import HOLLOW, count_axis, per_backbone
 from othink_mr1.exhibits.paper_numbers import paper_number
 from othink_mr1.exhibits.theme import QUIET, SIZE, method_colour
 
@@ -84,7 +84,7 @@ def _panel(curves: pd.DataFrame, reward: str, title: str) -> AnyChart:
     colour: Any = alt.value(METHODS["grpo"].colour)
     if curves.label.nunique() > 1:
         colour = method_colour(curves.method)
-    x = alt.X("step:Q", title="training step (optimiser updates)", axis=alt.Axis(format="~s", tickCount=6))
+    x = alt.X("step:Q", title="training step (optimiser updates)", axis=count_axis(6))
     scale = alt.Scale(domain=[0, 1], nice=False)  # rewards are 0..1; both panels have the same scale
 
     def y(field: str) -> alt.Y:

@@ -30,6 +30,11 @@ def percent(field: str, title: str | None, domain: tuple[float, float]) -> alt.Y
     return alt.Y(f"{field}:Q", title=title, scale=alt.Scale(domain=list(domain), nice=False), axis=axis)
 
 
+def count_axis(ticks: int) -> alt.Axis:
+    """An axis for numbers of steps, with labels as 2k; Vega's own would be 0k at 0."""
+    return alt.Axis(format="~s", tickCount=ticks, labelExpr="datum.value === 0 ? '0' : datum.label")
+
+
 def domain_of(*columns: Iterable[float], from_zero: bool) -> tuple[float, float]:
     """Limits of a y axis that hold all values of 0..1, with room, and never pass 0 or 1."""
     values = [value for column in columns for value in column if not pd.isna(value)] or [0.0, 0.1]

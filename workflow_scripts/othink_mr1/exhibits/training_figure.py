@@ -9,7 +9,7 @@ from othink_mr1.exhibits.collected_tables import smoothed, smoothing_window
 from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.frames import by_setting
 from othink_mr1.exhibits.labels import method_label, task_label
-from othink_mr1.exhibits.marks import per_backbone
+from othink_mr1.exhibits.marks import count_axis, per_backbone
 from othink_mr1.exhibits.theme import method_colour
 
 _TITLE = "The trainings of GRPO and GRPO-D"
@@ -51,7 +51,7 @@ def _chart(curves: pd.DataFrame) -> tuple[AnyChart, list[str]]:
         panels = []
         for task in tasks:
             of = curves[curves.task == task]
-            x = alt.X("step:Q", title="training step", axis=alt.Axis(format="~s", tickCount=5))
+            x = alt.X("step:Q", title="training step", axis=count_axis(5))
             y = alt.Y(f"{column}:Q", title=title if task == tasks[0] else None, axis=alt.Axis(tickCount=5))
             line = alt.Chart(of).mark_line(strokeWidth=1.6)
             line = line.encode(x=x, y=y, color=method_colour(curves.method), detail="run:N")
