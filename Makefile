@@ -94,7 +94,7 @@ test: .venv/development-installed
 	.venv/bin/pytest tests/workflow/test_smoke.py
 
 # The preflight's limits in seconds are those of a machine that does nothing else. The other tests of Slurm mostly
-# wait, so three files run at a time, each with its own cluster; the longest come first.
+# wait, so three files run at a time. They come first, as they are the longest; each worker has its own cluster.
 test-slow: .venv/development-installed
 	.venv/bin/pytest tests/slurm/test_preflight.py
 	.venv/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 30 --ignore tests/slurm/test_preflight.py \
