@@ -260,7 +260,8 @@ def test_another_generation_length_regenerates_that_task_and_retrains_nothing(sm
 
 
 def test_two_runs_that_ask_for_a_gpu_do_not_run_together(smoke: Finished) -> None:
-    asked = ["--config", "execution={train: {gpus: 1}}", "seeds=[1,2]"]
+    # Of so many steps that they would be seen to run together.
+    asked = ["--config", "execution={train: {gpus: 1}}", "seeds=[1,2]", "methods={sft: {steps: 40}}"]
     plan = run_snakemake(smoke.checkout, [*SMOKE, "-n", "results/smoke/same_task.csv", *asked])
     runs = re.findall(r"output: (\S+/runs/geometry-sft-\S+)", plan.stdout)
     assert len(runs) == 2
