@@ -27,8 +27,8 @@ def torch_imports() -> Iterator[None]:
     transformers imports scipy, where it is installed, for losses of object detection. It is taken as not
     installed: what is imported here cannot import scipy, unless it has been before.
 
-    And transformers reads all its model files for their classes' names, once for `transformers` and once more for
-    `transformers.models`. The second is a plain package here, whose modules have to be named in full.
+    And transformers reads all its model files for their classes' names, once for `transformers` and once more
+    for `transformers.models`. The second is a plain package here, whose modules have to be named in full.
     """
     hide = "scipy" not in sys.modules
     if hide:
