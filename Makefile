@@ -138,15 +138,15 @@ gpu-wheels: .venv/bin/python
 gpu-page:
 	$(PYTHON) tests/gpu/document.py $(addprefix --add ,$(ADD))
 
-# A recent pip: Debian's, of 2023, takes a third longer.
 .venv/bin/python:
 	@'$(PYTHON)' -c 'import sys, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
 	  echo "make: needs Python 3.11 with ensurepip (Debian: python3-venv); $(or $(PYTHON),none found) is not that;" \
 	    "make $(or $(MAKECMDGOALS),environment) PYTHON=/path/to/python3.11" >&2; exit 2; }
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --constraint constraints.txt pip
 
+# First a recent pip: Debian's, of 2023, takes a third longer.
 .venv/runtime-installed: requirements.txt constraints.txt | .venv/bin/python
+	.venv/bin/python -m pip install --quiet --constraint constraints.txt pip
 	.venv/bin/python -m pip install --quiet --requirement requirements.txt --constraint constraints.txt
 	touch $@
 
