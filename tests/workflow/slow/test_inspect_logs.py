@@ -40,9 +40,9 @@ def test_inspect_reads_every_log(tmp_path: Path) -> None:
     subprocess.run(command, cwd=checkout, check=True)
 
     python = tmp_path / "inspect" / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "inspect"], check=True)
-    install = [python, "-m", "pip", "install", "--quiet", "--no-compile", f"inspect-ai=={VERSION}"]
-    subprocess.run(install, check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "inspect"], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-compile"]
+    subprocess.run([*pip, f"inspect-ai=={VERSION}"], check=True)
     reading = [python, "-c", READ, checkout / "results/smoke/inspect"]
     read = subprocess.run(reading, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert read.returncode == 0, read.stderr[-4000:]
