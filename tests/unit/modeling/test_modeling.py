@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
 import torch
 from damage import flip
+from PIL import Image
 from plain_path import plain_inputs
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText, AutoTokenizer
@@ -14,8 +16,8 @@ from transformers import AutoModelForImageTextToText, AutoTokenizer
 from othink_mr1.artefacts.artefact import write_manifest
 from othink_mr1.errors import UserError
 from othink_mr1.modeling.backbone import load_backbone, save_checkpoint
-from othink_mr1.modeling.prompts import fill_template, target_text
-from tiny import QUESTIONS, TEMPLATE, Tiny
+from othink_mr1.modeling.prompts import PromptMaker, fill_template, target_text
+from tiny import QUESTIONS, TEMPLATE, Tiny, picture
 
 
 def test_checkpoint_loads_as_it_was_saved(tiny: Tiny, tmp_path) -> None:
@@ -113,6 +115,18 @@ def test_prompt_reads_image_first_then_text(tiny: Tiny, prompts) -> None:
         + f"<|vision_end|>{TEMPLATE.replace('{question}', QUESTIONS[0])}<|im_end|>\n<|im_start|>assistant\n"
     )
     assert (prompts[1].token_ids == tiny.model.config.image_token_id).sum() == 12  # 112 x 84 pixels
+
+
+def test_a_prompt_is_what_the_processor_makes(tiny: Tiny) -> None:
+    """Also where the picture is resized."""
+    images = [picture(3, *size) for size in ((56, 56), (100, 75), (31, 300), (9, 40))]
+    dialogues = [f"<|vision_start|><|image_pad|><|vision_end|> {'so ' * n}" for n in range(len(images))]
+    made = PromptMaker(tiny.model, tiny.processor).make_of_dialogues(images, dialogues)
+    opened = [Image.open(io.BytesIO(image)) for image in images]
+    expected = tiny.processor(text=dialogues, images=opened)
+    assert [prompt.token_ids.tolist() for prompt in made] == expected["input_ids"]
+    assert torch.equal(torch.cat([p.pixel_values for p in made]), torch.tensor(expected["pixel_values"]))
+    assert torch.cat([prompt.image_grid for prompt in made]).tolist() == expected["image_grid_thw"].tolist()
 
 
 def test_prompt_positions_are_those_of_generate(tiny: Tiny, prompts) -> None:
