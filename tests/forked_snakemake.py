@@ -1,4 +1,4 @@
-"""Snakemake in a forked process: a dry run without the seconds of its imports.
+"""Snakemake in a forked process, without the seconds of its imports: where it plans and starts no job.
 
 Snakemake's command line, the Snakefile and the config are the checkout's; the package is this repository's.
 """

@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 
 import warm_python
+from forked_snakemake import run_forked
 from othink_mr1.config.load import load_study
 from othink_mr1.data.examples import read_examples
 from othink_mr1.plan.exhibits import named_exhibits
@@ -49,7 +50,7 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 def test_every_rule_runs_in_time(smoke: Finished) -> None:
     assert smoke.process.returncode == 0, smoke.process.stdout[-4000:] + smoke.process.stderr[-4000:]
-    rules = set(run_snakemake(smoke.checkout, [*SMOKE, "--list-rules"]).stdout.split())
+    rules = set(run_forked(smoke.checkout, [*SMOKE, "--list-rules"]).stdout.split())
     ran = set(job_counts(smoke.process.stdout + smoke.process.stderr)) - {"total"}
     names = set(named_exhibits(load_study([smoke.checkout / name for name in ("config.yaml", SMOKE[1])])))
     assert names < rules
@@ -150,7 +151,7 @@ def test_all_of_it_is_verified_and_sound(smoke: Finished) -> None:
 def test_snakemake_packs_a_report(smoke: Finished) -> None:
     """Of what is there: no network, and every figure with its caption."""
     packed = smoke.checkout / "report.zip"
-    done = run_snakemake(smoke.checkout, [*SMOKE, "all", "--report", str(packed)])
+    done = run_forked(smoke.checkout, [*SMOKE, "all", "--report", str(packed)])
     assert done.returncode == 0, done.stderr[-4000:]
     with zipfile.ZipFile(packed) as files:
         names = {Path(name).name for name in files.namelist()}
@@ -165,7 +166,7 @@ def test_snakemake_packs_a_report(smoke: Finished) -> None:
 
 
 def test_a_second_time_nothing_is_to_be_done(smoke: Finished) -> None:
-    again = run_snakemake(smoke.checkout, [*SMOKE, "all"])
+    again = run_forked(smoke.checkout, [*SMOKE, "all"])
     assert "Nothing to be done" in again.stdout + again.stderr
 
 
@@ -175,7 +176,7 @@ def test_a_deleted_snakemake_folder_and_a_touch_rerun_no_training(smoke: Finishe
     for path in smoke.results.glob("data/*/*"):
         path.touch()
     shutil.rmtree(smoke.checkout / ".snakemake")
-    plan = run_snakemake(smoke.checkout, [*SMOKE, "-n", "all"])
+    plan = run_forked(smoke.checkout, [*SMOKE, "-n", "all"])
     assert plan.returncode == 0
     rerun = set(job_counts(plan.stdout))
     assert not {rule for rule in rerun if rule.startswith(("train_", "generate_", "score_", "pretrain_"))}
@@ -183,16 +184,16 @@ def test_a_deleted_snakemake_folder_and_a_touch_rerun_no_training(smoke: Finishe
 
 def test_a_change_and_its_way_back(smoke: Finished) -> None:
     change = ["--config", "methods={grpo-d: {kl_schedule: {maximum: 0.05}}}"]
-    changed = job_counts(run_snakemake(smoke.checkout, [*SMOKE, "-n", "all", *change]).stdout)
+    changed = job_counts(run_forked(smoke.checkout, [*SMOKE, "-n", "all", *change]).stdout)
     assert {rule: count for rule, count in changed.items() if rule.startswith("train_")} == {"train_grpo": 1}
-    back = job_counts(run_snakemake(smoke.checkout, [*SMOKE, "-n", "all"]).stdout)
+    back = job_counts(run_forked(smoke.checkout, [*SMOKE, "-n", "all"]).stdout)
     assert not {rule for rule in back if rule.startswith(("train_", "generate_", "score_"))}
 
 
 def test_a_parse_writes_nothing(smoke: Finished) -> None:
     before = {path: path.lstat().st_mtime_ns for path in smoke.results.rglob("*")}
     sft_alone = ["--config", "studies={same_task: {methods: [sft]}}"]
-    plan = run_snakemake(smoke.checkout, [*SMOKE, "-n", "all", *sft_alone])
+    plan = run_forked(smoke.checkout, [*SMOKE, "-n", "all", *sft_alone])
     assert "collect_study" in job_counts(plan.stdout)
     assert {path: path.lstat().st_mtime_ns for path in smoke.results.rglob("*")} == before
 
@@ -202,7 +203,7 @@ def test_a_result_from_the_future_is_named_before_work_starts(smoke: Finished) -
     now = file.stat().st_mtime
     os.utime(file, (time.time() + 2 * 86400,) * 2)
     before = {path: path.lstat().st_mtime_ns for path in smoke.results.rglob("*")}
-    done = run_snakemake(smoke.checkout, [*SMOKE, "all"])
+    done = run_forked(smoke.checkout, [*SMOKE, "all"])
     assert done.returncode != 0
     assert f"{file.relative_to(smoke.checkout)}: its time is 2 days in the future" in done.stderr
     assert before.items() <= {path: path.lstat().st_mtime_ns for path in smoke.results.rglob("*")}.items()
@@ -262,7 +263,7 @@ def test_another_generation_length_regenerates_that_task_and_retrains_nothing(sm
 def test_two_runs_that_ask_for_a_gpu_do_not_run_together(smoke: Finished) -> None:
     # Of so many steps that they would be seen to run together.
     asked = ["--config", "execution={train: {gpus: 1}}", "seeds=[1,2]", "methods={sft: {steps: 40}}"]
-    plan = run_snakemake(smoke.checkout, [*SMOKE, "-n", "results/smoke/same_task.csv", *asked])
+    plan = run_forked(smoke.checkout, [*SMOKE, "-n", "results/smoke/same_task.csv", *asked])
     runs = re.findall(r"output: (\S+/runs/geometry-sft-\S+)", plan.stdout)
     assert len(runs) == 2
     variables = warm_python.variables()
@@ -283,7 +284,7 @@ def test_four_trainings_on_four_cards_run_together(smoke: Finished, tmp_path: Pa
     # Of so many steps that none has ended, and freed its card, before the last one takes its own.
     longer = "methods={sft: {steps: 20}}"
     asked = ["--config", "execution={train: {gpus: 1}}", "seeds=[3,4,5,6]", longer]
-    plan = run_snakemake(smoke.checkout, [*SMOKE, "-n", "results/smoke/same_task.csv", *asked])
+    plan = run_forked(smoke.checkout, [*SMOKE, "-n", "results/smoke/same_task.csv", *asked])
     runs = re.findall(r"output: (\S+/runs/geometry-sft-\S+)", plan.stdout)
     assert len(runs) == 4
     together = ["--resources", "gpu=4", "--cores", "4"]
