@@ -6,7 +6,8 @@ import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import ModuleType
+from importlib.machinery import ModuleSpec
+from importlib.util import module_from_spec
 
 
 @contextmanager
@@ -37,9 +38,9 @@ def torch_imports() -> Iterator[None]:
         with quick_imports():
             import transformers
 
-            models = ModuleType("transformers.models")
-            models.__path__ = [f"{folder}/models" for folder in transformers.__path__]
-            sys.modules.setdefault(models.__name__, models)
+            models = ModuleSpec("transformers.models", None, is_package=True)
+            models.submodule_search_locations = [f"{folder}/models" for folder in transformers.__path__]
+            sys.modules.setdefault(models.name, module_from_spec(models))
             yield
     finally:
         if hide:
