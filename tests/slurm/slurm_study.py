@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -33,6 +34,7 @@ IMPATIENT_SNAKEMAKE = (sys.executable, str(Path(__file__).with_name("impatient_s
 THREADS = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
 
 
+@functools.cache  # who waits for a run asks for its name five times a second
 def run_name(steps: int) -> str:
     files = [REPOSITORY / "config.yaml", REPOSITORY / "tests" / "study.yaml"]
     overrides = {"methods": {"sft": {"steps": steps}}, "execution": EXECUTION}
