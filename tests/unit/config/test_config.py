@@ -12,6 +12,7 @@ from othink_mr1.config.methods import DynamicKL
 from othink_mr1.config.read_yaml import read_documents
 from othink_mr1.config.settings import merged_settings, validate_settings
 from othink_mr1.errors import UserError
+from othink_mr1.plan.runs import all_runs
 from repository import REPOSITORY, study
 
 PAPER = REPOSITORY / "config.yaml"
@@ -544,6 +545,65 @@ def test_variants_of_a_split_task_train_on_the_same_rest() -> None:
     ],
 )
 def test_mistakes_in_choices_and_splits(overrides: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load_study([PAPER], overrides)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def grid(**changes: Any) -> dict[str, Any]:
+    """Overrides with a study of GRPO and GRPO-D."""
+    mine = {"tasks": ["counting"], "methods": ["grpo", "grpo-d"], "tested_on": "own"}
+    return {"studies": {"mine": mine | changes}}
+
+
+def test_changes_that_go_together_are_no_mistake() -> None:
+    """Each alone would be one."""
+    for together in (
+        {"fix": {"steps": 10, "checkpoint_steps": [10], "kl_schedule.exploration_steps": 5}},
+        {"fix": {"steps": 1200}, "vary": {"checkpoint_steps": [[1000], [1200]]}},
+    ):
+        runs = all_runs(study(**grid(methods=["grpo-d"], **together)))
+        assert together["fix"]["steps"] in {run.settings.steps for run in runs if run.task}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (
+            grid(
+                methods=["grpo-d"],
+                vary={"kl_schedule.minimum": [0, 0.03], "kl_schedule.maximum": [0.02, 0.05]},
+            ),
+            "studies.mine.vary.kl_schedule.minimum.1: must be at most maximum (0.02), got 0.03",
+        ),
+        (
+            grid(methods=["grpo-d"], fix={"kl_schedule.minimum": 0.03}, vary={"kl_schedule.maximum": [0.02]}),
+            "studies.mine.fix.kl_schedule.minimum: must be at most maximum (0.02), got 0.03",
+        ),
+        (
+            grid(methods=["grpo"], fix={"steps": 1}),
+            "studies.mine: grpo's checkpoint_steps must be at most steps (1), got",
+        ),
+        (
+            chosen(
+                {
+                    "candidates": {"grpo-d": [{"kl_schedule.maximum": m} for m in (1, 2)]},
+                    "baseline": "grpo-d",
+                },
+                fix={"kl_schedule.minimum": 1.5},
+                methods=["grpo-d"],
+            ),
+            "studies.mine.fix.kl_schedule.minimum: must be at most maximum (1), got 1.5",
+        ),
+        (
+            chosen({"candidates": {"grpo-d": [{"steps": n} for n in (1, 2)]}}),
+            "studies.mine.choice.candidates.grpo-d.0: grpo-d's ",
+        ),
+    ],
+)
+def test_changes_that_do_not_go_together(overrides: dict[str, Any], said: str) -> None:
+    """Each alone is valid, but its run would not be."""
     with pytest.raises(UserError) as caught:
         load_study([PAPER], overrides)
     assert said in str(caught.value)

@@ -18,7 +18,7 @@ from othink_mr1.config.sources import (
     RenderedSource,
     UrlSource,
 )
-from othink_mr1.config.study import CHAT_TEMPLATE_TOKENS, TEMPLATE_ALLOWANCE, StudyConfig
+from othink_mr1.config.study import CHAT_TEMPLATE_TOKENS, TEMPLATE_ALLOWANCE, StudyConfig, StudyGrid
 from othink_mr1.config.suggest import unknown_name
 from othink_mr1.errors import UserError
 
@@ -214,17 +214,10 @@ def _grid_problems(config: StudyConfig, name: str) -> Iterator[tuple[KeyPath, st
             raw = validate_settings(merged_settings(config.methods, method, task)).model_dump()
             if raw["trainer"] == "none":
                 continue
-            for key, changes in (("fix", {p: [v] for p, v in grid.fix.items()}), ("vary", grid.vary)):
-                for setting, values in changes.items():
-                    path = ("studies", name, key, setting)
-                    for index, value in enumerate(values):
-                        where = path if key == "fix" else (*path, str(index))
-                        try:
-                            validate_settings(with_changes(raw, {setting: value}))
-                        except KeyError:
-                            yield path, unknown_name(f"setting of {method}", setting, flat(raw))
-                        except ValidationError as error:
-                            yield where, _first_problem(error, raw)[1]
+            for number, changes in enumerate(grid.combinations(method)):
+                for setting, problem in _change_problems(method, raw, changes):
+                    where = _written_in(grid, method, number, setting, changes.get(setting))
+                    yield ("studies", name, *where), problem
 
 
 def _choice_problems(config: StudyConfig, name: str) -> Iterator[tuple[KeyPath, str]]:
@@ -252,32 +245,39 @@ def _choice_problems(config: StudyConfig, name: str) -> Iterator[tuple[KeyPath, 
     if choice.baseline not in trained:
         yield (*path, "baseline"), f"must be a method that is trained, got {choice.baseline}"
     for method, candidates in choice.candidates.items():
-        for task in grid.tasks:
-            raw = validate_settings(merged_settings(config.methods, method, task)).model_dump()
-            for index, changes in enumerate(candidates):
-                where = (*path, "candidates", method, str(index))
-                for problem in _change_problems(method, raw, changes):
-                    yield (*where, *problem[0]), problem[1]
-                if changes in candidates[:index]:
-                    yield where, "is in the list already"
+        for index, changes in enumerate(candidates):
+            if changes in candidates[:index]:
+                yield (*path, "candidates", method, str(index)), "is in the list already"
 
 
-def _change_problems(
-    method: str, raw: dict[str, Any], changes: dict[str, Any]
-) -> Iterator[tuple[KeyPath, str]]:
-    """What is wrong with changes (path -> value) to a method's settings; the key is the path as written."""
+def _change_problems(method: str, raw: dict[str, Any], changes: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is wrong with changes (path -> value) that are made together to a method's settings.
+
+    The first of each pair is the change that is wrong; it is empty if a setting that is not changed does not
+    go with them.
+    """
     for setting in changes:
         try:
             with_changes(raw, {setting: changes[setting]})
         except KeyError:
-            yield (setting,), unknown_name(f"setting of {method}", setting, flat(raw))
+            yield setting, unknown_name(f"setting of {method}", setting, flat(raw))
             return
     try:
         validate_settings(with_changes(raw, changes))
     except ValidationError as error:
         path, problem = _first_problem(error, raw)
-        written = ".".join(path)
-        yield (written,) if written in changes else (), problem
+        setting = ".".join(path)
+        yield (setting, problem) if setting in changes else ("", f"{method}'s {setting} {problem}")
+
+
+def _written_in(grid: StudyGrid, method: str, number: int, setting: str, value: Any) -> KeyPath:
+    """Where a study has a setting of the method's combination of this number."""
+    candidates = grid.choice.candidates.get(method) if grid.choice else None
+    if candidates and (not setting or setting in candidates[number]):
+        return "choice", "candidates", method, str(number), *filter(None, [setting])
+    if setting in grid.vary and not grid.choice:
+        return "vary", setting, str(grid.vary[setting].index(value))
+    return ("fix", setting) if setting in grid.fix else ()
 
 
 def _first_problem(error: ValidationError, content: Any) -> tuple[KeyPath, str]:

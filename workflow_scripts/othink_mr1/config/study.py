@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -107,6 +108,13 @@ class StudyGrid(ConfigModel):
     fix: dict[str, Any] = Field({}, description="path into the method's settings -> value")
     curves: bool = Field(False, description="test the checkpoints along the way too")
     choice: Choice | None = Field(None, description="compares methods, each with its best candidate settings")
+
+    def combinations(self, method: str) -> list[dict[str, Any]]:
+        """The changes (path -> value) to a method's settings, one for each run of a task and seed."""
+        if self.choice is not None:
+            return [self.fix | changes for changes in self.choice.candidates.get(method, [{}])]
+        varied = itertools.product(*self.vary.values())
+        return [self.fix | dict(zip(self.vary, values, strict=True)) for values in varied]
 
 
 class Exhibits(ConfigModel):

@@ -79,7 +79,7 @@ def grid_runs(config: StudyConfig, study: str) -> list[Run]:
     for backbone in grid.backbones or [config.backbone]:
         for method in grid.methods:
             for task, seed in _points(config, grid, method):
-                for changes in _combinations(grid, method):
+                for changes in grid.combinations(method):
                     run = make_run(config, backbone, method, task, seed, changes)
                     runs[method, run.name] = run  # methods without training have the backbone's name
     return list(runs.values())
@@ -184,15 +184,6 @@ def _points(config: StudyConfig, grid: StudyGrid, method: str) -> Iterator[tuple
         return
     of_choice = grid.choice.seeds if grid.choice else []
     yield from itertools.product(grid.tasks, [*of_choice, *(grid.seeds or config.seeds)])
-
-
-def _combinations(grid: StudyGrid, method: str) -> Iterator[dict[str, Any]]:
-    if grid.choice is not None:
-        for changes in grid.choice.candidates.get(method, [{}]):
-            yield grid.fix | changes
-        return
-    for values in itertools.product(*grid.vary.values()):
-        yield grid.fix | dict(zip(grid.vary, values, strict=True))
 
 
 def _run_identity(config: StudyConfig, backbone: str, task: str, seed: int, settings: Any) -> dict[str, Any]:
