@@ -34,13 +34,13 @@ EXHIBITS = (
     "same_task.csv",
     "tables/table1.md",
     "tables/table1.tex",
-    "figures/figure6.svg",
-    "figures/figure6.csv",
+    *(f"figures/figure6.{form}" for form in ("svg", "pdf", "png", "md", "tex", "csv")),
+    "figures/training.svg",
     "data/leaks.csv",
     "data/counting.md",
     "data/counting.svg",
 )
-PLANS = ("same_task", "table1", "figure6", "leaks", "data.counting")
+PLANS = ("same_task", "table1", "figure6", "figures.training", "leaks", "data.counting")
 
 
 def answers(checkpoint: str) -> str:

@@ -19,6 +19,7 @@ import pytest
 
 import warm_python
 from forked_snakemake import run_forked
+from othink_mr1.artefacts.manifests import MANIFEST
 from othink_mr1.config.load import load_study
 from othink_mr1.data.examples import read_examples
 from othink_mr1.plan.exhibits import named_exhibits
@@ -145,6 +146,8 @@ def test_all_of_it_is_verified_and_sound(smoke: Finished) -> None:
     assert last.startswith("results/smoke: all that is finished is sound (")
     counts = {kind: int(count) for kind, count, *_ in (line.split() for line in kinds)}
     assert counts["runs"] == len(list(smoke.results.glob("runs/*/manifest.json"))) > 0
+    sealed = (smoke.results.glob(f"{place}/.*.{MANIFEST}") for place in (".", "tables", "figures", "data"))
+    assert counts["exhibits"] == sum(len(list(files)) for files in sealed) > 0
     assert counts["scores"] == counts["answers"] == len(list(smoke.results.glob("scores/*/*/*.csv"))) > 0
 
 

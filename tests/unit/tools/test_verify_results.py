@@ -34,7 +34,15 @@ from othink_mr1.tools import verify as verify_results
 from othink_mr1.tools.verify import Report, report_lines
 from repository import REPOSITORY
 
-COUNTS = {"raw": 1, "data": 3, "backbones": 1, "runs": 1, "answers": 3, "scores": 1, "exhibits": 8}
+COUNTS = {
+    "raw": 1,
+    "data": 3,
+    "backbones": 1,
+    "runs": 1,
+    "answers": 3,
+    "scores": 1,
+    "exhibits": len(EXHIBITS),
+}
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +75,8 @@ def test_sound_results_are_counted_with_their_size(root: Path) -> None:
     assert sizes["data"] == sum((root / name).stat().st_size for name in sets)
     assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before  # only read
     *table, last = report_lines(root, report)
-    assert re.fullmatch(r"exhibits +8 sound +0\.0 MB", table[-1])
-    assert last == f"{root}: all that is finished is sound (18 folders and files)"
+    assert re.fullmatch(rf"exhibits +{len(EXHIBITS)} sound +0\.0 MB", table[-1])
+    assert last == f"{root}: all that is finished is sound (23 folders and files)"
 
 
 def listed_files(root: Path) -> list[Path]:
@@ -82,7 +90,7 @@ def listed_files(root: Path) -> list[Path]:
 def test_every_file_counts(root: Path) -> None:
     """Flipped and truncated, each alone: one fault, which names it and what to delete."""
     files = listed_files(root)
-    assert len(files) == 21
+    assert len(files) == 26
     for path in files:
         data = path.read_bytes()
         for damage in (flip, truncate):
@@ -97,7 +105,7 @@ def test_every_file_counts(root: Path) -> None:
 
 def test_every_manifest_counts(root: Path) -> None:
     manifests = list(root.rglob(f"*{MANIFEST}"))
-    assert len(manifests) == 7 + 11
+    assert len(manifests) == 7 + 16
     for path in manifests:
         data = path.read_bytes()
         flip(path)
@@ -126,7 +134,7 @@ def test_it_goes_on_after_damage_and_says_what_is_sound(root: Path) -> None:
     assert counts(report) == COUNTS | {"backbones": 0, "scores": 0}
     lines = list(report_lines(root, report))
     assert "damaged: 4" in lines
-    assert lines[-1] == f"{root}: 16 are sound, 4 faults were found"
+    assert lines[-1] == f"{root}: 21 are sound, 4 faults were found"
 
 
 def test_a_disk_that_fails_does_not_end_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +150,7 @@ def test_a_disk_that_fails_does_not_end_it(root: Path, monkeypatch: pytest.Monke
     first, second, third = report.damaged
     assert (first, third) == (f"{root / BACKBONE}/config.json: {unread}", f"{root}/same_task.csv: {unread}")
     assert second.startswith(f"{root / BACKBONE}/model.safetensors: its sha256 is not the manifest's")
-    assert counts(report) == COUNTS | {"backbones": 0, "exhibits": 7}
+    assert counts(report) == COUNTS | {"backbones": 0, "exhibits": 12}
 
 
 class TestUnfinished:
@@ -209,7 +217,13 @@ def test_what_is_nobodys_artefact_is_left_alone(root: Path) -> None:
     """The miniature's root lies within the paper's; people keep notes and drawings beside their results."""
     write_small_results(root / "mini")
     flip(root / "mini" / SCORES)
-    own = ["notes.csv", "figures/figure6.pdf", "figures/mine.svg", "tables/mine.md", "data/mine/rows.parquet"]
+    own = [
+        "notes.csv",
+        "figures/figure6.html",
+        "figures/mine.svg",
+        "tables/mine.md",
+        "data/mine/rows.parquet",
+    ]
     for name in (*own, "data/mine.md", "leaks.csv", "figure6.csv", "runs/notes.txt", "bench/speed.csv"):
         write_text(root / name, "mine")
     report = verify(root)
@@ -295,7 +309,7 @@ def test_progress_is_said_now_and_then(
 def test_the_command(root: Path) -> None:
     sound = program("verify_results", "--results", root)
     assert (sound.returncode, sound.stderr) == (0, "")
-    assert sound.stdout.splitlines()[-1] == f"{root}: all that is finished is sound (18 folders and files)"
+    assert sound.stdout.splitlines()[-1] == f"{root}: all that is finished is sound (23 folders and files)"
     flip(root / SCORES)
     damaged = program("verify_results", "--results", root)
     assert (damaged.returncode, damaged.stderr) == (1, "")
@@ -316,7 +330,7 @@ def test_the_command_reads_the_studys_config(root: Path, tmp_path: Path) -> None
         "verify_results", "--config", "config.yaml", "--overlay", tmp_path / "overlay.yaml", cwd=REPOSITORY
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == f"{root}: all that is finished is sound (18 folders and files)"
+    assert done.stdout.splitlines()[-1] == f"{root}: all that is finished is sound (23 folders and files)"
     wrong = program("verify_results", "--config", tmp_path / "overlay.yaml")
     assert wrong.returncode == 1
     assert wrong.stderr.startswith("error: ")

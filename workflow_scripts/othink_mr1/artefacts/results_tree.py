@@ -26,13 +26,13 @@ _SEALED = (
     ("data", "data/leaks", ".csv"),
     ("scores", "scores/*/*", ".csv"),
 )
-# Exhibits: folder, suffixes, and the prefix of their plans' names.
+# Exhibits: folder, suffixes, and the prefixes of their plans' names.
 _EXHIBITS = (
-    (".", (".csv", ".html"), ""),
-    ("tables", (".md", ".tex"), ""),
-    ("figures", (".svg", ".png", ".html", ".csv"), ""),
-    ("data", (".csv",), ""),
-    ("data", (".md", ".svg"), "data."),
+    (".", (".csv", ".html"), ("",)),
+    ("tables", (".md", ".tex"), ("",)),
+    ("figures", (".svg", ".pdf", ".png", ".md", ".tex", ".csv"), ("", "figures.")),
+    ("data", (".csv",), ("",)),
+    ("data", (".md", ".svg"), ("data.",)),
 )
 # Exhibits whose files are in subfolders: a csv of that name at the root is the user's.
 _NOT_AT_ROOT = re.compile(r"figure\d+|table\d+|leaks")
@@ -78,10 +78,10 @@ def _sealed(results: Path) -> Iterator[tuple[str, Path]]:
 
 def _exhibits(results: Path) -> Iterator[tuple[str, Path]]:
     plans = {path.stem.rpartition("-")[0] for path in (results / "plans").glob("*.json")}
-    for place, suffixes, prefix in _EXHIBITS:
+    for place, suffixes, prefixes in _EXHIBITS:
         for file in _files(results / place):
             at_root = place == "." and _NOT_AT_ROOT.fullmatch(file.stem)
-            planned = f"{prefix}{file.stem}" in plans and not at_root
+            planned = any(f"{prefix}{file.stem}" in plans for prefix in prefixes) and not at_root
             if file.suffix in suffixes and (planned or manifest_beside(file).exists()):
                 yield "exhibits", file
 
