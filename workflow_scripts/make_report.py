@@ -32,6 +32,8 @@ def main() -> None:
     if arguments.plan is None:
         config = load_study([arguments.config, *arguments.overlay])
         plan, results = ReportPlan.model_validate(all_plans(config)[REPORT]), Path(config.results)
+    elif arguments.results is None:
+        parser.error("--plan needs --results")
     else:
         plan, results = read_plan(arguments.plan, ReportPlan), arguments.results
     output = arguments.output or results / "report.html"

@@ -37,6 +37,8 @@ class LogHandler(LogHandlerBase):  # type: ignore[misc]
             self._left.tell(record.jobid, record.rule_name)  # type: ignore[attr-defined]
         elif event == LogEvent.JOB_STARTED:
             self._left.start(record.jobs, now)  # type: ignore[attr-defined]
+        elif event == LogEvent.JOB_ERROR:
+            self._left.fail(record.jobid)  # type: ignore[attr-defined]
         elif event == LogEvent.JOB_FINISHED:
             self._left.finish(record.job_id, now)  # type: ignore[attr-defined]
             if now - self._said >= SAY_EVERY_SECONDS:

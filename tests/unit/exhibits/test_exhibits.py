@@ -427,6 +427,7 @@ def test_table1_marks():
     missing = markdown(table1(same_task_frame(base=0.4, grpo_d=0.5), TABLE))
     assert "| SFT | – | – | – | – | – |" in missing
     assert "| base | <u>40.00</u> [35.0–45.0] | <u>30.00</u> [25.0–35.0] | <u>50.00</u> [" in missing
+    assert "paper's values" not in missing  # it has none
     # Which methods are baselines is the config's.
     other = markdown(table1(frame, TABLE.model_copy(update={"baselines": ["base"]})))
     assert "| base | <u>40.00</u>" in other

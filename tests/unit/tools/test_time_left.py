@@ -43,6 +43,15 @@ def test_a_job_that_runs_has_done_a_part_of_its_work() -> None:
     assert left.seconds(30.0) == 0.0  # longer than the first: no time below zero
 
 
+def test_a_job_that_has_failed_runs_no_more() -> None:
+    left = TimeLeft({"train": 4}, 0.0)
+    left.tell(2, "train")
+    left.start([2], 0.0)
+    left.fail(2)
+    run(left, 1, "train", 0.0, 10.0)
+    assert left.seconds(10.0) == pytest.approx(30.0)
+
+
 def test_jobs_that_were_not_told_are_left_out() -> None:
     left = TimeLeft({"train": 2}, 0.0)
     left.finish(7, 5.0)

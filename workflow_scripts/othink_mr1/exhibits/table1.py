@@ -148,12 +148,15 @@ def _column(methods: list[str], rows: pd.DataFrame, of: str, baselines: Sequence
 def _notes(frame: pd.DataFrame, plan: TablePlan) -> tuple[str, ...]:
     printed = frame[frame.paper_accuracy.notna()]
     papers = ", ".join(dict.fromkeys(printed.paper_backbone + " (" + printed.paper_version + ")"))
+    of_paper = (
+        f"The paper's values are of its own backbone, {papers}, by r1v; it prints neither seeds nor intervals"
+        f"{_paper_items(frame)}."
+    )
     tasks = ", ".join(f"{task_letters(task)}: {task_label(task)}" for task in dict.fromkeys(frame.tested_on))
     ours, *remarks = caption(frame, dots=False)
     return (
         f"{tasks}. {ours}. Brackets: 95 % intervals of {spread_line(frame)}.",
-        f"The paper's values are of its own backbone, {papers}, by r1v; it prints neither seeds nor intervals"
-        f"{_paper_items(frame)}.",
+        *([of_paper] if papers else []),
         "r1v: the published scorer, its faults included. exact: the answer tag alone, compared by value.",
         f"Well-formed: of the answers that follow the format alone{_well_formed(frame)}. Cut: answers that "
         "were cut at max_new_tokens.",

@@ -235,8 +235,8 @@ def _cross_task(inputs: Inputs) -> ChartGroup | None:
         "figure7",
         "Figure 7. Accuracy on a task that was not trained",
         panels,
-        "Filled: ours, with 95 % intervals. Open: the paper's, for its own backbone, with Wilson intervals "
-        "of its counts. All panels have one scale.",
+        "Filled: ours, with 95 % intervals. Open: the paper's, where it prints one, for its own backbone, "
+        "with Wilson intervals of its counts. All panels have one scale.",
         ["trained on", "tested on", "method", "accuracy", "interval", "paper"],
         [
             [str(row.trained), str(row.tested_on), str(row.label), *_printed(row), _paper(row)]

@@ -37,6 +37,10 @@ class TimeLeft:
             self._done[rule] += 1
             self._seconds[rule] += now - self._started.pop(job)
 
+    def fail(self, job: int) -> None:
+        """A job has failed. If it is tried again, it starts again."""
+        self._started.pop(job, None)
+
     def seconds(self, now: float) -> float | None:
         """The time left; None before the first job has ended."""
         ended = self._done.total()
