@@ -586,6 +586,10 @@ def test_changes_that_go_together_are_no_mistake() -> None:
             "studies.mine: grpo's checkpoint_steps must be at most steps (1), got",
         ),
         (
+            grid(methods=["grpo"], fix={"kl_schedule": {"kind": "none"}, "kl_schedule.weight": 0.1}),
+            "studies.mine.fix.kl_schedule.weight: unknown setting of grpo",
+        ),
+        (
             chosen(
                 {
                     "candidates": {"grpo-d": [{"kl_schedule.maximum": m} for m in (1, 2)]},

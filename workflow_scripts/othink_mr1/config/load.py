@@ -256,14 +256,15 @@ def _change_problems(method: str, raw: dict[str, Any], changes: dict[str, Any]) 
     The first of each pair is the change that is wrong; it is empty if a setting that is not changed does not
     go with them.
     """
-    for setting in changes:
+    changed = raw
+    for setting, value in changes.items():
         try:
-            with_changes(raw, {setting: changes[setting]})
+            changed = with_changes(changed, {setting: value})
         except KeyError:
-            yield setting, unknown_name(f"setting of {method}", setting, flat(raw))
+            yield setting, unknown_name(f"setting of {method}", setting, flat(changed))
             return
     try:
-        validate_settings(with_changes(raw, changes))
+        validate_settings(changed)
     except ValidationError as error:
         path, problem = _first_problem(error, raw)
         setting = ".".join(path)
