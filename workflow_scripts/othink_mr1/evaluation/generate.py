@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from transformers import Qwen2VLForConditionalGeneration
@@ -220,10 +219,8 @@ class _PromptsOnDemand(Sequence[Prompt]):
     def __enter__(self) -> _PromptsOnDemand:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ahead.__exit__(kind, error, trace)
+    def __exit__(self, *_: object) -> None:
+        self._ahead.__exit__()
 
     def __len__(self) -> int:
         return self._count

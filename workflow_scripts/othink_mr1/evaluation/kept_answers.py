@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple
 
 from othink_mr1.artefacts.atomic_files import write_text
@@ -67,9 +66,7 @@ class KeptAnswers:
     def __enter__(self) -> KeptAnswers:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with naming(self._file):
             self._stream.close()
 
