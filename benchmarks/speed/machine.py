@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import os
 import platform
-import subprocess
 import time
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from othink_mr1.artefacts.provenance import provenance
 
 _PACKAGES = ("torch", "transformers", "trl", "accelerate", "numpy")
 _MATRIX = 2048  # rows and columns
@@ -48,7 +49,7 @@ def machine_facts() -> dict[str, Any]:
         "memory_gb": round(_memory_bytes() / 1e9, 1),
         "python": platform.python_version(),
         "packages": {package: metadata.version(package) for package in _PACKAGES},
-        "commit": _commit(),
+        "commit": provenance()["commit"],
     }
 
 
@@ -62,17 +63,3 @@ def _processor() -> str:
 def _memory_bytes() -> int:
     first = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()[0]  # MemTotal: … kB
     return int(first.split()[1]) * 1024
-
-
-def _commit() -> str | None:
-    here = Path(__file__).parent
-    try:
-        commit, changed = (
-            subprocess.run(
-                ["git", *command], cwd=here, capture_output=True, text=True, timeout=30, check=True
-            ).stdout.strip()
-            for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
-        )
-    except (FileNotFoundError, subprocess.CalledProcessError, subprocess.TimeoutExpired):
-        return None
-    return commit + ("+" if changed else "")
