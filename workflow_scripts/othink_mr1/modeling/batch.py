@@ -22,7 +22,6 @@ from othink_mr1.modeling.token_step import TokenStep
 class Admitted:
     """Computed prompts and the first tokens of their sequences. [sequences]: prompts x group, in order."""
 
-    sequences: Tensor  # [sequences]: their numbers
     places: Tensor  # [sequences]: place of the prompt x group size + place in the group
     positions: Tensor  # [sequences]: rotary position of the first token
     first: Tensor  # [sequences]: the first tokens
@@ -32,7 +31,10 @@ class Admitted:
 
 
 class Batch(ABC):
-    """Prompts in places, each with a group of sequences. A prompt leaves when its whole group has ended."""
+    """Prompts in places, each with a group of sequences. A prompt leaves when its whole group has ended.
+
+    Tensors with rows have one per sequence that has not left.
+    """
 
     _fused_norms = False
 
@@ -56,10 +58,21 @@ class Batch(ABC):
         self._token_step = TokenStep(model, self._fused_norms)
         self._free = list(range(prompts))
         self._sum_of_logits = torch.zeros((), device=self._device)
+        nothing = torch.zeros(0, dtype=torch.long, device=self._device)
+        self._sequences = nothing  # [rows]: number of each row's sequence
+        self._places = nothing  # [rows]: in the cache
+        self._counts = nothing  # [rows]: number of tokens chosen so far
+        self._tokens = nothing.new_zeros(0, max_new_tokens)  # [rows, max_new_tokens]: all chosen
+        self._longest = 0  # largest of the counts
+        self._set_up()
 
     @abstractmethod
+    def _set_up(self) -> None:
+        """Make what the subclass has besides: the cache, and each sequence's last token and its position."""
+
     def __bool__(self) -> bool:
         """Whether any sequence is being decoded."""
+        return len(self._sequences) > 0
 
     @abstractmethod
     def admit(self, numbers: Sequence[int], prompts: Sequence[Prompt]) -> None:
@@ -87,7 +100,8 @@ class Batch(ABC):
         return len(self._free) / self._prompts
 
     def _compute(self, numbers: Sequence[int], prompts: Sequence[Prompt]) -> Admitted:
-        places = [self._free.pop() for _ in prompts]
+        """Compute prompts and add their sequences' rows."""
+        prompt_places = [self._free.pop() for _ in prompts]
         logits, keys, values = prefill(self._model, prompts)
         self._note_finite(logits)
         group = torch.arange(self._group, device=self._device)
@@ -100,15 +114,15 @@ class Batch(ABC):
         sequences = numbered(numbers)
         first = self._choose_token(logits.repeat_interleave(self._group, dim=0), sequences, sequences * 0)
         positions = torch.tensor([prompt.next_position for prompt in prompts], device=self._device)
-        return Admitted(
-            sequences,
-            numbered(places),
-            positions.repeat_interleave(self._group),
-            first,
-            places,
-            keys,
-            values,
-        )
+        places = numbered(prompt_places)
+        tokens = first.new_zeros(len(first), self._max_new_tokens)
+        tokens[:, 0] = first
+        self._sequences = torch.cat([self._sequences, sequences])
+        self._places = torch.cat([self._places, places])
+        self._counts = torch.cat([self._counts, torch.ones_like(sequences)])
+        self._tokens = torch.cat([self._tokens, tokens])
+        self._longest = max(self._longest, 1)
+        return Admitted(places, positions.repeat_interleave(self._group), first, prompt_places, keys, values)
 
     def _note_finite(self, logits: Tensor) -> None:
         """Checked only when sequences end: checking each token would wait for the GPU each time.

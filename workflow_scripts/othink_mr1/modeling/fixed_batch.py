@@ -11,12 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
-from transformers import Qwen2VLForConditionalGeneration
 
 from othink_mr1.modeling.batch import Batch
 from othink_mr1.modeling.fixed_cache import FixedCache
 from othink_mr1.modeling.prompts import Prompt
-from othink_mr1.modeling.token_choice import ChooseToken
 from othink_mr1.modeling.token_step import TokenStep
 
 # Tokens between two checks for ended sequences.
@@ -26,36 +24,16 @@ PROMPT_ROOM_STEP = 256
 
 
 class FixedBatch(Batch):
-    """Every token is computed for all places. `Running` are the sequences that had not ended at the check."""
+    """Every token is computed for all places. Rows are the sequences that had not ended at the check."""
 
     _fused_norms = True
 
-    def __init__(
-        self,
-        model: Qwen2VLForConditionalGeneration,
-        prompts: int,
-        group: int,
-        max_new_tokens: int,
-        stop_tokens: Sequence[int],
-        choose_token: ChooseToken,
-    ) -> None:
-        super().__init__(model, prompts, group, max_new_tokens, stop_tokens, choose_token)
+    def _set_up(self) -> None:
         self._cache: FixedCache | None = None
         self._next_logits: Callable[[], Tensor] | None = None
-
-        def of_all_places() -> Tensor:
-            return torch.zeros(prompts * group, dtype=torch.long, device=self._device)
-
-        self._last, self._positions = of_all_places(), of_all_places()
-        self._places = of_all_places()[:0]  # [running]: place in the cache
-        self._sequences = of_all_places()[:0]  # [running]: number
-        self._counts = of_all_places()[:0]  # [running]: number of tokens chosen so far
-        self._tokens = of_all_places()[:0, None].expand(-1, max_new_tokens)  # [running, max_new_tokens]
-        self._longest = 0  # largest of the counts
+        self._last = torch.zeros(self._prompts * self._group, dtype=torch.long, device=self._device)
+        self._positions = torch.zeros_like(self._last)
         self._unchecked = 0  # tokens since the last check
-
-    def __bool__(self) -> bool:
-        return len(self._sequences) > 0
 
     def admit(self, numbers: Sequence[int], prompts: Sequence[Prompt]) -> None:
         """See Batch."""
@@ -64,13 +42,6 @@ class FixedBatch(Batch):
         cache.put_prompts(new.prompt_places, new.keys, new.values)
         self._last.index_copy_(0, new.places, new.first)
         self._positions.index_copy_(0, new.places, new.positions)
-        tokens = new.first.new_zeros(len(new.first), self._max_new_tokens)
-        tokens[:, 0] = new.first
-        self._places = torch.cat([self._places, new.places])
-        self._sequences = torch.cat([self._sequences, new.sequences])
-        self._counts = torch.cat([self._counts, torch.ones_like(new.sequences)])
-        self._tokens = torch.cat([self._tokens, tokens])
-        self._longest = max(self._longest, 1)
 
     def step(self) -> None:
         """See Batch."""

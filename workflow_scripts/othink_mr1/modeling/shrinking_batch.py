@@ -8,13 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Tensor
-from transformers import Qwen2VLForConditionalGeneration
 
 from othink_mr1.modeling.batch import Batch
 from othink_mr1.modeling.prompts import Prompt
 from othink_mr1.modeling.shared_prompt_cache import SharedPromptCache
-from othink_mr1.modeling.token_choice import ChooseToken
 
 # Shrinking the cache copies it, so wait until this fraction of it would be removed.
 SHRINK_FROM = 1 / 4
@@ -23,54 +20,27 @@ SHRINK_FROM = 1 / 4
 class ShrinkingBatch(Batch):
     """Rows of tensors, one per sequence, and their places in the cache."""
 
-    def __init__(
-        self,
-        model: Qwen2VLForConditionalGeneration,
-        prompts: int,
-        group: int,
-        max_new_tokens: int,
-        stop_tokens: Sequence[int],
-        choose_token: ChooseToken,
-    ) -> None:
-        super().__init__(model, prompts, group, max_new_tokens, stop_tokens, choose_token)
-        config = model.config.text_config
+    def _set_up(self) -> None:
+        config = self._model.config.text_config
         self._cache = SharedPromptCache(
             config.num_hidden_layers,
             config.num_key_value_heads,
             config.hidden_size // config.num_attention_heads,
-            prompts,
-            group,
-            max_new_tokens - 1,
+            self._prompts,
+            self._group,
+            self._max_new_tokens - 1,
             self._device,
         )
-
-        def nothing() -> Tensor:
-            return torch.zeros(0, dtype=torch.long, device=self._device)
-
-        self._sequences = nothing()  # [rows]: number of each row's sequence
-        self._places = nothing()  # [rows]: in the cache
-        self._positions = nothing()  # [rows]: rotary position of the last token
-        self._counts = nothing()  # [rows]: number of tokens chosen so far; all but the last are in the cache
-        self._last = nothing()  # [rows]: the last token chosen
-        self._tokens = torch.zeros(0, max_new_tokens, dtype=torch.long, device=self._device)  # all chosen
-        self._longest = 0  # largest of the counts
-
-    def __bool__(self) -> bool:
-        return len(self._sequences) > 0
+        nothing = torch.zeros(0, dtype=torch.long, device=self._device)
+        self._last = nothing  # [rows]: the last token chosen; only it is not yet in the cache
+        self._positions = nothing  # [rows]: its rotary position
 
     def admit(self, numbers: Sequence[int], prompts: Sequence[Prompt]) -> None:
         """See Batch."""
         new = self._compute(numbers, prompts)
         self._cache.put_prompts(new.prompt_places, new.keys, new.values)
-        tokens = new.first.new_zeros(len(new.first), self._max_new_tokens)
-        tokens[:, 0] = new.first
-        self._sequences = torch.cat([self._sequences, new.sequences])
-        self._places = torch.cat([self._places, new.places])
         self._positions = torch.cat([self._positions, new.positions])
-        self._counts = torch.cat([self._counts, torch.ones_like(new.sequences)])
         self._last = torch.cat([self._last, new.first])
-        self._tokens = torch.cat([self._tokens, tokens])
-        self._longest = max(self._longest, 1)
         self._tell_cache()
 
     def step(self) -> None:
