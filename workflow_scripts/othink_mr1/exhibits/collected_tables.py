@@ -11,6 +11,7 @@ import pandas as pd
 
 from othink_mr1.artefacts.manifests import read_manifest
 from othink_mr1.artefacts.verification import verify_file
+from othink_mr1.config.settings import flat
 from othink_mr1.data.leaks import COLUMNS, read_leaks
 from othink_mr1.errors import UserError
 from othink_mr1.exhibits.frames import REWARD_COLUMNS, read_csv
@@ -38,8 +39,8 @@ def collect_runs(plan: RunsPlan, results: Path) -> pd.DataFrame:
         # Column groups in the order of this list; within a group, in the order of their first run.
         groups = [
             {name: getattr(entry, name) for name in _FIRST} | {"varied": varied_text(entry.varied)},
-            flat({name: manifest.get(name) for name in _FACTS}),
-            flat(entry.settings),
+            _cells({name: manifest.get(name) for name in _FACTS}),
+            _cells(entry.settings),
             {f"final_{name}": value for name, value in last.items()},
         ]
         rows.append(groups)
@@ -48,15 +49,12 @@ def collect_runs(plan: RunsPlan, results: Path) -> pd.DataFrame:
     return pd.concat([pd.DataFrame([row[group] for row in rows]) for group in range(len(rows[0]))], axis=1)
 
 
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with keys joined by dots; lists as text, separated by spaces."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[prefix + key] = " ".join(map(str, value)) if isinstance(value, list) else value
-    return found
+def _cells(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested values by their paths; lists as text, separated by spaces."""
+    return {
+        path: " ".join(map(str, value)) if isinstance(value, list) else value
+        for path, value in flat(values).items()
+    }
 
 
 def read_metrics(folder: Path) -> pd.DataFrame:
