@@ -36,7 +36,7 @@ _EXHIBITS = (
 )
 # Exhibits whose files are in subfolders: a csv of that name at the root is the user's.
 _NOT_AT_ROOT = re.compile(r"figure\d+|table\d+|leaks")
-_WRITTEN_TO = ("plans", "tables", "figures", "scores", *_LEVELS)
+WRITTEN_TO = ("plans", "tables", "figures", "scores", *_LEVELS)
 _LEFTOVERS = ".*.partial"
 _STATES = ".states"  # suffix of a training's saved states; see training/saved_states.py
 
@@ -96,7 +96,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _leftovers(results: Path) -> Iterator[Path]:
     yield from results.glob(_LEFTOVERS)
-    for place in _WRITTEN_TO:
+    for place in WRITTEN_TO:
         # os.walk, since a running job may delete files during the listing.
         for above, folders, files in os.walk(results / place):
             here = Path(above)

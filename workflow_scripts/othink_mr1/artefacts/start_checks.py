@@ -8,25 +8,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from othink_mr1.artefacts.results_tree import WRITTEN_TO
 from othink_mr1.errors import UserError
 
 SECONDS_AHEAD = 150.0  # by which another machine's clock may differ
 
-# Folders below the root that work empties, fills and writes into; results/mini is another root.
-_WRITTEN_TO = (
-    "raw",
-    "data",
-    "backbones",
-    "runs",
-    "answers",
-    "scores",
-    "tables",
-    "figures",
-    "plans",
-    "logs",
-    "benchmarks",
-)
-_LEVELS = 3  # of them: answers/<checkpoint>/<task>/<file>
+_LEVELS = 3  # below the root's folders: answers/<checkpoint>/<task>/<file>
 
 
 def refuse_links(results: Path) -> None:
@@ -34,7 +21,7 @@ def refuse_links(results: Path) -> None:
 
     The root itself may be one.
     """
-    for name in _WRITTEN_TO:
+    for name in (*WRITTEN_TO, "logs", "benchmarks"):
         _refuse_links(results / name, _LEVELS)
 
 
