@@ -7,6 +7,7 @@ left, which falls with both. They are estimated from a comparison of several met
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -116,8 +117,5 @@ def seeds_needed(parts: Parts, difference: float) -> int | None:
     """The least number of seeds that finds a difference; None if MOST do not, as the items are too few."""
     if parts.detectable(MOST) > difference:
         return None
-    low, high = SEEDS_FOR_A_SPREAD, MOST
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if parts.detectable(middle) <= difference else (middle + 1, high)
-    return low
+    numbers = range(SEEDS_FOR_A_SPREAD, MOST)
+    return numbers.start + bisect_left(numbers, True, key=lambda seeds: parts.detectable(seeds) <= difference)
