@@ -81,9 +81,8 @@ class BackboneFolder:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """runs/<name>. trainer: sft or grpo; settings: the run's description for the training, as JSON."""
+    """runs/<name>. settings: the run's description for the training, as JSON."""
 
-    trainer: str
     examples: str
     backbone: str
     settings: str
@@ -187,7 +186,6 @@ def runs(config: StudyConfig, trainer: str | None = None) -> Table[RunFolder]:
         (
             run.name,
             RunFolder(
-                run.settings.trainer,
                 Path(data_folder(config, config.tasks[run.task].train)).name,
                 Path(backbone_folder(config, run.backbone)).name,
                 canonical(description(config, run).model_dump(mode="json")),
