@@ -22,9 +22,8 @@ from othink_mr1.config.sources import (
 )
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.errors import UserError
-from othink_mr1.plan import versions
 from othink_mr1.plan.data import raw_parts
-from othink_mr1.plan.evaluations import Evaluation, all_evaluations, evaluations
+from othink_mr1.plan.evaluations import Evaluation, all_evaluations, evaluations, leaks_of, scores_file
 from othink_mr1.plan.folders import backbone_folder, data_folder, leaks_file, raw_folder, tested_task
 from othink_mr1.plan.identity import canonical, local_content
 from othink_mr1.plan.runs import all_runs, description
@@ -266,7 +265,7 @@ def _answers(config: StudyConfig, evaluation: Evaluation) -> AnswersFolder:
     task = config.tasks[name]
     told = {"name": name, "prompt": task.test_prompt, "max_new_tokens": task.max_new_tokens}
     step = "checkpoint" if evaluation.step is None else f"checkpoint-{evaluation.step}"
-    leaks = leaks_file(config, config.tasks[run.task].train, task.test) if run.task is not None else None
+    leaks = leaks_of(config, evaluation)
     return AnswersFolder(
         checkpoint=evaluation.checkpoint,
         tested_task=tested_task(config, name),
@@ -275,7 +274,7 @@ def _answers(config: StudyConfig, evaluation: Evaluation) -> AnswersFolder:
         examples=Path(data_folder(config, task.test)).name,
         task=canonical(told),
         scorer=f"{name}={task.scorer}",
-        scores=f"{task.scorer}-{versions.SCORER}",
+        scores=Path(scores_file(config, evaluation)).stem,
         leaks=Path(leaks).stem if leaks is not None else None,
     )
 
