@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import entry_points
 import pytest
 
-from othink_mr1.scoring.task_scorers import SCORER_VERSION
+from othink_mr1.plan.versions import SCORER
 
 
 def answer(id="a", task="counting", completion="<think>x</think> <answer> 3 </answer>", gold="3", **more):
@@ -61,7 +61,7 @@ def test_scores_and_totals(tmp_path):
     none = {"wrong": 0, "several_answers": 0, "unparseable": 0, "timeout": 0}
     both = {"correct": 2, "no_answer_tag": 1, **none}
     assert json.loads(outcome.stdout) == {
-        "scorer": SCORER_VERSION,
+        "scorer": SCORER,
         "items": 4,
         "format_ok": 2,
         "r1v_correct": 3,

@@ -15,10 +15,10 @@ from othink_mr1.artefacts.manifests import seal, unreadable, write_sealed_text
 from othink_mr1.csv_cells import guarded
 from othink_mr1.data.progress import Progress
 from othink_mr1.errors import UserError
+from othink_mr1.plan.versions import SCORER
 from othink_mr1.scoring.answers import Answer
 from othink_mr1.scoring.format import format_followed
 from othink_mr1.scoring.outcomes import OUTCOMES, Judgement
-from othink_mr1.scoring.task_scorers import SCORER_VERSION
 from othink_mr1.scoring.workers import Question, RefusedQuestion, ScoringWorkers, TimedOut
 
 COLUMNS = ("id", "task", "format_ok", "r1v_correct", "exact_correct", "outcome", "reason", "truncated")
@@ -100,7 +100,7 @@ def totals(scores: Iterable[Score]) -> dict[str, object]:
         by_task.setdefault(score.task, []).append(score)
     everything = [score for task in by_task.values() for score in task]
     tasks = {task: _counts(of_task) for task, of_task in by_task.items()}
-    return {"scorer": SCORER_VERSION, **_counts(everything), "tasks": tasks}
+    return {"scorer": SCORER, **_counts(everything), "tasks": tasks}
 
 
 def _counts(scores: list[Score]) -> dict[str, object]:

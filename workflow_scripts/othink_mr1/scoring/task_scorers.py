@@ -11,14 +11,10 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from othink_mr1 import scoring
 from othink_mr1.errors import UserError
-from othink_mr1.plan.versions import SCORER
 from othink_mr1.scoring.outcomes import Judgement
 
 if TYPE_CHECKING:  # every scoring process would import pydantic and build its models
     from othink_mr1.config.study import StudyConfig
-
-# Names the score files; raised by hand when the meaning of a score changes.
-SCORER_VERSION = SCORER
 
 
 class Scorer(Protocol):
