@@ -1,4 +1,4 @@
-"""What the systems are given: images, questions, completion lengths, rewards. Same seed, same workload."""
+"""What the systems are given: images, questions, completion lengths, rewards: every time the same."""
 
 from __future__ import annotations
 
@@ -57,16 +57,16 @@ class SupervisedWorkload:
     target_tokens: list[int]  # of the whole target: the gold in its answer tags, and the end of the message
 
 
-def grpo_workload(processor: Qwen2VLProcessor, shape: GRPOShape, seed: int = 0) -> GRPOWorkload:
+def grpo_workload(processor: Qwen2VLProcessor, shape: GRPOShape) -> GRPOWorkload:
     """The step's prompts, and rewards that differ within every group."""
-    rng = random.Random(seed)
+    rng = random.Random(0)
     completions = shape.prompts * shape.group
     text_tokens = shape.prompt_tokens - shape.image_tokens
     return GRPOWorkload(
         shape=shape,
-        images=[picture(shape.image_side, seed + index) for index in range(shape.prompts)],
-        texts=[question(processor, text_tokens, seed + index) for index in range(shape.prompts)],
-        lengths=draw_lengths(completions, shape.mean_completion, shape.longest_completion, seed),
+        images=[picture(shape.image_side, index) for index in range(shape.prompts)],
+        texts=[question(processor, text_tokens, index) for index in range(shape.prompts)],
+        lengths=draw_lengths(completions, shape.mean_completion, shape.longest_completion, seed=0),
         rewards=[float((index % shape.group) % 3) + rng.random() for index in range(completions)],
     )
 

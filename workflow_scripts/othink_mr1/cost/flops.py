@@ -106,10 +106,10 @@ def forward(shape: ModelShape, lengths: Lengths, encode_image: bool = True) -> F
     )
 
 
-def prefill(shape: ModelShape, lengths: Lengths, encode_image: bool = True) -> float:
+def prefill(shape: ModelShape, lengths: Lengths) -> float:
     """A prompt before its completions are decoded, with the logits of their first token."""
     alone = Lengths(lengths.image_tokens, lengths.prompt_tokens, 0, 0.0, learned=1.0)
-    return forward(shape, alone, encode_image).total
+    return forward(shape, alone).total
 
 
 def decoding(shape: ModelShape, lengths: Lengths) -> float:
