@@ -32,7 +32,7 @@ KL_SHARE = 10  # the KL reached is the mean of the last tenth of the updates
 class Contestant:
     """A method with the setting that was chosen for a training task.
 
-    validation: the mean accuracy by which it was chosen. candidates: setting -> that of each candidate.
+    validation: the mean accuracy by which it was chosen. candidates: how many there were.
     tested: tested task -> its point.
     """
 
@@ -41,7 +41,7 @@ class Contestant:
     trained_on: str
     setting: str
     validation: float
-    candidates: dict[str, float]
+    candidates: int
     tested: dict[str, StudyPoint]
 
     @property
@@ -67,7 +67,7 @@ def contestants(points: Sequence[StudyPoint], plan: ComparisonPlan) -> list[Cont
         }
         chosen = max(candidates, key=candidates.__getitem__)
         tested = {name: point for name, point in settings[chosen].items() if name != on_validation}
-        result.append(Contestant(backbone, method, task, chosen, candidates[chosen], candidates, tested))
+        result.append(Contestant(backbone, method, task, chosen, candidates[chosen], len(candidates), tested))
     return result
 
 
@@ -100,7 +100,7 @@ def _rows_of_task(field: Sequence[Contestant], plan: ComparisonPlan, results: Pa
             "trained_on": one.trained_on,
             "method": one.method,
             "setting": one.setting,
-            "candidates": len(one.candidates),
+            "candidates": one.candidates,
             "validation_accuracy": one.validation,
             "runs": " ".join(one.runs),
             **_kl_reached(one.runs, results),
