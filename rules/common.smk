@@ -28,6 +28,7 @@ data_sets = tables.data_sets(study)
 parts = tables.parts(study)
 backbones = tables.backbones(study)
 runs = tables.runs(study)
+# A run's name may match both trainers' patterns: that one table lacks it decides.
 sft_runs, grpo_runs = tables.runs(study, "sft"), tables.runs(study, "grpo")
 answers_of_study = tables.answers(study)
 answers = tables.answers_by_folder(answers_of_study)
