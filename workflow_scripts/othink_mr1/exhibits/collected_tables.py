@@ -95,10 +95,11 @@ def smoothed(values: pd.Series, window: int) -> pd.Series:
     return values.rolling(window, min_periods=1).mean()
 
 
-def standard_error(values: pd.Series, window: int) -> pd.Series:
-    """Of smoothed(values, window), by the spread of the averaged values; 0 where there is one."""
-    rolling = values.rolling(window, min_periods=1)
-    return rolling.std().fillna(0.0) / rolling.count() ** 0.5
+def smoothed_share(values: pd.Series, window: int) -> tuple[pd.Series, pd.Series, pd.Series]:
+    """Values of 0 to 1, smoothed, and their 95 % interval by the spread of the averaged values."""
+    mean, rolling = smoothed(values, window), values.rolling(window, min_periods=1)
+    half = 1.96 * (rolling.std().fillna(0.0) / rolling.count() ** 0.5)
+    return mean, (mean - half).clip(0, 1), (mean + half).clip(0, 1)
 
 
 def collect_leaks(plan: LeaksPlan, results: Path) -> pd.DataFrame:

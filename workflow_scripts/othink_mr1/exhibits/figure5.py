@@ -11,7 +11,7 @@ import altair as alt
 import pandas as pd
 
 from othink_mr1.exhibits.captions import labelled
-from othink_mr1.exhibits.collected_tables import smoothed, smoothing_window, standard_error
+from othink_mr1.exhibits.collected_tables import smoothed_share, smoothing_window
 from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.labels import METHODS, task_label
 from othink_mr1.exhibits.marks import HOLLOW, count_axis, per_backbone
@@ -72,10 +72,8 @@ def _smoothed(run: pd.DataFrame) -> pd.DataFrame:
     window = smoothing_window(len(run))
     found = run.assign(window=window)
     for reward in _REWARDS:
-        mean = smoothed(run[reward], window)
-        half = 1.96 * standard_error(run[reward], window)
-        limits = {f"{reward}_low": (mean - half).clip(0, 1), f"{reward}_high": (mean + half).clip(0, 1)}
-        found = found.assign(**{reward: mean}, **limits)
+        mean, low, high = smoothed_share(run[reward], window)
+        found = found.assign(**{reward: mean, f"{reward}_low": low, f"{reward}_high": high})
     return found
 
 

@@ -17,6 +17,7 @@ import pandas as pd
 import vl_convert
 
 from othink_mr1.exhibits.captions import labelled, with_paper
+from othink_mr1.exhibits.collected_tables import smoothed_share, smoothing_window
 from othink_mr1.exhibits.counts_figure import LARGEST_COUNT, OTHER, SAID, said_counts
 from othink_mr1.exhibits.figure1 import curve_points
 from othink_mr1.exhibits.figure7 import by_direction
@@ -183,10 +184,7 @@ def _rewards(inputs: Inputs) -> ChartGroup | None:
     for column in ("format_reward", "accuracy_reward"):
         parts = []
         for _, run in frame.groupby("run", sort=False):
-            window = max(1, round(len(run) / 20))
-            rolling = run[column].rolling(window, min_periods=1)
-            mean, error = rolling.mean(), (rolling.std().fillna(0.0) / rolling.count() ** 0.5)
-            low, high = (mean - 1.96 * error).clip(0, 1), (mean + 1.96 * error).clip(0, 1)
+            mean, low, high = smoothed_share(run[column], smoothing_window(len(run)))
             rolled = run.assign(mean=mean, low=low, high=high)[
                 ["run", "method", "task", "seed", "step", "mean", "low", "high"]
             ]
