@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 from othink_mr1.config.load import load_study
 from othink_mr1.config.methods import GRPO
@@ -125,13 +126,13 @@ def measured(config: StudyConfig, task: str, loaded: Backbone, examples: list[Ex
     greedy = [answers[index].completion for index in range(len(examples))]
     samples = sampled(config, task, loaded, examples)
     return Measured(
-        greedy=mean(scorer.r1v_correct(text, e.gold) for text, e in zip(greedy, examples, strict=True)),
-        pass_at_8=mean(
+        greedy=fmean(scorer.r1v_correct(text, e.gold) for text, e in zip(greedy, examples, strict=True)),
+        pass_at_8=fmean(
             any(scorer.r1v_correct(text, e.gold) for text in texts)
             for texts, e in zip(samples, examples, strict=True)
         ),
-        format=mean(format_followed(text) for texts in samples for text in texts),
-        greedy_format=mean(map(format_followed, greedy)),
+        format=fmean(format_followed(text) for texts in samples for text in texts),
+        greedy_format=fmean(map(format_followed, greedy)),
     )
 
 
@@ -149,12 +150,6 @@ def sampled(config: StudyConfig, task: str, loaded: Backbone, examples: list[Exa
         drawn = roll_out(model, processor, prompts, grpo, SEED, start).texts
         texts += [drawn[i : i + grpo.group_size] for i in range(0, len(drawn), grpo.group_size)]
     return texts
-
-
-def mean(values) -> float:  # type: ignore[no-untyped-def]
-    """Of booleans."""
-    values = list(values)
-    return sum(values) / len(values)
 
 
 if __name__ == "__main__":

@@ -27,12 +27,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
-import pyarrow as pa  # noqa: E402
-import pyarrow.parquet as pq  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from othink_mr1.artefacts.artefact import write_manifest  # noqa: E402
 from othink_mr1.config.sources import RenderedSource  # noqa: E402
+from othink_mr1.data.parquet_files import write_rows  # noqa: E402
 from othink_mr1.data.rendering.render_source import parquet_schema, render_items  # noqa: E402
 
 SIZE = (480, 320)
@@ -86,11 +85,8 @@ def make_raw_set(folder: Path, rows: int, different: int, mode: str) -> int:
     size = 0
     for file in range(files):
         path = folder / f"data/train-{file:05d}-of-{files:05d}.parquet"
-        with pq.ParquetWriter(path, schema, compression="snappy") as writer:
-            for _ in range(ROWS_PER_FILE // ROW_GROUP):
-                chunk = [raw_row(number, problems) for number in islice(numbers, ROW_GROUP)]
-                if chunk:
-                    writer.write_table(pa.Table.from_pylist(chunk, schema=schema))
+        of_file = (raw_row(number, problems) for number in islice(numbers, ROWS_PER_FILE))
+        write_rows(path, of_file, schema, ROW_GROUP, "snappy")
         size += path.stat().st_size
     write_manifest(folder)
     return size
