@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import ExifTags, Image
 
+from othink_mr1.errors import UserError
+
 # Larger pictures take gigabytes and are refused before decoding. Real ones have below a million pixels.
 LARGEST_IMAGE = 50_000_000
 LARGEST_FILE = 64 * 2**20  # bytes
@@ -128,6 +130,21 @@ def decoded(data: bytes) -> Image.Image:
     """A prepared picture as RGB."""
     with Image.open(io.BytesIO(data)) as image:
         return image.convert("RGB")
+
+
+def thumbnail(data: bytes, side: int, kind: str, where: str) -> bytes:
+    """A prepared picture as a file of this kind, at most `side` pixels wide and high.
+
+    UserError with `where` if it cannot be read.
+    """
+    try:
+        image = decoded(data)
+    except UNREADABLE as error:
+        raise UserError(f"{where}: the image cannot be read ({error}); prepare the set again") from None
+    image.thumbnail((side, side))
+    stream = io.BytesIO()
+    image.save(stream, kind, quality=75)  # of JPEG and WebP
+    return stream.getvalue()
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:

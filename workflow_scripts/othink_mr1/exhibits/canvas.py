@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections import defaultdict
 from dataclasses import dataclass, field
 
 import altair as alt
 import pandas as pd
-from PIL import Image, UnidentifiedImageError
 
-from othink_mr1.errors import UserError
+from othink_mr1.data.images import thumbnail
 from othink_mr1.exhibits.figure_files import AnyChart
 from othink_mr1.exhibits.theme import INK, SIZE
 
@@ -49,15 +47,8 @@ class Canvas:
 
     def image(self, x: float, y: float, side: int, content: bytes, where: str) -> None:
         """An image, fitted into a square. UserError with `where` if it is not an image."""
-        try:
-            with Image.open(io.BytesIO(content)) as opened:
-                shown = opened.convert("RGB")
-        except (UnidentifiedImageError, OSError) as error:
-            raise UserError(f"{where}: the image cannot be read ({error}); prepare the set again") from None
-        shown.thumbnail((side * _IMAGE_DETAIL, side * _IMAGE_DETAIL))
-        stream = io.BytesIO()
-        shown.save(stream, format="PNG")
-        url = f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
+        small = thumbnail(content, side * _IMAGE_DETAIL, "PNG", where)
+        url = f"data:image/png;base64,{base64.b64encode(small).decode()}"
         self._images.append((x, y, side, url))
         self._reach(y + side)
 

@@ -8,7 +8,6 @@ with the standard library; tests/workflow/slow/test_inspect_logs.py reads it bac
 from __future__ import annotations
 
 import base64
-import io
 import json
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -22,14 +21,13 @@ from othink_mr1.artefacts.atomic_files import written_aside
 from othink_mr1.artefacts.manifests import MANIFEST, read_manifest
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.data.examples import EXAMPLES_FILE, Example, read_examples
-from othink_mr1.data.images import decoded
+from othink_mr1.data.images import thumbnail
 from othink_mr1.exhibits.read_points import read_scores
 from othink_mr1.plan import tables
 from othink_mr1.scoring.answer_tag import answer_text
 from othink_mr1.scoring.answers import Answer, read_answers
 
 LONGEST_SIDE = 384  # pixels of a picture in the log
-_QUALITY = 75  # of its JPEG
 _EPOCH = 1  # greedy answers: each item is answered once
 _SCORERS = {"r1v": "r1v_correct", "exact": "exact_correct", "format": "format_ok"}  # name -> column
 
@@ -137,9 +135,11 @@ def _header(log: Log, spec: Mapping[str, Any], manifest: Mapping[str, Any], scor
 def _sample(log: Log, example: Example, answer: Answer, score: pd.Series[Any]) -> dict[str, Any]:
     given = answer_text(answer.completion)
     prompt = log.prompt.replace("{question}", answer.question)
+    small = thumbnail(example.image, LONGEST_SIDE, "JPEG", f"{log.examples}, item {example.id}")
+    picture = f"data:image/jpeg;base64,{base64.b64encode(small).decode()}"
     user = {
         "role": "user",
-        "content": [{"type": "image", "image": _picture(example.image)}, {"type": "text", "text": prompt}],
+        "content": [{"type": "image", "image": picture}, {"type": "text", "text": prompt}],
     }
     assistant = {"role": "assistant", "content": answer.completion, "source": "generate"}
     return {
@@ -174,12 +174,3 @@ def _summary(sample: Mapping[str, Any]) -> dict[str, Any]:
     ]
     kept = {key: sample[key] for key in ("id", "epoch", "target", "scores", "metadata")}
     return {**kept, "input": [{**user, "content": texts}], "completed": True, "message_count": 2}
-
-
-def _picture(data: bytes) -> str:
-    """The picture as a data address, at most LONGEST_SIDE pixels wide and high."""
-    image = decoded(data)
-    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=_QUALITY)
-    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"

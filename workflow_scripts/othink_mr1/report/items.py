@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from othink_mr1.data.examples import Example, read_examples
-from othink_mr1.data.images import decoded
+from othink_mr1.data.images import thumbnail
 from othink_mr1.exhibits.labels import method_styles
 from othink_mr1.exhibits.plans import EvaluationEntry
 from othink_mr1.exhibits.read_points import read_scores
@@ -29,7 +29,6 @@ from othink_mr1.scoring.answers import read_answers
 PICTURE_BYTES = 12 * 2**20  # of all pictures together, a third more in base64
 SIDES = (384, 320, 256, 192, 160, 128, 96)  # pixels of a picture's longer side, the first that fits
 LONGEST = 2000  # characters of a completion; a longer one is cut in the middle
-_QUALITY = 75  # of WebP
 _PROBES = 48  # pictures that are encoded to estimate a side's size
 FORMAT_OK, R1V, EXACT = 1, 2, 4  # bits of a verdict
 
@@ -150,31 +149,27 @@ class Pictures:
 
 def pictures(tasks: Sequence[TaskItems]) -> list[Pictures]:
     """The pictures of each task. Equal pictures of neighbouring items are stored once each time."""
-    everything = [example.image for task in tasks for example in task.examples]
+    everything = [(task, example) for task in tasks for example in task.examples]
     side = _side(everything)
     found = []
     for task in tasks:
         block, ends = io.BytesIO(), []
         for example in task.examples:
-            block.write(_small(example.image, side))
+            block.write(_small(task, example, side))
             ends.append(block.tell())
         found.append(Pictures(base64.b64encode(block.getvalue()).decode(), ends, side))
     return found
 
 
-def _side(everything: Sequence[bytes]) -> int:
+def _side(everything: Sequence[tuple[TaskItems, Example]]) -> int:
     """The largest side at which all pictures fit, by the mean size of some that are spread over all."""
-    probes = sorted(everything, key=zlib.crc32)[:_PROBES]
+    probes = sorted(everything, key=lambda one: zlib.crc32(one[1].image))[:_PROBES]
     for side in SIDES:
-        mean = sum(len(_small(data, side)) for data in probes) / max(1, len(probes))
+        mean = sum(len(_small(*one, side)) for one in probes) / max(1, len(probes))
         if mean * len(everything) <= PICTURE_BYTES:
             return side
     return SIDES[-1]
 
 
-def _small(data: bytes, side: int) -> bytes:
-    image = decoded(data)
-    image.thumbnail((side, side))
-    stream = io.BytesIO()
-    image.save(stream, "WEBP", quality=_QUALITY)
-    return stream.getvalue()
+def _small(task: TaskItems, example: Example, side: int) -> bytes:
+    return thumbnail(example.image, side, "WEBP", f"{task.task} item {example.id}")
