@@ -13,7 +13,7 @@ from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.frames import by_setting
 from othink_mr1.exhibits.labels import method_label, method_styles, task_label
 from othink_mr1.exhibits.marks import per_backbone
-from othink_mr1.exhibits.plans import EvaluationEntry, StudiesPlan
+from othink_mr1.exhibits.plans import StudiesPlan, lowest_seeds
 from othink_mr1.exhibits.theme import INK, SIZE
 from othink_mr1.plan.runs import varied_text
 from othink_mr1.scoring.answer_tag import answer_text
@@ -31,7 +31,8 @@ def draw(inputs: FigureInputs) -> Figure:
     """Draw it from the answers of the same-task study."""
     plan = inputs.read_plan(StudiesPlan)
     parts = []
-    for entry in _lowest_seeds(plan):
+    entries = (entry for study in plan.studies for entry in study.evaluations)
+    for entry in lowest_seeds(entry for entry in entries if entry.trained_on in (None, entry.tested_on)):
         examples = list(read_examples(inputs.results / entry.examples))
         answers = {
             answer.id: answer.completion
@@ -61,18 +62,6 @@ def _said(completion: str) -> str:
     answer = answer_text(completion)
     number = answer.strip() if isinstance(answer, str) else ""
     return str(int(number)) if re.fullmatch(r"\d{1,2}", number) and int(number) <= LARGEST_COUNT else OTHER
-
-
-def _lowest_seeds(plan: StudiesPlan) -> list[EvaluationEntry]:
-    """The final checkpoint of each method, setting and task, of the lowest seed."""
-    chosen: dict[tuple[str, str, str, str], EvaluationEntry] = {}
-    for entry in (entry for study in plan.studies for entry in study.evaluations if entry.step is None):
-        if entry.trained_on not in (None, entry.tested_on):
-            continue
-        key = (entry.backbone, entry.tested_on, entry.method, varied_text(entry.varied))
-        if key not in chosen or (entry.seed or 0) < (chosen[key].seed or 0):
-            chosen[key] = entry
-    return list(chosen.values())
 
 
 def _chart(frame: pd.DataFrame) -> tuple[AnyChart, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,6 +53,18 @@ class EvaluationEntry(_OfPoint):
             "kl_schedule": self.kl_schedule or "",
             "seed": "" if self.seed is None else str(self.seed),
         }
+
+
+def lowest_seeds(entries: Iterable[EvaluationEntry]) -> list[EvaluationEntry]:
+    """The final checkpoint of each backbone, method, setting and pair of tasks, of the lowest seed."""
+    chosen: dict[tuple[str | None, ...], EvaluationEntry] = {}
+    for entry in entries:
+        if entry.step is None:
+            setting = varied_text(entry.varied)
+            key = (entry.backbone, entry.method, setting, entry.trained_on, entry.tested_on)
+            if key not in chosen or (entry.seed or 0) < (chosen[key].seed or 0):
+                chosen[key] = entry
+    return list(chosen.values())
 
 
 class NotedPlan(_Entry):

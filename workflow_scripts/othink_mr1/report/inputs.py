@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pandas as pd
 from othink_mr1.artefacts.manifests import MANIFEST, read_manifest
 from othink_mr1.artefacts.verification import verify_sealed
 from othink_mr1.exhibits.frames import final, pooled, read_reward_curves, read_study
-from othink_mr1.exhibits.plans import EvaluationEntry, ReportPlan
+from othink_mr1.exhibits.plans import EvaluationEntry, ReportPlan, lowest_seeds
 
 
 class Inputs:
@@ -43,17 +42,15 @@ class Inputs:
         verify_sealed(path)
         return pd.read_csv(path, dtype=str, keep_default_na=False)
 
-    def evaluations(self, *studies: str) -> Iterator[EvaluationEntry]:
+    def evaluations(self, *studies: str) -> list[EvaluationEntry]:
         """The final checkpoints of studies that are scored, of the lowest seed, each once."""
-        chosen: dict[tuple[str, str | None, str, str], EvaluationEntry] = {}
-        for study in self.plan.studies:
-            for entry in study.evaluations if study.exhibit in studies else ():
-                if entry.step is None and entry.backbone == self.plan.backbone and self._is_scored(entry):
-                    setting = "; ".join(f"{path}={value}" for path, value in entry.varied.items())
-                    key = (entry.method, entry.trained_on, entry.tested_on, setting)
-                    if key not in chosen or (entry.seed or 0) < (chosen[key].seed or 0):
-                        chosen[key] = entry
-        yield from chosen.values()
+        return lowest_seeds(
+            entry
+            for study in self.plan.studies
+            if study.exhibit in studies
+            for entry in study.evaluations
+            if entry.backbone == self.plan.backbone and self._is_scored(entry)
+        )
 
     def manifest(self, folder: Path) -> dict[str, Any] | None:
         """The manifest of a folder that is complete."""
