@@ -76,6 +76,18 @@ def test_a_further_study_adds_its_own_trainings(checkout: Path, overlay: str, mo
     assert training_jobs(job_counts(result.stdout)) == 15 + more
 
 
+def test_a_name_may_be_in_the_form_of_another_trainers_runs(checkout: Path) -> None:
+    """Such a run matches both trainers' rules; only one of them knows it."""
+    methods = "methods={grpo-d-alpha1: {inherits: sft}}"
+    study = "studies={mine: {tasks: [counting], methods: [grpo-d-alpha1], tested_on: own}}"
+    planned = [
+        job_counts(run_forked(checkout, ["-n", "all", "--config", *changes]).stdout)
+        for changes in (["seeds=[42]"], [methods, study])
+    ]
+    assert planned[0]["train_sft"] + 1 == planned[1]["train_sft"]
+    assert planned[0]["train_grpo"] == planned[1]["train_grpo"]
+
+
 def test_miniature_has_three_seeds_and_smaller_sweeps(checkout: Path) -> None:
     result = run_forked(checkout, ["--profile", "mini", "-n", "all"])
     assert result.returncode == 0, result.stderr
