@@ -16,6 +16,7 @@ from repository import SCRIPTS
 
 def run(script, *arguments):
     """Call an entry point in this process. Returns what it says on failure."""
+    former = resource.getrlimit(resource.RLIMIT_DATA)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [f"{script}.py", *map(str, arguments)])
         try:
@@ -23,7 +24,9 @@ def run(script, *arguments):
         except SystemExit as stop:
             return stop.code
         finally:
-            gc.unfreeze()  # this process goes on
+            # This process goes on, without the limit that a program may have set.
+            gc.unfreeze()
+            resource.setrlimit(resource.RLIMIT_DATA, former)
     return None
 
 

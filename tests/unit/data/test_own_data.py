@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from entry_points import program, run
 from own_sets import BAD, ROWS, SETS, own_source, pictures
 
 from othink_mr1.config.sources import Columns, LocalSource, TableSource
@@ -21,7 +22,7 @@ from othink_mr1.data.tables import Table
 from othink_mr1.errors import UserError
 from othink_mr1.plan import tables
 from othink_mr1.plan.folders import data_folder
-from repository import SCRIPTS, study
+from repository import REPOSITORY, SCRIPTS, study
 
 BOTH = {"jsonl", "chinese_csv"}  # with one unusable row
 
@@ -40,7 +41,7 @@ def sha256_of(source: dict[str, Any]) -> str:
 
 
 def prepare(source: dict[str, Any], out: Path, share: float = 0.05, test: bool = False) -> tuple[int, str]:
-    """As the rule does it: the exit status and the last line of what the program says."""
+    """With the rule's arguments: the exit status and the error's last line."""
     own = {
         "scorer": "geometry",
         "max_new_tokens": 9,
@@ -62,16 +63,12 @@ def prepare(source: dict[str, Any], out: Path, share: float = 0.05, test: bool =
         preparation={"largest_unusable_share": share},
     )
     arguments = tables.data_sets(config)[Path(data_folder(config, "mine")).name].arguments
-    command = [
-        sys.executable,
-        SCRIPTS / "prepare_dataset.py",
-        *shlex.split(arguments),
-        "--raw",
-        "--output",
-        out,
-    ]
-    done = subprocess.run(command, capture_output=True, text=True)
-    return done.returncode, (done.stderr.strip().splitlines() or [""])[-1]
+    return ended(run("prepare_dataset", *shlex.split(arguments), "--raw", "--output", out))
+
+
+def ended(said: str | int | None) -> tuple[int, str]:
+    """What `run` returns, as a shell sees it: the exit status and the error's last line."""
+    return (1, said.splitlines()[-1]) if isinstance(said, str) else (said or 0, "")
 
 
 def examples(out: Path) -> list[Example]:
@@ -265,7 +262,10 @@ def test_columns_may_be_those_of_the_published_sets() -> None:
     }
 
 
-def test_the_content_is_written_once_and_then_compared(tmp_path: Path) -> None:
+def test_the_content_is_written_once_and_then_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     source = own_source("imagefolder_csv", tmp_path / "raw")
     overlay = tmp_path / "mine.yaml"
     overlay.write_text(
@@ -273,35 +273,29 @@ def test_the_content_is_written_once_and_then_compared(tmp_path: Path) -> None:
         "tasks:\n  mine: {variant_of: geometry, train: mine, test: mine}\n"
     )
 
-    def run(program: str, *more: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, SCRIPTS / program, "--config", SCRIPTS.parent / "config.yaml", *more]
-        return subprocess.run([*command, "--overlay", overlay], capture_output=True, text=True, cwd=tmp_path)
-
-    before = run("check_config.py")
+    arguments = ("--config", REPOSITORY / "config.yaml", "--overlay", overlay)
+    before = program("check_config", *arguments)  # once as it is started
     assert before.returncode == 1
     assert "sources.mine: nobody has looked yet at what" in before.stderr
     assert len(before.stderr.splitlines()) == 1
     # A set that no preparation would take is not locked: correcting it would be another set.
     picture = tmp_path / "raw/0.png"
     picture.rename(tmp_path / "moved.png")
-    refused = run("lock_local_data.py")
-    assert refused.returncode == 1
+    refused = run("lock_local_data", *arguments)
     said = f"sources.mine: 1 of its {ROWS} rows cannot be used, first metadata.csv line 2: no picture file ("
-    assert said in refused.stderr
+    assert said in refused
     assert not (tmp_path / "downloads.lock.json").exists()
     (tmp_path / "moved.png").rename(picture)
-    first = run("lock_local_data.py")
-    assert first.returncode == 0, first.stderr
-    assert first.stdout.strip().endswith(f"mine: sha256 {sha256_of(source)}")
+    assert run("lock_local_data", *arguments) is None
+    assert capsys.readouterr().out.strip().endswith(f"mine: sha256 {sha256_of(source)}")
     lock = json.loads((tmp_path / "downloads.lock.json").read_text())
     assert lock == {f"local/{source['path']}": {"sha256": sha256_of(source)}}
-    assert run("check_config.py").returncode == 0
-    assert run("lock_local_data.py").returncode == 0
+    assert run("check_config", *arguments) is None
+    assert run("lock_local_data", *arguments) is None
     with (tmp_path / "raw/metadata.csv").open("a") as stream:
         stream.write("0.png,q,1\n")
-    again = run("lock_local_data.py")
-    assert again.returncode == 1
-    assert "bring the former data back, or delete that entry" in again.stderr
+    again = run("lock_local_data", *arguments)
+    assert "bring the former data back, or delete that entry" in again
     assert json.loads((tmp_path / "downloads.lock.json").read_text()) == lock
 
 
@@ -315,14 +309,15 @@ def test_the_content_is_written_once_and_then_compared(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_sets_that_are_not_locked(text: str, said: str, tmp_path: Path) -> None:
+def test_sets_that_are_not_locked(
+    text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "raw").mkdir()
     pictures(tmp_path / "raw")
     (tmp_path / "raw/metadata.csv").write_text(text)
     overlay = tmp_path / "mine.yaml"
     overlay.write_text(f"sources: {{mine: {{kind: local, path: {tmp_path / 'raw'}}}}}\n")
-    config = SCRIPTS.parent / "config.yaml"
-    command = [sys.executable, SCRIPTS / "lock_local_data.py", "--config", config, "--overlay", overlay]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, f"error: {said}")
+    monkeypatch.chdir(tmp_path)
+    refused = run("lock_local_data", "--config", REPOSITORY / "config.yaml", "--overlay", overlay)
+    assert ended(refused) == (1, f"error: {said}")
     assert not (tmp_path / "downloads.lock.json").exists()

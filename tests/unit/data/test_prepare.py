@@ -332,19 +332,18 @@ def test_memory_does_not_grow_with_the_set(tmp_path):
     assert peaks[1] < peaks[0] + 40, f"{peaks} MiB"
 
 
-def test_entry_points_render_and_prepare(tmp_path):
+def test_entry_points_render_and_prepare(tmp_path, capfd):
     source = {"kind": "rendered", "renderer": "scenes", "items": 8, "seed": 1, "image_size": 56}
     for split, form in (("train", "table"), ("test", "prompts")):
         settings = json.dumps(source | {"reasoning": True, "split": split})
         raw = tmp_path / "raw" / split
-        assert program("render_source", "--source", settings, "--output", raw).returncode == 0
+        assert run("render_source", "--source", settings, "--output", raw) is None
         options = ["--form", form, "--max-pixels", "401408", "--max-prompt-tokens", "2048"]
         options += ["--largest-unusable-share", "0.005", "--expect-rows", "8", "--threads", "2"]
-        done = program(
-            "prepare_dataset", *options, "--raw", raw / "manifest.json", "--output", tmp_path / split
-        )
-        assert done.returncode == 0, done.stderr
-        assert "8/8" in done.stderr  # progress
+        capfd.readouterr()
+        files = ["--raw", raw / "manifest.json", "--output", tmp_path / split]
+        assert run("prepare_dataset", *options, *files) is None
+        assert "8/8" in capfd.readouterr().err  # progress
 
 
 def test_entry_points_report_mistakes_in_one_line(tmp_path):
