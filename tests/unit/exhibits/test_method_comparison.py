@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import pytest
 from compared_results import OTHER, OWN, SPLIT, VALIDATION, ComparedResults, drawn
 from entry_points import run
@@ -16,6 +19,7 @@ from othink_mr1.exhibits.comparison_table import comparison_table
 from othink_mr1.exhibits.figure_files import FigureInputs, as_svg
 from othink_mr1.exhibits.method_comparison import compare_methods
 from othink_mr1.exhibits.paired_comparisons import compare
+from othink_mr1.exhibits.plans import ComparisonPlan
 from othink_mr1.exhibits.read_points import read_points
 from othink_mr1.exhibits.seeds_needed import seeds_frame
 
@@ -23,10 +27,18 @@ ITEMS = 60
 KL = [[0.5] * 18 + [0.02, 0.04], [0.5] * 18 + [0.03, 0.05], [0.5] * 18 + [0.04, 0.06]]
 
 
-@pytest.fixture
-def results(tmp_path: Path) -> ComparedResults:
+class Compared(NamedTuple):
+    """Results, and what is made of them. Only to be read."""
+
+    results: ComparedResults
+    plan: ComparisonPlan
+    frame: pd.DataFrame
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Compared:
     """Three methods, two with candidates. On validation 0.3 and 1 win, whatever the test says."""
-    made = ComparedResults(tmp_path)
+    made = ComparedResults(tmp_path_factory.mktemp("compared") / "results")
     made.add_untrained({OWN: [0, 1] * (ITEMS // 2), OTHER: [0, 0, 1] * (ITEMS // 3)})
     made.add(
         "none",
@@ -49,11 +61,21 @@ def results(tmp_path: Path) -> ComparedResults:
                 },
                 KL,
             )
+    plan = made.plan()
+    return Compared(made, plan, compare_methods(plan, made.root)[0])
+
+
+@pytest.fixture
+def results(compared: Compared, tmp_path: Path) -> ComparedResults:
+    """A copy to write to."""
+    made = ComparedResults(tmp_path / "results")
+    shutil.copytree(compared.results.root, made.root)
+    made.entries += compared.results.entries
     return made
 
 
-def test_the_choice_is_by_validation_alone(results: ComparedResults) -> None:
-    frame, _ = compare_methods(results.plan(), results.root)
+def test_the_choice_is_by_validation_alone(compared: Compared) -> None:
+    results, _, frame = compared
     own = frame[(frame.trained_on == SPLIT) & (frame.own_task == 1)].set_index("method")
     assert list(own.index) == ["none", "constant", "rising"]
     assert list(own.setting) == ["", "kl_schedule.weight=0.3", "kl_schedule.weight=1"]
@@ -72,9 +94,8 @@ def test_of_equal_candidates_the_first_is_chosen(tmp_path: Path) -> None:
     assert set(frame.setting) == {"kl_schedule.weight=3"}
 
 
-def test_its_numbers_are_those_of_the_points(results: ComparedResults) -> None:
-    plan = results.plan()
-    frame, _ = compare_methods(plan, results.root)
+def test_its_numbers_are_those_of_the_points(compared: Compared) -> None:
+    results, plan, frame = compared
     points = {point.entries[0].point: point.scores() for point in read_points(plan.study, results.root)}
     for task in (OWN, OTHER):
         row = frame[(frame.method == "rising") & (frame.tested_on == task)].iloc[0]
@@ -89,8 +110,8 @@ def test_its_numbers_are_those_of_the_points(results: ComparedResults) -> None:
     assert frame[frame.method == "constant"].p.isna().all()
 
 
-def test_holm_is_over_the_whole_csv(results: ComparedResults) -> None:
-    frame, _ = compare_methods(results.plan(), results.root)
+def test_holm_is_over_the_whole_csv(compared: Compared) -> None:
+    frame = compared.frame
     ps = frame.p.dropna().astype(float)
     assert len(ps) == 4
     order = ps.sort_values()
@@ -98,8 +119,8 @@ def test_holm_is_over_the_whole_csv(results: ComparedResults) -> None:
     assert frame.p_holm[order.index].to_numpy() == pytest.approx(expected)
 
 
-def test_the_kl_reached_is_the_mean_of_the_last_tenth(results: ComparedResults) -> None:
-    frame, _ = compare_methods(results.plan(), results.root)
+def test_the_kl_reached_is_the_mean_of_the_last_tenth(compared: Compared) -> None:
+    frame = compared.frame
     reached = [0.03, 0.04, 0.05]
     half = t.ppf(0.975, 2) * np.std(reached, ddof=1) / 3**0.5
     for row in frame[frame.trained_on == SPLIT].itertuples():
@@ -130,8 +151,8 @@ def test_methods_without_a_kl_are_compared_all_the_same(tmp_path: Path) -> None:
     assert "</svg>" in as_svg(drawing.chart)
 
 
-def test_the_chances_of_being_best_are_of_the_methods_of_a_task(results: ComparedResults) -> None:
-    frame, _ = compare_methods(results.plan(), results.root)
+def test_the_chances_of_being_best_are_of_the_methods_of_a_task(compared: Compared) -> None:
+    frame = compared.frame
     own = frame[frame.own_task == 1].set_index("method").chance_of_best
     assert own.sum() == pytest.approx(1)
     assert own["rising"] > 0.99
