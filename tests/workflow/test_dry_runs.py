@@ -284,7 +284,7 @@ def test_a_wrong_config_ends_in_one_line(own_checkout: Path, old: str, new: str,
 
 def test_missing_config_ends_in_one_line(own_checkout: Path) -> None:
     (own_checkout / "config.yaml").unlink()
-    result = run_snakemake(own_checkout, ["-n"])
+    result = run_forked(own_checkout, ["-n"])
     assert result.returncode == 1
     assert "error: config.yaml: config file not found" in result.stderr
     assert "Traceback" not in result.stderr

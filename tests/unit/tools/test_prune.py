@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from entry_points import program
+from entry_points import program, run
 
 from othink_mr1.artefacts.artefact import filling
 from othink_mr1.artefacts.atomic_files import write_text
@@ -77,11 +77,14 @@ def test_a_changed_value_leaves_the_former_branch_unused(tmp_path: Path) -> None
     assert last.startswith(f"unused by mini/study.yaml: {len(unused)}, ")
 
 
-def test_further_studies_of_the_same_folder_are_kept_and_named(tmp_path: Path) -> None:
+def test_further_studies_of_the_same_folder_are_kept_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     for name in ("config.yaml", "studies", "mini"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
     make(study("studies/readings.yaml", results=str(tmp_path / "results")))
-    done = program("prune", cwd=tmp_path)
+    done = program("prune")  # once as it is started
     *_, last, _ = done.stdout.splitlines()
     assert last.startswith("unused by config.yaml, studies/baselines.yaml, ")
     assert "studies/readings.yaml" in last
@@ -89,18 +92,16 @@ def test_further_studies_of_the_same_folder_are_kept_and_named(tmp_path: Path) -
 
     (tmp_path / "mine.yaml").write_text("results: ./results/\nseeds: [7]")
     make(study("studies/readings.yaml", results=str(tmp_path / "results"), seeds=[7]))
-    *_, last, _ = program("prune", "--keep-overlay", "mine.yaml", cwd=tmp_path).stdout.splitlines()
+    assert run("prune", "--keep-overlay", "mine.yaml") is None
+    *_, last, _ = capsys.readouterr().out.splitlines()
     assert "mine.yaml" in last
     (tmp_path / "mine.yaml").write_text("results: elsewhere")
-    assert (
-        "its results are in elsewhere" in program("prune", "--keep-overlay", "mine.yaml", cwd=tmp_path).stderr
-    )
+    assert "its results are in elsewhere" in run("prune", "--keep-overlay", "mine.yaml")
 
     config = (REPOSITORY / "config.yaml").read_text().replace("sft-reasoning:", "sft-thinking:")
     (tmp_path / "own.yaml").write_text(config)
-    done = program("prune", "--config", "own.yaml", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "what only it uses is listed: studies/baselines.yaml" in done.stderr
+    assert run("prune", "--config", "own.yaml") is None
+    assert "what only it uses is listed: studies/baselines.yaml" in capsys.readouterr().err
 
 
 def test_what_is_being_written_and_what_is_somebodys_own_is_not_listed(tmp_path: Path) -> None:
