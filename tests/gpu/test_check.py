@@ -184,7 +184,7 @@ import time
 import gpu.sections.saving
 gpu.sections.saving.run = lambda record, shapes: (record.note(begun=True), time.sleep(60))
 """
-    arguments = ("--cpu-tiny", "--only", "saving", "environment", "--seconds", "9")
+    arguments = ("--cpu-tiny", "--only", "saving", "environment", "--seconds", "4")
     code, report, said = check(tmp_path, *arguments, broken=hangs)
     assert code == 1, said
     assert report["sections"]["environment"]["status"] == "passed"
