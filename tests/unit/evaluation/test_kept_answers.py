@@ -105,6 +105,7 @@ def expected(_built: Tiny, tmp_path_factory: pytest.TempPathFactory) -> list[byt
 ITEMS = 2 * len(EXAMPLES)
 
 
+# Also within the second task: the first one, which is complete, is not answered again.
 @pytest.mark.parametrize("after", range(1, ITEMS))
 def test_a_restart_answers_the_missing_items_alone(
     after: int, generation: Generation, expected: list[bytes], monkeypatch: pytest.MonkeyPatch
@@ -154,14 +155,6 @@ def test_a_damaged_picture_is_the_same_error_prepared_ahead(
             generation.start()
         errors.append((type(caught.value), str(caught.value).partition(" at 0x")[0]))
     assert errors[0] == errors[1]
-
-
-def test_a_task_that_is_complete_is_not_answered_again(
-    generation: Generation, expected: list[bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    generation.killed(monkeypatch, ITEMS - 2)  # within the second task
-    assert generation.answered(monkeypatch) == 2
-    assert generation.start() == expected
 
 
 def test_an_answer_tells_whether_it_was_cut(generation: Generation) -> None:
