@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import pytest
 import torch
 from plain_path import generated, plain_inputs
@@ -47,20 +50,43 @@ def test_a_group_of_greedy_completions_equals_generate(lively, several) -> None:
     assert refilled == mine
 
 
-@pytest.mark.parametrize(("penalty", "settled"), [(1.0, True), (1.05, True), (1.3, True), (1.3, False)])
-def test_evaluation_equals_generate(lively, penalty: float, settled: bool, monkeypatch) -> None:
-    """With the checkpoint's repetition penalty: Qwen2-VL-7B-Instruct and Qwen2.5-VL have 1.05."""
-    tiny, stock = lively
-    for model in (tiny.model, stock):
-        monkeypatch.setattr(model.generation_config, "repetition_penalty", penalty)
-    if settled:  # every token alone: the penalty must hold there, too
-        monkeypatch.setattr("othink_mr1.modeling.settled_greedy.NEAR", 1e9)
-    examples = [
-        Example(
-            str(n), picture(n % 5, *((56, 56), (112, 84))[n % 2]), f"{n} and {QUESTIONS[n % 2]}", "1", None
-        )
+def to_evaluate() -> list[Example]:
+    sizes = ((56, 56), (112, 84))
+    return [
+        Example(str(n), picture(n % 5, *sizes[n % 2]), f"{n} and {QUESTIONS[n % 2]}", "1", None)
         for n in range(9)
     ]
+
+
+@pytest.fixture(scope="module")
+def evaluated(_lively) -> Callable[[float], list[str]]:
+    """The answers of transformers' generate, by repetition penalty."""
+    tiny, stock = _lively
+
+    @functools.cache
+    def texts(penalty: float) -> list[str]:
+        maker = PromptMaker(tiny.model, tiny.processor)
+        prompts = [
+            maker.make([example.image], [f"{example.question} Answer."])[0] for example in to_evaluate()
+        ]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(stock.generation_config, "repetition_penalty", penalty)
+            tokens = generated(tiny, stock, prompts, 50)
+        return tiny.processor.tokenizer.batch_decode(
+            tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+
+    return texts
+
+
+@pytest.mark.parametrize(("penalty", "settled"), [(1.0, True), (1.05, True), (1.3, True), (1.3, False)])
+def test_evaluation_equals_generate(lively, evaluated, penalty: float, settled: bool, monkeypatch) -> None:
+    """With the checkpoint's repetition penalty: Qwen2-VL-7B-Instruct and Qwen2.5-VL have 1.05."""
+    tiny, _ = lively
+    monkeypatch.setattr(tiny.model.generation_config, "repetition_penalty", penalty)
+    if settled:  # every token alone: the penalty must hold there, too
+        monkeypatch.setattr("othink_mr1.modeling.settled_greedy.NEAR", 1e9)
+    examples = to_evaluate()
     task = GenerationTask(name="counting", prompt="{question} Answer.", max_new_tokens=50)
     mine = [""] * len(examples)
 
@@ -68,13 +94,8 @@ def test_evaluation_equals_generate(lively, penalty: float, settled: bool, monke
         mine[place] = completion.completion
 
     answer(tiny.model, tiny.processor, examples, task, 4, "fp32", answered)
-    maker = PromptMaker(tiny.model, tiny.processor)
-    prompts = [maker.make([example.image], [f"{example.question} Answer."])[0] for example in examples]
-    texts = tiny.processor.tokenizer.batch_decode(
-        generated(tiny, stock, prompts, 50), skip_special_tokens=True, clean_up_tokenization_spaces=False
-    )
-    assert mine == texts
-    assert len(set(texts)) > 5
+    assert mine == evaluated(penalty)
+    assert len(set(mine)) > 5
 
 
 def test_a_single_token_and_prompts_in_several_rows(lively, several, monkeypatch) -> None:
