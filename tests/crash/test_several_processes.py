@@ -39,14 +39,15 @@ from tiny import (
     sft_settings,
 )
 
+STEPS = 10
 SETTINGS = {
     # 5 prompts by 2 or 4 processes: ragged shares. Rewards by coin flips, as the tiny backbone gets none.
     "grpo": grpo_settings(
-        steps=10, checkpoint_steps=[], prompts_per_step=5, updates_per_rollout=2, reward_scorer="random"
+        steps=STEPS, checkpoint_steps=[], prompts_per_step=5, updates_per_rollout=2, reward_scorer="random"
     ),
-    "sft": sft_settings(steps=10, checkpoint_steps=[4], batch_size=5, train_vision_tower=False),
+    "sft": sft_settings(steps=STEPS, checkpoint_steps=[4], batch_size=5, train_vision_tower=False),
 }
-LONG = 16  # steps of a training that is stopped on its way
+LONG = 16  # steps of a training that is stopped on its way, and does not go on
 SECONDS = 300
 HERE = Path(__file__).parent
 TORCHRUN = Path(sys.executable).with_name("torchrun")
@@ -58,7 +59,7 @@ class Site:
 
     def __init__(self, root: Path, backbone: Path, trainer: str, sharding: str) -> None:
         self.root, self.backbone, self.trainer, self.sharding = root, backbone, trainer, sharding
-        self.steps = 10
+        self.steps = STEPS
         self.started: list[subprocess.Popen[str]] = []
         self.examples = root / "examples.parquet"
         write_examples(EXAMPLES, self.examples)
@@ -74,9 +75,9 @@ class Site:
         self.started.append(launched(processes, program, forked))
         return self.started[-1]
 
-    def start_and_see_a_state(self, output: Path) -> subprocess.Popen[str]:
+    def start_and_see_a_state(self, output: Path, steps: int = LONG) -> subprocess.Popen[str]:
         """Start two processes; they have saved a state, and are on their way."""
-        self.steps = LONG
+        self.steps = steps
         process = self.start(2, output, forked=False)
         deadline = time.monotonic() + SECONDS
         while not list(output.with_name(f".{output.name}.states").glob("step-*")):
@@ -139,16 +140,23 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 @pytest.fixture(scope="module")
-def by_one(backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The run of one process, by trainer."""
+def undisturbed(
+    backbone: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str, int, str], Path]]:
+    """The run of a trainer in so many processes with a sharding. Only to be read."""
+    sites = []
 
     @functools.cache
-    def trained(trainer: str) -> Path:
-        root = tmp_path_factory.mktemp(trainer)
-        Site(root, backbone, trainer, "none").run(1, root / "alone")
-        return root / "alone"
+    def trained(trainer: str, processes: int, sharding: str) -> Path:
+        site = Site(tmp_path_factory.mktemp(trainer), backbone, trainer, sharding)
+        sites.append(site)
+        site.run(processes, site.root / "run")
+        return site.root / "run"
 
-    return trained
+    yield trained
+    for site in sites:
+        for process in site.started:
+            kill(process)
 
 
 def metrics(output: Path) -> pd.DataFrame:
@@ -197,35 +205,36 @@ def test_a_nan_in_one_process_s_part_is_seen_by_all() -> None:
     ],
 )
 def test_the_numbers_are_those_of_one_process(
-    site: Site, processes: int, by_one: Callable[[str], Path]
+    trainer: str, processes: int, sharding: str, undisturbed: Callable[[str, int, str], Path]
 ) -> None:
-    alone = metrics(by_one(site.trainer))
-    together = site.run(processes, site.root / "together")
+    alone, together = undisturbed(trainer, 1, "none"), undisturbed(trainer, processes, sharding)
     # Also reward, lengths and spread: the same tokens were sampled.
-    pd.testing.assert_frame_equal(together, alone, rtol=1e-5, atol=1e-6)
-    assert (alone.gradient_norm > 0.01).all()
-    for name, weight in weights(by_one(site.trainer)).items():
-        assert torch.allclose(weights(site.root / "together")[name], weight, atol=1e-4), name
-    manifest = json.loads((site.root / "together/manifest.json").read_text())
+    pd.testing.assert_frame_equal(metrics(together), metrics(alone), rtol=1e-5, atol=1e-6)
+    assert (metrics(alone).gradient_norm > 0.01).all()
+    for name, weight in weights(alone).items():
+        assert torch.allclose(weights(together)[name], weight, atol=1e-4), name
+    manifest = json.loads((together / "manifest.json").read_text())
     assert manifest["execution"]["gpus"] == processes
-    assert manifest["execution"]["sharding"] == site.sharding
+    assert manifest["execution"]["sharding"] == sharding
 
 
 @pytest.mark.parametrize(("trainer", "sharding"), [("grpo", "none"), ("grpo", "fsdp2")])
-def test_stopped_by_two_it_goes_on_by_two_to_the_bit_and_by_one(site: Site) -> None:
-    process = site.start_and_see_a_state(site.root / "stopped")
+def test_stopped_by_two_it_goes_on_by_two_to_the_bit_and_by_one(
+    site: Site, undisturbed: Callable[[str, int, str], Path]
+) -> None:
+    process = site.start_and_see_a_state(site.root / "stopped", STEPS)
     kill(process)
     for output in ("stopped", ".stopped.states"):
         shutil.copytree(site.root / output, site.root / output.replace("stopped", "by-one"))
     (site.root / ".by-one.artefact").write_text("")
     assert not (site.root / "stopped/manifest.json").exists()
-    whole = site.run(2, site.root / "whole")
+    whole = undisturbed(site.trainer, 2, site.sharding)
     again = site.run(2, site.root / "stopped")
-    pd.testing.assert_frame_equal(again, whole, check_exact=True)
-    for name, weight in weights(site.root / "whole").items():
+    pd.testing.assert_frame_equal(again, metrics(whole), check_exact=True)
+    for name, weight in weights(whole).items():
         assert torch.equal(weights(site.root / "stopped")[name], weight), name
     by_one = site.run(1, site.root / "by-one")
-    pd.testing.assert_frame_equal(by_one, whole, rtol=1e-3, atol=1e-4)
+    pd.testing.assert_frame_equal(by_one, metrics(whole), rtol=1e-3, atol=1e-4)
     attempts = json.loads((site.root / "by-one/manifest.json").read_text())["attempts"]
     assert any("execution.gpus 2, now 0" in reason for reason in attempts[-1]["not_to_the_bit"])
 
