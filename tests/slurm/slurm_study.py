@@ -59,6 +59,7 @@ class SlurmStudy:
         self.checkout = copy_repository(folder)
         self.cluster = cluster
         self.results = self.checkout / "results" / "smoke"
+        self._slow = self.checkout / "slow"  # steps wait while it is there
         # Without what is of another Snakemake, which may still be at work there.
         others = shutil.ignore_patterns("runs", "logs", "benchmarks", ".snakemake.*")
         shutil.copytree(made, self.results, ignore=others)
@@ -73,11 +74,17 @@ class SlurmStudy:
         profile.write_text(text)
 
     def slow_down(self, seconds: float) -> None:
-        """Let every step of a training wait so long, as on a slower machine."""
+        """Let every step of a training wait so long, as on a slower machine, until `hurry`."""
         file = self.checkout / "workflow_scripts/othink_mr1/training/supervised.py"
         text, step = file.read_text(), "            lessons = lessons_of(step)\n"
         assert text.count(step) == 1
-        file.write_text(text.replace(step, f"            __import__('time').sleep({seconds})\n{step}"))
+        self._slow.touch()
+        wait = f"__import__('os').path.exists({str(self._slow)!r}) and __import__('time').sleep({seconds})"
+        file.write_text(text.replace(step, f"            {wait}\n{step}"))
+
+    def hurry(self) -> None:
+        """Let no step wait any more: what is to be seen was seen."""
+        self._slow.unlink()
 
     def start(self, steps: int, *arguments: str) -> subprocess.Popen[str]:
         """Start the run of so many steps through Slurm."""
@@ -117,6 +124,10 @@ class SlurmStudy:
     def is_training(self, steps: int) -> bool:
         """Whether a state of the run has been saved."""
         return any((self.results / "runs").glob(f".{run_name(steps)}.states/step-*/manifest.json"))
+
+    def has_resumed(self, steps: int) -> bool:
+        """Whether another attempt has gone on from a saved state: the one before has ended."""
+        return "resumes after step" in self.log(steps)
 
     def job(self, steps: int) -> dict[str, str]:
         """The running Slurm job of a run."""

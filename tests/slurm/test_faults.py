@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,16 +51,23 @@ def made(tmp_path: Path, cluster: SlurmCluster, undisturbed: Path) -> Iterator[S
 
 @pytest.fixture
 def study(made: SlurmStudy) -> SlurmStudy:
-    """The run takes a quarter of a minute."""
+    """The run takes a quarter of a minute, unless it hurries."""
     made.slow_down(STEP_SECONDS)
     return made
 
 
 @pytest.fixture
 def long_study(made: SlurmStudy) -> SlurmStudy:
-    """The run takes more than a minute."""
+    """The run takes more than a minute, unless it hurries."""
     made.slow_down(LONG_STEP_SECONDS)
     return made
+
+
+def finish_quickly(study: SlurmStudy, process: subprocess.Popen[str]) -> None:
+    """Let the run hurry when it goes on after the fault, and wait for its end."""
+    study.wait_until(process, lambda: study.has_resumed(STEPS))
+    study.hurry()
+    study.finish(process)
 
 
 def assert_went_on(study: SlurmStudy, undisturbed: Path) -> None:
@@ -84,7 +92,7 @@ def test_scancel(study: SlurmStudy, undisturbed: Path) -> None:
         status = training_status(study.results / "runs" / run_name(STEPS), STEPS)
         assert (status.state, status.node, status.job) == ("training", job["node"], job["id"])
         study.cluster.run("scancel", job["id"])
-        study.finish(process)
+        finish_quickly(study, process)
     assert [job["state"] for job in study.jobs(STEPS)].count("CANCELLED") == 1
     assert_went_on(study, undisturbed)
 
@@ -101,7 +109,7 @@ def test_ctrl_c(study: SlurmStudy, undisturbed: Path, monkeypatch: pytest.Monkey
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(SECONDS) != 0
     with study.started(STEPS) as process:
-        study.finish(process)
+        finish_quickly(study, process)
     assert [job["state"] for job in study.jobs(STEPS)].count("CANCELLED") == 1
     assert_went_on(study, undisturbed)
 
@@ -122,6 +130,7 @@ def test_snakemake_killed_and_started_again_while_its_job_runs(
         waits = f"{run_name(STEPS)}: is being written by process"
         long_study.wait_until(process, lambda: waits in long_study.log(STEPS))
         assert f"Slurm job {job['id']} on {job['node']}; waiting until that is done" in long_study.log(STEPS)
+        long_study.hurry()
         long_study.finish(process)
     assert len(long_study.jobs(STEPS)) == 2
     assert len(long_study.attempts(STEPS)) == 1  # the second job found it done
@@ -135,7 +144,7 @@ def test_preemption(study: SlurmStudy, undisturbed: Path) -> None:
         study.cluster.run(
             "sbatch", "-p", "gpuhi", *everything, "--output=/dev/null", "--wrap=sleep 5", "--time=1"
         )
-        study.finish(process)
+        finish_quickly(study, process)
     assert len(study.jobs(STEPS)) == 1  # Slurm itself started it again
     assert_went_on(study, undisturbed)
 
@@ -146,7 +155,7 @@ def test_a_node_dies(study: SlurmStudy, undisturbed: Path) -> None:
         node = study.job(STEPS)["node"]
         study.cluster.kill_node(node)
         try:
-            study.finish(process)
+            finish_quickly(study, process)
         finally:
             study.cluster.start_node(node)
     assert [job["node"] for job in study.jobs(STEPS)] == [{"gpu1": "gpu2", "gpu2": "gpu1"}[node]]
@@ -162,6 +171,7 @@ def test_a_node_is_taken_for_dead_while_its_job_goes_on(long_study: SlurmStudy, 
             # The node is down for Slurm, and the job's successor on the other node finds the run locked.
             waits = f"{run_name(STEPS)}: is being written by process"
             long_study.wait_until(process, lambda: waits in long_study.log(STEPS))
+            long_study.hurry()
             long_study.finish(process)
         finally:
             long_study.cluster.start_node(node)
@@ -171,6 +181,6 @@ def test_a_node_is_taken_for_dead_while_its_job_goes_on(long_study: SlurmStudy, 
 
 def test_the_time_limit(long_study: SlurmStudy, undisturbed: Path) -> None:
     with long_study.started(STEPS, "--set-resources", "train_sft:runtime=attempt") as process:
-        long_study.finish(process)
+        finish_quickly(long_study, process)
     assert len(long_study.jobs(STEPS)) > 1
     assert_went_on(long_study, undisturbed)

@@ -80,6 +80,8 @@ def test_a_signal_before_the_limit_stops_all_and_keeps_the_state(study: SlurmStu
     with study.started(STEPS) as process:
         study.wait_until(process, lambda: study.is_training(STEPS))
         study.cluster.run("scancel", "--signal=URG", study.job(STEPS)["id"])  # as --signal=URG@300 does
+        study.wait_until(process, lambda: study.has_resumed(STEPS))
+        study.hurry()
         study.finish(process)
     first, second = study.attempts(STEPS)
     assert first["after_step"] == 0 < second["after_step"]
