@@ -56,9 +56,9 @@ class Place:
             huggingface_hub.file_download, "time", SimpleNamespace(sleep=lambda seconds: None)
         )
         constants = huggingface_hub.constants
-        monkeypatch.setattr(
-            constants, "HF_HUB_DISABLE_XET", True
-        )  # other tests may have imported it before us
+        # Other tests may have imported the client before us, who tell it both by its environment.
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(self.cache))
         monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(root / "home" / "token"))
 
