@@ -26,6 +26,14 @@ def edited(tmp_path: Path, old: str, new: str) -> Path:
     return path
 
 
+def refusal(overrides: dict[str, Any]) -> str:
+    """The one line in which the paper's study with these changes ends."""
+    with pytest.raises(UserError) as caught:
+        load_study([PAPER], overrides)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
 def test_paper_study_is_sound() -> None:
     config = study()
     assert config.seeds == [42]
@@ -430,10 +438,7 @@ def test_a_variant_of_a_task_is_that_task_but_for_what_it_says() -> None:
     ],
 )
 def test_mistakes_in_variants_schedules_and_tests(overrides: dict[str, Any], said: str) -> None:
-    with pytest.raises(UserError) as caught:
-        load_study([PAPER], overrides)
-    assert said in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert said in refusal(overrides)
 
 
 SPLIT = {"variant_of": "counting", "validation": {"share": 0.1, "seed": 0}}
@@ -545,10 +550,7 @@ def test_variants_of_a_split_task_train_on_the_same_rest() -> None:
     ],
 )
 def test_mistakes_in_choices_and_splits(overrides: dict[str, Any], said: str) -> None:
-    with pytest.raises(UserError) as caught:
-        load_study([PAPER], overrides)
-    assert said in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert said in refusal(overrides)
 
 
 def grid(**changes: Any) -> dict[str, Any]:
@@ -608,10 +610,7 @@ def test_changes_that_go_together_are_no_mistake() -> None:
 )
 def test_changes_that_do_not_go_together(overrides: dict[str, Any], said: str) -> None:
     """Each alone is valid, but its run would not be."""
-    with pytest.raises(UserError) as caught:
-        load_study([PAPER], overrides)
-    assert said in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert said in refusal(overrides)
 
 
 def test_grpo_d_inherits_all_but_the_schedule() -> None:
