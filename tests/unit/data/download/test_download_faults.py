@@ -55,8 +55,8 @@ def test_questions_about_a_file_are_repeated_too(place, hub, fault):
     [("GET", "*/revision/*"), ("GET", "*/tree/*"), ("HEAD", f"*{SECOND}"), ("GET", f"*{SECOND}")],
 )
 def test_a_server_that_is_silent_is_asked_again(place, hub, capfd, monkeypatch, method, path):
-    monkeypatch.setattr(client, "TIMEOUT", httpx2.Timeout(0.5))
-    hub.fail(path, method=method, silent_seconds=1.5, times=1)
+    monkeypatch.setattr(client, "TIMEOUT", httpx2.Timeout(1.0))
+    hub.fail(path, method=method, silent_seconds=2.5, times=1)
     place.download()
     place.assert_complete()
     assert capfd.readouterr().err.count("the server does not answer in time; next try in") == 1
