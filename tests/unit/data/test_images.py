@@ -2,6 +2,7 @@
 
 import io
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,10 @@ from PIL import ExifTags, Image
 from raw_sets import picture, saved
 
 from othink_mr1.data import images
-from othink_mr1.data.images import Picture, UnusableImage, bounded_image, decoded, image_tokens
+from othink_mr1.data.images import Picture, UnusableImage, bounded_image, decoded, image_tokens, thumbnail
+from othink_mr1.errors import UserError
+from othink_mr1.report.items import TaskItems, pictures
+from tiny import EXAMPLES
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG"])
@@ -17,6 +21,15 @@ def test_fitting_pictures_keep_their_bytes(form):
     data = picture((40, 30), form=form)
     assert bounded_image(data, 1200) == Picture(data, 40, 30)
     assert bounded_image(data, 1199).data != data
+
+
+def test_an_unreadable_picture_is_named_where_it_would_be_shown():
+    """Also where it is cut off in the middle."""
+    for data in (b"no picture", picture((400, 300), form="JPEG")[:900]):
+        with pytest.raises(UserError, match="here: the image cannot be read"):
+            thumbnail(data, 96, "JPEG", "here")
+        with pytest.raises(UserError, match=r"counting item \w+: the image cannot be read"):
+            pictures([TaskItems("counting", [replace(EXAMPLES[0], image=data)], [])])
 
 
 def test_an_opaque_alpha_channel_stays_and_a_transparent_spot_does_not():
