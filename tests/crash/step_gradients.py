@@ -1,13 +1,15 @@
 """The gradients of a step's lessons, by all processes: step_gradients.py OUT none|fsdp2 kept|recomputed
 
 The first process writes them. Each of the 5 lessons is a row, so that processes have unequal numbers of rows.
-With fsdp2 it also prints the bytes of its part of weights and gradients, counted and as in docs/cost.md.
+With fsdp2 also OUT.json: the bytes of its part of weights and gradients, counted and as in docs/cost.md.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from pathlib import Path
 
 from safetensors.torch import save_file
 
@@ -53,4 +55,5 @@ if processes.is_first:
         )
         weights = sum(weight.to_local().nbytes for weight in model.parameters())
         gradients = sum(weight.grad.to_local().nbytes for weight in model.parameters())
-        print("bytes:", weights, gradients, "estimated:", round(estimate.weights), round(estimate.gradients))
+        compared = [[weights, gradients], [round(estimate.weights), round(estimate.gradients)]]
+        Path(f"{out}.json").write_text(json.dumps(compared))
