@@ -171,6 +171,14 @@ def test_other_formats_become_png():
     assert data.startswith(b"\x89PNG")
 
 
+def test_an_indexed_picture_without_its_palette_is_unusable():
+    data = picture((40, 30), mode="P", form="PNG")
+    start = data.index(b"PLTE") - 4
+    size = int.from_bytes(data[start : start + 4]) + 12
+    with pytest.raises(UnusableImage, match="unreadable image"):
+        bounded_image(data[:start] + data[start + size :], 1200)
+
+
 @pytest.mark.parametrize("side", [20_000, 8_000])
 def test_enormous_pictures_are_refused_before_decoding(side):
     data = bytearray(picture())

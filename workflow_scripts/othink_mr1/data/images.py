@@ -43,8 +43,12 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# What Pillow raises for damaged files, depending on the format and the place of the damage.
-UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+# What Pillow raises for damaged files, depending on format and place of the damage. AssertionError: of
+# an indexed picture without its palette.
+UNREADABLE = (
+    *(OSError, SyntaxError, ValueError, EOFError, struct.error, AssertionError),
+    Image.DecompressionBombError,
+)
 
 
 class UnusableImage(ValueError):
