@@ -7,10 +7,12 @@ import json
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from datasets import Dataset, Image, List, load_from_disk
 from entry_points import program, run
 from own_sets import BAD, ROWS, SETS, own_source, pictures
 
@@ -166,6 +168,15 @@ def test_what_is_no_table_is_said_in_a_line(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["x.csv", "x.jsonl", "x.json"])
+def test_a_link_to_nothing_or_to_a_folder_is_said_in_a_line(name: str, tmp_path: Path) -> None:
+    for target in ("gone", "."):
+        (tmp_path / name).unlink(missing_ok=True)
+        (tmp_path / name).symlink_to(target)
+        with pytest.raises(UserError, match=rf"{name}: cannot be read \("):
+            list(table(tmp_path).rows()[0])
+
+
 def test_a_row_says_what_is_wrong_with_its_picture(tmp_path: Path) -> None:
     pictures(tmp_path)
     (tmp_path / "large.png").write_bytes(b"")
@@ -182,11 +193,12 @@ def test_a_row_says_what_is_wrong_with_its_picture(tmp_path: Path) -> None:
     ]
     rows = [{"image": cell, "problem": "q", "solution": "1"} for cell, _ in cells]
     rows += [{"image": "0.png", "problem": "q", "solution": answer} for answer in (True, 1.5, {"a": 1})]
+    rows.append({"image": "0.png", "problem": "half \ud800", "solution": "1"})
     (tmp_path / "x.json").write_text(json.dumps(rows))
-    found = [row.unusable for row in table(tmp_path / "x.json").rows()[0]]
+    found = [row.unusable for row in Content().over(table(tmp_path / "x.json").rows()[0])]
     assert all(isinstance(one, UnusableRow) for one in found)
     reasons = [str(one) for one in found]
-    assert reasons == [reason for _, reason in cells] + ["answer is no text"] * 3
+    assert reasons == [reason for _, reason in cells] + ["answer is no text"] * 3 + ["question is no UTF-8"]
 
 
 def test_empty_cells_are_missing_values(tmp_path: Path) -> None:
@@ -228,6 +240,38 @@ def test_splits_of_a_saved_set(tmp_path: Path) -> None:
         rows_of(source | {"split": "train"})
     for file in (tmp_path / "raw/saved/val").glob("*.arrow"):
         file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(UserError, match="cannot be read, though `datasets` saved it"):
+        rows_of(source)
+
+
+@pytest.mark.parametrize("way", ["numpy", "torch", "arrow"])
+def test_a_saved_set_is_read_as_it_is_stored_whatever_format_was_set(way: str, tmp_path: Path) -> None:
+    source = own_source("saved", tmp_path / "raw")
+    plain = rows_of(source)
+    load_from_disk(source["path"]).with_format(way, columns=["problem"]).save_to_disk(tmp_path / "raw/set")
+    found = rows_of(source | {"path": str(tmp_path / "raw/set")})
+    assert [replace(row, where="") for row in found] == [replace(row, where="") for row in plain]
+
+
+def test_pictures_in_the_lists_of_a_saved_set_are_not_decoded(tmp_path: Path) -> None:
+    images: list[list[bytes]] = [[b"any bytes"], [b"one", b"two"], []]
+    columns = {
+        "image": [[{"bytes": one, "path": None} for one in row] for row in images],
+        "problem": ["q"] * 3,
+        "solution": [1] * 3,
+    }
+    made = Dataset.from_dict(columns)
+    made = made.cast_column("image", List(Image()))
+    made.save_to_disk(tmp_path / "saved")
+    found = list(table(tmp_path / "saved").rows()[0])
+    assert [row.image for row in found] == [b"any bytes", None, None]
+    assert [str(row.unusable) for row in found] == ["None", "several pictures", "None"]
+
+
+@pytest.mark.parametrize("text", ["[]", "[" * 100_000])
+def test_a_saved_set_whose_description_is_none_is_said_in_a_line(text: str, tmp_path: Path) -> None:
+    source = own_source("saved", tmp_path / "raw")
+    (tmp_path / "raw/saved/dataset_info.json").write_text(text)
     with pytest.raises(UserError, match="cannot be read, though `datasets` saved it"):
         rows_of(source)
 

@@ -27,7 +27,7 @@ def read_saved_rows(folder: Path, names: Columns, split: str | None) -> Iterator
 
     UserError if the folder is damaged, or lacks the split or a column. Nothing is written, no cache either.
     """
-    from datasets import Dataset, Image, load_from_disk
+    from datasets import Dataset, load_from_disk
 
     try:
         found = load_from_disk(str(folder))
@@ -37,11 +37,11 @@ def read_saved_rows(folder: Path, names: Columns, split: str | None) -> Iterator
                 raise UserError(f"{folder}: has the splits {', '.join(found)}; say which one by `split`")
             found = found[wanted]
         columns = wanted_columns(names, found.column_names, folder)
-        found = found.select_columns(columns)
-        if isinstance(found.features[names.image], Image):
-            found = found.cast_column(names.image, Image(decode=False))
+        # As it is stored: `datasets` would decode pictures, in any format of Pillow, and apply a set_format.
+        found = found.select_columns(columns).with_format("arrow")
         reasoning = names.reasoning or DEFAULT_REASONING
-        for number, row in enumerate(found):
+        for number, stored in enumerate(found):
+            (row,) = stored.to_pylist()
             where = f"{folder.name} row {number}"
             try:
                 yield RawRow(
@@ -53,7 +53,10 @@ def read_saved_rows(folder: Path, names: Columns, split: str | None) -> Iterator
                 )
             except UnusableRow as error:
                 yield RawRow(where, None, None, None, None, error)
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+    except (
+        *(pa.ArrowException, OSError, ValueError, KeyError, TypeError),
+        *(AttributeError, RecursionError),  # of JSON that is no object, or too deep
+    ) as error:
         raise UserError(
             f"{folder}: cannot be read, though `datasets` saved it ({first_line(error)}); save it again"
         ) from None

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from othink_mr1.artefacts.manifests import unreadable
 from othink_mr1.config.sources import Columns
 from othink_mr1.data.images import LARGEST_FILE
 from othink_mr1.data.row_to_example import LARGEST_TEXT, RawRow, UnusableRow
@@ -22,15 +24,17 @@ LARGEST_LINE = 8 * 2**20  # bytes of a line of jsonl
 LARGEST_JSON = 2**30  # bytes of a json file; it is read as a whole
 SUFFIXES = (".csv", ".jsonl", ".json")
 
+# Halves of surrogate pairs that only an escape of JSON names; the others stand for bytes that are not UTF-8.
+_HALF_PAIR = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+
 
 def read_text_rows(path: Path, names: Columns) -> Iterator[RawRow]:
     """Yield the rows of a csv, jsonl or json file with their pictures, by paths relative to its folder.
 
     UserError if the file is unreadable, or lacks a column; a row without a usable picture says so itself.
     """
-    rows = {".csv": _csv_rows, ".jsonl": _jsonl_rows, ".json": _json_rows}[path.suffix](path)
     columns: list[str] = []
-    for where, row in rows:
+    for where, row in _rows(path):
         columns = columns or wanted_columns(names, list(row), path)
         reasoning = names.reasoning or DEFAULT_REASONING
         try:
@@ -45,8 +49,17 @@ def read_text_rows(path: Path, names: Columns) -> Iterator[RawRow]:
             yield RawRow(where, None, None, None, None, error)
 
 
+def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    try:
+        yield from {".csv": _csv_rows, ".jsonl": _jsonl_rows, ".json": _json_rows}[path.suffix](path)
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
 def as_text(value: Any, what: str) -> str | None:
     """A cell as text; whole numbers as they are written. UnusableRow for anything else."""
+    if isinstance(value, str) and _HALF_PAIR.search(value):
+        raise UnusableRow(f"{what} is no UTF-8")
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
