@@ -62,7 +62,7 @@ def _require_rows(name: str, count: int, unusable: int, first: str, most: float)
 
 def _lock(name: str, declared: LocalSource | LocalBackbone, sha256: str) -> None:
     if declared.sha256 is None:
-        agree(LOCK_FILE, local_key(declared.path), sha256)
+        agree(LOCK_FILE, local_key(declared), sha256)
     elif declared.sha256 != sha256:
         raise UserError(
             f"{name}: its content has sha256 {sha256}, not {declared.sha256} as the config says; bring the "

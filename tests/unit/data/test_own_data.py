@@ -16,6 +16,7 @@ from datasets import Dataset, Image, List, load_from_disk
 from entry_points import program, run
 from own_sets import BAD, ROWS, SETS, own_source, pictures
 
+from othink_mr1.config.load import load_study
 from othink_mr1.config.sources import Columns, LocalSource, TableSource
 from othink_mr1.data.content import Content
 from othink_mr1.data.examples import EXAMPLES_FILE, Example, read_examples
@@ -24,6 +25,7 @@ from othink_mr1.data.tables import Table
 from othink_mr1.errors import UserError
 from othink_mr1.plan import tables
 from othink_mr1.plan.folders import data_folder
+from othink_mr1.plan.identity import local_content
 from repository import REPOSITORY, SCRIPTS, study
 
 BOTH = {"jsonl", "chinese_csv"}  # with one unusable row
@@ -341,6 +343,25 @@ def test_the_content_is_written_once_and_then_compared(
     again = run("lock_local_data", *arguments)
     assert "bring the former data back, or delete that entry" in again
     assert json.loads((tmp_path / "downloads.lock.json").read_text()) == lock
+
+
+def test_two_sources_may_read_different_parts_of_one_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = own_source("parquet_splits", tmp_path / "raw")
+    overlay = tmp_path / "mine.yaml"
+    overlay.write_text(
+        f"sources:\n  a: {{kind: local, path: {source['path']}, split: train}}\n"
+        f"  b: {{kind: local, path: {source['path']}, split: test}}\n"
+        "tasks:\n  mine: {variant_of: geometry, train: a, test: b}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    arguments = ("--config", REPOSITORY / "config.yaml", "--overlay", overlay)
+    assert run("lock_local_data", *arguments) is None
+    assert run("check_config", *arguments) is None
+    config = load_study([REPOSITORY / "config.yaml", overlay])
+    for name, split in (("a", "train"), ("b", "test")):
+        assert local_content(config, name) == sha256_of(source | {"split": split})
 
 
 @pytest.mark.parametrize(

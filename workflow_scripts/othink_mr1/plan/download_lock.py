@@ -2,8 +2,8 @@
 
 `downloads.lock.json` maps "<type>/<owner>/<name>@<written revision>" to {"commit": <40 hex digits>}. It is
 meant to be committed to git, so that everybody's `revision: main` is the same data. Every download checks it.
-A commit is not part of any identity. "local/<path>" is mapped to {"sha256": <64 hex digits>}, the content of
-a local source, which is its identity.
+A commit is not part of any identity. "local/<path>", with what is read of it if that is given, is mapped to
+{"sha256": <64 hex digits>}, the content of a local source, which is its identity.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 
 from othink_mr1.artefacts.atomic_files import write_json
+from othink_mr1.config.sources import LocalBackbone, LocalSource, TableSource
 from othink_mr1.errors import UserError
 
 # Beside config.yaml and meant to be committed, like it.
@@ -48,9 +49,10 @@ def read_lock(path: Path) -> dict[str, dict[str, str]]:
     return entries
 
 
-def local_key(source_path: str) -> str:
-    """The entry's name of a local source."""
-    return f"{LOCAL}{source_path}"
+def local_key(declared: LocalSource | LocalBackbone) -> str:
+    """The entry's name, e.g. local/data/charts {"split": "test"}: another split is other content."""
+    read = declared.model_dump(mode="json", exclude_defaults=True, include=set(TableSource.model_fields))
+    return f"{LOCAL}{declared.path}" + (f" {json.dumps(read, sort_keys=True)}" if read else "")
 
 
 def locked_commit(path: Path, key: str) -> str | None:

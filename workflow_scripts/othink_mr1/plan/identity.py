@@ -70,7 +70,7 @@ def local_content(config: StudyConfig, name: str, among: str = "sources") -> str
     """
     source = getattr(config, among)[name]
     assert isinstance(source, LocalSource | LocalBackbone)
-    locked = read_lock(LOCK_FILE).get(local_key(source.path), {}).get("sha256")
+    locked = read_lock(LOCK_FILE).get(local_key(source), {}).get("sha256")
     if source.sha256 is None and locked is None:
         raise UserError(
             f"{among}.{name}: nobody has looked yet at what {source.path} contains; run `.venv/bin/python "
