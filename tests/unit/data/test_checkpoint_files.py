@@ -44,6 +44,11 @@ def of_another_kind(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config))
 
 
+def quantised(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"quantization_config": {"quant_method": "awq"}}))
+
+
 def only_pickled(folder: Path) -> None:
     (folder / WEIGHTS).rename(folder / "pytorch_model.bin")
 
@@ -64,6 +69,7 @@ CASES = {
     "config is empty": (writing("config.json", b"{}"), "is of a None; only qwen2_vl can be used here"),
     "config is a list": (writing("config.json", b"[]"), r"config\.json: must be a JSON object"),
     "another model": (of_another_kind, "is of a qwen2_5_vl; only qwen2_vl can be used here"),
+    "quantised weights": (quantised, "is quantised; use the checkpoint that it was made from"),
     "no weights": (without(WEIGHTS), r"has no weights \(model\.safetensors"),
     "pickled weights": (only_pickled, r"has no weights .*; no pickle is read"),
     "cut weights": (cut, r"model\.safetensors: is damaged \("),

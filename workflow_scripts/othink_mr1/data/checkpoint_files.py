@@ -27,9 +27,11 @@ def require_checkpoint(folder: Path) -> None:
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no such folder; correct the path")
-    kind = _json(folder / "config.json").get("model_type")
-    if kind != MODEL_TYPE:
+    config = _json(folder / "config.json")
+    if (kind := config.get("model_type")) != MODEL_TYPE:
         raise UserError(f"{folder}: its config.json is of a {kind}; only {MODEL_TYPE} can be used here")
+    if config.get("quantization_config"):
+        raise UserError(f"{folder}: is quantised; use the checkpoint that it was made from")
     for file in _weights(folder):
         try:
             with safe_open(file, framework="np"):
