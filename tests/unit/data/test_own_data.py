@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from datasets import Dataset, Image, List, load_from_disk
 from entry_points import program, run
@@ -276,6 +277,23 @@ def test_a_saved_set_whose_description_is_none_is_said_in_a_line(text: str, tmp_
     (tmp_path / "raw/saved/dataset_info.json").write_text(text)
     with pytest.raises(UserError, match="cannot be read, though `datasets` saved it"):
         rows_of(source)
+
+
+def test_damaged_offsets_of_a_saved_set_lead_nowhere(tmp_path: Path) -> None:
+    source = own_source("saved", tmp_path / "raw")
+    (file,) = (tmp_path / "raw/saved").glob("*.arrow")
+    ends = np.cumsum([0, *(len(row.question or "") for row in rows_of(source))], dtype=np.int32)
+    content = file.read_bytes()
+    assert content.count(ends.tobytes()) == 1
+    file.write_bytes(content.replace(ends.tobytes(), ends[::-1].tobytes()))
+    with pytest.raises(UserError, match="cannot be read, though `datasets` saved it"):
+        rows_of(source)
+
+
+def test_the_split_of_a_saved_set_is_compared(tmp_path: Path) -> None:
+    source = own_source("saved", tmp_path / "raw")
+    with pytest.raises(UserError, match="has no split 'test', it was saved as None; leave out `split`"):
+        rows_of(source | {"split": "test"})
 
 
 def test_a_saved_set_is_read_without_a_cache(tmp_path: Path) -> None:

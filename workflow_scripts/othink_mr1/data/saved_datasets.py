@@ -36,11 +36,17 @@ def read_saved_rows(folder: Path, names: Columns, split: str | None) -> Iterator
             if wanted not in found:
                 raise UserError(f"{folder}: has the splits {', '.join(found)}; say which one by `split`")
             found = found[wanted]
+        elif split not in (None, found.split):
+            raise UserError(
+                f"{folder}: has no split {split!r}, it was saved as {found.split}; leave out `split`, or "
+                "correct the path"
+            )
         columns = wanted_columns(names, found.column_names, folder)
         # As it is stored: `datasets` would decode pictures, in any format of Pillow, and apply a set_format.
         found = found.select_columns(columns).with_format("arrow")
         reasoning = names.reasoning or DEFAULT_REASONING
         for number, stored in enumerate(found):
+            stored.validate(full=True)  # else a damaged file's offsets lead out of it, and end the process
             (row,) = stored.to_pylist()
             where = f"{folder.name} row {number}"
             try:
