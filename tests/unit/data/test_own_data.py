@@ -16,12 +16,15 @@ import pytest
 from datasets import Dataset, Image, List, load_from_disk
 from entry_points import program, run
 from own_sets import BAD, ROWS, SETS, own_source, pictures
+from raw_sets import finished
 
+from othink_mr1.artefacts.manifests import read_manifest
 from othink_mr1.config.load import load_study
 from othink_mr1.config.sources import Columns, LocalSource, TableSource
 from othink_mr1.data.content import Content
 from othink_mr1.data.examples import EXAMPLES_FILE, Example, read_examples
-from othink_mr1.data.row_to_example import RawRow, UnusableRow
+from othink_mr1.data.prepare import prepare_dataset
+from othink_mr1.data.row_to_example import RawRow, RowLimits, UnusableRow
 from othink_mr1.data.tables import Table
 from othink_mr1.errors import UserError
 from othink_mr1.plan import tables
@@ -202,6 +205,20 @@ def test_a_row_says_what_is_wrong_with_its_picture(tmp_path: Path) -> None:
     assert all(isinstance(one, UnusableRow) for one in found)
     reasons = [str(one) for one in found]
     assert reasons == [reason for _, reason in cells] + ["answer is no text"] * 3 + ["question is no UTF-8"]
+
+
+def test_pictures_of_a_download_are_in_it(tmp_path: Path) -> None:
+    pictures(tmp_path)
+    pictures(tmp_path / "raw/a")
+    cells = ["a/0.png", "a/../a/1.png", "../0.png", "a/../../0.png", str(tmp_path / "0.png")]
+    rows = [{"image": cell, "problem": "q", "solution": "1"} for cell in cells]
+    (tmp_path / "raw/x.json").write_text(json.dumps(rows))
+    assert not any(row.unusable for row in table(tmp_path / "raw").rows()[0])
+    finished(tmp_path / "raw")
+    out = tmp_path / "out"
+    prepare_dataset(table(tmp_path / "raw"), out, RowLimits(401408, 2048), 0.6)
+    assert read_manifest(out)["unusable"] == {"picture outside of the set": 3}
+    assert [example.id for example in examples(out)] == ["000000", "000001"]
 
 
 def test_empty_cells_are_missing_values(tmp_path: Path) -> None:

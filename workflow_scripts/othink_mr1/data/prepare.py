@@ -59,7 +59,11 @@ def prepare_dataset(
     raw = [source.place] if isinstance(source, Table) else list(dict.fromkeys(source))
     for folder in raw if sha256 is None else ():  # a local set has no manifest
         verify_folder(folder)
-    rows, expected = source.rows() if isinstance(source, Table) else (read_prompt_rows(raw), expect_rows)
+    if isinstance(source, Table):
+        # A download's manifest says nothing of pictures elsewhere; a local set's sha256 is of them too.
+        rows, expected = source.rows(source.place if sha256 is None else None)
+    else:
+        rows, expected = read_prompt_rows(raw), expect_rows
     content = Content()
     if sha256 is not None:
         rows = content.over(rows)

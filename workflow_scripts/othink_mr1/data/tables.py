@@ -30,8 +30,11 @@ class Table:
     place: Path
     choice: TableSource
 
-    def rows(self) -> tuple[Iterator[RawRow], int | None]:
-        """The rows, and their number where it is known before. UserError if there is nothing to read."""
+    def rows(self, within: Path | None = None) -> tuple[Iterator[RawRow], int | None]:
+        """The rows, and their number where it is known before. UserError if there is nothing to read.
+
+        within: the folder in which all pictures that csv, jsonl and json name must be.
+        """
         if not self.place.exists():
             raise UserError(f"{self.place}: there is no such file or folder; correct the source's path")
         if self.place.is_dir() and is_saved(self.place):
@@ -41,7 +44,8 @@ class Table:
             return read_parquet_rows(files, columns), count_parquet_rows(files)
         if files[0].name in _METADATA and columns.image == Columns().image:
             columns = columns.model_copy(update={"image": _IMAGEFOLDER_COLUMN})
-        return chain.from_iterable(text_tables.read_text_rows(file, columns) for file in files), None
+        rows = (text_tables.read_text_rows(file, columns, within) for file in files)
+        return chain.from_iterable(rows), None
 
     def files(self) -> list[Path]:
         """The files in order, all of one form. UserError if there are none, or files of several forms."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -28,9 +29,10 @@ SUFFIXES = (".csv", ".jsonl", ".json")
 _HALF_PAIR = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
-def read_text_rows(path: Path, names: Columns) -> Iterator[RawRow]:
+def read_text_rows(path: Path, names: Columns, within: Path | None = None) -> Iterator[RawRow]:
     """Yield the rows of a csv, jsonl or json file with their pictures, by paths relative to its folder.
 
+    within: the folder in which the pictures must be; None: anywhere.
     UserError if the file is unreadable, or lacks a column; a row without a usable picture says so itself.
     """
     columns: list[str] = []
@@ -40,7 +42,7 @@ def read_text_rows(path: Path, names: Columns) -> Iterator[RawRow]:
         try:
             yield RawRow(
                 where=where,
-                image=_picture(row.get(names.image), path.parent),
+                image=_picture(row.get(names.image), path.parent, within),
                 question=as_text(row.get(names.question), "question"),
                 solution=as_text(row.get(names.answer), "answer"),
                 thinking=as_text(row.get(reasoning), "reasoning"),
@@ -90,12 +92,15 @@ def read_picture(path: Path) -> bytes:
     return data
 
 
-def _picture(value: Any, folder: Path) -> bytes | None:
+def _picture(value: Any, folder: Path, within: Path | None) -> bytes | None:
     value = one_picture(value)
     if value in (None, ""):
         return None
     if not isinstance(value, str):
         raise UnusableRow("picture is no path", repr(value)[:80])
+    path = Path(os.path.normpath(folder / value))
+    if within is not None and not path.is_relative_to(os.path.normpath(within)):
+        raise UnusableRow("picture outside of the set", str(path))
     return read_picture(folder / value)
 
 
