@@ -15,6 +15,7 @@ from scipy.stats import t
 
 from othink_mr1.errors import UserError
 from othink_mr1.exhibits import comparison_figure, frames
+from othink_mr1.exhibits.collect import collect_study
 from othink_mr1.exhibits.comparison_table import comparison_table
 from othink_mr1.exhibits.figure_files import FigureInputs, as_svg
 from othink_mr1.exhibits.method_comparison import compare_methods
@@ -22,6 +23,7 @@ from othink_mr1.exhibits.paired_comparisons import compare
 from othink_mr1.exhibits.plans import ComparisonPlan
 from othink_mr1.exhibits.read_points import read_points
 from othink_mr1.exhibits.seeds_needed import seeds_frame
+from othink_mr1.exhibits.study_table import study_table
 
 ITEMS = 60
 KL = [[0.5] * 18 + [0.02, 0.04], [0.5] * 18 + [0.03, 0.05], [0.5] * 18 + [0.04, 0.06]]
@@ -187,3 +189,30 @@ def test_the_program_writes_what_the_figure_is_drawn_from(results: ComparedResul
     svg = stem.with_suffix(".svg").read_text()
     assert "trained on visual counting" in svg
     assert "rising, weight=1" in svg
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+def test_the_texts_say_how_many_seeds_there_are(tmp_path: Path, seeds: int) -> None:
+    """They said `items and seeds` of one seed too, and `nan` where a number of seeds finds nothing."""
+    made = ComparedResults(tmp_path)
+    for place, shares in enumerate(([0.05, 0.9, 0.95], [0.95, 0.9, 0.05])):
+        tested = {VALIDATION: [[1], [0]], OWN: drawn(shares[:seeds], 40, place)}
+        made.add(("constant", "rising")[place], "", tested, [[0.1]] * seeds)
+    plan = made.plan()
+    frame, methods = compare_methods(plan, tmp_path)
+    needed = seeds_frame(methods, plan)
+    text = comparison_table(plan, frame, needed)
+    for name, table in (("mine_comparison", frame), ("mine_seeds", needed)):
+        frames.write_frame(tmp_path / f"{name}.csv", table)
+    data = {name: tmp_path / f"{name}.csv" for name in ("mine_comparison", "mine_seeds")}
+    caption = " ".join(comparison_figure.draw(FigureInputs(data, None, tmp_path), "mine").caption)
+    for said in (text, caption):
+        assert f"{seeds} seed{'s' if seeds > 1 else ''} " in said.replace(";", " ")
+        assert ("of items and seeds" in said) == (seeds == 3)
+        assert ("fewer than three seeds" in said) == (seeds < 3)
+    assert ("had other seeds" in text) == (seeds > 1)
+    assert ("smallest difference" in caption) == (seeds == 3)
+    assert "nan" not in text
+    assert ("3 seeds not even 100, 10 seeds " in text) == (seeds == 3)
+    study = study_table("mine", collect_study(plan.study, tmp_path))
+    assert f"means over seeds 1, 2 or {', '.join(['101', '102', '103'][:seeds])}" in study

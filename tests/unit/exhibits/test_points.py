@@ -270,6 +270,22 @@ def test_a_second_method_without_training_does_not_replace_base() -> None:
     assert len({entry["point"] for entry in found}) == 3
 
 
+def test_a_checkpoint_that_was_not_trained_has_no_curve() -> None:
+    """It began at the untrained backbone's accuracy, at step 0 like itself."""
+    about = {"backbone": "small", "varied": "", "tested_on": "geometry", "paper_accuracy": float("nan")}
+    rows = [
+        about | dict(zip(("method", "trained_on", "seed", "step", "steps"), one, strict=True))
+        for one in (
+            ("base", "", "", None, 0),
+            ("raw", "geometry", "", None, 0),
+            ("sft", "geometry", "42", 60, 120),
+            ("sft", "geometry", "42", None, 120),
+        )
+    ]
+    points = curve_points(pd.DataFrame(rows))
+    assert list(zip(points.method, points.at_step, strict=True)) == [("sft", 0), ("sft", 60), ("sft", 120)]
+
+
 @pytest.fixture(scope="module")
 def wide_sweep(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
     """A sweep of α = 0 and 1: GRPO and GRPO-D, trained on both tasks, tested on geometry, with a curve."""

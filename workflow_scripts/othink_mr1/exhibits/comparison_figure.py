@@ -7,6 +7,7 @@ from functools import partial
 import altair as alt
 import pandas as pd
 
+from othink_mr1.exhibits.comparison_table import seeds_and_spread
 from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.frames import read_comparison, read_seeds
 from othink_mr1.exhibits.labels import method_label, task_label, task_letters
@@ -43,19 +44,25 @@ def _chart(frame: pd.DataFrame, seeds: pd.DataFrame) -> tuple[AnyChart, list[str
         title = alt.Title(f"trained on {task_label(own)}", fontSize=SIZE + 1, anchor="start", offset=10)
         rows.append(alt.hconcat(*panels, spacing=18).properties(title=title))
     here = seeds[seeds.backbone == frame.backbone.iloc[0]]
+    below: list[str] = []
     if len(here):
         own_rows = trained[trained.own_task == 1]
         rows.append(_found_by_seeds(here, dict(zip(own_rows.trained_on, own_rows.tested_on, strict=True))))
-    numbers = ", ".join(str(number) for number in sorted(set(trained.seeds.astype(int))))
+        found = "below: the smallest difference of two methods that n seeds each find with 80 % power"
+        if here.paper_seeds_needed.notna().any():
+            found += (
+                "; circles: the paper's GRPO-D − GRPO, at the seeds that would find it on its own number of "
+                "items, if its model's seeds spread as these"
+            )
+        below = [found]
+    numbers, covered = seeds_and_spread(frame)
     lines = [
-        f"means of {numbers} seeds with 95 % intervals of items and seeds; each method with the best of its "
-        "candidate settings, chosen on validation items with other seeds",
+        f"means of {numbers} with 95 % intervals of {covered}; each method with the best of its candidate "
+        "settings, chosen on validation items with other seeds",
         "right of a panel: the difference from the baseline (dashed line) in points, and p after Holm's "
         "correction; grey line: before training",
         "KL: to the reference, in nats, in the last tenth of the updates",
-        "below: the smallest difference of two methods that n seeds each find with 80 % power; circles: the "
-        "paper's GRPO-D − GRPO, at the seeds that would find it on its own number of items, if its "
-        "model's seeds spread as these",
+        *below,
     ]
     return alt.vconcat(*rows, spacing=34).resolve_scale(color="independent", stroke="independent"), lines
 

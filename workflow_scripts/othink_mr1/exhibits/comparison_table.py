@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from othink_mr1.exhibits.accuracy_intervals import SEEDS_FOR_A_SPREAD
+from othink_mr1.exhibits.captions import ITEMS_ALONE
 from othink_mr1.exhibits.labels import method_label, task_label
 from othink_mr1.exhibits.plans import Compared, ComparisonPlan
 from othink_mr1.exhibits.text import markdown_table, markdown_text
@@ -56,15 +58,14 @@ def comparison_table(plan: ComparisonPlan, frame: pd.DataFrame, seeds: pd.DataFr
 
 def notes(plan: Compared, frame: pd.DataFrame) -> list[str]:
     """What the columns mean."""
-    trained = frame[frame.trained_on != ""]
-    counts = ", ".join(str(count) for count in sorted(set(trained.seeds.astype(int))))
+    seeds, covered = seeds_and_spread(frame)
     return [
-        f"Accuracies in percent by the published scorer, means over {counts} seeds; brackets: 95 % intervals "
-        "of items and seeds.",
+        f"Accuracies in percent by the published scorer, means over {seeds}; brackets: 95 % intervals of "
+        f"{covered}.",
         f"Difference: in points from {plan.baseline}, on the same items. p, Holm: corrected for all "
         "comparisons here.",
-        "Best: the chance to be the best of the methods trained on the task, had other seeds and items been "
-        "drawn.",
+        "Best: the chance to be the best of the methods trained on the task, had other "
+        f"{'items' if seeds == '1 seed' else 'seeds and items'} been drawn.",
         "KL: to the reference, in nats, in the last tenth of the updates.",
         "Setting: of as many candidates per method, the best one on validation items, with seeds that the "
         "comparison does not use.",
@@ -72,17 +73,28 @@ def notes(plan: Compared, frame: pd.DataFrame) -> list[str]:
     ]
 
 
+def seeds_and_spread(frame: pd.DataFrame) -> tuple[str, str]:
+    """In words: over how many seeds the means are, and what the intervals cover."""
+    numbers = sorted(set(frame.seeds[frame.trained_on != ""].astype(int)))
+    seeds = f"{', '.join(map(str, numbers))} {'seed' if numbers == [1] else 'seeds'}"
+    return seeds, "items and seeds" if min(numbers) >= SEEDS_FOR_A_SPREAD else ITEMS_ALONE
+
+
 def _seeds_lines(seeds: pd.DataFrame) -> list[str]:
     """In words: what numbers of seeds find, and what the paper's difference would have needed."""
     lines = []
     for tested, rows in seeds.groupby("tested_on", sort=False):
         found = dict(zip(rows.seeds.astype(int), rows.detectable_difference, strict=True))
-        said = ", ".join(f"{number} seeds {100 * found[number]:.1f}" for number in (3, 10, 30, 100))
+        said = ", ".join(f"{number} seeds {_points(found[number])}" for number in (3, 10, 30, 100))
         lines.append(f"On {task_label(str(tested))}, points found with 80 % power: {said}.")
         row = rows.iloc[0]
         if not pd.isna(row.paper_difference):
             lines.append(_paper_line(row))
     return lines
+
+
+def _points(found: float) -> str:
+    return "not even 100" if pd.isna(found) else f"{100 * found:.1f}"
 
 
 def _paper_line(row: Any) -> str:

@@ -66,10 +66,11 @@ def _chart(frame: pd.DataFrame) -> tuple[AnyChart, list[str]]:
 def curve_points(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows of trained methods with their step in `at_step`; every curve starts at the untrained backbone.
 
-    A final checkpoint's step is the length of its run.
+    A final checkpoint's step is the length of its run. A checkpoint that was not trained here has no curve.
     """
     frame = frame.assign(at_step=frame["step"].fillna(frame["steps"]).astype("float64"))
-    trained, base = frame[frame.method != "base"], frame[frame.method == "base"]
+    base = frame[frame.method == "base"]
+    trained = frame[(frame.method != "base") & (frame.steps > 0)]
     starts = []
     curve = ["backbone", "method", "varied", "trained_on", "tested_on"]
     for (backbone, method, varied, trained_on, tested_on), _ in trained.groupby(curve, sort=False):

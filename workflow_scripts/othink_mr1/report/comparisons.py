@@ -26,6 +26,7 @@ def comparisons(inputs: Inputs) -> list[Comparison]:
         files = [inputs.there(f"{name(study)}.csv") for name in (comparison, seeds_needed)]
         if files[0] is not None and files[1] is not None:
             frame = inputs.own(read_comparison(files[0]))
-            tables = task_tables(plan, frame, inputs.own(read_seeds(files[1])))
-            found.append(Comparison(study, tables, notes(plan, frame)))
+            if len(frame):
+                tables = task_tables(plan, frame, inputs.own(read_seeds(files[1])))
+                found.append(Comparison(study, tables, notes(plan, frame)))
     return found
