@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import html
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -22,7 +25,17 @@ from othink_mr1.report.charts import chart_groups
 from othink_mr1.report.claims import axis_ticks, claims
 from othink_mr1.report.curves import MOST_POINTS, curves
 from othink_mr1.report.inputs import Inputs
-from othink_mr1.report.items import LONGEST, Pictures, _cut, pictures, task_items
+from othink_mr1.report.items import (
+    LONGEST,
+    R1V,
+    ItemRun,
+    Pictures,
+    TaskItems,
+    _cut,
+    packed_items,
+    pictures,
+    task_items,
+)
 from othink_mr1.report.page import report_page
 from othink_mr1.report.tables import matrices, outcomes
 from repository import study
@@ -99,6 +112,79 @@ def test_tables_count_the_items(made: tuple[ReportPlan, Path]) -> None:
     assert set(by_method) == {"sft", "grpo", "grpo-d"}
     assert [trained for trained, _ in by_method["sft"].rows] == ["", "counting", "geometry"]
     assert [cell.own for cell in by_method["sft"].rows[1][1]] == [True, False]
+
+
+def test_each_claim_says_what_its_interval_is_of(made: tuple[ReportPlan, Path], tmp_path: Path) -> None:
+    """The page said `95 %, of items and seeds` of all."""
+    said = []
+    for plan, root in (made, (make_results(tmp_path), tmp_path)):
+        found = claims(Inputs(plan, root))
+        assert found is not None
+        said.append({row.name: row.interval for _, listed in found.groups for row in listed if row.ours})
+    three, one = (set(each.values()) for each in said)
+    assert three == {
+        "95 %, of items and seeds",
+        "90 %, of items and seeds",
+        "98.8 %, of items and seeds",
+    }
+    assert one == {"95 %, of items", "90 %, of items", "98.8 %, of items"}
+    assert "95 %, of items and seeds</small>" in report_page(Inputs(*made))
+
+
+def test_what_was_said_is_counted_in_whole_completions(
+    made: tuple[ReportPlan, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Completions of more than LONGEST characters were cut first, and their answer with them."""
+
+    def charts() -> list[Any]:
+        inputs = Inputs(*made)
+        return [one.panels for one in chart_groups(inputs, task_items(inputs)) if one.name == "said-counting"]
+
+    whole = charts()
+    monkeypatch.setattr("othink_mr1.report.items.LONGEST", 10)
+    assert charts() == whole
+    packed = json.loads(gzip.decompress(base64.b64decode(packed_items(task_items(Inputs(*made))[0]))))
+    assert all("characters …" in answer for run in packed["runs"] for answer in run["answer"])
+
+
+def test_outcomes_are_of_the_first_setting_or_of_an_untrained_method(
+    made: tuple[ReportPlan, Path],
+) -> None:
+    def answers(method: str, trained_on: str, setting: str, right: bool) -> ItemRun:
+        return ItemRun(method, trained_on, setting, "", [""], [R1V * right], [""])
+
+    runs = [
+        answers("base", "", "", False),
+        answers("sft", "counting", "", True),
+        answers("grpo-d", "counting", "learning_rate=1", True),
+        answers("grpo-d", "counting", "learning_rate=2", False),
+    ]
+    tasks = [TaskItems("counting", [], runs)]
+    (found,) = outcomes(tasks, made[0])
+    assert (found.trained_on, found.outcomes.both) == ("counting", 1)
+    (found,) = outcomes(tasks, made[0].model_copy(update={"against": "base"}))
+    assert (found.trained_on, found.outcomes.only_proposed) == ("counting", 1)
+    assert not outcomes([TaskItems("counting", [], runs[:1])], made[0])
+
+
+def test_a_matrix_names_what_was_not_trained(
+    made: tuple[ReportPlan, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = Inputs(*made)
+    frames = [frame for name in ("same_task", "cross_task") if (frame := inputs.points(name)) is not None]
+    raw = frames[0][frames[0].method == "base"].assign(method="raw", point=["raw 1", "raw 2"])
+    monkeypatch.setattr(
+        inputs, "points", {"same_task": pd.concat([frames[0], raw]), "cross_task": frames[1]}.get
+    )
+    assert {one.method: one.untrained for one in matrices(inputs)} == {
+        "sft": "base",
+        "grpo": "base",
+        "grpo-d": "base",
+        "raw": "raw",
+    }
+    page = report_page(inputs)
+    assert page.count("nothing (base)") == 3
+    assert page.count("nothing (raw)") == 1
 
 
 def test_texts_and_pictures_are_bounded(

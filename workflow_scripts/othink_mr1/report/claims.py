@@ -20,7 +20,11 @@ from othink_mr1.report.inputs import Inputs
 # Verdict -> its class in the page, its sign, and what it means.
 VERDICTS = {
     SAME_SIZE: ("same-size", "✓", "our interval is on the claim's side, and holds the paper's value"),
-    REPRODUCED: ("direction", "↗", "our interval is on the claim's side; the size differs"),
+    REPRODUCED: (
+        "direction",
+        "↗",
+        "our interval is on the claim's side; another size, or the paper prints none",
+    ),
     UNDECIDED: ("undecided", "↔", "our interval allows both"),
     CONTRADICTED: ("contradicted", "✕", "our interval is on the other side"),
     NOT_MEASURED: ("not-measured", "–", "its runs are not there"),
@@ -64,6 +68,7 @@ class ClaimRow:
     paper: Effect | None
     share: str  # of a claim about a single share: ours and its interval, else ""
     paper_share: str
+    interval: str  # level of our interval, and what it is of
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,7 @@ def _row(row: dict[str, str | float | None], reach: float) -> ClaimRow:
         paper=None if is_share else _effect(row, "paper_difference", reach),
         share=_share(row, "value") if is_share else "",
         paper_share=_share(row, "paper_value") if is_share else _gain(row),
+        interval=_interval(row),
     )
 
 
@@ -155,6 +161,11 @@ def _share(row: dict[str, str | float | None], name: str) -> str:
         f" [{100 * low:.1f}, {100 * high:.1f}]" if isinstance(low, float) and isinstance(high, float) else ""
     )
     return f"{100 * value:.1f} %{ends}"
+
+
+def _interval(row: dict[str, str | float | None]) -> str:
+    level = row["confidence"]
+    return f"{100 * level:.3g} %, of {row['spread']}" if isinstance(level, float) else ""
 
 
 def _gain(row: dict[str, str | float | None]) -> str:

@@ -87,7 +87,7 @@ def _run(results: Path, entry: EvaluationEntry, examples: Sequence[Example]) -> 
             continue
         score: Any = scores.loc[example.id]
         bits = FORMAT_OK * score.format_ok + R1V * score.r1v_correct + EXACT * score.exact_correct
-        completions.append(_cut(visible(answers[example.id].completion)))
+        completions.append(answers[example.id].completion)
         verdicts.append(int(bits))
         reasons.append(
             "" if score.outcome == "correct" else f"{score.outcome.replace('_', ' ')}{_why(score)}"
@@ -127,7 +127,7 @@ def packed_items(task: TaskItems) -> str:
                 "trained_on": run.trained_on,
                 "setting": run.setting,
                 "file": run.file,
-                "answer": run.completions,
+                "answer": [_cut(visible(completion)) for completion in run.completions],
                 "verdict": run.verdicts,
                 "reason": run.reasons,
             }

@@ -32,9 +32,13 @@ class MatrixCell:
 
 @dataclass(frozen=True)
 class Matrix:
-    """A method's accuracies: a row per training task, the untrained first, and a column per tested task."""
+    """A method's accuracies: a row per training task, the untrained first, and a column per tested task.
+
+    untrained: the method that the first row is of, base or a checkpoint that was not trained here.
+    """
 
     method: str
+    untrained: str
     tested: list[str]
     rows: list[tuple[str, list[MatrixCell]]]
 
@@ -67,13 +71,14 @@ def matrices(inputs: Inputs) -> list[Matrix]:
     for method in method_styles(set(points.method) - {"base"}):
         own = points[points.method == method]
         # Another's checkpoint may have been trained on no task here.
-        start = own[own.trained_on == ""] if (own.trained_on == "").any() else base
+        untrained = method if (own.trained_on == "").any() else "base"
+        start = base if untrained == "base" else own[own.trained_on == ""]
         rows = [("", [_cell(start[start.tested_on == task]) for task in tested])]
         for trained in dict.fromkeys(own.trained_on[own.trained_on != ""]):
             of = own[own.trained_on == trained]
             cells = [_cell(of[of.tested_on == task], own=task == trained) for task in tested]
             rows.append((str(trained), cells))
-        found.append(Matrix(method, tested, rows))
+        found.append(Matrix(method, untrained, tested, rows))
     return found
 
 
@@ -93,11 +98,15 @@ def _cell(rows: pd.DataFrame, own: bool = False) -> MatrixCell:
 
 
 def outcomes(tasks: list[TaskItems], plan: ReportPlan) -> list[Compared]:
-    """Per tested and training task, where both methods are there."""
+    """Per tested and training task, where both methods are there.
+
+    Each has its first setting, as in cases.py; an untrained one stands beside each training task.
+    """
     found = []
     for task in tasks:
-        for trained in dict.fromkeys(run.trained_on for run in task.runs if run.trained_on):
-            of = {run.method: run for run in task.runs if run.trained_on == trained}
+        own = [run for run in task.runs if run.method in (plan.proposed, plan.against)]
+        for trained in dict.fromkeys(run.trained_on for run in own if run.trained_on):
+            of = {run.method: run for run in reversed(own) if run.trained_on in (trained, "")}
             if plan.proposed in of and plan.against in of:
                 pairs = Counter(zip(of[plan.proposed].right, of[plan.against].right, strict=True))
                 counts = [
