@@ -51,8 +51,8 @@ def test_lookup():
     printed_only = paper_accuracy(SMALL, "grpo-d", "counting", "geometry")
     assert printed_only.correct is None  # 16.00 % is no whole number of 754 items
     assert printed_only.nearest_correct == 121
-    assert paper_format_accuracy(SMALL, "geometry", 0.0) == 0.997
-    assert paper_format_accuracy(SMALL, "geometry", 0.25) is None
+    assert paper_format_accuracy(SMALL, "grpo", "geometry", "geometry", 0.0) == 0.997
+    assert paper_format_accuracy(SMALL, "grpo", "geometry", "geometry", 0.25) is None
 
 
 def test_a_sweep_point_compares_only_at_equal_weights():

@@ -326,6 +326,11 @@ def test_a_sweeps_lines_are_of_one_method_task_and_step(
     path = tmp_path / "format_weight_sweep.csv"
     written = {"exhibit": "format_weight_sweep", "evaluations": plan}
     write_frame(path, collect_study(StudyPlan.model_validate(written), root))
+    frame = read_study(path)
+    beside = frame[frame.paper_format_accuracy.notna()]  # the paper's is of GRPO on geometry at α = 0
+    assert set(zip(beside.method, beside.trained_on, beside.format_weight, strict=True)) == {
+        ("grpo", "geometry", 0.0)
+    }
     figure = figure4.draw(FigureInputs({"format_weight_sweep": path}, None, root))
     assert figure.data.step.isna().all()
     drawn = labelled(pooled(figure.data), "format_weight")

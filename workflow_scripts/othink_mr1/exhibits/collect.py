@@ -127,6 +127,6 @@ def _paper(row: Mapping[str, Any], is_sweep: bool) -> dict[str, Any]:
         "paper_low": low,
         "paper_high": high,
         "paper_format_accuracy": (
-            paper_format_accuracy(row["backbone"], row["tested_on"], format_weight) if is_sweep else None
+            paper_format_accuracy(row["backbone"], row["method"], *tasks, format_weight) if is_sweep else None
         ),
     }

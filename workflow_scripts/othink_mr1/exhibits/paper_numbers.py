@@ -120,9 +120,17 @@ def r1v_note(tasks: Iterable[str]) -> list[str]:
     return [f"R1-V's own, of {SMALL}: {'; '.join(said)}."] if said else []
 
 
-def paper_format_accuracy(backbone: str, tested_on: str, format_weight: float | None) -> float | None:
-    """The format accuracy (0..1) that the paper prints for this α of its sweep, or None."""
-    rows = paper_rows(quantity="format_accuracy", backbone=paper_backbone(backbone), tested_on=tested_on)
+def paper_format_accuracy(
+    backbone: str, method: str, trained_on: str, tested_on: str, format_weight: float | None
+) -> float | None:
+    """The format accuracy (0..1) that the paper prints for a method at this α of its sweep, or None."""
+    rows = paper_rows(
+        quantity="format_accuracy",
+        backbone=paper_backbone(backbone),
+        method=method,
+        trained_on=trained_on,
+        tested_on=tested_on,
+    )
     rows = rows[_agrees(rows.format_weight, format_weight)]
     return None if rows.empty else float(rows.iloc[0].value) / 100
 
