@@ -319,6 +319,12 @@ def test_the_fullest_row() -> None:
     assert fullest_row(lengths, 16, 1000, encode_images=True) == Row(1000, 800, 200)
     assert fullest_row(lengths, 1, 1000, encode_images=True) == Row(500, 400, 100)
     assert fullest_row(lengths, 16, 1000, encode_images=False) == Row(1000, 800, 0)
+    # A group longer than a row is divided into parts, each with the whole prompt and its picture.
+    assert fullest_row(lengths, 16, 200, encode_images=True) == Row(200, 100, 100)
+    assert fullest_row(lengths, 16, 120, encode_images=True) == Row(200, 100, 100)
+    assert fullest_row(lengths, 1, 350, encode_images=True) == Row(300, 200, 100)
+    alone = Lengths(image_tokens=25, prompt_tokens=100, completions=0, completion_tokens=0, learned=75)
+    assert fullest_row(alone, 16, 80, encode_images=True) == Row(100, 75, 100)
 
 
 def test_the_peak_of_the_2b_model() -> None:

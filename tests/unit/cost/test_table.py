@@ -91,6 +91,18 @@ def test_settings_that_cost_more_cost_more() -> None:
     assert usual.hours(H100) < usual.hours(A100)
 
 
+def test_groups_longer_than_a_row_compute_their_prompt_again() -> None:
+    def cost(row_tokens: int) -> Cost:
+        config = study(execution={"train": {"row_tokens": row_tokens}})
+        run = next(run for run in all_runs(config) if (run.task, run.method) == ("counting", "grpo"))
+        return run_cost(config, run)
+
+    whole, parts = cost(8192), cost(500)
+    assert cost(16384).flop == whole.flop
+    assert parts.flop > 1.5 * whole.flop  # eight parts of 227 and 256 tokens, of a group of 2275
+    assert parts.read == whole.read
+
+
 def test_several_processes_share_prompts_and_each_reads_the_weights() -> None:
     def cost(method: str, **train: object) -> Cost:
         config = study(execution={"train": {"hours": 1, **train}})

@@ -27,6 +27,7 @@ from othink_mr1.cost.memory import (
     decoding_bytes,
     evaluation_memory,
     fullest_row,
+    part_of_group,
     read_bytes,
     training_memory,
 )
@@ -124,10 +125,12 @@ def _grpo(
     prompts, tower = settings.prompts_per_step, settings.train_vision_tower
     own_prompts = math.ceil(prompts / execution.processes)
     rollouts = math.ceil(settings.steps / settings.updates_per_rollout)
-    packed = forward(shape, lengths, encode_image=tower)
+    part = part_of_group(lengths, execution.row_tokens)
+    parts = prompts * lengths.completions / part.completions
+    packed = forward(shape, part, encode_image=tower)
     decoded = rollouts * prompts * decoding(shape, lengths)
     reference = packed.total if settings.has_reference else 0.0
-    updates = settings.steps * prompts * packed.with_backward(execution.gradient_checkpointing)
+    updates = settings.steps * parts * packed.with_backward(execution.gradient_checkpointing)
     rolled_out = decoding_bytes(
         shape, settings.precision, own_prompts, lengths.prompt_tokens, settings.group_size, longest
     )
@@ -142,7 +145,7 @@ def _grpo(
         sharing=_sharing(execution),
     )
     return Cost(
-        flop=updates + decoded + rollouts * prompts * (prefill(shape, lengths) + reference),
+        flop=updates + decoded + rollouts * (prompts * prefill(shape, lengths) + parts * reference),
         decoded=decoded,
         read=rollouts
         * (

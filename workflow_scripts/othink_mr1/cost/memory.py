@@ -12,7 +12,7 @@ compares each part. On a GPU, norms of the vision tower and attention save a lit
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from othink_mr1.cost.flops import Lengths
 from othink_mr1.cost.model_shape import PATCH_VALUES, PATCHES_PER_IMAGE_TOKEN, ModelShape
@@ -32,9 +32,18 @@ class Row:
     patches: float  # of pictures that are encoded; 0 if the vision tower is frozen
 
 
+def part_of_group(lengths: Lengths, row_tokens: int) -> Lengths:
+    """A group; of one longer than a row, the prompt and the completions that fit, at least one."""
+    if lengths.tokens <= row_tokens or not lengths.completions:
+        return lengths
+    fit = int((row_tokens - lengths.prompt_tokens) / lengths.completion_tokens)
+    return replace(lengths, completions=max(1, fit))
+
+
 def fullest_row(lengths: Lengths, groups: int, row_tokens: int, encode_images: bool) -> Row:
     """A row filled up to row_tokens, or with all of a step's groups, if these have fewer tokens."""
-    filled = min(float(groups), row_tokens / lengths.tokens)
+    lengths = part_of_group(lengths, row_tokens)
+    filled = max(1.0, min(float(groups), row_tokens / lengths.tokens))
     patches = PATCHES_PER_IMAGE_TOKEN * lengths.image_tokens if encode_images else 0.0
     return Row(filled * lengths.tokens, filled * lengths.predicted, filled * patches)
 
