@@ -118,6 +118,10 @@ def test_counting_refuses_a_gold_that_is_no_integer(rule, gold):
         rule("<answer> 7 </answer>", gold)
 
 
+# Of primes: 55 digits before the point.
+_ROOTS = "".join(f"√{9_999_999_700 + last}" for last in (267, 243, 229, 181, 151, 133, 117, 87, 81, 69, 27))
+
+
 @pytest.mark.parametrize(
     ("answer", "gold", "outcome", "reason"),
     [
@@ -145,6 +149,11 @@ def test_counting_refuses_a_gold_that_is_no_integer(rule, gold):
         ("9" * 60, "5", "unparseable", "number too large"),
         ("((9^20)^20)^20", "5", "unparseable", "number too large"),
         ("√123456789012345", "5", "unparseable", "number too large"),
+        # Powers of π have no bits that could be too many; these ended in an error of Decimal.
+        ("√(((((π^20)^20)^20)^20)^20)", "5", "unparseable", "number too large"),
+        ("((π^20)^20)^20 (2.4)", "5", "unparseable", "number too large"),
+        ("1e40*1e40*1e39" + "π" * 170 + " (2.4)", "5", "wrong", "another value"),
+        ("1e40*1e40*1e39" + _ROOTS + " (.0000000000000000000000000000000001)", "5", "wrong", "another value"),
         ("5 " * 120, "5", "unparseable", "longer than 200 characters"),
         ("5 and 6", "5", "several_answers", "several values in the tag"),
     ],

@@ -22,6 +22,7 @@ _MOST_TERMS = 16
 _MOST_BITS = 400  # of a coefficient's numerator and denominator: 120 digits
 _LARGEST_RADICAND = 10**10  # its factors are found by trial division: 100,000 steps, some milliseconds
 _LARGEST_EXPONENT = 20
+_LARGEST_POWER_OF_PI = 1000  # of a term
 _PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803")
 _DIGITS = 80  # of an approximation
 
@@ -176,7 +177,7 @@ def rounds_to(value: Surd, rounded: Surd, decimals: int, down: bool = False) -> 
     if shown is None:
         return False
     with localcontext() as context:
-        context.prec = 200  # all digits of the longest literal and those of an approximation
+        context.prec = 1000  # all digits before the point of the largest number, and after it of a literal
         step = Decimal(1).scaleb(-decimals)
         rounding = ROUND_DOWN if down else ROUND_HALF_EVEN
         return Fraction(value.approximate().quantize(step, rounding=rounding)) == shown
@@ -185,8 +186,10 @@ def rounds_to(value: Surd, rounded: Surd, decimals: int, down: bool = False) -> 
 def _made(terms: dict[_Term, Fraction]) -> Surd:
     kept = sorted((term, coefficient) for term, coefficient in terms.items() if coefficient)
     if len(kept) > _MOST_TERMS or any(
-        coefficient.numerator.bit_length() > _MOST_BITS or coefficient.denominator.bit_length() > _MOST_BITS
-        for _, coefficient in kept
+        coefficient.numerator.bit_length() > _MOST_BITS
+        or coefficient.denominator.bit_length() > _MOST_BITS
+        or abs(power) > _LARGEST_POWER_OF_PI
+        for (_, power), coefficient in kept
     ):
         raise NotExact("number too large")
     return Surd(tuple(kept))
