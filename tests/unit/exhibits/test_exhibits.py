@@ -53,6 +53,8 @@ from othink_mr1.exhibits.plans import CasesPlan, RunsPlan, StudyPlan, TablePlan,
 from othink_mr1.exhibits.sweep_panel import sweep_panel
 from othink_mr1.exhibits.table1 import latex, markdown, table1
 from othink_mr1.exhibits.text import BOX
+from othink_mr1.report.charts import _confusion
+from othink_mr1.report.items import ItemRun, TaskItems
 
 OTHERS = {"training": training_figure, "counts": counts_figure, "matrix": matrix_figure}
 NUMBERED = (figure1, figure2, figure3, figure4, figure5, figure6, figure7, figure8)
@@ -232,6 +234,34 @@ def test_a_chart_holds_any_number_of_rows_and_any_number():
     (rows,) = alt.Chart(frame).mark_point().to_dict()["datasets"].values()
     assert rows[:3] == [{"kl": None, "step": None}] * 2 + [{"kl": 0, "step": None}]
     assert len(rows) == 5002
+
+
+def test_counts_say_how_many_items_they_leave_out(results, tmp_path):
+    """Items of other golds were left out silently, as `145` beside `45` is."""
+    root = tmp_path / "results"
+    shutil.copytree(results, root)
+    for path in ("counting", "geometry"):
+        file = root / "data" / path / "examples.parquet"
+        examples = [
+            Example(each.id, each.image, each.question, "145" if number < 5 else "45", each.reasoning)
+            for number, each in enumerate(read_examples(file))
+        ]
+        file.unlink()
+        write_examples(examples, file)
+        write_manifest(file.parent)
+    caption = counts_figure.draw(inputs(root, "counts")).caption
+    assert [line for line in caption if "not shown" in line] == [
+        f"{task}: 5 of {len(examples)} items are not shown, as their gold is no whole number up to 99"
+        for task in ("visual counting", "geometry reasoning")
+    ]
+    (group,) = _confusion([TaskItems("counting", examples, [_said_nothing(len(examples))])])
+    assert f"Visual counting: 5 of {len(examples)} items are not shown" in group.caption
+    all_shown = counts_figure.draw(inputs(results, "counts")).caption
+    assert not [line for line in all_shown if "visual counting:" in line]
+
+
+def _said_nothing(items: int) -> ItemRun:
+    return ItemRun("base", "", "", "", [""] * items, [0] * items, [""] * items)
 
 
 def test_counts_are_of_whole_numbers(tmp_path):

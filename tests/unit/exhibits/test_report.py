@@ -209,12 +209,24 @@ def test_curves_of_thousands_of_steps_are_thinned(
     assert len(long) > 20_000
     monkeypatch.setattr(inputs, "reward_curves", lambda: long)
     (group,) = [one for one in chart_groups(inputs, []) if one.name == "figure5"]
+    assert group.caption.startswith("12 runs of GRPO and GRPO-D. ")
     for panel in group.panels:
         (rows,) = [one["values"] for one in panel.spec["data"] if "values" in one]
         shown = pd.DataFrame(rows).groupby("run").step
         assert shown.size().max() <= MOST_POINTS
         assert shown.max().to_dict() == long.groupby("run").step.max().to_dict()
         assert shown.size().min() > MOST_POINTS / 2
+
+
+def test_the_caption_of_rewards_names_the_methods_that_are_there(
+    made: tuple[ReportPlan, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = Inputs(*made)
+    frame = inputs.reward_curves()
+    assert frame is not None
+    monkeypatch.setattr(inputs, "reward_curves", lambda: frame[frame.run == frame.run.iloc[0]])
+    (group,) = [one for one in chart_groups(inputs, []) if one.name == "figure5"]
+    assert group.caption.startswith("1 run of GRPO. ")
 
 
 def test_no_text_becomes_markup(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ _KEPT = ["backbone", "task", "method", "varied", "true", "said", "items", "share
 def draw(inputs: FigureInputs) -> Figure:
     """Draw it from the answers of the same-task study."""
     plan = inputs.read_plan(StudiesPlan)
-    parts = []
+    parts, hidden = [], {}
     entries = (entry for study in plan.studies for entry in study.evaluations)
     for entry in lowest_seeds(entry for entry in entries if entry.trained_on in (None, entry.tested_on)):
         examples = list(read_examples(inputs.results / entry.examples))
@@ -40,11 +40,22 @@ def draw(inputs: FigureInputs) -> Figure:
             if answer.task == entry.tested_on
         }
         counts = said_counts(examples, [answers.get(example.id, "") for example in examples])
+        if line := not_counted(entry.tested_on, examples, counts):
+            hidden[entry.tested_on] = line
         about = {"backbone": entry.backbone, "task": entry.tested_on, "method": entry.method}
         parts.append(counts.assign(**about, varied=varied_text(entry.varied)))
     frame = pd.concat(parts, ignore_index=True)[_KEPT]
     chart, lines = per_backbone(frame, _chart)
-    return Figure("", _TITLE, chart, frame, lines)
+    return Figure("", _TITLE, chart, frame, [*lines, *hidden.values()])
+
+
+def not_counted(task: str, examples: Sequence[Example], counts: pd.DataFrame) -> str:
+    """What the panels of a task do not show, in words; empty if they show all, or if there are none."""
+    others = len(examples) - int(counts["items"].sum())
+    if counts.empty or not others:
+        return ""
+    hidden = f"{others} of {len(examples)} items are not shown"
+    return f"{task_label(task)}: {hidden}, as their gold is no whole number up to 99"
 
 
 def said_counts(examples: Sequence[Example], completions: Iterable[str]) -> pd.DataFrame:

@@ -18,12 +18,13 @@ import vl_convert
 
 from othink_mr1.exhibits.captions import labelled, with_paper
 from othink_mr1.exhibits.collected_tables import smoothed_share, smoothing_window
-from othink_mr1.exhibits.counts_figure import LARGEST_COUNT, OTHER, SAID, said_counts
+from othink_mr1.exhibits.counts_figure import LARGEST_COUNT, OTHER, SAID, not_counted, said_counts
 from othink_mr1.exhibits.figure1 import curve_points
 from othink_mr1.exhibits.figure7 import by_direction
 from othink_mr1.exhibits.figure_files import VEGALITE_VERSION, AnyChart
 from othink_mr1.exhibits.frames import WEIGHT_PATHS, pooled
 from othink_mr1.exhibits.labels import method_label, method_styles, task_label
+from othink_mr1.exhibits.text import capital
 from othink_mr1.report.curves import MOST_POINTS, PANELS
 from othink_mr1.report.inputs import Inputs
 from othink_mr1.report.items import TaskItems
@@ -207,12 +208,13 @@ def _rewards(inputs: Inputs) -> ChartGroup | None:
         )
         panels.append(Panel(column.replace("_", " "), _spec(chart.properties(width=320, height=HEIGHT))))
     runs = frame.run.nunique()
+    methods = " and ".join(style.label for style in method_styles(frame.method).values())
     return ChartGroup(
         "figure5",
         "Figure 5. Rewards over training",
         panels,
-        f"{runs} runs of GRPO and GRPO-D. Lines: the mean of the last twentieth of a run's updates; bands: "
-        "1.96 standard errors over these updates. A dash pattern per task.",
+        f"{runs} {'run' if runs == 1 else 'runs'} of {methods}. Lines: the mean of the last twentieth of a "
+        "run's updates; bands: 1.96 standard errors over these updates. A dash pattern per task.",
     )
 
 
@@ -348,9 +350,10 @@ def _confusion(tasks: list[TaskItems]) -> list[ChartGroup]:
     """Where golds are whole numbers: what was said against what is true, for runs trained on the task."""
     found = []
     for task in tasks:
-        panels = []
+        panels, hidden = [], ""
         for run in task.runs:
             counts = said_counts(task.examples, run.completions)
+            hidden = not_counted(task.task, task.examples, counts)
             if run.trained_on in ("", task.task) and len(counts):
                 title = method_label(run.method) + (f", {run.setting}" if run.setting else "")
                 panels.append(Panel(title, _spec(_confusion_chart(counts, run.method))))
@@ -359,6 +362,7 @@ def _confusion(tasks: list[TaskItems]) -> list[ChartGroup]:
             f"number. {OTHER}: no whole number up to {LARGEST_COUNT}. Runs trained on "
             f"{task_label(task.task)}, and the untrained backbone."
         )
+        caption += f" {capital(hidden)}." if hidden else ""
         title = f"What was said, what is true: {task_label(task.task)}"
         found += [ChartGroup(f"said-{task.task}", title, panels, caption)] if panels else []
     return found
