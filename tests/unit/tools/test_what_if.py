@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from othink_mr1.config.changes import change_as_overlay
+from othink_mr1.config.load import load_study
 from othink_mr1.cost.table import cost_table
 from othink_mr1.errors import UserError
+from othink_mr1.tools import what_if
 from othink_mr1.tools.what_if import whole_cost
 from repository import REPOSITORY, study
 from snakemake_runs import copy_repository
@@ -25,10 +28,29 @@ def test_changes_become_an_overlay() -> None:
     }
 
 
-@pytest.mark.parametrize("change", ["learning_rate", "=1", "methods..x=1", "seeds=[1"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        *("learning_rate", "=1", "methods..x=1", "seeds=[1"),
+        *("exhibits.note=2026-01-01", "exhibits.note=!!binary aGk=", "methods.grpo.steps=.inf"),
+    ],
+)
 def test_what_is_no_change(change: str) -> None:
     with pytest.raises(UserError, match="set "):
         change_as_overlay([change])
+
+
+def test_a_change_has_any_character(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    notes = []
+
+    def pending(overlays: Sequence[Path]) -> set[what_if.File]:
+        notes.append(load_study([Path("config.yaml"), *overlays]).exhibits.note)
+        return set()
+
+    monkeypatch.setattr(what_if, "_pending", pending)
+    list(what_if.what_if([], ["exhibits.note=ä 😀"]))
+    assert notes == ["", "ä 😀"]
 
 
 def test_a_value_within_a_value_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,8 +26,13 @@ def change_as_overlay(changes: Sequence[str]) -> dict[str, Any]:
             raise UserError(f"set {change}: must be PATH=VALUE, as in methods.grpo.learning_rate=2e-6")
         try:
             value = yaml_value(text)
+            json.dumps(value, allow_nan=False)
         except (YAMLError, ValueError, RecursionError):
-            raise UserError(f"set {change}: {text} is not valid YAML") from None
+            raise UserError(f"set {change}: {text} is not valid YAML, or no finite number") from None
+        except TypeError:
+            raise UserError(
+                f"set {change}: to YAML {text} is a {type(value).__name__}; quote a text"
+            ) from None
         inner: Any = overlay
         *above, last = path.split(".")
         for key in above:

@@ -40,7 +40,9 @@ def what_if(overlays: Sequence[Path], changes: Sequence[str]) -> Iterator[str]:
         return
     with tempfile.TemporaryDirectory() as folder:
         overlay = Path(folder) / "set.yaml"
-        overlay.write_text(json.dumps(change_as_overlay(changes)), encoding="utf-8")
+        # Not ASCII: to YAML, JSON's two escapes of an emoji are two characters.
+        text = json.dumps(change_as_overlay(changes), ensure_ascii=False)
+        overlay.write_text(text, encoding="utf-8")
         study = load_study([config, *overlays, overlay])
         after = _pending([*overlays, overlay])
     yield from _told(f"only after {' '.join(changes)}", after - now, study)
