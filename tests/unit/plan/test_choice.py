@@ -115,6 +115,21 @@ def test_the_comparison_and_its_figure_are_exhibits() -> None:
     assert list(ReportPlan.model_validate(plan.all_plans(MINI)["report"]).compared) == [STUDY]
 
 
+def test_the_own_task_of_a_comparison_is_one_that_is_tested() -> None:
+    overlays = ("mini/study.yaml", "mini/kl_schedules.yaml")
+    config = study(*overlays, studies={STUDY: {"tested_on": "own"}})
+    compared = ComparisonPlan.model_validate(plan.all_plans(config)[f"{STUDY}_comparison"])
+    assert compared.tasks["counting_split"].own == "counting_split"
+    assert "counting_split" in {evaluation.tested_on for evaluation in evaluations(config, STUDY)}
+
+
+def test_a_variant_s_task_is_no_other_task() -> None:
+    mine = {"tasks": ["counting_split"], "methods": ["base", "sft"], "tested_on": "other"}
+    config = study("mini/study.yaml", "mini/kl_schedules.yaml", studies={"mine": mine})
+    trained = [evaluation for evaluation in evaluations(config, "mine") if evaluation.run.trained]
+    assert [evaluation.tested_on for evaluation in trained] == ["geometry"]
+
+
 @pytest.fixture(scope="module")
 def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """docs/tournament/results.tar.xz: what the comparison is collected from, run by run."""

@@ -62,7 +62,8 @@ def evaluations(config: StudyConfig, study: str) -> list[Evaluation]:
         elif grid.tested_on == "own":
             tasks = [run.shown_task] if run.shown_task is not None else grid.tasks
         else:  # the untrained backbone is tested on all tasks
-            tasks = [task for task in config.own_tasks if task != run.shown_task]
+            own = run.shown_task and (config.tasks[run.shown_task].variant_of or run.shown_task)
+            tasks = [task for task in config.own_tasks if task != own]
         steps = (*run.checkpoint_steps, None) if grid.curves else (None,)
         found.extend(Evaluation(run, step, task) for step in steps for task in tasks)
     return found

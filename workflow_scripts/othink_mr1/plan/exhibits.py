@@ -127,8 +127,12 @@ def comparison_plan(config: StudyConfig, study: str) -> dict[str, Any]:
     """The plan of a comparison."""
     grid = config.studies[study]
     assert grid.choice is not None
+    tested = {evaluation.tested_on for evaluation in evaluations(config, study)}
     tasks = {
-        task: {"own": config.tasks[task].variant_of or task, "validation": validation_of(task)}
+        task: {
+            "own": task if task in tested else config.tasks[task].variant_of,
+            "validation": validation_of(task),
+        }
         for task in grid.tasks
     }
     exhibit = {"exhibit": comparison(study), "study": study_plan(config, study)}
