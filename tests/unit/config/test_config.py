@@ -96,6 +96,14 @@ def test_a_broken_file_ends_in_one_line(tmp_path: Path, text: str, said: str) ->
     [
         ("seeds: [42, 43, 42]", "seeds.2: 42 is in the list already"),
         ("studies: {same_task: {seeds: [1, 1]}}", "studies.same_task.seeds.1: 1 is in the list already"),
+        (
+            "studies: {same_task: {tested_on: [geometry, counting, geometry]}}",
+            "studies.same_task.tested_on.2: geometry is in the list already",
+        ),
+        (
+            "studies: {same_task: {tasks: [geometry, geometry]}}",
+            "studies.same_task.tasks.1: geometry is in the list already",
+        ),
         ("results: README.md", "results: must be a folder; README.md is a file"),
         ("results: README.md/a/b", "results: must be a folder; README.md is a file"),
     ],
@@ -144,6 +152,17 @@ def test_anchors_and_merged_keys_are_read_and_located(tmp_path: Path) -> None:
     assert document.content == {"a": {"b": 1, "c": 2}, "d": {"b": 1, "c": 3}}
     assert document.place_of(("d", "b")) == f"{file}:2"
     assert document.place_of(("d", "c")) == f"{file}:6"
+
+
+def test_an_overlay_changes_an_entry_and_not_those_that_repeat_it(tmp_path: Path) -> None:
+    file, overlay = tmp_path / "own.yaml", tmp_path / "overlay.yaml"
+    file.write_text("a: &a {b: {c: 1}}\nalias: *a\nmerged: {<<: *a, d: 2}\n")
+    overlay.write_text("a: {b: {c: 5}}\n")
+    assert read_documents([file, overlay]).content == {
+        "a": {"b": {"c": 5}},
+        "alias": {"b": {"c": 1}},
+        "merged": {"b": {"c": 1}, "d": 2},
+    }
 
 
 def test_exponent_without_point_is_a_number() -> None:
@@ -428,6 +447,27 @@ def test_a_variant_of_a_task_is_that_task_but_for_what_it_says() -> None:
             "methods.sft.by_task.1: unknown task 1; known: counting",
         ),
         (
+            {"methods": {"theirs": {"inherits": "base", "backbone": "thier"}}},
+            "methods.theirs.backbone: unknown backbone 'thier'; known: qwen2_vl_2b_instruct",
+        ),
+        (
+            {
+                "methods": {
+                    "theirs": {"trainer": "none", "backbone": "qwen2_vl_2b_instruct"},
+                    "heirs": {"inherits": "theirs", "trained_on": "count"},
+                }
+            },
+            "methods.heirs.trained_on: unknown task 'count'",
+        ),
+        (
+            {"methods": {"base": {"by_task": {"geometry": {"backbone": "qwen2_vl_2b_instruct"}}}}},
+            "methods.base.by_task: a method with `trainer: none` has the same weights for all tasks",
+        ),
+        (
+            {"studies": {"report": {"tasks": ["counting"], "methods": ["base"], "tested_on": "own"}}},
+            "studies.report: must not be runs, ",
+        ),
+        (
             {"methods": {"grpo-d": {"kl_schedule": {"kind": "constant"}}}},
             "--config: methods.grpo-d.kl_schedule.kind: an overlay cannot change the kind",
         ),
@@ -486,6 +526,15 @@ def test_variants_of_a_split_task_train_on_the_same_rest() -> None:
         (chosen({}, tasks=["counting"]), "mine.choice: needs validation items, but task counting has no"),
         (chosen({"baseline": "sft"}), "choice.baseline: unknown method of this study 'sft'"),
         (chosen({"baseline": "base"}), "choice.baseline: must be a method that is trained, got base"),
+        (
+            chosen({"candidates": CHOICE["candidates"] | {"base": [{"steps": 1}, {"steps": 2}]}}),
+            "studies.mine.choice.candidates.base: must be a method that is trained, got base",
+        ),
+        (
+            chosen({}, tested_on="other"),
+            "studies.mine.tested_on: must have counting too: a comparison is of the task trained on",
+        ),
+        (chosen({}, tested_on=["geometry"]), "studies.mine.tested_on: must have counting too"),
         (
             chosen({"candidates": CHOICE["candidates"] | {"sft": [{"steps": 1}, {"steps": 2}]}}),
             "studies.mine.choice.candidates.sft: unknown method of this study 'sft'",

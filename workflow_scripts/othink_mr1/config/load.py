@@ -24,7 +24,7 @@ from othink_mr1.errors import UserError
 
 # Exhibits that are not studies: `results/<name>.csv` is reserved for them.
 RESERVED_EXHIBITS = (
-    *("runs", "reward_curves", "claims", "leaks", "scorer_audit", "table1"),
+    *("runs", "reward_curves", "claims", "leaks", "scorer_audit", "table1", "report"),
     *(f"figure{number}" for number in range(1, 9)),
     *("training", "counts", "matrix"),
 )
@@ -79,18 +79,23 @@ def _place_problems(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _repetitions(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
-    """Seeds that stand twice in a list: most likely another was meant, and no run is made twice."""
-    lists: dict[KeyPath, list[int]] = {("seeds",): config.seeds}
-    lists |= {("studies", name, "seeds"): grid.seeds for name, grid in config.studies.items()}
+    """What stands twice in a list: most likely another was meant, and nothing is made or counted twice."""
+    lists: dict[KeyPath, list[Any]] = {("seeds",): config.seeds}
+    lists |= {
+        ("studies", name, key): getattr(grid, key)
+        for name, grid in config.studies.items()
+        for key in ("tasks", "methods", "tested_on", "backbones", "seeds")
+        if isinstance(getattr(grid, key), list)
+    }
     lists |= {
         ("studies", name, "choice", "seeds"): grid.choice.seeds
         for name, grid in config.studies.items()
         if grid.choice
     }
-    for path, seeds in lists.items():
-        for index, seed in enumerate(seeds):
-            if seed in seeds[:index]:
-                yield (*path, str(index)), f"{seed} is in the list already"
+    for path, entries in lists.items():
+        for index, entry in enumerate(entries):
+            if entry in entries[:index]:
+                yield (*path, str(index)), f"{entry} is in the list already"
 
 
 def _references(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
@@ -184,13 +189,6 @@ def _method_problems(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
                 yield path, unknown_name("task", task, config.trained_tasks)
             if not isinstance(own, dict):
                 yield path, f"must be a mapping of settings to values, got {own!r:.100}"
-    for method, raw in config.methods.items():
-        for key, known in (("backbone", config.backbones), ("trained_on", config.own_tasks)):
-            if raw.get("trainer") == "none" and raw.get(key) is not None and raw[key] not in known:
-                yield (
-                    ("methods", method, key),
-                    unknown_name({"trained_on": "task"}.get(key, key), raw[key], known),
-                )
     for method in config.methods:
         for task in config.trained_tasks:
             try:
@@ -205,6 +203,23 @@ def _method_problems(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
                     written_at(config.methods, method, task, setting),
                     f"{problem} (method {method}, task {task})",
                 )
+            usual = merged_settings(config.methods, method, None)
+            if "none" in (raw["trainer"], usual.get("trainer")):
+                if raw != usual:
+                    problem = "a method with `trainer: none` has the same weights for all tasks"
+                    yield ("methods", method, "by_task"), f"{problem}; write two methods"
+                yield from _untrained_problems(config, method, task, raw)
+
+
+def _untrained_problems(
+    config: StudyConfig, method: str, task: str, raw: dict[str, Any]
+) -> Iterator[tuple[KeyPath, str]]:
+    for key, what, known in (
+        ("backbone", "backbone", config.backbones),
+        ("trained_on", "task", config.own_tasks),
+    ):
+        if raw.get(key) is not None and raw[key] not in known:
+            yield written_at(config.methods, method, task, (key,)), unknown_name(what, raw[key], known)
 
 
 def _grid_problems(config: StudyConfig, name: str) -> Iterator[tuple[KeyPath, str]]:
@@ -230,6 +245,14 @@ def _choice_problems(config: StudyConfig, name: str) -> Iterator[tuple[KeyPath, 
     for task in grid.tasks:
         if config.tasks[task].validation is None:
             yield path, f"needs validation items, but task {task} has no `validation`"
+        own = config.tasks[task].variant_of or task
+        if grid.tested_on == "other" or (
+            isinstance(grid.tested_on, list) and not {task, own} & set(grid.tested_on)
+        ):
+            yield (
+                ("studies", name, "tested_on"),
+                f"must have {own} too: a comparison is of the task trained on",
+            )
     for index, seed in enumerate(choice.seeds):
         if seed in (grid.seeds or config.seeds):
             yield (*path, "seeds", str(index)), f"{seed} is a seed of the comparison too; take another"
@@ -242,8 +265,11 @@ def _choice_problems(config: StudyConfig, name: str) -> Iterator[tuple[KeyPath, 
         if size != (most := max(sizes.values())):
             yield (*path, "candidates", method), f"has {size} candidates, others have {most}; give it as many"
     trained = [m for m in grid.methods if merged_settings(config.methods, m, None).get("trainer") != "none"]
-    if choice.baseline not in trained:
-        yield (*path, "baseline"), f"must be a method that is trained, got {choice.baseline}"
+    named: list[tuple[KeyPath, str]] = [(("baseline",), choice.baseline)]
+    named += [(("candidates", method), method) for method in choice.candidates]
+    for where, method in named:
+        if method not in trained:
+            yield (*path, *where), f"must be a method that is trained, got {method}"
     for method, candidates in choice.candidates.items():
         for index, changes in enumerate(candidates):
             if changes in candidates[:index]:

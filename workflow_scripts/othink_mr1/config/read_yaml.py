@@ -152,4 +152,11 @@ def _merge(document: Document, base: dict[str, Any], overlay: dict[str, Any], pa
                 f"entry ({former!r} to {value!r}); add an entry under a new name and refer to it"
             )
         else:
-            base[key] = value
+            base[key] = _apart(value)
+
+
+def _apart(value: Any) -> Any:
+    """A copy that shares nothing: an anchor and its aliases are one dict, and an overlay may change one."""
+    if isinstance(value, dict):
+        return {key: _apart(item) for key, item in value.items()}
+    return [_apart(item) for item in value] if isinstance(value, list) else value
