@@ -173,6 +173,14 @@ class TestUnfinished:
         (message,) = report.unfinished
         assert message.startswith(f"{root / answers('new')}: is being filled by process {os.getpid()} on ")
 
+    @pytest.mark.parametrize("name", [f"runs/{RUN}", answers(RUN), BACKBONE])
+    def test_a_lost_manifest_of_what_snakemake_does_not_make_again(self, root: Path, name: str) -> None:
+        (root / name / MANIFEST).unlink()
+        report = verify(root)
+        assert report.unfinished == []
+        (message,) = report.damaged
+        assert message.startswith(f"{root / name}: was complete and has lost its {MANIFEST}; restore that")
+
     @pytest.mark.parametrize("name", [SCORES, FINGERPRINTS, LEAKS, *EXHIBITS])
     def test_a_deleted_file(self, root: Path, name: str) -> None:
         (root / name).unlink()

@@ -87,15 +87,21 @@ def write_manifest(folder: Path, digests: Mapping[str, str] | None = None, **fac
     write_text(folder / MANIFEST, manifest_text({**facts, **provenance()}, entries))
 
 
+def refuse_lost_manifest(folder: Path) -> None:
+    """UserError for a folder without a manifest that was complete."""
+    mark = mark_of(folder)
+    if folder.exists() and mark.exists() and mark.read_bytes() == _COMPLETE.encode():
+        raise UserError(
+            f"{folder}: was complete and has lost its {MANIFEST}; restore that from a copy, or delete "
+            f"{folder}, to have all of it made anew"
+        )
+
+
 def _finished(folder: Path, precious: bool) -> dict[str, Any] | None:
     """The manifest, if the folder is complete and sound."""
     if not (folder / MANIFEST).exists():
-        mark = mark_of(folder)
-        if precious and folder.exists() and mark.exists() and mark.read_text("utf-8") == _COMPLETE:
-            raise UserError(
-                f"{folder}: was complete and has lost its {MANIFEST}; restore that from a copy, or delete "
-                f"{folder}, to have all of it made anew"
-            )
+        if precious:
+            refuse_lost_manifest(folder)
         return None
     try:
         return verify_folder(folder)

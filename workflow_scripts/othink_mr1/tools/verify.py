@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from othink_mr1.artefacts.artefact import refuse_lost_manifest
 from othink_mr1.artefacts.made_of import ANSWERS_DIGEST, has_other_answers, has_other_weights, run_of
 from othink_mr1.artefacts.manifests import MANIFEST, read_manifest, unreadable
 from othink_mr1.artefacts.one_writer import who, writer_of
@@ -21,6 +22,7 @@ from othink_mr1.artefacts.verification import faults, verify_sealed
 from othink_mr1.errors import UserError
 
 SAY_EVERY_SECONDS = 10.0
+_PRECIOUS = ("backbones", "runs", "answers")  # snakemake makes none again that has lost its manifest
 
 
 @dataclass
@@ -46,12 +48,14 @@ def verify_results(results: Path) -> Report:
     tree = results_tree(results)
     report = Report()
     manifests: dict[Path, dict[str, Any]] = {}
-    for _, folder in tree.folders:
-        if not (folder / MANIFEST).exists():
-            report.unfinished.append(_unfinished(folder))
-        else:
-            with _noting(report, folder):
+    for kind, folder in tree.folders:
+        with _noting(report, folder):
+            if (folder / MANIFEST).exists():
                 manifests[folder] = read_manifest(folder)
+                continue
+            if kind in _PRECIOUS:
+                refuse_lost_manifest(folder)
+            report.unfinished.append(_unfinished(folder))
     progress = _Progress(sum(map(_listed_bytes, manifests.values())) + sum(map(_bytes, tree.files)))
     for folder in list(manifests):
         before = len(report.damaged)
