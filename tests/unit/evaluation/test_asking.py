@@ -187,6 +187,34 @@ def test_all_methods_of_a_task_with_one_seed(tmp_path: Path) -> None:
     verify_folder(backbone)
 
 
+def test_only_a_method_s_usual_settings_are_compared(tmp_path: Path) -> None:
+    config = study("mini/study.yaml", results=str(tmp_path))
+    finished_yet = (
+        "geometry-sft-s42-",
+        "geometry-grpo-alpha0-beta0.3-s42-",
+        "geometry-grpo-alpha1-beta3-s42-",
+    )
+    for planned in all_runs(config):
+        if planned.name.startswith(finished_yet):
+            finished(tmp_path / "runs" / planned.name, str(planned.task))
+    (found,) = checkpoints_of_task(config, "geometry", None)
+    assert found.name.startswith("geometry-sft-s42-")
+
+
+def test_each_backbone_has_its_own_methods(tmp_path: Path) -> None:
+    both = ["small_qwen2_vl", "qwen2_vl_2b_instruct"]
+    mine = {"tasks": ["geometry"], "methods": ["sft"], "tested_on": "own", "backbones": both}
+    config = study("mini/study.yaml", results=str(tmp_path), studies={"mine": mine})
+    for planned in all_runs(config):
+        if planned.method == "sft":
+            finished(tmp_path / "runs" / planned.name, str(planned.task))
+    found = checkpoints_of_task(config, "geometry", None)
+    assert [name.rpartition("-s42-")[0] for name in (one.name for one in found)] == [
+        "geometry-sft",
+        "geometry-sft-qwen2_vl_2b_instruct",
+    ]
+
+
 def test_the_program(tiny: Tiny, image: Path, tmp_path: Path) -> None:
     # As Windows writes it.
     (tmp_path / "questions.txt").write_bytes(b"\xef\xbb\xbfHow many?\r\n\r\nWhich angle?\r\n")

@@ -9,7 +9,7 @@ from othink_mr1.artefacts.manifests import MANIFEST, read_manifest
 from othink_mr1.config.study import StudyConfig
 from othink_mr1.errors import UserError
 from othink_mr1.plan.folders import backbone_folder
-from othink_mr1.plan.runs import Run, all_runs
+from othink_mr1.plan.runs import Run, all_runs, make_run
 
 _NAMED = 5  # runs that a message lists
 
@@ -56,19 +56,28 @@ def checkpoints_of_task(config: StudyConfig, task: str, seed: int | None) -> lis
     Only those with a method's usual settings. UserError if none is finished.
     """
     results = Path(config.results)
-    runs = [run for run in all_runs(config) if _is_finished(config, run) and run.shown_task in (None, task)]
+    runs = [
+        run
+        for run in all_runs(config)
+        if run.shown_task in (None, task) and _is_usual(config, run) and _is_finished(config, run)
+    ]
     seeds = sorted({run.seed for run in runs if run.seed is not None})
     chosen = seed if seed is not None else (seeds[0] if seeds else None)
-    found: dict[str, Checkpoint] = {}
+    found = []
     for run in sorted(runs, key=lambda run: run.trained):
         if run.seed not in (None, chosen):
             continue
         folder = results / "runs" / run.name / "checkpoint" if run.trained else _weights(config, run)
-        found.setdefault(run.method, Checkpoint(run.name, folder, run.task))
-    if not any(checkpoint.task for checkpoint in found.values()):
+        found.append(Checkpoint(run.name, folder, run.task))
+    if not any(checkpoint.task for checkpoint in found):
         wanted = f" with seed {seed}" if seed is not None else ""
         raise UserError(f"--compare: {results} has no finished run that was trained on {task}{wanted}")
-    return list(found.values())
+    return found
+
+
+def _is_usual(config: StudyConfig, run: Run) -> bool:
+    """Whether a run has its method's settings as no study varies them."""
+    return run.name == make_run(config, run.backbone, run.method, run.task, run.seed, {}).name
 
 
 def _is_finished(config: StudyConfig, run: Run) -> bool:
