@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from othink_mr1.config.load import load_study
+from othink_mr1.config.load import checked_study, load_study
 from othink_mr1.config.methods import DynamicKL
 from othink_mr1.config.read_yaml import read_documents
 from othink_mr1.config.settings import merged_settings, validate_settings
@@ -377,6 +377,17 @@ def test_command_line_overrides_are_typed_and_located() -> None:
         UserError, match=r"^--config: methods\.grpo\.group_size: Input should be greater than or equal to 2"
     ):
         load_study([PAPER], {"methods": {"grpo": {"group_size": "1"}}})
+
+
+def test_a_study_without_any_test_is_refused() -> None:
+    document = read_documents([PAPER])
+    del document.content["tasks"]["counting"]
+    for method in document.content["methods"].values():
+        method.get("by_task", {}).pop("counting", None)
+    for grid in document.content["studies"].values():
+        grid["tasks"] = ["geometry"]
+    with pytest.raises(UserError, match=r"studies\.cross_task\.tested_on: there is no task but geometry; "):
+        checked_study(document)
 
 
 def piecewise(points: list[list[float]]) -> dict[str, Any]:

@@ -143,6 +143,11 @@ def _references(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
                 yield ("studies", name), f"must have another name: {name}.csv compares the methods of {other}"
         if name in RESERVED_EXHIBITS:
             yield ("studies", name), f"must not be {', '.join(RESERVED_EXHIBITS)}: these name other exhibits"
+        if grid.tested_on == "other" and len(config.own_tasks) == 1:
+            yield (
+                ("studies", name, "tested_on"),
+                f"there is no task but {config.own_tasks[0]}; name what to test on, or remove this study",
+            )
         for key, known in (
             ("tasks", config.trained_tasks),
             ("methods", config.methods),
