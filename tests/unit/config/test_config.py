@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -388,6 +389,22 @@ def test_a_study_without_any_test_is_refused() -> None:
         grid["tasks"] = ["geometry"]
     with pytest.raises(UserError, match=r"studies\.cross_task\.tested_on: there is no task but geometry; "):
         checked_study(document)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"hidden_size": 132, "heads": 4}, "heads: must leave each an even part of hidden_size (132), got 4"),
+        (
+            {"vision_hidden_size": 72},
+            "vision_heads: must leave each a multiple of 4 of vision_hidden_size (72), got 4",
+        ),
+    ],
+)
+def test_sizes_for_which_there_is_no_rotary_embedding(changes: dict[str, int], said: str) -> None:
+    mini = REPOSITORY / "mini/study.yaml"
+    with pytest.raises(UserError, match=re.escape(f"backbones.small_qwen2_vl.{said}")):
+        load_study([PAPER, mini], {"backbones": {"small_qwen2_vl": changes}})
 
 
 def piecewise(points: list[list[float]]) -> dict[str, Any]:

@@ -226,6 +226,16 @@ class SmallBackbone(ConfigModel):
                 f"vision_heads: must divide vision_hidden_size ({self.vision_hidden_size}), "
                 f"got {self.vision_heads}"
             )
+        # Rotary embeddings take pairs: of a text's position, and of a picture's row and of its column.
+        if self.hidden_size // self.heads % 2:
+            raise ValueError(
+                f"heads: must leave each an even part of hidden_size ({self.hidden_size}), got {self.heads}"
+            )
+        if self.vision_hidden_size // self.vision_heads % 4:
+            raise ValueError(
+                f"vision_heads: must leave each a multiple of 4 of vision_hidden_size "
+                f"({self.vision_hidden_size}), got {self.vision_heads}"
+            )
         return self
 
 
