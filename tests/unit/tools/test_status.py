@@ -54,6 +54,19 @@ def test_a_run_that_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert found.seconds_left == pytest.approx((9 + 2) / 2 * 8)
 
 
+def test_a_run_that_has_lost_its_manifest_is_damaged(tmp_path: Path) -> None:
+    """Its program stops; it does not go on."""
+    with filling(tmp_path / "run", {}) as artefact:
+        artefact.finish()
+    (tmp_path / "run/manifest.json").unlink()
+    assert training_status(tmp_path / "run", STEPS).state == "damaged"
+
+
+def test_metrics_with_a_flipped_byte_end_no_table(tmp_path: Path) -> None:
+    folder = begun(tmp_path, GRPO + '3,"' + 20_000 * "0.1,0.1,9\n")  # all of the rest is in the quotes
+    assert training_status(folder, STEPS).state == "interrupted"
+
+
 def test_a_line_that_is_being_written_is_no_step(tmp_path: Path) -> None:
     folder = begun(tmp_path, GRPO + "3,0.1")
     with one_writer(folder):

@@ -87,10 +87,15 @@ def write_manifest(folder: Path, digests: Mapping[str, str] | None = None, **fac
     write_text(folder / MANIFEST, manifest_text({**facts, **provenance()}, entries))
 
 
+def has_lost_manifest(folder: Path) -> bool:
+    """Whether a folder without a manifest was complete."""
+    mark = mark_of(folder)
+    return folder.exists() and mark.exists() and mark.read_bytes() == _COMPLETE.encode()
+
+
 def refuse_lost_manifest(folder: Path) -> None:
     """UserError for a folder without a manifest that was complete."""
-    mark = mark_of(folder)
-    if folder.exists() and mark.exists() and mark.read_bytes() == _COMPLETE.encode():
+    if has_lost_manifest(folder):
         raise UserError(
             f"{folder}: was complete and has lost its {MANIFEST}; restore that from a copy, or delete "
             f"{folder}, to have all of it made anew"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from othink_mr1.artefacts.artefact import has_lost_manifest
 from othink_mr1.artefacts.manifests import MANIFEST, read_manifest
 from othink_mr1.artefacts.one_writer import writer_of
 from othink_mr1.artefacts.verification import mark_of
@@ -79,6 +80,8 @@ def training_status(folder: Path, steps: int) -> RunStatus:
         job = writer.get("slurm_job")
         return RunStatus(folder.name, "training", len(rows), steps, left, **facts, node=node, job=job)
     # The folder's existence is not enough: Snakemake creates it before it starts a job.
+    if has_lost_manifest(folder):
+        return RunStatus(folder.name, "damaged", steps, steps, **facts)
     if mark_of(folder).exists() or _states(folder).exists():
         return RunStatus(folder.name, "interrupted", _saved_step(folder), steps, **facts)
     return RunStatus(folder.name, "waiting", 0, steps)
@@ -123,7 +126,10 @@ def _metrics(folder: Path) -> list[dict[str, str]]:
     except OSError:
         return []
     whole = text[: text.rfind("\n") + 1]
-    return list(csv.DictReader(whole.splitlines()))
+    try:
+        return list(csv.DictReader(whole.splitlines()))
+    except csv.Error:  # damaged; its readers say so
+        return []
 
 
 def _number(text: str | None) -> float | None:
