@@ -30,6 +30,13 @@ def hours(limits: dict[str, float], attempt: int) -> float:
     return runtime(None, attempt=attempt) / 60
 
 
+def test_no_limit_is_rounded_to_nothing() -> None:
+    """To Slurm a time of 0 is no limit, and a memory of 0 all of a node's."""
+    asked = asked_resources(Resources(cpus=1, memory_gb=0.0004, hours=0.005), ClusterFacts(), {})
+    assert callable(asked["runtime"])
+    assert (asked["mem_mb"], asked["runtime"](None, attempt=1)) == (1, 1)
+
+
 def test_a_profile_without_facts_has_none() -> None:
     assert cluster_facts({"tmpdir": "system_tmpdir"}) == ClusterFacts()
 

@@ -20,8 +20,8 @@ def asked_resources(
     partition = (facts.gpu_partition if on_gpus else None) or facts.slurm_partition or ""
     asked: dict[str, Asked] = {
         "cpus_per_task": on_gpus.cpus_per_process if on_gpus else resources.cpus,
-        "mem_mb": round(resources.memory_gb * 1000),
-        "runtime": growing_time(round(resources.hours * 60), partition, facts, limits),
+        "mem_mb": max(1, round(resources.memory_gb * 1000)),
+        "runtime": growing_time(max(1, round(resources.hours * 60)), partition, facts, limits),
     }
     if on_gpus:
         asked["gpu"] = on_gpus.gpus * on_gpus.nodes
