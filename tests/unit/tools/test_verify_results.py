@@ -197,6 +197,14 @@ class TestUnfinished:
         assert message.startswith(f"{root / name}: has no {manifest_beside(root / name).name} beside it")
 
 
+def test_the_second_csv_of_a_comparison_counts_without_its_manifest(root: Path) -> None:
+    write_text(root / "plans/tournament_comparison-0123456789.json", "{}")
+    write_text(root / "tournament_seeds.csv", "a\n")
+    write_text(root / "my_seeds.csv", "the user's\n")
+    (message,) = verify(root).damaged
+    assert message.startswith(f"{root}/tournament_seeds.csv: has no .tournament_seeds.csv.manifest.json")
+
+
 def test_leftovers_of_interrupted_writes(root: Path) -> None:
     left = {
         ".same_task.csv.0a1b2c3d.partial": 3,

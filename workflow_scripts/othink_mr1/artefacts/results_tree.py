@@ -81,7 +81,9 @@ def _exhibits(results: Path) -> Iterator[tuple[str, Path]]:
     for place, suffixes, prefixes in _EXHIBITS:
         for file in _files(results / place):
             at_root = place == "." and _NOT_AT_ROOT.fullmatch(file.stem)
-            planned = any(f"{prefix}{file.stem}" in plans for prefix in prefixes) and not at_root
+            # A comparison has two csv files: `<study>_seeds.csv` has the plan of the other.
+            names = (file.stem, re.sub("_seeds$", "_comparison", file.stem))
+            planned = any(prefix + name in plans for prefix in prefixes for name in names) and not at_root
             if file.suffix in suffixes and (planned or manifest_beside(file).exists()):
                 yield "exhibits", file
 
