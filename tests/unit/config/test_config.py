@@ -80,8 +80,10 @@ def test_what_versions_of_yaml_read_differently_is_refused_unless_quoted(tmp_pat
         ("a: 2026-99-99", ": not valid YAML: month must be in 1..12"),
         ("a: \x07", ": not valid YAML: unacceptable character"),
         ("- a", ":1: must be a mapping of keys to values, got a list"),
+        # As JSON escapes an emoji: to YAML these are two characters, which no file can hold.
+        ('a:\n  b: "\\ud83d\\ude00"', ":2: a.b: has half a character, \\ud83d; write the character itself"),
     ],
-    ids=["recursion", "nesting", "duplicate", "tag", "date", "control", "list"],
+    ids=["recursion", "nesting", "duplicate", "tag", "date", "control", "list", "half"],
 )
 def test_a_broken_file_ends_in_one_line(tmp_path: Path, text: str, said: str) -> None:
     file = tmp_path / "own.yaml"

@@ -25,6 +25,7 @@ KeyPath = tuple[str, ...]
 _READ_DIFFERENTLY = re.compile(
     r"[+-]?0[0-9_bo]+|[+-]?[0-9][0-9_]*(:[0-9]+)+(\.[0-9_]*)?|yes|no|on|off", re.IGNORECASE
 )
+_HALF = re.compile("[\ud800-\udfff]")  # of a character that JSON escapes as two
 COMMAND_LINE = "--config"  # the "file" of values given on Snakemake's command line
 
 
@@ -134,6 +135,11 @@ def _collect_places(node: Node | None, path: KeyPath, file: str, places: dict[Ke
             places[below] = f"{file}:{key.start_mark.line + 1}"
             _collect_places(key, below, file, places)
             _collect_places(value, below, file, places)
+    elif isinstance(node, ScalarNode) and (half := _HALF.search(node.value)):
+        raise UserError(
+            f"{file}:{node.start_mark.line + 1}: {'.'.join(path)}: has half a character, "
+            f"{ascii(half[0])[1:-1]}; write the character itself"
+        )
     elif isinstance(node, ScalarNode) and node.style is None and _READ_DIFFERENTLY.fullmatch(node.value):
         raise UserError(
             f"{file}:{node.start_mark.line + 1}: {'.'.join(path)}: versions of YAML differ in what "
