@@ -20,6 +20,7 @@ from othink_mr1.errors import errors_in_one_line
 from othink_mr1.plan.downloaded import check_downloads
 from othink_mr1.plan.identity import check_local_sources
 from othink_mr1.plan.plan_files import let_plans_be_old
+from othink_mr1.plan.runs import all_runs
 from othink_mr1.scoring.task_scorers import check_scorers
 
 if workflow.is_main_process:
@@ -36,6 +37,7 @@ with errors_in_one_line():
     )
     check_scorers(study)
     check_local_sources(study)
+    all_runs(study)
 
 
 configfile: "config.yaml"

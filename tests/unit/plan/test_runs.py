@@ -10,6 +10,7 @@ import pytest
 
 from othink_mr1.config.load import load_study
 from othink_mr1.config.study import StudyConfig
+from othink_mr1.errors import UserError
 from othink_mr1.plan import folders, versions
 from othink_mr1.plan.identity import backbone_identity
 from othink_mr1.plan.runs import all_runs, grid_runs
@@ -177,3 +178,17 @@ def test_a_study_may_have_seeds_of_its_own() -> None:
     assert {run.seed for run in grid_runs(config, "kl_weight_sweep")} == {42}
     assert trained(paper()) < trained(config)
     assert len(trained(config)) == 15 + 6
+
+
+def test_two_runs_of_one_name_are_refused() -> None:
+    """Of the same data and settings, but another task and method: both would be described as one of them."""
+    mine = {"tasks": ["geometry", "geometry-x"], "methods": ["sft", "x-sft"], "tested_on": "own"}
+    config = paper(
+        tasks={"geometry-x": paper().tasks["geometry"].model_dump(exclude_none=True)},
+        methods={"x-sft": {"inherits": "sft"}},
+        studies={"mine": mine},
+    )
+    with pytest.raises(
+        UserError, match=r"^geometry-x by sft and geometry by x-sft: both runs are called geom"
+    ):
+        all_runs(config)

@@ -14,6 +14,7 @@ from othink_mr1.config.methods import GRPO, ConstantKL, MethodSettings, NoTraini
 from othink_mr1.config.settings import merged_settings, validate_settings, with_changes
 from othink_mr1.config.strict import Strict
 from othink_mr1.config.study import StudyConfig, StudyGrid
+from othink_mr1.errors import UserError
 from othink_mr1.plan import versions
 from othink_mr1.plan.identity import backbone_identity, data_identity, digest, written
 from othink_mr1.plan.per_config import per_config
@@ -87,8 +88,16 @@ def grid_runs(config: StudyConfig, study: str) -> list[Run]:
 
 @per_config
 def all_runs(config: StudyConfig) -> list[Run]:
-    """Every run of every study, each once."""
-    runs = {run.name: run for study in config.studies for run in grid_runs(config, study)}
+    """Every run of every study, each once. UserError for two tasks and methods whose runs have one name."""
+    runs: dict[str, Run] = {}
+    for run in (run for study in config.studies for run in grid_runs(config, study)):
+        other = runs.get(run.name, run)
+        if run.trained and (other.task, other.method) != (run.task, run.method):
+            raise UserError(
+                f"{other.task} by {other.method} and {run.task} by {run.method}: both runs are called "
+                f"{run.name}; give a task or a method another name"
+            )
+        runs[run.name] = run
     return list(runs.values())
 
 
