@@ -213,18 +213,13 @@ def _method_problems(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
                 if raw != usual:
                     problem = "a method with `trainer: none` has the same weights for all tasks"
                     yield ("methods", method, "by_task"), f"{problem}; write two methods"
-                yield from _untrained_problems(config, method, task, raw)
-
-
-def _untrained_problems(
-    config: StudyConfig, method: str, task: str, raw: dict[str, Any]
-) -> Iterator[tuple[KeyPath, str]]:
-    for key, what, known in (
-        ("backbone", "backbone", config.backbones),
-        ("trained_on", "task", config.own_tasks),
-    ):
-        if raw.get(key) is not None and raw[key] not in known:
-            yield written_at(config.methods, method, task, (key,)), unknown_name(what, raw[key], known)
+                for key, what, known in (
+                    ("backbone", "backbone", config.backbones),
+                    ("trained_on", "task", config.own_tasks),
+                ):
+                    if raw.get(key) is not None and raw[key] not in known:
+                        where = written_at(config.methods, method, task, (key,))
+                        yield where, unknown_name(what, raw[key], known)
 
 
 def _grid_problems(config: StudyConfig, name: str) -> Iterator[tuple[KeyPath, str]]:
@@ -262,19 +257,15 @@ def _choice_problems(config: StudyConfig, name: str) -> Iterator[tuple[KeyPath, 
         if seed in (grid.seeds or config.seeds):
             yield (*path, "seeds", str(index)), f"{seed} is a seed of the comparison too; take another"
     for method in (*choice.candidates, choice.baseline):
+        where = (*path, *(("candidates", method) if method in choice.candidates else ("baseline",)))
         if method not in grid.methods:
-            key = ("candidates", method) if method in choice.candidates else ("baseline",)
-            yield (*path, *key), unknown_name("method of this study", method, grid.methods)
+            yield where, unknown_name("method of this study", method, grid.methods)
+        elif merged_settings(config.methods, method, None).get("trainer") == "none":
+            yield where, f"must be a method that is trained, got {method}"
     sizes = {method: len(candidates) for method, candidates in choice.candidates.items()}
     for method, size in sizes.items():
         if size != (most := max(sizes.values())):
             yield (*path, "candidates", method), f"has {size} candidates, others have {most}; give it as many"
-    trained = [m for m in grid.methods if merged_settings(config.methods, m, None).get("trainer") != "none"]
-    named: list[tuple[KeyPath, str]] = [(("baseline",), choice.baseline)]
-    named += [(("candidates", method), method) for method in choice.candidates]
-    for where, method in named:
-        if method not in trained:
-            yield (*path, *where), f"must be a method that is trained, got {method}"
     for method, candidates in choice.candidates.items():
         for index, changes in enumerate(candidates):
             if changes in candidates[:index]:
