@@ -308,9 +308,14 @@ def test_damaged_offsets_of_a_saved_set_lead_nowhere(tmp_path: Path) -> None:
 
 
 def test_the_split_of_a_saved_set_is_compared(tmp_path: Path) -> None:
-    source = own_source("saved", tmp_path / "raw")
-    with pytest.raises(UserError, match="has no split 'test', it was saved as None; leave out `split`"):
-        rows_of(source | {"split": "test"})
+    source = own_source("saved", tmp_path / "raw") | {"split": "test"}
+    with pytest.raises(UserError, match="has no split 'test', it was saved without one; leave out `split`"):
+        rows_of(source)
+    info = tmp_path / "raw/saved/state.json"
+    info.write_text(json.dumps(json.loads(info.read_text()) | {"_split": "train"}))
+    with pytest.raises(UserError, match="has no split 'test', it was saved as train; leave out `split`"):
+        rows_of(source)
+    assert rows_of(source | {"split": "train"})
 
 
 def test_a_saved_set_is_read_without_a_cache(tmp_path: Path) -> None:

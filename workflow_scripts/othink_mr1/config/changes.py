@@ -28,7 +28,9 @@ def change_as_overlay(changes: Sequence[str]) -> dict[str, Any]:
             value = yaml_value(text)
             json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
         except (YAMLError, ValueError, RecursionError):
-            raise UserError(f"set {change}: {text} is not valid YAML, no text or no finite number") from None
+            raise UserError(
+                f"set {change}: {text} is not valid YAML, or holds half a character or an infinite number"
+            ) from None
         except TypeError:
             raise UserError(
                 f"set {change}: to YAML {text} is a {type(value).__name__}; quote a text"

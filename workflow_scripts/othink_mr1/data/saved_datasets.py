@@ -37,8 +37,9 @@ def read_saved_rows(folder: Path, names: Columns, split: str | None) -> Iterator
                 raise UserError(f"{folder}: has the splits {', '.join(found)}; say which one by `split`")
             found = found[wanted]
         elif split not in (None, found.split):
+            saved = f"as {found.split}" if found.split else "without one"
             raise UserError(
-                f"{folder}: has no split {split!r}, it was saved as {found.split}; leave out `split`, or "
+                f"{folder}: has no split {split!r}, it was saved {saved}; leave out `split`, or "
                 "correct the path"
             )
         columns = wanted_columns(names, found.column_names, folder)
