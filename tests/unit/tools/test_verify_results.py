@@ -12,9 +12,11 @@ from damage import flip, truncate
 from entry_points import program
 from small_results import (
     BACKBONE,
+    DATA,
     EXHIBITS,
     FINGERPRINTS,
     LEAKS,
+    RAW,
     RUN,
     SCORED,
     SCORES,
@@ -173,8 +175,8 @@ class TestUnfinished:
         (message,) = report.unfinished
         assert message.startswith(f"{root / answers('new')}: is being filled by process {os.getpid()} on ")
 
-    @pytest.mark.parametrize("name", [f"runs/{RUN}", answers(RUN), BACKBONE])
-    def test_a_lost_manifest_of_what_snakemake_does_not_make_again(self, root: Path, name: str) -> None:
+    @pytest.mark.parametrize("name", [RAW, DATA, BACKBONE, f"runs/{RUN}", answers(RUN)])
+    def test_a_lost_manifest_of_what_was_complete(self, root: Path, name: str) -> None:
         (root / name / MANIFEST).unlink()
         report = verify(root)
         assert report.unfinished == []

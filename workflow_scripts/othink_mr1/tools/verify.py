@@ -22,7 +22,6 @@ from othink_mr1.artefacts.verification import faults, verify_sealed
 from othink_mr1.errors import UserError
 
 SAY_EVERY_SECONDS = 10.0
-_PRECIOUS = ("backbones", "runs", "answers")  # snakemake makes none again that has lost its manifest
 
 
 @dataclass
@@ -48,14 +47,13 @@ def verify_results(results: Path) -> Report:
     tree = results_tree(results)
     report = Report()
     manifests: dict[Path, dict[str, Any]] = {}
-    for kind, folder in tree.folders:
+    for _, folder in tree.folders:
         with _noting(report, folder):
             if (folder / MANIFEST).exists():
                 manifests[folder] = read_manifest(folder)
-                continue
-            if kind in _PRECIOUS:
+            else:
                 refuse_lost_manifest(folder)
-            report.unfinished.append(_unfinished(folder))
+                report.unfinished.append(_unfinished(folder))
     progress = _Progress(sum(map(_listed_bytes, manifests.values())) + sum(map(_bytes, tree.files)))
     for folder in list(manifests):
         before = len(report.damaged)
