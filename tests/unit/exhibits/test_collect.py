@@ -131,6 +131,15 @@ def test_frames_survive_the_csv(results, tmp_path):
         assert len(pooled(read_study(tmp_path / "a.csv"))) == len(pooled(frame))
 
 
+def test_no_name_is_an_absent_value(results, tmp_path):
+    """To pandas `nan` and `null` are none: runs trained on such a task became untrained ones."""
+    names = {"method": "null", "trained_on": "nan", "tested_on": "nan", "backbone": "null"}
+    write_frame(tmp_path / "a.csv", collect(results, "same_task").assign(**names))
+    frame = read_study(tmp_path / "a.csv")
+    assert all((frame[column] == name).all() for column, name in names.items())
+    assert frame.step.isna().all()
+
+
 def test_each_outcome_is_counted(results, tmp_path):
     """Two seeds: every outcome a number of times that no other has."""
     plan = plan_of(results)

@@ -240,5 +240,7 @@ def read_csv(path: Path, columns: Iterable[str], again: str, **options: Any) -> 
 def _read(path: Path, columns: Iterable[str]) -> pd.DataFrame:
     verify_sealed(path, "let snakemake collect it")
     again = "remove it and let snakemake collect it again"
-    frame = read_csv(path, columns, again, dtype=dict.fromkeys(_TEXT, str))
+    texts = dict.fromkeys(_TEXT, str)
+    # Only an empty cell is absent: a method or a note may be `null`.
+    frame = read_csv(path, columns, again, dtype=texts, keep_default_na=False, na_values=[""])
     return frame.fillna({column: "" for column in _TEXT if column in frame})
