@@ -207,6 +207,15 @@ def test_the_second_csv_of_a_comparison_counts_without_its_manifest(root: Path) 
     assert message.startswith(f"{root}/tournament_seeds.csv: has no .tournament_seeds.csv.manifest.json")
 
 
+def test_a_study_may_be_called_as_if_it_were_a_figure_of_the_paper(root: Path) -> None:
+    for name in ("figure9", "table2"):
+        write_text(root / f"plans/{name}-0123456789.json", "{}")
+        write_text(root / f"{name}.csv", "a\n")
+    assert [message.partition(":")[0] for message in verify(root).damaged] == [
+        f"{root}/{name}.csv" for name in ("figure9", "table2")
+    ]
+
+
 def test_leftovers_of_interrupted_writes(root: Path) -> None:
     left = {
         ".same_task.csv.0a1b2c3d.partial": 3,

@@ -35,7 +35,7 @@ _EXHIBITS = (
     ("data", (".md", ".svg"), ("data.",)),
 )
 # Exhibits whose files are in subfolders: a csv of that name at the root is the user's.
-_NOT_AT_ROOT = re.compile(r"figure\d+|table\d+|leaks")
+_NOT_AT_ROOT = re.compile(r"figure[1-8]|table1|leaks")
 WRITTEN_TO = ("plans", "tables", "figures", "scores", *_LEVELS)
 _LEFTOVERS = ".*.partial"
 _STATES = ".states"  # suffix of a training's saved states; see training/saved_states.py
