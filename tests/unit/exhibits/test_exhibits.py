@@ -204,6 +204,29 @@ def test_a_study_that_varies_a_setting_has_a_figure(results, tmp_path):
     assert "the paper, Qwen2" not in shown_text(figure)  # the paper's value is of other settings
 
 
+@pytest.mark.parametrize(("number", "study"), [(4, "format_weight_sweep"), (6, "kl_weight_sweep")])
+def test_a_sweep_shows_and_names_the_methods_that_have_its_weight(number, study, results, tmp_path):
+    """One without it, as base has none, ended in a traceback; the titles said GRPO of any method."""
+    frame = read_study(results / f"{study}.csv")
+    same_task = read_study(results / "same_task.csv")
+    base = same_task[(same_task.method == "base") & (same_task.tested_on == "geometry")]
+    other = frame.assign(method="mine", point=frame.point + "-mine")
+    write_frame(tmp_path / f"{study}.csv", pd.concat([base, frame, other]))
+    figure = FIGURES[number].draw(FigureInputs({study: tmp_path / f"{study}.csv"}, None, tmp_path))
+    write_figure(figure, tmp_path / "figure")
+    assert figure.title.endswith(" (GRPO and mine)")
+    assert set(figure.data.method) == {"grpo", "mine"}
+
+
+def test_titles_of_trainings_name_their_methods(results, tmp_path):
+    frame = read_reward_curves(results / "reward_curves.csv")
+    write_frame(tmp_path / "reward_curves.csv", frame.replace({"method": {"grpo": "mine"}}))
+    found = FigureInputs({"reward_curves": tmp_path / "reward_curves.csv"}, None, tmp_path)
+    assert figure5.draw(found).title == "Rewards over training steps (mine, α = 1)"
+    assert training_figure.draw(found).title == "The trainings of GRPO-D and mine"
+    assert training_figure.draw(inputs(results, "training")).title == "The trainings of GRPO and GRPO-D"
+
+
 def test_figure5_keeps_methods_and_seeds_apart(seeds):
     """Two methods with a constant β, of two seeds each: two lines, not one of four runs."""
     frame = read_reward_curves(seeds / "reward_curves.csv")

@@ -94,6 +94,19 @@ def test_of_equal_candidates_the_first_is_chosen(tmp_path: Path) -> None:
             made.add(method, setting, {VALIDATION: [[1, 0]], OWN: drawn([0.5] * 3, 9, 1)}, KL)
     frame, _ = compare_methods(made.plan(), tmp_path)
     assert set(frame.setting) == {"kl_schedule.weight=3"}
+    assert "of as many candidates per method, the best" in comparison_table(
+        made.plan(), frame, seeds_frame([], made.plan())
+    )
+
+
+def test_the_texts_say_that_a_method_may_have_no_candidates(compared: Compared, tmp_path: Path) -> None:
+    needed = seeds_frame([], compared.plan)
+    assert "per method, if it has some, the best" in comparison_table(compared.plan, compared.frame, needed)
+    for name, table in (("mine_comparison", compared.frame), ("mine_seeds", needed)):
+        frames.write_frame(tmp_path / f"{name}.csv", table)
+    data = {name: tmp_path / f"{name}.csv" for name in ("mine_comparison", "mine_seeds")}
+    (line, *_) = comparison_figure.draw(FigureInputs(data, None, tmp_path), "mine").caption
+    assert "the best of its candidate settings, if it has some, chosen" in line
 
 
 def test_its_numbers_are_those_of_the_points(compared: Compared) -> None:

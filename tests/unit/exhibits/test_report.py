@@ -218,6 +218,19 @@ def test_curves_of_thousands_of_steps_are_thinned(
         assert shown.size().min() > MOST_POINTS / 2
 
 
+def test_the_caption_of_curves_compares_steps_where_both_are_there(
+    made: tuple[ReportPlan, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = Inputs(*made)
+    frame = inputs.study("learning_curves")
+    assert frame is not None
+    for methods, both in (({"base", "sft", "grpo"}, True), ({"base", "sft"}, False)):
+        rows = frame[frame.method.isin(methods)]
+        monkeypatch.setattr(inputs, "study", {"learning_curves": rows}.get)
+        (group,) = [one for one in chart_groups(inputs, []) if one.name == "figure1"]
+        assert ("a step of GRPO" in group.caption) == both
+
+
 def test_the_caption_of_rewards_names_the_methods_that_are_there(
     made: tuple[ReportPlan, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

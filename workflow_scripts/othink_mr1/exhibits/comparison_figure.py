@@ -7,7 +7,7 @@ from functools import partial
 import altair as alt
 import pandas as pd
 
-from othink_mr1.exhibits.comparison_table import seeds_and_spread
+from othink_mr1.exhibits.comparison_table import if_it_has_some, seeds_and_spread
 from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.frames import read_comparison, read_seeds
 from othink_mr1.exhibits.labels import method_label, task_label, task_letters
@@ -58,7 +58,7 @@ def _chart(frame: pd.DataFrame, seeds: pd.DataFrame) -> tuple[AnyChart, list[str
     numbers, covered = seeds_and_spread(frame)
     lines = [
         f"means of {numbers} with 95 % intervals of {covered}; each method with the best of its candidate "
-        "settings, chosen on validation items with other seeds",
+        f"settings{if_it_has_some(frame)}, chosen on validation items with other seeds",
         "right of a panel: the difference from the baseline (dashed line) in points, and p after Holm's "
         "correction; grey line: before training",
         "KL: to the reference, in nats, in the last tenth of the updates",

@@ -67,8 +67,8 @@ def notes(plan: Compared, frame: pd.DataFrame) -> list[str]:
         "Best: the chance to be the best of the methods trained on the task, had other "
         f"{'items' if seeds == '1 seed' else 'seeds and items'} been drawn.",
         "KL: to the reference, in nats, in the last tenth of the updates.",
-        "Setting: of as many candidates per method, the best one on validation items, with seeds that the "
-        "comparison does not use.",
+        f"Setting: of as many candidates per method{if_it_has_some(frame)}, the best one on validation "
+        "items, with seeds that the comparison does not use.",
         *(note for note in dict.fromkeys(frame.note) if note),
     ]
 
@@ -78,6 +78,11 @@ def seeds_and_spread(frame: pd.DataFrame) -> tuple[str, str]:
     numbers = sorted(set(frame.seeds[frame.trained_on != ""].astype(int)))
     seeds = f"{', '.join(map(str, numbers))} {'seed' if numbers == [1] else 'seeds'}"
     return seeds, "items and seeds" if min(numbers) >= SEEDS_FOR_A_SPREAD else ITEMS_ALONE
+
+
+def if_it_has_some(frame: pd.DataFrame) -> str:
+    """What to say of a method's candidate settings if there are methods without any."""
+    return ", if it has some" if (frame.candidates == 1).any() else ""
 
 
 def _seeds_lines(seeds: pd.DataFrame) -> list[str]:

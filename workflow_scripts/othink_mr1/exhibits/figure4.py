@@ -10,20 +10,21 @@ import pandas as pd
 from othink_mr1.exhibits.captions import caption, intervals, labelled, paper_line
 from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.frames import WEIGHT_PATHS, final, pooled
+from othink_mr1.exhibits.labels import methods_line
 from othink_mr1.exhibits.marks import per_backbone
 from othink_mr1.exhibits.paper_numbers import paper_number, relative_gain
 from othink_mr1.exhibits.sweep_panel import sweep_panel
 
-_TITLE = "Impact of the weight of the format reward (GRPO)"
+_TITLE = "Impact of the weight of the format reward"
 _X = "weight of the format reward, α"
 _PATH = WEIGHT_PATHS["format_weight"]
 
 
 def draw(inputs: FigureInputs) -> Figure:
     """Draw it from format_weight_sweep.csv."""
-    frame = final(inputs.study("format_weight_sweep"))
+    frame = final(inputs.study("format_weight_sweep")).dropna(subset="format_weight")
     chart, lines = per_backbone(frame, _chart)
-    return Figure("Figure 4", _TITLE, chart, frame, lines)
+    return Figure("Figure 4", f"{_TITLE} ({methods_line(frame.method)})", chart, frame, lines)
 
 
 def _chart(frame: pd.DataFrame) -> tuple[AnyChart, list[str]]:

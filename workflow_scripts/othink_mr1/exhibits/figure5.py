@@ -13,12 +13,11 @@ import pandas as pd
 from othink_mr1.exhibits.captions import labelled
 from othink_mr1.exhibits.collected_tables import smoothed_share, smoothing_window
 from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
-from othink_mr1.exhibits.labels import METHODS, task_label
+from othink_mr1.exhibits.labels import METHODS, methods_line, task_label
 from othink_mr1.exhibits.marks import HOLLOW, count_axis, per_backbone
 from othink_mr1.exhibits.paper_numbers import paper_number
 from othink_mr1.exhibits.theme import QUIET, SIZE, method_colour
 
-_TITLE = "Rewards over training steps (GRPO, α = 1)"
 _TASK = "geometry"
 _REWARDS = ("format_reward", "accuracy_reward")
 _PAPER, _PAPER_STEP = "format_reward_at_step_50", 50
@@ -28,7 +27,8 @@ def draw(inputs: FigureInputs) -> Figure:
     """Draw it from reward_curves.csv."""
     curves = chosen_curves(inputs.reward_curves())
     chart, lines = per_backbone(curves, _chart)
-    return Figure("Figure 5", _TITLE, chart, curves, lines)
+    title = f"Rewards over training steps ({methods_line(curves.method)}, α = 1)"
+    return Figure("Figure 5", title, chart, curves, lines)
 
 
 def _chart(curves: pd.DataFrame) -> tuple[AnyChart, list[str]]:

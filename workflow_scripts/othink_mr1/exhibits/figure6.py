@@ -10,17 +10,18 @@ import pandas as pd
 from othink_mr1.exhibits.captions import caption, intervals, paper_line
 from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.frames import WEIGHT_PATHS, final
+from othink_mr1.exhibits.labels import methods_line
 from othink_mr1.exhibits.marks import per_backbone
 from othink_mr1.exhibits.sweep_panel import sweep_panel
 
-_TITLE = "Impact of the weight of the KL divergence (GRPO)"
+_TITLE = "Impact of the weight of the KL divergence"
 
 
 def draw(inputs: FigureInputs) -> Figure:
     """Draw it from kl_weight_sweep.csv."""
-    frame = final(inputs.study("kl_weight_sweep"))
+    frame = final(inputs.study("kl_weight_sweep")).dropna(subset="kl_weight")
     chart, lines = per_backbone(frame, _chart)
-    return Figure("Figure 6", _TITLE, chart, frame, lines)
+    return Figure("Figure 6", f"{_TITLE} ({methods_line(frame.method)})", chart, frame, lines)
 
 
 def _chart(frame: pd.DataFrame) -> tuple[AnyChart, list[str]]:

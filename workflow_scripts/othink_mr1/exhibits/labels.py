@@ -53,6 +53,12 @@ def method_label(method: str) -> str:
     return (METHODS[name].label if name in METHODS else name) + comma + settings
 
 
+def methods_line(methods: Iterable[str]) -> str:
+    """Printed names, in the order of legends: `SFT, GRPO and GRPO-D`."""
+    *others, last = [style.label for style in method_styles(methods).values()] or ["no method"]
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def task_label(task: str) -> str:
     """A task's printed name."""
     return _TASKS[task][0] if task in _TASKS else task

@@ -8,11 +8,10 @@ import pandas as pd
 from othink_mr1.exhibits.collected_tables import smoothed, smoothing_window
 from othink_mr1.exhibits.figure_files import AnyChart, Figure, FigureInputs
 from othink_mr1.exhibits.frames import by_setting
-from othink_mr1.exhibits.labels import method_label, task_label
+from othink_mr1.exhibits.labels import method_label, methods_line, task_label
 from othink_mr1.exhibits.marks import count_axis, per_backbone
 from othink_mr1.exhibits.theme import method_colour
 
-_TITLE = "The trainings of GRPO and GRPO-D"
 # Column of reward_curves.csv -> its axis.
 _ROWS = {
     "kl_weight": "KL weight β applied",
@@ -26,7 +25,7 @@ def draw(inputs: FigureInputs) -> Figure:
     """Draw it from reward_curves.csv."""
     curves = smoothed_curves(inputs.reward_curves())
     chart, lines = per_backbone(curves, _chart)
-    return Figure("", _TITLE, chart, curves, lines)
+    return Figure("", f"The trainings of {methods_line(curves.method)}", chart, curves, lines)
 
 
 def smoothed_curves(frame: pd.DataFrame) -> pd.DataFrame:

@@ -23,7 +23,7 @@ from othink_mr1.exhibits.figure1 import curve_points
 from othink_mr1.exhibits.figure7 import by_direction
 from othink_mr1.exhibits.figure_files import VEGALITE_VERSION, AnyChart
 from othink_mr1.exhibits.frames import WEIGHT_PATHS, pooled
-from othink_mr1.exhibits.labels import method_label, method_styles, task_label
+from othink_mr1.exhibits.labels import method_label, method_styles, methods_line, task_label
 from othink_mr1.exhibits.text import capital
 from othink_mr1.report.curves import MOST_POINTS, PANELS
 from othink_mr1.report.inputs import Inputs
@@ -162,12 +162,17 @@ def _curves(inputs: Inputs) -> ChartGroup | None:
             ),
         )
         panels.append(Panel(task_label(str(task)), _spec(layers.properties(width=320, height=HEIGHT))))
+    caption = "Published scorer. Bands: 95 % intervals. Step 0 is the untrained backbone."
+    if set(frame.method) - {"base"} == {"sft", "grpo"}:
+        caption += (
+            " A step is not the same for both: a step of SFT reads worked answers, a step of GRPO draws "
+            "completions."
+        )
     return ChartGroup(
         "figure1",
         "Figure 1. Accuracy over training",
         panels,
-        "Published scorer. Bands: 95 % intervals. Step 0 is the untrained backbone. A step is not the same "
-        "for both: a step of SFT reads worked answers, a step of GRPO draws completions.",
+        caption,
         ["method", "step", "accuracy", "interval"],
         [[str(row.label), f"{row.at_step:.0f}", *_printed(row)] for row in rows.itertuples()],
     )
@@ -208,13 +213,13 @@ def _rewards(inputs: Inputs) -> ChartGroup | None:
         )
         panels.append(Panel(column.replace("_", " "), _spec(chart.properties(width=320, height=HEIGHT))))
     runs = frame.run.nunique()
-    methods = " and ".join(style.label for style in method_styles(frame.method).values())
     return ChartGroup(
         "figure5",
         "Figure 5. Rewards over training",
         panels,
-        f"{runs} {'run' if runs == 1 else 'runs'} of {methods}. Lines: the mean of the last twentieth of a "
-        "run's updates; bands: 1.96 standard errors over these updates. A dash pattern per task.",
+        f"{runs} {'run' if runs == 1 else 'runs'} of {methods_line(frame.method)}. Lines: the mean of the "
+        "last twentieth of a run's updates; bands: 1.96 standard errors over these updates. A dash pattern "
+        "per task.",
     )
 
 
