@@ -16,7 +16,7 @@ from compared_results import OTHER, OWN, VALIDATION, ComparedResults, drawn
 from report_results import make_results
 
 from othink_mr1.exhibits.collect import collect_study
-from othink_mr1.exhibits.frames import write_frame
+from othink_mr1.exhibits.frames import read_study, write_frame
 from othink_mr1.exhibits.method_comparison import compare_methods
 from othink_mr1.exhibits.plans import ReportPlan
 from othink_mr1.exhibits.seeds_needed import seeds_frame
@@ -240,6 +240,29 @@ def test_the_caption_of_rewards_names_the_methods_that_are_there(
     monkeypatch.setattr(inputs, "reward_curves", lambda: frame[frame.run == frame.run.iloc[0]])
     (group,) = [one for one in chart_groups(inputs, []) if one.name == "figure5"]
     assert group.caption.startswith("1 run of GRPO. ")
+
+
+def test_each_method_has_a_colour_and_each_place_a_name_of_its_own(
+    made: tuple[ReportPlan, Path], tmp_path: Path
+) -> None:
+    """`a_b` had the colour of `a-b`, an untrained one none; a study called `data` ended the page's script."""
+    plan, root = made
+    frame = read_study(root / "kl_weight_sweep.csv")
+    frame = frame.assign(varied=[f"kl_schedule.weight={weight}" for weight in frame.kl_weight])
+    write_frame(tmp_path / "data.csv", frame)
+    sweep = next(one for one in plan.studies if one.exhibit == "kl_weight_sweep")
+    renamed = [
+        entry.model_copy(update={"method": ("a_b", "a-b", "raw")[number % 3], "trained_on": None})
+        for number, entry in enumerate(sweep.evaluations)
+    ]
+    mine = sweep.model_copy(update={"exhibit": "data", "evaluations": renamed})
+    page = report_page(Inputs(plan.model_copy(update={"studies": [mine]}), tmp_path))
+    colours = re.findall(r":root\{(--m-[^:]+):(#\w+)\}", page)
+    assert [name for name, _ in colours] == ["--m-a-b", "--m-a_b", "--m-raw"]
+    assert len(dict(colours)) == len({colour for _, colour in colours}) == 3
+    places = re.findall(r'<[a-z]+ [^<>]*?\bid="([^"]*)"', page.rpartition("</main>")[0] + '<p id="data">')
+    assert "study-data" in places
+    assert len(places) == len(set(places))
 
 
 def test_no_text_becomes_markup(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ class ChartGroup:
 
 def colour_variable(method: str) -> str:
     """The name of a method's colour in the stylesheet."""
-    return f"--m-{re.sub(r'[^a-z0-9-]', '-', method.partition(',')[0].lower())}"
+    return f"--m-{re.sub(r'[^a-z0-9_-]', '-', method.partition(',')[0].lower())}"
 
 
 def chart_groups(inputs: Inputs, tasks: list[TaskItems]) -> list[ChartGroup]:
@@ -300,11 +300,13 @@ def _sweeps(inputs: Inputs) -> list[ChartGroup | None]:
             for task, of in rows.groupby("tested_on", sort=False):
                 if (chart := _sweep(of, path)) is not None:
                     panels.append(Panel(f"{path}, {task_label(str(task))}", _spec(chart)))
+        # The page has sections and controls of its own, as `items` and `data`.
+        name = study.exhibit if study.exhibit in titles else f"study-{study.exhibit}"
         title = titles.get(study.exhibit, f"Study {study.exhibit}")
         shown = labelled(_percent(rows, *_ACCURACY))
         found.append(
             ChartGroup(
-                study.exhibit,
+                name,
                 title,
                 panels,
                 "Published scorer, with 95 % intervals. Open: the paper's value, where it prints one with "

@@ -48,7 +48,8 @@ def report_page(inputs: Inputs) -> str:
     training = curves(inputs)
     blocks = pictures(tasks)
     training_specs = dict(zip(PANELS, training_panels(), strict=True)) if training else {}
-    methods = method_styles({entry.method for entry in inputs.plan.runs} | {"base"})
+    entries = [entry for study in inputs.plan.studies for entry in study.evaluations]
+    methods = method_styles({entry.method for entry in entries} | {"base"})
     content = {
         "backbone": inputs.plan.backbone,
         "note": inputs.plan.note,
