@@ -15,6 +15,7 @@ import pytest
 from compared_results import OTHER, OWN, VALIDATION, ComparedResults, drawn
 from report_results import make_results
 
+from othink_mr1.errors import UserError
 from othink_mr1.exhibits.collect import collect_study
 from othink_mr1.exhibits.frames import read_study, write_frame
 from othink_mr1.exhibits.method_comparison import compare_methods
@@ -77,6 +78,20 @@ def test_a_study_that_has_only_begun(made: tuple[ReportPlan, Path], tmp_path: Pa
         assert f'<p class="missing">{said}</p>' in page
     (curve,) = curves(Inputs(plan, tmp_path))
     assert curve["step"] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"step,loss\n1,\xff\n", b"loss\n1\n", b"step,loss\n1x,2\n", b'step,loss\n1,"' + 200_000 * b"0\n"],
+    ids=["encoding", "column", "number", "quote"],
+)
+def test_damaged_metrics_end_in_one_line(
+    content: bytes, made: tuple[ReportPlan, Path], tmp_path: Path
+) -> None:
+    (tmp_path / made[0].runs[0].folder).mkdir(parents=True)
+    (tmp_path / made[0].runs[0].folder / "metrics.csv").write_bytes(content)
+    with pytest.raises(UserError, match=r"metrics\.csv: is damaged \("):
+        curves(Inputs(made[0], tmp_path))
 
 
 def test_claims_lie_on_one_axis(made: tuple[ReportPlan, Path]) -> None:

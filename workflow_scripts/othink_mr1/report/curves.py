@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from othink_mr1.errors import UserError
 from othink_mr1.exhibits.labels import method_label, task_label
 from othink_mr1.exhibits.plans import RunEntry
 from othink_mr1.plan.runs import varied_text
@@ -28,14 +29,19 @@ PANELS = {
 
 
 def curves(inputs: Inputs) -> list[dict[str, Any]]:
-    """A dict per run that has logged a step: name, label, method, task, seed, steps and a list per panel."""
+    """A dict per run that has logged a step: name, label, method, task, seed, steps and a list per panel.
+
+    UserError if its metrics are damaged.
+    """
     found = []
     for entry in inputs.plan.runs:
         path = inputs.results / entry.folder / "metrics.csv"
         if entry.backbone == inputs.plan.backbone and path.exists():
-            rows = _rows(path)
-            if rows:
-                found.append(_curve(entry, rows))
+            try:
+                if rows := _rows(path):
+                    found.append(_curve(entry, rows))
+            except (csv.Error, ValueError, KeyError) as error:
+                raise UserError(f"{path}: is damaged ({error}); train the run again") from None
     return found
 
 
