@@ -33,7 +33,7 @@ def test_changes_become_an_overlay() -> None:
     [
         *("learning_rate", "=1", "methods..x=1", "seeds=[1"),
         *("exhibits.note=2026-01-01", "exhibits.note=!!binary aGk=", "methods.grpo.steps=.inf"),
-        'exhibits.note="\\ud83d"',
+        *('exhibits.note="\\ud83d"', "exhibits.\udcff=1"),
     ],
 )
 def test_what_is_no_change(change: str) -> None:

@@ -26,7 +26,7 @@ def change_as_overlay(changes: Sequence[str]) -> dict[str, Any]:
             raise UserError(f"set {change}: must be PATH=VALUE, as in methods.grpo.learning_rate=2e-6")
         try:
             value = yaml_value(text)
-            json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+            json.dumps({path: value}, ensure_ascii=False, allow_nan=False).encode()
         except (YAMLError, ValueError, RecursionError):
             raise UserError(
                 f"set {change}: {text} is not valid YAML, or holds half a character or an infinite number"
