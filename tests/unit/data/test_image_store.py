@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from raw_sets import picture, write_tar, write_zip
 
+from othink_mr1.data import images
+from othink_mr1.data.download.selection import Wanted, select_paths
 from othink_mr1.data.raw_images import archives, image_store
 from othink_mr1.data.raw_images.image_store import ImageStore
 from othink_mr1.errors import UserError
@@ -31,6 +33,14 @@ def test_images_are_found_by_the_end_of_their_path(tmp_path, image_path, member)
     members = {member: b"this", "images/train/0.png": b"that", "images/notes.txt": b"!"}
     write_zip(tmp_path / "images.zip", members)
     assert read(tmp_path, image_path) == [b"this"]
+
+
+@pytest.mark.parametrize("suffix", images.IMAGE_SUFFIXES)
+def test_every_kind_of_picture_that_is_fetched_is_found(suffix, tmp_path):
+    """Not .tif and .tiff, before."""
+    assert select_paths(Wanted("a/b", "dataset", "main", ("*",), ()), [f"a{suffix}"]) == [f"a{suffix}"]
+    write_zip(tmp_path / "images.zip", {f"images/a{suffix}": b"this"})
+    assert read(tmp_path, f"images/a{suffix}") == [b"this"]
 
 
 def test_two_that_fit_equally_well_are_refused(tmp_path):

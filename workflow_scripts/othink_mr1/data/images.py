@@ -19,6 +19,7 @@ LARGEST_IMAGE = 50_000_000
 LARGEST_FILE = 64 * 2**20  # bytes
 # Pure pixel formats: Pillow passes some others (such as EPS) to external programs.
 READ_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff")  # of these
 LARGEST_ASPECT = 200  # Qwen2-VL's preprocessing rejects longer pictures
 KEPT_FORMATS = ("PNG", "JPEG")
 # A file with more than these bytes per pixel (three 16-bit colours) plus the extra contains something else.

@@ -14,18 +14,18 @@ from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defin
 
 from othink_mr1.artefacts.manifests import MANIFEST
 from othink_mr1.data.download.secrets import say
+from othink_mr1.data.images import IMAGE_SUFFIXES
 from othink_mr1.errors import UserError
 
 # Weights as safetensors and the texts beside them.
 BACKBONE_FILES = ("*.safetensors", "*.json", "*.txt", "*.jinja")
 BACKBONE_NEEDS = ("config.json", "*.safetensors")
 # The only kinds that are ever fetched, whatever the patterns say: none of them can run.
-_IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz")
 _TEXTS = (".json", ".jsonl", ".txt", ".md", ".csv")
 _KINDS = {
-    "dataset": (".parquet", *_TEXTS, *_IMAGES, *_ARCHIVES),
-    "model": (".safetensors", ".jinja", ".parquet", *_TEXTS, *_IMAGES, *_ARCHIVES),
+    "dataset": (".parquet", *_TEXTS, *IMAGE_SUFFIXES, *_ARCHIVES),
+    "model": (".safetensors", ".jinja", ".parquet", *_TEXTS, *IMAGE_SUFFIXES, *_ARCHIVES),
 }
 NAMED = 8
 # Beside large sets: logs, manifests and the file system's own needs.

@@ -21,10 +21,10 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from othink_mr1.data.images import IMAGE_SUFFIXES
 from othink_mr1.data.parquet_files import bounded_batches, image_column_fits, readable_parquet
 from othink_mr1.errors import UserError, first_line
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 
 LARGEST_IMAGE_FILE = 64 * 2**20  # bytes, unpacked
