@@ -221,6 +221,7 @@ def test_leftovers_of_interrupted_writes(root: Path) -> None:
         ".same_task.csv.0a1b2c3d.partial": 3,
         "figures/.figure6.png.0a1b2c3d.partial": 2_500_000,
         f"data/leaks/{'.a--b-1.csv'}.0a1b2c3d.partial": 5,
+        "inspect/.a-counting.eval.0a1b2c3d.partial": 13,
         f"runs/{RUN}/.checkpoint.0a1b2c3d.partial/.model.safetensors.4e5f6071.partial": 7,
         f"runs/.{RUN}.states/.step-5.0a1b2c3d.partial/x": 11,
     }
@@ -232,11 +233,12 @@ def test_leftovers_of_interrupted_writes(root: Path) -> None:
         (".same_task.csv.0a1b2c3d.partial", 3),
         ("data/leaks/.a--b-1.csv.0a1b2c3d.partial", 5),
         ("figures/.figure6.png.0a1b2c3d.partial", 2_500_000),
+        ("inspect/.a-counting.eval.0a1b2c3d.partial", 13),
         (f"runs/.{RUN}.states", 11),
         (f"runs/{RUN}/.checkpoint.0a1b2c3d.partial", 7),
     ]
     lines = list(report_lines(root, report))
-    assert "left by interrupted writes: 5, 2.5 MB; they can be deleted while no snakemake runs" in lines
+    assert "left by interrupted writes: 6, 2.5 MB; they can be deleted while no snakemake runs" in lines
     assert f"  {root}/figures/.figure6.png.0a1b2c3d.partial (2.5 MB)" in lines
 
 

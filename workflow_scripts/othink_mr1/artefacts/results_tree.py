@@ -98,7 +98,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _leftovers(results: Path) -> Iterator[Path]:
     yield from results.glob(_LEFTOVERS)
-    for place in WRITTEN_TO:
+    for place in (*WRITTEN_TO, "inspect"):
         # os.walk, since a running job may delete files during the listing.
         for above, folders, files in os.walk(results / place):
             here = Path(above)
