@@ -7,6 +7,7 @@ import gzip
 import html
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from compared_results import OTHER, OWN, VALIDATION, ComparedResults, drawn
 from report_results import make_results
 
+from othink_mr1.data.leaks import COLUMNS as LEAKS_COLUMNS
 from othink_mr1.errors import UserError
 from othink_mr1.exhibits.collect import collect_study
 from othink_mr1.exhibits.frames import read_study, write_frame
@@ -278,6 +280,28 @@ def test_each_method_has_a_colour_and_each_place_a_name_of_its_own(
     places = re.findall(r'<[a-z]+ [^<>]*?\bid="([^"]*)"', page.rpartition("</main>")[0] + '<p id="data">')
     assert "study-data" in places
     assert len(places) == len(set(places))
+
+
+def test_the_page_says_one_of_one_and_no_backbone_that_is_not_there(
+    made: tuple[ReportPlan, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = Inputs(*made)
+    audit = inputs.table("scorer_audit.csv")
+    assert audit is not None
+    tables = {
+        "scorer_audit.csv": audit.head(1).assign(kind="item"),
+        "data/leaks.csv": pd.DataFrame([dict.fromkeys(LEAKS_COLUMNS, "x")]),
+    }
+    monkeypatch.setattr(inputs, "table", tables.get)
+    page = report_page(inputs)
+    assert "1 of 1 disagreement<" in page
+    assert "1 item, 1 shown" in page
+    tasks = task_items(inputs)
+    trained = [replace(one, runs=[run for run in one.runs if run.method != "base"]) for one in tasks]
+    for shown, said in ((tasks, True), (trained, False)):
+        captions = [group.caption for group in chart_groups(inputs, shown) if group.name.startswith("said-")]
+        assert captions
+        assert all(("and the untrained backbone" in caption) == said for caption in captions)
 
 
 def test_no_text_becomes_markup(tmp_path: Path) -> None:

@@ -358,6 +358,7 @@ def _confusion(tasks: list[TaskItems]) -> list[ChartGroup]:
     found = []
     for task in tasks:
         panels, hidden = [], ""
+        untrained = any(run.method == "base" for run in task.runs)
         for run in task.runs:
             counts = said_counts(task.examples, run.completions)
             hidden = not_counted(task.task, task.examples, counts)
@@ -367,7 +368,7 @@ def _confusion(tasks: list[TaskItems]) -> list[ChartGroup]:
         caption = (
             "Items by their true number and the number in the answer tag; shade: share of the true "
             f"number. {OTHER}: no whole number up to {LARGEST_COUNT}. Runs trained on "
-            f"{task_label(task.task)}, and the untrained backbone."
+            f"{task_label(task.task)}{', and the untrained backbone' if untrained else ''}."
         )
         caption += f" {capital(hidden)}." if hidden else ""
         title = f"What was said, what is true: {task_label(task.task)}"
