@@ -487,6 +487,14 @@ def test_table1_marks():
     assert "| SFT | **60.00**" in other
 
 
+def test_table1_without_baselines_underlines_none(results):
+    frame = read_study(results / "same_task.csv")
+    assert "Bold: best of the column; underlined: strongest" in markdown(table1(frame, TABLE))
+    text = markdown(table1(frame, TABLE.model_copy(update={"baselines": []})))
+    assert "Bold: best of the column.  " in text
+    assert "underlined" not in text
+
+
 def test_table1_is_latex(results):
     """Every row has as many columns as the table is said to have, and what opens is closed."""
     text = latex(table1(read_study(results / "same_task.csv"), TABLE))

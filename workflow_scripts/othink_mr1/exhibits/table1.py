@@ -154,14 +154,15 @@ def _notes(frame: pd.DataFrame, plan: TablePlan) -> tuple[str, ...]:
     )
     tasks = ", ".join(f"{task_letters(task)}: {task_label(task)}" for task in dict.fromkeys(frame.tested_on))
     ours, *remarks = caption(frame, dots=False)
+    baselines = ", ".join(map(method_label, plan.baselines))
+    underlined = f"; underlined: strongest baseline ({baselines})" if baselines else ""
     return (
         f"{tasks}. {ours}. Brackets: 95 % intervals of {spread_line(frame)}.",
         *([of_paper] if papers else []),
         "r1v: the published scorer, its faults included. exact: the answer tag alone, compared by value.",
         f"Well-formed: of the answers that follow the format alone{_well_formed(frame)}. Cut: answers that "
         "were cut at max_new_tokens.",
-        "Bold: best of the column; underlined: strongest baseline "
-        f"({', '.join(method_label(method) for method in plan.baselines)}).",
+        f"Bold: best of the column{underlined}.",
         *r1v_note(dict.fromkeys(frame.tested_on)),
         *(f"{capital(line)}." for line in remarks),
         *([plan.note] if plan.note else []),
