@@ -33,10 +33,8 @@ class LogHandler(LogHandlerBase):  # type: ignore[misc]
             self._left = TimeLeft(jobs, now)
         elif self._left is None:
             return
-        elif event == LogEvent.JOB_INFO:
-            self._left.tell(record.jobid, record.rule_name)  # type: ignore[attr-defined]
-        elif event == LogEvent.JOB_STARTED:
-            self._left.start(record.jobs, now)  # type: ignore[attr-defined]
+        elif event == LogEvent.JOB_INFO:  # not JOB_STARTED, which names a group instead of its jobs
+            self._left.start(record.jobid, record.rule_name, now)  # type: ignore[attr-defined]
         elif event == LogEvent.JOB_ERROR:
             self._left.fail(record.jobid)  # type: ignore[attr-defined]
         elif event == LogEvent.JOB_FINISHED:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+from logging import makeLogRecord
 
+import pytest
+from snakemake_interface_logger_plugins.common import LogEvent
+
+import snakemake_logger_plugin_eta as eta
 from othink_mr1.tools.time_left import TimeLeft, duration
 
 
 def run(left: TimeLeft, job: int, rule: str, start: float, end: float) -> None:
-    left.tell(job, rule)
-    left.start([job], start)
+    left.start(job, rule, start)
     left.finish(job, end)
 
 
@@ -37,16 +40,14 @@ def test_a_rule_of_which_none_has_ended_counts_as_the_others() -> None:
 def test_a_job_that_runs_has_done_a_part_of_its_work() -> None:
     left = TimeLeft({"train": 2}, 0.0)
     run(left, 1, "train", 0.0, 10.0)
-    left.tell(2, "train")
-    left.start([2], 10.0)
+    left.start(2, "train", 10.0)
     assert left.seconds(16.0) == pytest.approx(4.0)
     assert left.seconds(30.0) == 0.0  # longer than the first: no time below zero
 
 
 def test_a_job_that_has_failed_runs_no_more() -> None:
     left = TimeLeft({"train": 4}, 0.0)
-    left.tell(2, "train")
-    left.start([2], 0.0)
+    left.start(2, "train", 0.0)
     left.fail(2)
     run(left, 1, "train", 0.0, 10.0)
     assert left.seconds(10.0) == pytest.approx(30.0)
@@ -68,6 +69,25 @@ def test_the_line_names_the_rules_with_most_jobs() -> None:
         "1 of 17 jobs (score 0 of 9, train 1 of 3, render 0 of 2); about 16 min"
     )
     assert TimeLeft({"train": 1}, 0.0).line(1.0) == "0 of 1 jobs; time left not known yet"
+
+
+def test_jobs_of_a_group_are_counted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Snakemake names the group when it starts, and its jobs when they are told and when they end."""
+    monkeypatch.setattr(eta, "SAY_EVERY_SECONDS", 0.0)
+    handler = eta.LogHandler(None, None)
+
+    def tell(event: LogEvent, **said: object) -> None:
+        handler.emit(makeLogRecord({"event": event, **said}))
+
+    tell(LogEvent.RUN_INFO, stats={"score": 2, "total": 2})
+    tell(LogEvent.JOB_STARTED, jobs=["0f3a-a-group"])
+    for job in (4, 7):
+        tell(LogEvent.JOB_INFO, jobid=job, rule_name="score")
+    for job in (4, 7):
+        tell(LogEvent.JOB_FINISHED, job_id=job)
+    assert capsys.readouterr().err.splitlines()[-1].endswith("2 of 2 jobs (score 2 of 2); about 0 s left")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 
 class TimeLeft:
@@ -22,13 +22,10 @@ class TimeLeft:
         self._started: dict[int, float] = {}
         self._begin = now
 
-    def tell(self, job: int, rule: str) -> None:
-        """The rule of a job."""
+    def start(self, job: int, rule: str, now: float) -> None:
+        """A job starts."""
         self._rules[job] = rule
-
-    def start(self, jobs: Iterable[int], now: float) -> None:
-        """Jobs start."""
-        self._started |= dict.fromkeys(jobs, now)
+        self._started[job] = now
 
     def finish(self, job: int, now: float) -> None:
         """A job has ended."""
