@@ -63,6 +63,13 @@ def test_the_others_are_offline_in_the_runs_folder_unless_the_user_says_otherwis
     assert [path.name for path in tmp_path.iterdir()] == [".trackers"]
 
 
+def test_their_makers_are_told_nothing() -> None:
+    """Offline, mlflow 3.17 asked for what to report of its use, and comet_ml 3 sent its errors."""
+    ways = trackers._ways("run", "folder")
+    assert ways["mlflow"][1]["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert ways["comet_ml"][1]["COMET_ERROR_TRACKING_ENABLE"] == "false"
+
+
 class Recorder(GeneralTracker):
     """Keeps what it is told."""
 

@@ -1,7 +1,8 @@
 """Trackers: programs that show a training's curves, fed through accelerate's tracker classes.
 
 Their data is also in metrics.csv, and no result depends on them. After a restart they may get some
-steps a second time. None of them sends anything from this machine, unless the user's environment says so.
+steps a second time. None of them sends a training's data from this machine, unless the user's environment
+says so; clearml asks for its newest version, which cannot be turned off.
 """
 
 from __future__ import annotations
@@ -62,13 +63,17 @@ def _ways(run: str, folder: str) -> dict[str, tuple[dict[str, Any], dict[str, st
             {},
             {
                 "COMET_START_ONLINE": "false",
+                "COMET_ERROR_TRACKING_ENABLE": "false",
                 "COMET_OFFLINE_DIRECTORY": folder,
                 "COMET_EXPERIMENT_NAME": run,
             },
         ),
         # Must not change a git or DVC repository.
         "dvclive": ({"dir": f"{folder}/dvclive", "dvcyaml": None, "save_dvc_exp": False}, {}),
-        "mlflow": ({"run_name": run}, {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}),
+        "mlflow": (
+            {"run_name": run},
+            {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "MLFLOW_DISABLE_TELEMETRY": "true"},
+        ),
         "swanlab": ({"experiment_name": run}, {"SWANLAB_MODE": "offline", "SWANLAB_LOG_DIR": folder}),
         "trackio": ({"name": run}, {"TRACKIO_DIR": folder}),
         "wandb": ({"name": run}, {"WANDB_MODE": "offline", "WANDB_DIR": folder}),
