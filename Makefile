@@ -32,6 +32,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 .SHELLFLAGS := -eu -o pipefail -c
 SHELL := bash
+# A user who sets it would keep the programs from their own package, which is beside them.
+unexport PYTHONSAFEPATH
 
 .PHONY: help environment run mini tournament verify status what-if report inspect-logs prune test test-slow test-all \
 	test-crash check bench gpu-check gpu-wheels gpu-page clean-environment
@@ -136,13 +138,13 @@ gpu-wheels: .venv/bin/python
 	du -sh tests/gpu/wheels
 
 gpu-page:
-	$(PYTHON) tests/gpu/document.py $(addprefix --add ,$(ADD))
+	'$(PYTHON)' tests/gpu/document.py $(addprefix --add ,$(ADD))
 
 .venv/bin/python:
 	@'$(PYTHON)' -c 'import sys, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
 	  echo "make: needs Python 3.11 with ensurepip (Debian: python3-venv); $(or $(PYTHON),none found) is not that;" \
 	    "make $(or $(MAKECMDGOALS),environment) PYTHON=/path/to/python3.11" >&2; exit 2; }
-	$(PYTHON) -m venv .venv
+	'$(PYTHON)' -m venv .venv
 
 # First a recent pip: Debian's, of 2023, takes a third longer.
 .venv/runtime-installed: requirements.txt constraints.txt | .venv/bin/python

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import textwrap
 
 import pytest
 from entry_points import python
 
+from othink_mr1.own_python import put_own_python_on_path
 from repository import SCRIPTS
 
 EXHIBITS = sorted(path.stem for path in (SCRIPTS / "othink_mr1/exhibits").glob("[a-z]*.py"))
@@ -69,3 +72,11 @@ def test_a_package_that_is_there_stays() -> None:
         "assert sys.modules['scipy'] is scipy"
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_jobs_find_the_package_beside_their_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the user's environment keeps Python from looking there."""
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    put_own_python_on_path()
+    subprocess.run(["python", SCRIPTS / "status.py", "--help"], capture_output=True, check=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -63,9 +64,20 @@ def test_another_python_is_refused_before_anything_is_created(tmp_path: Path, ve
 
 def test_python_3_11_is_taken(tmp_path: Path) -> None:
     shutil.copy(REPOSITORY / "Makefile", tmp_path)
-    python = tmp_path / "python"  # pip would take seconds, and is not what is tested
+    python = tmp_path / "my tools" / "python"  # pip would take seconds, and is not what is tested
+    python.parent.mkdir()
     python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@" $([ "$2" != venv ] || echo --without-pip)\n')
     python.chmod(0o755)
     command = ["make", "-C", tmp_path, ".venv/bin/python", f"PYTHON={python}"]
     subprocess.run(command, capture_output=True, check=True)
     assert (tmp_path / ".venv" / "bin" / "python").exists()
+
+
+def test_programs_find_their_package_where_python_is_told_not_to_look_beside_them(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONSAFEPATH": "1"}
+    for name in ("Makefile", "workflow_scripts", "config.yaml"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    command = ["make", "-C", tmp_path, "verify"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert "there is no such folder; check `results`" in done.stderr

@@ -11,6 +11,8 @@ def put_own_python_on_path() -> None:
     """Make `python` in the rules the one that runs Snakemake; `.venv/bin/snakemake` alone does not do that.
 
     It is put on PATH, so that the environment of --sdm conda or apptainer, activated later, takes precedence.
+    And let it find the programs' package, which is beside them.
     """
+    os.environ.pop("PYTHONSAFEPATH", None)
     own = str(Path(sys.executable).parent)
     os.environ["PATH"] = os.pathsep.join([own, *filter(None, [os.environ.get("PATH")])])
