@@ -13,6 +13,7 @@ from othink_mr1.cluster.connection import unreachable
 from othink_mr1.cluster.facts import ClusterFacts, cluster_facts
 from othink_mr1.cluster.job_resources import asked_resources
 from othink_mr1.cluster.shared_files import sharing_of
+from othink_mr1.cluster.slurm import is_of_the_nodes, refusal
 from othink_mr1.cluster.time_limits import minutes_of
 from othink_mr1.config.execution import GenerationExecution, Resources
 from othink_mr1.config.load import load_study
@@ -219,3 +220,31 @@ def test_a_name_server_that_does_not_answer_keeps_nobody(monkeypatch: pytest.Mon
         ["http://a", "http://b", "http://c"], "no answer"
     )
     assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("allocation failure: Invalid account", "Invalid account"),
+        ("sbatch: error: Invalid --mem specification", "Invalid --mem specification"),
+        ("sbatch: unrecognized option '--x'\nTry \"sbatch --help\"", "unrecognized option '--x'"),
+        ("", "it says nothing"),
+        (
+            "sbatch: error: invalid partition specified: cpus\nallocation failure: Invalid partition name",
+            "invalid partition specified: cpus",
+        ),
+        # A site's plugin has a word first.
+        (
+            "sbatch: Welcome.\nallocation failure: Requested nodes are busy",
+            "Requested nodes are busy",
+        ),
+    ],
+)
+def test_why_slurm_refuses(said: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "said").write_text(f"{said}\n")
+    sbatch = tmp_path / "sbatch"
+    sbatch.write_text(f"#!/bin/sh\n/bin/cat '{tmp_path}/said' >&2\nexit 1\n")
+    sbatch.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert refusal([]) == reason
+    assert is_of_the_nodes(reason) == ("busy" in reason)

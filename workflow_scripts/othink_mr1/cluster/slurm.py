@@ -38,8 +38,11 @@ def refusal(arguments: Sequence[str]) -> str | None:
         return None  # the controller is busy, which is not the job's fault
     if done.returncode == 0:
         return None
-    said = [line.removeprefix("sbatch: ").removeprefix("error: ") for line in done.stderr.splitlines()]
-    return next((line.removeprefix("allocation failure: ") for line in said if line), "it says nothing")
+    said = done.stderr.splitlines()
+    # A site's plugin may have said something before.
+    errors = [line for line in said if line.startswith(("sbatch: error: ", "allocation failure: "))]
+    reason = next(filter(None, [*errors, *said]), "it says nothing")
+    return reason.removeprefix("sbatch: ").removeprefix("error: ").removeprefix("allocation failure: ")
 
 
 def is_of_the_nodes(reason: str) -> bool:
