@@ -121,8 +121,8 @@ def check_cluster():
             require_programs()
             limits.update(partition_limits())
             check_slurm(requests, Path(study.results), facts, limits)
-        if workflow.executor_settings.status_command == "squeue":
-            warn_of_forgotten_jobs()
+            if workflow.executor_settings.status_command == "squeue":
+                warn_of_forgotten_jobs()
     elif study.execution.train.nodes > 1:
         raise UserError(
             f"execution.train.nodes: {study.execution.train.nodes}, which only --profile slurm can start; set it to 1"

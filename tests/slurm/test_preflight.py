@@ -20,7 +20,9 @@ from othink_mr1.cluster.facts import ClusterFacts
 from othink_mr1.cluster.preflight import Request, check_slurm, warn_of_forgotten_jobs
 from othink_mr1.cluster.slurm import forgets_after_seconds
 from othink_mr1.cluster.time_limits import partition_limits
+from othink_mr1.config.load import load_study
 from othink_mr1.errors import UserError
+from othink_mr1.plan.folders import raw_folder
 from slurm_cluster import SlurmCluster
 from snakemake_runs import copy_repository
 
@@ -160,16 +162,29 @@ def test_nothing_downloaded_and_no_internet(cluster: SlurmCluster, checkout: Pat
     assert "run `snakemake download`" in line
 
 
-def test_no_slurm_here(cluster: SlurmCluster, checkout: Path, tmp_path: Path) -> None:
-    # All programs of the system but Slurm's.
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """A folder with all programs of the system but Slurm's."""
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name in ("bash", "sh", "which", "git", "env", "uname", "cat"):
+    for name in ("bash", "sh", "which", "git", "env", "uname", "cat", "dirname"):
         (programs / name).symlink_to(f"/usr/bin/{name}")
+    return programs
+
+
+def test_no_slurm_here(cluster: SlurmCluster, checkout: Path, programs: Path) -> None:
     line = refused(checkout, cluster, [*SMOKE, TARGET], PATH=str(programs))
     assert line.startswith(
         "error: sbatch, squeue, scancel, sinfo, scontrol, srun: not found; start snakemake"
     )
+
+
+def test_a_download_needs_no_slurm(cluster: SlurmCluster, checkout: Path, programs: Path) -> None:
+    """It runs where Snakemake does; this one then fails by itself."""
+    raw = raw_folder(load_study([checkout / "config.yaml"]), "geoqa_8k")
+    arguments = ["--profile", "slurm", "--retries", "0", f"results/{raw}/manifest.json"]
+    done, _ = run(checkout, cluster, arguments, PATH=str(programs), HF_HUB_OFFLINE="1")
+    assert "HF_HUB_OFFLINE is set, and the hub's cache here is not known to have" in done.stderr
 
 
 def test_a_dry_run_checks_nothing(cluster: SlurmCluster, checkout: Path) -> None:
