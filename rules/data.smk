@@ -181,7 +181,7 @@ rule collect_leaks:
     params:
         results=lambda wildcards: study.results,
     shell:
-        "python workflow_scripts/collect_leaks.py --plan {input.plan} --results {params.results}"
+        "python workflow_scripts/collect_leaks.py --plan {input.plan:q} --results {params.results}"
         " --output {output} > {log} 2>&1"
 
 
@@ -221,5 +221,5 @@ rule write_data_card:
     params:
         results=lambda wildcards: study.results,
     shell:
-        "python workflow_scripts/write_data_card.py --plan {input.plan} --results {params.results}"
+        "python workflow_scripts/write_data_card.py --plan {input.plan:q} --results {params.results}"
         " --task {wildcards.task} --output {output.card} --chart {output.chart} > {log} 2>&1"

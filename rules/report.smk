@@ -57,7 +57,7 @@ rule collect_study:
     params:
         results=lambda wildcards: study.results,
     shell:
-        "python workflow_scripts/collect_study.py --plan {input.plan} --results {params.results}"
+        "python workflow_scripts/collect_study.py --plan {input.plan:q} --results {params.results}"
         " --output {output.csv} --table {output.table} > {log} 2>&1"
 
 
@@ -76,7 +76,7 @@ rule collect_runs:
     params:
         results=lambda wildcards: study.results,
     shell:
-        "python workflow_scripts/collect_runs.py --plan {input.plan} --results {params.results}"
+        "python workflow_scripts/collect_runs.py --plan {input.plan:q} --results {params.results}"
         " --output {output.csv} > {log} 2>&1"
 
 
@@ -100,7 +100,7 @@ rule collect_reward_curves:
     params:
         results=lambda wildcards: study.results,
     shell:
-        "python workflow_scripts/collect_reward_curves.py --plan {input.plan} --results {params.results}"
+        "python workflow_scripts/collect_reward_curves.py --plan {input.plan:q} --results {params.results}"
         " --output {output.csv} > {log} 2>&1"
 
 
@@ -130,7 +130,7 @@ rule audit_scores:
     params:
         results=lambda wildcards: study.results,
     shell:
-        "python workflow_scripts/audit_scores.py --plan {input.plan} --results {params.results}"
+        "python workflow_scripts/audit_scores.py --plan {input.plan:q} --results {params.results}"
         " --output {output.csv} > {log} 2>&1"
 
 
@@ -177,7 +177,7 @@ rule compare_methods:
     params:
         results=lambda wildcards: study.results,
     shell:
-        "python workflow_scripts/compare_methods.py --plan {input.plan} --results {params.results}"
+        "python workflow_scripts/compare_methods.py --plan {input.plan:q} --results {params.results}"
         " --output {output.csv} --seeds {output.seeds} --table {output.table} > {log} 2>&1"
 
 
@@ -214,7 +214,7 @@ rule check_claims:
     params:
         results=lambda wildcards: study.results,
     shell:
-        "python workflow_scripts/check_claims.py --plan {input.plan} --results {params.results}"
+        "python workflow_scripts/check_claims.py --plan {input.plan:q} --results {params.results}"
         " --output {output.csv} > {log} 2>&1"
 
 
@@ -239,7 +239,7 @@ rule make_table:
     params:
         results=lambda wildcards: study.results,
     shell:
-        "python workflow_scripts/make_table.py --plan {input.plan} --results {params.results}"
+        "python workflow_scripts/make_table.py --plan {input.plan:q} --results {params.results}"
         " --same-task {input.same_task} --output-markdown {output.markdown} --output-latex {output.latex}"
         " > {log} 2>&1"
 
@@ -297,7 +297,7 @@ rule draw_figure:
             f"{Path(file).stem}={file}" for file in input.data
         ),
     shell:
-        "python workflow_scripts/draw_figure.py --figure {wildcards.figure} --data {params.data} --plan {input.plan}"
+        "python workflow_scripts/draw_figure.py --figure {wildcards.figure} --data {params.data} --plan {input.plan:q}"
         " --results {params.results} --output-stem {params.stem}"
         " > {log} 2>&1"
 
@@ -344,5 +344,5 @@ rule make_report:
     params:
         results=lambda wildcards: study.results,
     shell:
-        "python workflow_scripts/make_report.py --plan {input.plan} --results {params.results}"
+        "python workflow_scripts/make_report.py --plan {input.plan:q} --results {params.results}"
         " --output {output} > {log} 2>&1"
