@@ -70,6 +70,10 @@ def test_their_makers_are_told_nothing() -> None:
     assert ways["comet_ml"][1]["COMET_ERROR_TRACKING_ENABLE"] == "false"
 
 
+def test_wandb_writes_no_logs_into_the_users_home() -> None:
+    assert trackers._ways("run", "folder")["wandb"][1]["WANDB_CACHE_DIR"] == "folder"
+
+
 class Recorder(GeneralTracker):
     """Keeps what it is told."""
 

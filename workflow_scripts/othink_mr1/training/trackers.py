@@ -76,7 +76,10 @@ def _ways(run: str, folder: str) -> dict[str, tuple[dict[str, Any], dict[str, st
         ),
         "swanlab": ({"experiment_name": run}, {"SWANLAB_MODE": "offline", "SWANLAB_LOG_DIR": folder}),
         "trackio": ({"name": run}, {"TRACKIO_DIR": folder}),
-        "wandb": ({"name": run}, {"WANDB_MODE": "offline", "WANDB_DIR": folder}),
+        "wandb": (
+            {"name": run},
+            {"WANDB_MODE": "offline", "WANDB_DIR": folder, "WANDB_CACHE_DIR": folder},
+        ),
     }
 
 
