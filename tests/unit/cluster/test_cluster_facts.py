@@ -12,6 +12,7 @@ from othink_mr1.cluster import connection as internet
 from othink_mr1.cluster.connection import unreachable
 from othink_mr1.cluster.facts import ClusterFacts, cluster_facts
 from othink_mr1.cluster.job_resources import asked_resources
+from othink_mr1.cluster.preflight import Request, check_slurm
 from othink_mr1.cluster.shared_files import sharing_of
 from othink_mr1.cluster.slurm import is_of_the_nodes, refusal
 from othink_mr1.cluster.time_limits import minutes_of
@@ -248,3 +249,12 @@ def test_why_slurm_refuses(said: str, reason: str, tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("PATH", str(tmp_path))
     assert refusal([]) == reason
     assert is_of_the_nodes(reason) == ("busy" in reason)
+
+
+@pytest.mark.parametrize(
+    ("partition", "said"), [("", "but the default partition allows 1;"), ("a", "but partition a allows 1;")]
+)
+def test_more_time_than_a_partition_allows(partition: str, said: str, tmp_path: Path) -> None:
+    request = Request("train_grpo", partition=partition, minutes=120)
+    with pytest.raises(UserError, match=said):
+        check_slurm([request], tmp_path, ClusterFacts(), {partition: 60.0})

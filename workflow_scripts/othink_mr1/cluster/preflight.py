@@ -88,9 +88,10 @@ def check_slurm(
     for arguments, request in distinct.items():
         for partition in request.partition.split(","):
             if request.minutes > limits.get(partition, math.inf):
+                name = f"partition {partition}" if partition else "the default partition"
                 raise UserError(
-                    f"jobs of rule {request.rule} ask for {request.minutes / 60:g} hours, but partition "
-                    f"{partition} allows {limits[partition] / 60:g}; lower execution.*.hours in config.yaml: "
+                    f"jobs of rule {request.rule} ask for {request.minutes / 60:g} hours, but {name} "
+                    f"allows {limits[partition] / 60:g}; lower execution.*.hours in config.yaml: "
                     "a training that reaches the limit resumes in the next attempt"
                 )
         reason = refusal(arguments)
