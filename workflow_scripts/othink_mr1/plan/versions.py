@@ -13,5 +13,5 @@ RENDERING = 2  # the sets that the workflow draws itself
 GENERATION = 2  # a checkpoint's test answers
 REWARD = 1  # the rewards that GRPO trains on: accuracy and format
 EXACT_REWARD = 2  # what `reward_scorer: exact` rewards; affects only runs that use it
-EXHIBITS = 1  # csv files, tables, figures and claims from scores, runs and sets
+EXHIBITS = 2  # csv files, tables, figures and claims from scores, runs and sets
 SCORER = "5"  # r1v and exact scores of answers; part of the score files' names, with the task's scorer
