@@ -62,7 +62,7 @@ class Interrupted(BaseException):
         self.number = number
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of a library exception's message; the exception's name if the message is empty."""
     return next(iter(str(error).splitlines()), type(error).__name__)
 

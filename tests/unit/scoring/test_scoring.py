@@ -1,18 +1,20 @@
 """The r1v scorers and the format, on literal completions; expectations follow R1-V's files by hand."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from othink_mr1 import scoring
 from othink_mr1.config.load import load_study
 from othink_mr1.errors import UserError
 from othink_mr1.scoring import counting, geometry
 from othink_mr1.scoring.format import format_followed
 from othink_mr1.scoring.r1v_accuracy import load_math_verify
-from othink_mr1.scoring.task_scorers import check_scorers, known_scorers, load_scorer
+from othink_mr1.scoring.task_scorers import check_gold, check_scorers, known_scorers, load_scorer, verdict
 
 
 @pytest.mark.parametrize(
@@ -223,3 +225,74 @@ def test_scorers_are_found_by_name():
     for name in ("sizes", "format", "scoring.counting", ""):  # `format` is a module here, but scores no task
         with pytest.raises(UserError, match="known are counting, geometry"):
             load_scorer(name)
+
+
+OWN_SCORER = """
+from othink_mr1.scoring.outcomes import Judgement
+def r1v_correct(completion, gold): return True
+def r1v_reward(completion, gold): return 1.0
+def exact_outcome(completion, gold): return Judgement("correct")
+def exact_reward(completion, gold): return True
+"""
+
+
+@pytest.fixture
+def own_scorer(tmp_path, monkeypatch):
+    """Writes a module into the package of scorers, as another name each time."""
+    monkeypatch.setattr(scoring, "__path__", [*scoring.__path__, str(tmp_path)])
+    written = []
+
+    def write(text):
+        written.append(f"own_{len(written)}")
+        (tmp_path / f"{written[-1]}.py").write_text(text)
+        return written[-1]
+
+    yield write
+    for name in written:
+        sys.modules.pop(f"{scoring.__name__}.{name}", None)
+        if hasattr(scoring, name):
+            delattr(scoring, name)
+    load_scorer.cache_clear()
+
+
+def test_an_own_scorer_is_its_module_alone(own_scorer):
+    name = own_scorer(OWN_SCORER)
+    assert load_scorer(name).exact_outcome("", "5").correct
+    assert verdict(name, "exact_reward", "", "5") == 1
+    check_gold("5", [name])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def f(:", r"own_0.py cannot be imported \(SyntaxError: invalid syntax \(own_0.py, line 1\)\)"),
+        ("\nimport nothing_of_this_name", r"cannot be imported \(ModuleNotFoundError in line 2: No module"),
+        ("import sys; sys.exit(0)", r"cannot be imported \(SystemExit in line 1: 0\)"),
+        ("def r1v_correct(c, g): return 1", "has no function r1v_reward, exact_outcome, exact_reward; known"),
+    ],
+)
+def test_a_faulty_module_of_a_scorer_ends_in_one_line(own_scorer, text, said):
+    with pytest.raises(UserError, match=said):
+        load_scorer(own_scorer(text))
+
+
+@pytest.mark.parametrize(
+    ("rule", "body", "said"),
+    [
+        ("r1v_correct", "1", "r1v_correct returned 1, not True or False, for the gold '5' and an answer"),
+        ("r1v_correct", "None", "returned None, not True or False"),
+        ("r1v_reward", "None", "returned None, not 0 or 1"),
+        ("exact_reward", "0.5", "returned 0.5, not 0 or 1"),
+        ("exact_outcome", "None", "returned None, not a Judgement of correct, wrong"),
+        ("exact_outcome", "Judgement('right')", "returned Judgement.*, not a Judgement of correct, wrong"),
+        ("exact_outcome", "completion[99]", "exact_outcome raised IndexError in line 7: string index"),
+        ("exact_outcome", "exit()", "exact_outcome raised SystemExit in line 7"),
+    ],
+)
+def test_what_is_no_verdict_ends_in_one_line(own_scorer, rule, body, said):
+    name = own_scorer(f"{OWN_SCORER}def {rule}(completion, gold): return {body}\n")
+    with pytest.raises(UserError, match=said):
+        verdict(name, rule, "<answer> 6 </answer>", "5")
+    if rule == "exact_outcome":
+        with pytest.raises(UserError, match=said):
+            check_gold("5", [name])

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from hostile_texts import HOSTILE
 
+from othink_mr1 import scoring
 from othink_mr1.errors import UserError
 from othink_mr1.scoring import counting, geometry
 from othink_mr1.scoring.format import format_followed
 from othink_mr1.scoring.outcomes import OUTCOMES, Judgement
+from othink_mr1.scoring.worker import start
 from othink_mr1.scoring.workers import LONGEST, MEGABYTES, Question, ScoringWorkers, TimedOut, shared_workers
 from repository import SCRIPTS
 
@@ -181,6 +183,33 @@ def test_errors_of_a_rule_are_raised_here():
     with pytest.raises(UserError, match="at least 1"):
         ScoringWorkers(0)
     assert not workers_of(os.getpid())
+
+
+SLOW_TO_IMPORT = """
+import mmap, time
+from othink_mr1.scoring.counting import exact_outcome, exact_reward, r1v_reward
+LARGE = mmap.mmap(-1, 600 << 20)
+until = time.process_time() + 0.5
+while time.process_time() < until:
+    pass
+def r1v_correct(completion, gold):
+    return len(bytearray(20 << 20)) > 0 if completion else 1
+"""
+
+
+def start_with_own_scorers(megabytes):
+    scoring.__path__.append(os.environ["OWN_SCORERS"])
+    start(megabytes)
+
+
+def test_what_a_scorer_imports_costs_no_question(tmp_path, monkeypatch):
+    (tmp_path / "slow.py").write_text(SLOW_TO_IMPORT)
+    monkeypatch.setenv("OWN_SCORERS", str(tmp_path))
+    monkeypatch.setattr("othink_mr1.scoring.workers.start", start_with_own_scorers)
+    with ScoringWorkers(1, seconds=0.3, megabytes=100) as pool:
+        assert pool.answers([Question("slow", "r1v_correct", "x", "7")]) == [True]
+        with pytest.raises(UserError, match="scorer 'slow': r1v_correct returned 1, not True or False"):
+            pool.answers([Question("slow", "r1v_correct", "", "7")])
 
 
 def test_a_worker_that_something_else_ends_is_replaced():

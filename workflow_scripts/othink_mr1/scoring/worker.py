@@ -18,12 +18,12 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from othink_mr1.errors import UserError
 from othink_mr1.imports import quick_imports
 from othink_mr1.scoring.r1v_accuracy import load_math_verify
-from othink_mr1.scoring.task_scorers import load_scorer
+from othink_mr1.scoring.task_scorers import Rule, load_scorer, verdict
 
 OUT_OF_MEMORY = 77  # exit code
 LIMITS = {-signal.SIGPROF: "time limit", OUT_OF_MEMORY: "memory limit"}  # exit code -> what was exceeded
@@ -32,8 +32,6 @@ CRASHES = {-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, -signal.SIGILL, -si
 
 _LOOK_FOR_PARENT_EVERY = 1.0  # seconds
 _most_bytes = 0  # of address space while it answers; set at the start
-
-Rule = Literal["r1v_correct", "r1v_reward", "exact_outcome", "exact_reward"]
 
 
 class Question(NamedTuple):
@@ -58,8 +56,7 @@ def start(megabytes: int) -> None:
     os.dup2(2, 1)  # standard output belongs to the parent
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # it only writes to pipes
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    _most_bytes = pages * resource.getpagesize() + (megabytes << 20)
+    _most_bytes = _address_space() + (megabytes << 20)
     allowed = resource.getrlimit(resource.RLIMIT_AS)[1]
     if allowed != resource.RLIM_INFINITY and allowed < _most_bytes:  # else a text would seem to be the cause
         raise MemoryError(
@@ -77,6 +74,7 @@ def _end_without_parent() -> None:
 
 def answer(questions: Sequence[Question], seconds: float) -> list[Any]:
     """What each question's rule returns, or the UserError that it raises. seconds: for each question."""
+    _import_scorers({question.scorer for question in questions})
     unlimited = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (_most_bytes, unlimited[1]))
     try:
@@ -87,10 +85,23 @@ def answer(questions: Sequence[Question], seconds: float) -> list[Any]:
         resource.setrlimit(resource.RLIMIT_AS, unlimited)
 
 
+def _import_scorers(names: set[str]) -> None:
+    """A scorer may import a large library: neither the time nor the memory of that is a question's."""
+    global _most_bytes
+    before = _address_space()
+    for name in names:
+        load_scorer(name)
+    _most_bytes += _address_space() - before
+
+
+def _address_space() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+
+
 def _answer(question: Question, seconds: float) -> Any:
     signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
-        return getattr(load_scorer(question.scorer), question.rule)(question.completion, question.gold)
+        return verdict(*question)
     except UserError as error:
         return error
     finally:

@@ -24,7 +24,8 @@ from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from othink_mr1.data.in_order import chunks
 from othink_mr1.errors import UserError
-from othink_mr1.scoring.worker import CRASHES, LIMITS, Question, Rule, answer, start
+from othink_mr1.scoring.task_scorers import Rule
+from othink_mr1.scoring.worker import CRASHES, LIMITS, Question, answer, start
 
 __all__ = ["LONGEST", "MEGABYTES", "Question", "Rule", "ScoringWorkers", "TimedOut", "shared_workers"]
 
@@ -80,9 +81,9 @@ class ScoringWorkers:
     def answers(self, questions: Sequence[Question]) -> list[Any]:
         """What the rules return, in order, or TimedOut.
 
-        The result does not depend on the number of processes. RefusedQuestion if a rule raises UserError; any
-        other exception of a rule is raised unchanged. UserError if processes repeatedly end, but not by a
-        limit or a crash of their own, as that says nothing about the completion.
+        The result does not depend on the number of processes. RefusedQuestion if a rule raises an error, or
+        returns no verdict. UserError if processes repeatedly end, but not by a limit or a crash of their own,
+        as that says nothing about the completion.
         """
         too_long = TimedOut(f"longer than {LONGEST} characters")
         replies: dict[Question, Any] = {one: too_long for one in questions if len(one.completion) > LONGEST}
