@@ -54,6 +54,18 @@ def test_a_change_has_any_character(monkeypatch: pytest.MonkeyPatch) -> None:
     assert notes == ["", "ä 😀"]
 
 
+def test_a_wrong_change_is_not_named_after_a_file_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    monkeypatch.setattr(what_if, "_pending", lambda overlays: set())
+    with pytest.raises(UserError, match=r"^--config: methods.grpo.lerning_rate: unknown key 'lerning_rate'"):
+        list(what_if.what_if([], ["methods.grpo.lerning_rate=2e-6"]))
+
+
+def test_a_value_that_a_space_has_cut_is_told_so() -> None:
+    with pytest.raises(UserError, match=r"set seeds=\[1,: .*; write the value without spaces"):
+        change_as_overlay(["seeds=[1,", "2]"])
+
+
 def test_a_value_within_a_value_is_refused() -> None:
     with pytest.raises(UserError, match=r"set seeds\.0=3: seeds is given a value of its own"):
         change_as_overlay(["seeds=5", "seeds.0=3"])

@@ -29,7 +29,8 @@ def change_as_overlay(changes: Sequence[str]) -> dict[str, Any]:
             json.dumps({path: value}, ensure_ascii=False, allow_nan=False).encode()
         except (YAMLError, ValueError, RecursionError):
             raise UserError(
-                f"set {change}: {text} is not valid YAML, or holds half a character or an infinite number"
+                f"set {change}: {text} is not valid YAML, or holds half a character or an infinite number; "
+                "write lists without spaces, and texts in quotes"
             ) from None
         except TypeError:
             raise UserError(

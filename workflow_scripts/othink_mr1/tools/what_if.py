@@ -38,12 +38,12 @@ def what_if(overlays: Sequence[Path], changes: Sequence[str]) -> Iterator[str]:
         yield from _told("now", now, before)
         yield from _cost(now, before)
         return
+    change = change_as_overlay(changes)
+    study = load_study([config, *overlays], change)
     with tempfile.TemporaryDirectory() as folder:
         overlay = Path(folder) / "set.yaml"
         # Not ASCII: to YAML, JSON's two escapes of an emoji are two characters.
-        text = json.dumps(change_as_overlay(changes), ensure_ascii=False)
-        overlay.write_text(text, encoding="utf-8")
-        study = load_study([config, *overlays, overlay])
+        overlay.write_text(json.dumps(change, ensure_ascii=False), encoding="utf-8")
         after = _pending([*overlays, overlay])
     yield from _told(f"only after {' '.join(changes)}", after - now, study)
     yield from _cost(after - now, study)
