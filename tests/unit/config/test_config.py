@@ -304,6 +304,12 @@ def test_exponent_without_point_is_a_number() -> None:
             "kl_schedule.kind: Input tag 'dynamik' found using 'kind' does not match any of the expected",
         ),
         ("    temperature: 1.0 ", "    #", "methods.grpo.temperature: Field required"),
+        ("    trainer: grpo\n", "", "methods.grpo.trainer: Field required"),
+        (
+            "backbones:\n",
+            "backbones:\n  mine: {path: /models/mine}\n",
+            "backbones.mine.kind: Field required",
+        ),
         ("train: clevr_37k", "train: clevr_39k", "tasks.counting.train: unknown source 'clevr_39k'"),
         ("train: clevr_37k", "train: superclevr_test", "tasks.counting.train: must be a source of kind"),
         ("inherits: grpo", "inherits: grop", "methods.grpo-d.inherits: unknown method 'grop'"),

@@ -311,7 +311,8 @@ def _first_problem(error: ValidationError, content: Any) -> tuple[KeyPath, str]:
         setting, problem = str(first["ctx"]["error"]).split(": ", 1)
         return (*path, *setting.split(".")), problem
     if first["type"].startswith("union_tag"):
-        return (*path, first["ctx"]["discriminator"].strip("'")), first["msg"]
+        problem = "Field required" if first["type"] == "union_tag_not_found" else first["msg"]
+        return (*path, first["ctx"]["discriminator"].strip("'")), problem
     if first["type"] == "missing":
         return path, first["msg"]
     return path, f"{first['msg']}, got {first['input']!r:.100}"
