@@ -62,7 +62,7 @@ def test_a_wrong_change_is_not_named_after_a_file_that_is_gone(monkeypatch: pyte
 
 
 def test_a_value_that_a_space_has_cut_is_told_so() -> None:
-    with pytest.raises(UserError, match=r"set seeds=\[1,: .*; write the value without spaces"):
+    with pytest.raises(UserError, match=r"set seeds=\[1,: .*; write lists without spaces"):
         change_as_overlay(["seeds=[1,", "2]"])
 
 
