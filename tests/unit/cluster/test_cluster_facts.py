@@ -54,6 +54,8 @@ def test_facts_are_read_whether_quoted_or_not() -> None:
         }
     )
     assert found == ClusterFacts("cpu", "a100", "a100", 36.0, True)
+    others = {"slurm_account": "'project'", "qos": "'long'", "constraint": "'sxm4'", "slurm_extra": "''"}
+    assert cluster_facts({**others, "mem_mb": "100", "runtime": "5"}) == ClusterFacts()
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,8 @@ def test_facts_are_read_whether_quoted_or_not() -> None:
         ("longest_hours", "2-00", "must be a number of hours, got '2-00'"),
         ("gpu_type", "nvidia_a100-sxm4", "choose the nodes by `constraint` instead"),
         ("gpu_typ", "a100", "unknown; did you mean gpu_type?"),
+        ("slurm_acount", "'project'", "unknown; did you mean slurm_account?"),
+        ("constraints", "'sxm4'", "unknown; did you mean constraint?"),
         ("local_disk_is_share", "true", "did you mean local_disk_is_shared?"),
     ],
 )

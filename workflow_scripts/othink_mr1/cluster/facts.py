@@ -13,6 +13,9 @@ from difflib import get_close_matches
 
 from othink_mr1.errors import UserError
 
+# What else slurm/config.yaml has: Snakemake's plugin reads these, and says nothing of a misspelt one.
+_OTHERS = ("slurm_account", "qos", "constraint", "slurm_extra")
+
 
 @dataclass(frozen=True)
 class ClusterFacts:
@@ -33,7 +36,7 @@ class ClusterFacts:
 def cluster_facts(resources: Mapping[str, str]) -> ClusterFacts:
     """The facts among a profile's default resources, from their text. UserError if one is invalid."""
     text = {name: value.strip("'\" ") for name, value in resources.items()}
-    names = [field.name for field in fields(ClusterFacts)]
+    names = [*(field.name for field in fields(ClusterFacts)), *_OTHERS]
     for name in text.keys() - {*names}:
         if near := get_close_matches(name, names, n=1, cutoff=0.8):
             raise UserError(f"default-resources.{name}: unknown; did you mean {near[0]}?")
