@@ -162,3 +162,27 @@ def test_the_bounds_leave_room_for_the_largest_picture(tmp_path: Path) -> None:
     pq.write_table(rows(stream.getvalue(), 1), tmp_path / "large.parquet")
     said, _ = prepare(tmp_path, tmp_path / "large.parquet")
     assert said.startswith("prepare set: 1/1")
+
+
+def test_a_gold_that_is_judged_without_end_ends_the_program() -> None:
+    script = (
+        "from types import SimpleNamespace\n"
+        "from othink_mr1.data import bounds, prepare\n"
+        "bounds.SECONDS = 0.5\n"
+        "def judge(gold):\n"
+        "    while True: pass\n"
+        "prepare.row_to_example = lambda row, number, limits: SimpleNamespace(gold='7')\n"
+        "prepare._attempt(0, SimpleNamespace(where='train.jsonl line 1'), None, judge)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=SCRIPT.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: train.jsonl line 1: takes more than 0 s to judge its gold; correct the task's scorer\n",
+    )

@@ -1,7 +1,8 @@
 """Limits for reading untrusted files: MEMORY beyond what the program starts with, and SECONDS per step.
 
-A step decodes one picture, or reads a few rows of a file. If one takes longer, the program stops with a
-one-line error that names it: a thread cannot be stopped, and a decompression bomb must not just be left out.
+A step decodes one picture, reads a few rows of a file, or has a scorer judge a gold. If one takes longer, the
+program stops with a one-line error that names it: a thread cannot be stopped, and a decompression bomb must
+not just be left out.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from othink_mr1.errors import UserError, printable
+
+_READ = "read; do not use this file (or mend its disk, if that stands still)"
 
 MEMORY = 4 * 2**30  # bytes; a picture of 50 million pixels takes half a gigabyte
 SECONDS = 120.0
@@ -47,6 +50,7 @@ def too_much_memory(what: str) -> UserError:
 @dataclass
 class _Step:
     what: str
+    task: str
     seconds: float = 0.0
 
 
@@ -55,11 +59,11 @@ _watching = threading.Lock()
 
 
 @contextmanager
-def bounded_time(what: str) -> Iterator[None]:
-    """Wrap a step. what: file and row."""
+def bounded_time(what: str, task: str = _READ) -> Iterator[None]:
+    """Wrap a step. what: file and row; task: what takes too long, and what to do about it."""
     if _watching.acquire(blocking=False):  # the first step; the lock is kept
         threading.Thread(target=_watch, daemon=True).start()
-    step = _Step(what)
+    step = _Step(what, task)
     _steps[id(step)] = step
     try:
         yield
@@ -74,13 +78,12 @@ def _watch() -> None:
         for step in list(_steps.values()):
             step.seconds += _TICK
             if step.seconds > SECONDS:
-                _end(step.what)
+                _end(step)
 
 
-def _end(what: str) -> None:
+def _end(step: _Step) -> None:
     print(
-        f"error: {printable(what)}: takes more than {SECONDS:.0f} s to read; do not use this file (or mend "
-        "its disk, if that stands still)",
+        f"error: {printable(step.what)}: takes more than {SECONDS:.0f} s to {step.task}",
         file=sys.stderr,
         flush=True,
     )

@@ -153,7 +153,8 @@ def _attempt(
     except MemoryError:  # no reason to leave the row out: it may be for what other threads have in hand
         raise too_much_memory(row.where) from None
     try:
-        check_gold(example.gold)
+        with bounded_time(row.where, "judge its gold; correct the task's scorer"):
+            check_gold(example.gold)
     except UserError as error:
         return number, row.where, UnusableRow("no answer can meet its gold", str(error))
     return number, row.where, example
