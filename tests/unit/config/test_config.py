@@ -103,10 +103,6 @@ def test_a_broken_file_ends_in_one_line(tmp_path: Path, text: str, said: str) ->
             "studies: {same_task: {tested_on: [geometry, counting, geometry]}}",
             "studies.same_task.tested_on.2: geometry is in the list already",
         ),
-        (
-            "studies: {same_task: {tasks: [geometry, geometry]}}",
-            "studies.same_task.tasks.1: geometry is in the list already",
-        ),
         ("results: README.md", "results: must be a folder; README.md is a file"),
         ("results: README.md/a/b", "results: must be a folder; README.md is a file"),
     ],

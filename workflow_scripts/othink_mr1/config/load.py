@@ -79,12 +79,12 @@ def _place_problems(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _repetitions(config: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
-    """What stands twice in a list: most likely another was meant, and nothing is made or counted twice."""
+    """What stands twice in a list: most likely another was meant, and no item is counted twice."""
     lists: dict[KeyPath, list[Any]] = {("seeds",): config.seeds}
     lists |= {
         ("studies", name, key): getattr(grid, key)
         for name, grid in config.studies.items()
-        for key in ("tasks", "methods", "tested_on", "backbones", "seeds")
+        for key in ("tested_on", "seeds")
         if isinstance(getattr(grid, key), list)
     }
     lists |= {
