@@ -51,7 +51,7 @@ class Task(ConfigModel):
         None,
         description="the parent task: this variant takes all settings that are not given here from it. "
         "Only studies that name the variant test on it. It can be trained on "
-        "if its training set is not the parent's",
+        "if its training set is not the parent's; a method's by_task of the parent does not count for it",
     )
 
 
