@@ -57,18 +57,8 @@ def used_backbones(config: StudyConfig) -> list[str]:
 
 def downloads(config: StudyConfig) -> list[str]:
     """The folders of everything that the study needs from the internet."""
-    return [
-        *(
-            raw_folder(config, name)
-            for name in used_sources(config)
-            if isinstance(config.sources[name], HubSource | UrlSource)
-        ),
-        *(
-            backbone_folder(config, name)
-            for name in used_backbones(config)
-            if isinstance(config.backbones[name], HubBackbone)
-        ),
-    ]
+    files = [name for name in used_sources(config) if isinstance(config.sources[name], UrlSource)]
+    return [*hub_downloads(config), *(raw_folder(config, name) for name in files)]
 
 
 def hub_downloads(config: StudyConfig) -> dict[str, tuple[str, str, str]]:

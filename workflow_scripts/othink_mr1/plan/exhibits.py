@@ -58,7 +58,9 @@ def study_plan(config: StudyConfig, study: str) -> dict[str, Any]:
 
 def evaluations_plan(config: StudyConfig, name: str, found: Sequence[Evaluation]) -> dict[str, Any]:
     """The plan of any evaluations, like a study's."""
-    return {"exhibit": name, "evaluations": _rows(config, found)}
+    varied = varied_settings(evaluation.run for evaluation in found)
+    rows = [_row(config, evaluation, varied[evaluation.run.name]) for evaluation in found]
+    return {"exhibit": name, "evaluations": rows}
 
 
 @per_config
@@ -66,7 +68,7 @@ def runs_plan(config: StudyConfig, exhibit: str) -> dict[str, Any]:
     """The plan of `runs.csv` (every run) or `reward_curves.csv` (the GRPO runs of one study)."""
     runs = listed_runs(config, exhibit)
     varied = varied_settings(runs)
-    return {"exhibit": exhibit, "runs": [_run_row(config, run, varied[run.name]) for run in runs]}
+    return {"exhibit": exhibit, "runs": [_run_row(run, varied[run.name]) for run in runs]}
 
 
 @per_config
@@ -231,10 +233,7 @@ def all_plans(config: StudyConfig) -> dict[str, dict[str, Any]]:
         plans["claims"] = {"exhibit": "claims", "studies": [plans[name] for name in CLAIMS_NEED]} | note
     if SAME_TASK in config.studies:
         plans["table1"] = {"exhibit": "table1", "studies": [plans[SAME_TASK]]} | marks | note
-    plans[AUDIT] = {
-        "exhibit": AUDIT,
-        "evaluations": _rows(config, all_evaluations(config)),
-    }
+    plans[AUDIT] = evaluations_plan(config, AUDIT, all_evaluations(config))
     plans[LEAKS] = leaks_plan(config)
     plans[REPORT] = {
         "exhibit": REPORT,
@@ -251,11 +250,6 @@ def all_plans(config: StudyConfig) -> dict[str, dict[str, Any]]:
     }
     plans |= {data_card(task): data_card_plan(config, task) for task in config.own_tasks}
     return {exhibit: plan | {"version": versions.EXHIBITS} for exhibit, plan in plans.items()}
-
-
-def _rows(config: StudyConfig, found: Sequence[Evaluation]) -> list[dict[str, Any]]:
-    varied = varied_settings(evaluation.run for evaluation in found)
-    return [_row(config, evaluation, varied[evaluation.run.name]) for evaluation in found]
 
 
 def _row(config: StudyConfig, evaluation: Evaluation, varied: dict[str, str]) -> dict[str, Any]:
@@ -279,7 +273,7 @@ def _row(config: StudyConfig, evaluation: Evaluation, varied: dict[str, str]) ->
     }
 
 
-def _run_row(config: StudyConfig, run: Run, varied: dict[str, str]) -> dict[str, Any]:
+def _run_row(run: Run, varied: dict[str, str]) -> dict[str, Any]:
     return {
         "point": run.point,
         "varied": varied,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from othink_mr1.config.methods import GRPO, ConstantKL, MethodSettings, NoTraining
-from othink_mr1.config.settings import merged_settings, validate_settings, with_changes
+from othink_mr1.config.settings import flat, merged_settings, validate_settings, with_changes
 from othink_mr1.config.strict import Strict
 from othink_mr1.config.study import StudyConfig, StudyGrid
 from othink_mr1.errors import UserError
@@ -134,7 +134,8 @@ def varied_settings(runs: Iterable[Run]) -> dict[str, dict[str, str]]:
     groups: dict[tuple[str, str, str | None], dict[str, dict[str, str]]] = {}
     for run in runs:
         group = groups.setdefault((run.backbone, run.method, run.task), {})
-        group[run.name] = dict(_leaves(run.settings.model_dump(mode="json")))
+        settings = flat(run.settings.model_dump(mode="json"))
+        group[run.name] = {path: _shown(value) for path, value in settings.items()}
     found = {}
     for group in groups.values():
         paths = dict.fromkeys(path for leaves in group.values() for path in leaves)
@@ -147,14 +148,6 @@ def varied_settings(runs: Iterable[Run]) -> dict[str, dict[str, str]]:
 def varied_text(varied: Mapping[str, str]) -> str:
     """For a cell or a label: `learning_rate=0.001; batch_size=4`."""
     return "; ".join(f"{path}={value}" for path, value in varied.items())
-
-
-def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, _shown(value)
 
 
 def _shown(value: Any) -> str:
