@@ -100,7 +100,7 @@ class DownloadClient(httpx2.Client):
             self._thread.names = [self._what, match[1]]
         names = getattr(self._thread, "names", [self._what])
         what = ": ".join(names)
-        if offline():
+        if constants.is_offline_mode():
             raise UserError(f"{what}: not asked for, as HF_HUB_OFFLINE is set; {OFFLINE_REMEDY}")
         self._pages += _LISTING.search(request.url.path) is not None
         if self._pages > MOST_PAGES:
@@ -167,11 +167,6 @@ def use_download_client(what: str, patience: Patience) -> httpx2.Client:
         raise UserError(
             f"{what}: invalid proxy address; correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY"
         ) from None
-
-
-def offline() -> bool:
-    """Whether HF_HUB_OFFLINE forbids every request."""
-    return constants.is_offline_mode()
 
 
 def _is_hub(url: httpx2.URL) -> bool:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from huggingface_hub import HfApi, RepoFile, snapshot_download
+from huggingface_hub import HfApi, RepoFile, is_offline_mode, snapshot_download
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]
 
-from othink_mr1.data.download.client import TIMEOUT, Patience, offline, use_download_client
+from othink_mr1.data.download.client import TIMEOUT, Patience, use_download_client
 from othink_mr1.data.download.hub_cache import copy_cached
 from othink_mr1.data.download.progress import ByteProgress, bar_of
 from othink_mr1.data.download.secrets import say
@@ -36,7 +36,7 @@ def bring_repository(
     key = lock_key(wanted.repository_type, wanted.repository, wanted.revision)
     pinned = COMMIT.fullmatch(wanted.revision) is not None
     expected = wanted.revision if pinned else locked_commit(lock, key)
-    if offline():
+    if is_offline_mode():
         commit, licence = copy_cached(wanted, expected or wanted.revision, folder), None
     else:
         use_download_client(str(wanted), patience)
@@ -44,7 +44,7 @@ def bring_repository(
     # Before anything is fetched: a moved branch is no reason to.
     if not pinned:
         agree(lock, key, commit)
-    digests = {} if offline() else _fetch(wanted, commit, folder)
+    digests = {} if is_offline_mode() else _fetch(wanted, commit, folder)
     return digests, {"revision": commit, "licence": licence, "repository": wanted.repository}
 
 

@@ -7,16 +7,11 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 import httpx2
+from huggingface_hub import is_offline_mode
 
 from othink_mr1.artefacts.atomic_files import sha256_of, written_aside
 from othink_mr1.config.sources import UrlSource
-from othink_mr1.data.download.client import (
-    OFFLINE_REMEDY,
-    Interrupted,
-    Patience,
-    offline,
-    use_download_client,
-)
+from othink_mr1.data.download.client import OFFLINE_REMEDY, Interrupted, Patience, use_download_client
 from othink_mr1.data.download.secrets import say, without_secrets
 from othink_mr1.data.download.selection import is_safe, remove_others, require_space
 from othink_mr1.errors import UserError
@@ -35,7 +30,7 @@ def bring_url(source: UrlSource, folder: Path, patience: Patience) -> dict[str, 
     remove_others(folder, [name])
     if target.is_file() and sha256_of(target) == source.sha256:
         return {name: source.sha256}
-    if offline():
+    if is_offline_mode():
         raise UserError(f"{url}: HF_HUB_OFFLINE is set, and {target} is missing or damaged; {OFFLINE_REMEDY}")
     require_space(folder, SMALL_BYTES, url, margin=0)
     client = use_download_client(url, patience)
