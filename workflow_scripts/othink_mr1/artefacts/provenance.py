@@ -5,7 +5,8 @@ from __future__ import annotations
 import platform
 import subprocess
 import time
-from functools import cache
+from contextlib import suppress
+from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -38,20 +39,11 @@ def provenance() -> dict[str, Any]:
 @cache
 def _commit() -> str | None:
     """The repository's commit, with `+` if files differ from it; None outside a checkout."""
-    here = Path(__file__).parent
+    # Each call has a timeout: a manifest must not hang on a slow file system.
+    ask = partial(subprocess.run, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
     try:
-        # Each call has a timeout: a manifest must not hang on a slow file system.
-        commit = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=10, check=True
-        ).stdout.strip()
-        changed = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=True,
-        ).stdout
+        commit = ask(["git", "rev-parse", "HEAD"], timeout=10).stdout.strip()
+        changed = ask(["git", "status", "--porcelain", "--untracked-files=no"], timeout=30).stdout
     except (FileNotFoundError, subprocess.CalledProcessError, subprocess.TimeoutExpired):
         return None
     return commit + ("+" if changed else "")
@@ -61,8 +53,6 @@ def _commit() -> str | None:
 def _package_versions() -> dict[str, str]:
     versions = {}
     for package in RECORDED_PACKAGES:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
     return versions

@@ -195,7 +195,4 @@ class _Closest:
 
 def _first_with(pixels: list[bytes]) -> dict[bytes, int]:
     """The index of each picture's first item."""
-    first: dict[bytes, int] = {}
-    for place, each in enumerate(pixels):
-        first.setdefault(each, place)
-    return first
+    return {each: place for place, each in reversed([*enumerate(pixels)])}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +58,7 @@ def prompts_file(folders: Sequence[Path]) -> Path:
 def _prompts(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the file and line, and the prompt."""
     with open(path, "rb") as lines:
-        number = 0
-        while line := lines.readline(LARGEST_LINE):
-            number += 1
+        for number, line in enumerate(iter(partial(lines.readline, LARGEST_LINE), b""), start=1):
             where = f"{path} line {number}"
             if len(line) == LARGEST_LINE or number > MOST_PROMPTS:
                 raise UserError(

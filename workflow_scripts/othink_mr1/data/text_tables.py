@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -124,9 +125,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _jsonl_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     with open(path, "rb") as lines:
-        number = 0
-        while line := lines.readline(LARGEST_LINE):
-            number += 1
+        for number, line in enumerate(iter(partial(lines.readline, LARGEST_LINE), b""), start=1):
             where = f"{path.name} line {number}"
             if len(line) == LARGEST_LINE:
                 raise UserError(f"{where}: has more than {LARGEST_LINE} bytes; is it an object per line?")

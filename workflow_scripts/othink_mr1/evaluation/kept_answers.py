@@ -88,9 +88,7 @@ class KeptAnswers:
 
     def _line(self, item: int, completion: Completion) -> str:
         # Escaped to ASCII, so that it is one line for any text of the model.
-        return self._sealed({"item": item, **completion._asdict(), "by": self._commit_of[item]})
-
-    def _sealed(self, entry: dict[str, Any]) -> str:
+        entry = {"item": item, **completion._asdict(), "by": self._commit_of[item]}
         return json.dumps({**entry, "sha256": _digest([self._of, entry])}) + "\n"
 
     def _read(self, part: Path, items: int) -> int:

@@ -54,7 +54,8 @@ def verify_results(results: Path) -> Report:
             else:
                 refuse_lost_manifest(folder)
                 report.unfinished.append(_unfinished(folder))
-    progress = _Progress(sum(map(_listed_bytes, manifests.values())) + sum(map(_bytes, tree.files)))
+    sizes = [*map(_listed_bytes, manifests.values()), *(size_of(file) for _, file in tree.files)]
+    progress = _Progress(sum(sizes))
     for folder in list(manifests):
         before = len(report.damaged)
         with _noting(report, folder):
@@ -84,7 +85,7 @@ def verify_results(results: Path) -> Report:
             if kind == "scores":
                 _refuse_scores_of_others(file, facts, manifests, results)
             report.add_sound(kind, file.stat().st_size)
-        progress.add(_bytes((kind, file)))
+        progress.add(size_of(file))
     report.leftovers = [(path, size_of(path)) for path in tree.leftovers]
     return report
 
@@ -164,11 +165,6 @@ def _unfinished(folder: Path) -> str:
 
 def _listed_bytes(manifest: Mapping[str, Any]) -> int:
     return sum(int(entry["bytes"]) for entry in manifest["files"].values())
-
-
-def _bytes(kind_and_file: tuple[str, Path]) -> int:
-    file = kind_and_file[1]
-    return file.stat().st_size if file.exists() else 0
 
 
 def _megabytes(size: int) -> str:

@@ -153,10 +153,7 @@ class _Drawing:
     def _arrow(self, start: complex, end: complex) -> None:
         reach = 0.05 * self.side * _direction(start, end)
         tip = start + 0.5 * (end - start) + reach / 2
-        self.draw.polygon(
-            [_pair(tip), _pair(tip - reach * cmath.rect(1, 0.5)), _pair(tip - reach * cmath.rect(1, -0.5))],
-            fill=self.ink,
-        )
+        self._shade([tip, tip - reach * cmath.rect(1, 0.5), tip - reach * cmath.rect(1, -0.5)], self.ink)
 
     def _arc(self, angle: Angle) -> list[complex]:
         """The arc's points from one arm to the other, further out where the angle is narrow."""
