@@ -158,12 +158,10 @@ def _case(
         only_against=len(others - right),
         neither=len(set(ids) - right - others),
     )
-    wanted = set([one for one in ids if one in right - others][: plan.cases])
+    wanted = [one for one in ids if one in right - others][: plan.cases]
     if not wanted:
-        which = (
-            f"that {method_label(plan.proposed)} answers correctly and {method_label(plan.against)} does not"
-        )
-        missing = f"no such case: there is no item {which}"
+        names = f"{method_label(plan.proposed)} answers correctly and {method_label(plan.against)} does not"
+        missing = f"no such case: there is no item that {names}"
         return Case(trained_on, tested_on, missing=missing, outcomes=outcomes)
     items = tuple(
         Item(

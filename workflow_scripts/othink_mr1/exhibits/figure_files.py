@@ -105,7 +105,6 @@ def with_font(svg: str) -> str:
 
 def write_figure(figure: Figure, stem: Path) -> None:
     """Write stem.csv, .svg, .pdf, .png, and the caption as .md and .tex: each atomically, with a manifest."""
-    stem.parent.mkdir(parents=True, exist_ok=True)
     write_frame(stem.with_name(f"{stem.name}.csv"), figure.data)
     svg = as_svg(figure.chart)
     write_sealed_text(stem.with_name(f"{stem.name}.svg"), with_font(svg))

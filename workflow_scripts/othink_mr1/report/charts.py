@@ -24,6 +24,7 @@ from othink_mr1.exhibits.figure7 import by_direction
 from othink_mr1.exhibits.figure_files import VEGALITE_VERSION, AnyChart
 from othink_mr1.exhibits.frames import WEIGHT_PATHS, pooled
 from othink_mr1.exhibits.labels import method_label, method_styles, methods_line, task_label
+from othink_mr1.exhibits.study_figure import varied_paths
 from othink_mr1.exhibits.text import capital
 from othink_mr1.report.curves import MOST_POINTS, PANELS
 from othink_mr1.report.inputs import Inputs
@@ -294,9 +295,7 @@ def _sweeps(inputs: Inputs) -> list[ChartGroup | None]:
             continue
         rows = frame[frame.varied != ""]
         panels = []
-        for path in dict.fromkeys(
-            part.partition("=")[0] for text in rows.varied for part in text.split("; ")
-        ):
+        for path in varied_paths(rows):
             for task, of in rows.groupby("tested_on", sort=False):
                 if (chart := _sweep(of, path)) is not None:
                     panels.append(Panel(f"{path}, {task_label(str(task))}", _spec(chart)))

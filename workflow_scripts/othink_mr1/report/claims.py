@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-import pandas as pd
+from typing import Any
 
 from othink_mr1.exhibits.verdicts import (
     CONTRADICTED,
@@ -85,7 +85,7 @@ def claims(inputs: Inputs) -> Claims | None:
     frame = inputs.table("claims.csv")
     if frame is None:
         return None
-    rows = [_numbers(row) for row in _records(frame[frame.backbone == inputs.plan.backbone])]
+    rows = [_numbers(row) for row in inputs.own(frame).to_dict("records")]
     ends = [
         abs(number)
         for row in rows
@@ -102,11 +102,7 @@ def claims(inputs: Inputs) -> Claims | None:
     return Claims([(title, listed) for title, listed in groups if listed], counts, reach)
 
 
-def _records(frame: pd.DataFrame) -> list[dict[str, str]]:
-    return [{str(key): str(value) for key, value in row.items()} for row in frame.to_dict("records")]
-
-
-def _numbers(row: dict[str, str]) -> dict[str, str | float | None]:
+def _numbers(row: Mapping[Any, str]) -> dict[str, str | float | None]:
     """The row with its numbers as such; None for an empty cell of one."""
     texts = {"backbone", "setting", "claim", "group", "short", "statement", "where", "rule", "verdict"}
     texts |= {"counts", "paper_counts", "spread", "note"}
