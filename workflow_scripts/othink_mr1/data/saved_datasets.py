@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import pyarrow as pa
 
 from othink_mr1.config.sources import Columns
 from othink_mr1.data.row_to_example import RawRow, UnusableRow
-from othink_mr1.data.table_columns import DEFAULT_REASONING, wanted_columns
-from othink_mr1.data.text_tables import as_text, one_picture, read_picture
+from othink_mr1.data.table_columns import wanted_columns
+from othink_mr1.data.text_tables import one_picture, raw_row, read_picture
 from othink_mr1.errors import UserError, first_line
 
 _OF_ONE, _OF_SPLITS = "state.json", "dataset_dict.json"
@@ -45,21 +46,10 @@ def read_saved_rows(folder: Path, names: Columns, split: str | None) -> Iterator
         columns = wanted_columns(names, found.column_names, folder)
         # As it is stored: `datasets` would decode pictures, in any format of Pillow, and apply a set_format.
         found = found.select_columns(columns).with_format("arrow")
-        reasoning = names.reasoning or DEFAULT_REASONING
         for number, stored in enumerate(found):
             stored.validate(full=True)  # else a damaged file's offsets lead out of it, and end the process
             (row,) = stored.to_pylist()
-            where = f"{folder.name} row {number}"
-            try:
-                yield RawRow(
-                    where=where,
-                    image=_picture(row[names.image], folder),
-                    question=as_text(row[names.question], "question"),
-                    solution=as_text(row[names.answer], "answer"),
-                    thinking=as_text(row.get(reasoning), "reasoning"),
-                )
-            except UnusableRow as error:
-                yield RawRow(where, None, None, None, None, error)
+            yield raw_row(f"{folder.name} row {number}", row, names, partial(_picture, folder=folder))
     except (
         *(pa.ArrowException, OSError, ValueError, KeyError, TypeError),
         *(AttributeError, RecursionError),  # of JSON that is no object, or too deep

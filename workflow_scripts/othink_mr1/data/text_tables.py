@@ -10,7 +10,7 @@ import csv
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,17 +39,23 @@ def read_text_rows(path: Path, names: Columns, within: Path | None = None) -> It
     columns: list[str] = []
     for where, row in _rows(path):
         columns = columns or wanted_columns(names, list(row), path)
-        reasoning = names.reasoning or DEFAULT_REASONING
-        try:
-            yield RawRow(
-                where=where,
-                image=_picture(row.get(names.image), path.parent, within),
-                question=as_text(row.get(names.question), "question"),
-                solution=as_text(row.get(names.answer), "answer"),
-                thinking=as_text(row.get(reasoning), "reasoning"),
-            )
-        except UnusableRow as error:
-            yield RawRow(where, None, None, None, None, error)
+        yield raw_row(where, row, names, partial(_picture, folder=path.parent, within=within))
+
+
+def raw_row(
+    where: str, row: Mapping[str, Any], names: Columns, picture: Callable[[Any], bytes | None]
+) -> RawRow:
+    """A row of cells. picture: a cell -> its picture; the UnusableRow that it raises is noted in the row."""
+    try:
+        return RawRow(
+            where=where,
+            image=picture(row.get(names.image)),
+            question=_text(row.get(names.question), "question"),
+            solution=_text(row.get(names.answer), "answer"),
+            thinking=_text(row.get(names.reasoning or DEFAULT_REASONING), "reasoning"),
+        )
+    except UnusableRow as error:
+        return RawRow(where, None, None, None, None, error)
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -59,7 +65,7 @@ def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         raise unreadable(path, error) from None
 
 
-def as_text(value: Any, what: str) -> str | None:
+def _text(value: Any, what: str) -> str | None:
     """A cell as text; whole numbers as they are written. UnusableRow for anything else."""
     if isinstance(value, str) and _HALF_PAIR.search(value):
         raise UnusableRow(f"{what} is no UTF-8")
