@@ -21,6 +21,12 @@ SAY_EVERY_SECONDS = 60.0
 class LogHandler(LogHandlerBase):  # type: ignore[misc]
     """What Snakemake loads."""
 
+    writes_to_stream = False  # else Snakemake would allow no other logger that writes
+    writes_to_file = False
+    has_filter = True  # all events are wanted, whatever --quiet says
+    has_formatter = True
+    needs_rulegraph = False
+
     def __post_init__(self) -> None:
         self._left: TimeLeft | None = None
         self._said = time.monotonic()
@@ -43,25 +49,3 @@ class LogHandler(LogHandlerBase):  # type: ignore[misc]
                 self._said = now
                 clock = time.strftime("%H:%M")
                 print(f"{clock}  {self._left.line(now)}", file=sys.stderr, flush=True)
-
-    @property
-    def writes_to_stream(self) -> bool:
-        """False: else Snakemake would allow no other logger that writes."""
-        return False
-
-    @property
-    def writes_to_file(self) -> bool:
-        return False
-
-    @property
-    def has_filter(self) -> bool:
-        """True: all events are wanted, whatever --quiet says."""
-        return True
-
-    @property
-    def has_formatter(self) -> bool:
-        return True
-
-    @property
-    def needs_rulegraph(self) -> bool:
-        return False

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from othink_mr1 import scoring
 from othink_mr1.errors import UserError, first_line
@@ -22,25 +22,13 @@ if TYPE_CHECKING:  # every scoring process would import pydantic and build its m
 Rule = Literal["r1v_correct", "r1v_reward", "exact_outcome", "exact_reward"]
 
 
-class Scorer(Protocol):
-    """The functions of a module othink_mr1.scoring.<scorer>."""
-
-    def r1v_correct(self, completion: str, gold: str) -> bool: ...
-
-    def r1v_reward(self, completion: str, gold: str) -> float: ...
-
-    def exact_outcome(self, completion: str, gold: str) -> Judgement: ...
-
-    def exact_reward(self, completion: str, gold: str) -> float: ...
-
-
 def known_scorers() -> list[str]:
     """The modules of this package that score a task."""
     return sorted(name for name in _modules() if not _missing(_module(name)))
 
 
 @lru_cache(maxsize=64)
-def load_scorer(name: str) -> Scorer:
+def load_scorer(name: str) -> ModuleType:
     """The scorer of that name. UserError names the known ones, or says what is wrong with its module."""
     if name not in _modules():
         raise UserError(f"scorer {name!r}: unknown; known are {', '.join(known_scorers())}")
@@ -49,7 +37,7 @@ def load_scorer(name: str) -> Scorer:
             f"scorer {name!r}: othink_mr1/scoring/{name}.py has no function {', '.join(missing)}; known are "
             f"{', '.join(known_scorers())}"
         )
-    return cast(Scorer, _module(name))
+    return _module(name)
 
 
 def verdict(scorer: str, rule: Rule, completion: str, gold: str) -> Any:
