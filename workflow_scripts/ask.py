@@ -54,7 +54,6 @@ def main() -> None:
     task = _task(config, arguments, checkpoints[0])
     limits = RowLimits(config.preparation.max_pixels, config.preparation.max_prompt_tokens)
 
-    # Imported late: torch and transformers take seconds, and the checks above should be instant.
     with torch_imports():
         from othink_mr1.evaluation.asking import ask, asked
 

@@ -9,7 +9,6 @@ from othink_mr1.exhibits.scorer_audit import audit_scores
 
 
 def main() -> None:
-    """Read the plan, collect, write."""
     collect_by_arguments(__doc__, StudyPlan, audit_scores)
 
 

@@ -9,7 +9,6 @@ from othink_mr1.exhibits.plans import StudiesPlan
 
 
 def main() -> None:
-    """Read the answers' verdicts, check, write."""
     collect_by_arguments(
         __doc__, StudiesPlan, lambda plan, results: check_claims(claim_points(plan, results), plan.note)
     )

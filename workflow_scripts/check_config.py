@@ -13,7 +13,6 @@ from othink_mr1.scoring.task_scorers import check_scorers
 
 
 def main() -> None:
-    """Print a summary of the config, or end with a one-line error."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, default=Path("config.yaml"))
     parser.add_argument("--overlay", type=Path, action="append", default=[], help="merged in order")

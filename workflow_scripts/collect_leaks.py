@@ -9,7 +9,6 @@ from othink_mr1.exhibits.plans import LeaksPlan
 
 
 def main() -> None:
-    """Read the plan, collect, write."""
     collect_by_arguments(__doc__, LeaksPlan, collect_leaks)
 
 

@@ -20,7 +20,6 @@ with quick_imports():
 
 
 def main() -> None:
-    """Read the plan, collect, write."""
     parser = plan_parser(__doc__)
     parser.add_argument("--output", type=path_argument, required=True, metavar="CSV")
     parser.add_argument("--table", type=path_argument, required=True, metavar="MARKDOWN")

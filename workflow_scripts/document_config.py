@@ -182,7 +182,6 @@ def _type(entry: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Write both files."""
     docs = Path(__file__).parents[1] / "docs"
     write_text(docs / "config.schema.json", json.dumps(schema(), indent=1, ensure_ascii=False) + "\n")
     write_text(docs / "config.md", page())

@@ -26,7 +26,6 @@ MODULES = {f"figure{number}": f"figure{number}" for number in range(1, 9)} | {
 
 
 def main() -> None:
-    """Read arguments, draw, write the files."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--figure", required=True, help=f"{', '.join(MODULES)}, or a study that varies settings"

@@ -24,7 +24,6 @@ from othink_mr1.plan.runs import all_runs
 
 
 def main() -> None:
-    """Check the arguments, write the folder, push it if asked to."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -10,7 +10,6 @@ from othink_mr1.path_argument import path_argument
 
 
 def main() -> None:
-    """Read the set, write its fingerprints."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--examples", required=True, type=path_argument, help="examples.parquet of the set")
     parser.add_argument("--output", required=True, type=path_argument, help="parquet to write")

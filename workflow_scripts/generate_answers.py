@@ -29,7 +29,6 @@ def main() -> None:
     execution = parse_json(GenerationExecution, arguments.execution, "--execution")
     task = parse_json(GenerationTask, arguments.task, "--task")
 
-    # Imported late: torch and transformers take seconds, and the checks above should be instant.
     with torch_imports():
         from othink_mr1.evaluation.generate import generate_answers
 

@@ -14,7 +14,6 @@ from othink_mr1.exhibits.inspect_logs import logs_of, write_log
 
 
 def main() -> None:
-    """Write the logs, and print each file when it is written."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, default=Path("config.yaml"))
     parser.add_argument("--overlay", type=Path, action="append", default=[], help="merged in order")

@@ -21,7 +21,6 @@ with quick_imports():
 
 
 def main() -> None:
-    """Read the plan or the config, make the page, say how large it is."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plan", type=path_argument, help="the workflow's plan; else --config and --overlay")
     parser.add_argument("--results", type=path_argument, help="the root of the paths in the plan")

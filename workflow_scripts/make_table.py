@@ -15,7 +15,6 @@ from othink_mr1.plan.plan_files import made_of
 
 
 def main() -> None:
-    """Read the study, write both forms."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plan", type=path_argument, required=True, help="the table's plan file")
     parser.add_argument("--results", type=path_argument, default=Path("."), help="the results root")

@@ -30,7 +30,6 @@ def main() -> None:
     execution = parse_json(TrainingExecution, arguments.execution, "--execution")
     files = dict(_named_file(text) for text in arguments.examples)
 
-    # Imported late: torch and transformers take seconds, and the checks above should be instant.
     with torch_imports():
         from othink_mr1.training.pretraining import pretrain_backbone
 

@@ -16,7 +16,6 @@ from othink_mr1.tools.prune import find_unused, unused_lines
 
 
 def main() -> None:
-    """Print the list."""
     parser = argparse.ArgumentParser(description=f"{__doc__} Exhibits are not listed.")
     parser.add_argument("--config", type=Path, default=Path("config.yaml"))
     parser.add_argument("--overlay", type=Path, action="append", default=[], help="merged in order")

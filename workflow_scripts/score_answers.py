@@ -20,7 +20,6 @@ from othink_mr1.scoring.workers import ScoringWorkers
 
 
 def main() -> None:
-    """Read arguments, score, write, print the totals."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--answers", type=path_argument, required=True, help="answers.jsonl; only read")
     parser.add_argument("--scores", type=path_argument, required=True, help="csv to write")

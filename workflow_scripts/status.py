@@ -11,7 +11,6 @@ from othink_mr1.tools.status import status_table, study_status
 
 
 def main() -> None:
-    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, default=Path("config.yaml"))
     parser.add_argument("--overlay", type=Path, action="append", default=[], help="merged in order")

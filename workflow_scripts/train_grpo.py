@@ -23,7 +23,6 @@ def main() -> None:
     run = parse_json(RunDescription, arguments.run, "--run")
     execution = parse_json(TrainingExecution, arguments.execution, "--execution")
 
-    # Imported late: torch and transformers take seconds, and the checks above should be instant.
     with torch_imports():
         from othink_mr1.training.grpo_runs import train_grpo_run
 

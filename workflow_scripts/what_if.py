@@ -10,7 +10,6 @@ from othink_mr1.tools.what_if import what_if, whole_cost
 
 
 def main() -> None:
-    """Print the report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--overlay", type=Path, action="append", default=[], help="merged in order")
     parser.add_argument(

@@ -17,7 +17,6 @@ with quick_imports():
 
 
 def main() -> None:
-    """Read the plan and the sets, write both files."""
     parser = plan_parser(__doc__)
     parser.add_argument("--task", required=True, help="the plan's task")
     parser.add_argument("--output", type=path_argument, required=True, help="Markdown to write")

@@ -25,6 +25,8 @@ def quick_imports() -> Iterator[None]:
 def torch_imports() -> Iterator[None]:
     """Wrap imports of torch and transformers: quick_imports, and leave out a fifth of what is left.
 
+    They take seconds, so programs make them after the checks of their arguments, which should be instant.
+
     transformers imports scipy, where it is installed, for losses of object detection. It is taken as not
     installed: what is imported here cannot import scipy, unless it has been before.
 

@@ -36,7 +36,6 @@ class FixedBatch(Batch):
         self._unchecked = 0  # tokens since the last check
 
     def admit(self, numbers: Sequence[int], prompts: Sequence[Prompt]) -> None:
-        """See Batch."""
         new = self._compute(numbers, prompts)
         cache = self._cache_for(max(len(prompt) for prompt in prompts))
         cache.put_prompts(new.prompt_places, new.keys, new.values)
@@ -44,7 +43,6 @@ class FixedBatch(Batch):
         self._positions.index_copy_(0, new.places, new.positions)
 
     def step(self) -> None:
-        """See Batch."""
         assert self._next_logits is not None
         logits = self._next_logits().index_select(0, self._places)
         self._note_finite(logits)

@@ -52,7 +52,6 @@ class _OnGPU:
         return PaddedLayout.of(self._layout, self._device)
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
-        """See AttentionLayout."""
         kernel = self._varlen if flash_takes(query.device, query.dtype) else self._padded
         return kernel.attend(query, key, value, scaling)
 

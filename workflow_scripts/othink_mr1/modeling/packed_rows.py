@@ -118,10 +118,7 @@ def fill_rows(groups: Sequence[Group], row_tokens: int) -> Iterator[list[Group]]
 
 
 def _parts(group: Group, row_tokens: int) -> Iterator[Group]:
-    if group.tokens <= row_tokens:
-        yield group
-        return
-    if not group.completions:
+    if group.tokens <= row_tokens or not group.completions:
         yield group
         return
     part: list[Sequence[int]] = []

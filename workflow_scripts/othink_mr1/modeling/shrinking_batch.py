@@ -36,7 +36,6 @@ class ShrinkingBatch(Batch):
         self._positions = nothing  # [rows]: its rotary position
 
     def admit(self, numbers: Sequence[int], prompts: Sequence[Prompt]) -> None:
-        """See Batch."""
         new = self._compute(numbers, prompts)
         self._cache.put_prompts(new.prompt_places, new.keys, new.values)
         self._positions = torch.cat([self._positions, new.positions])
@@ -44,7 +43,6 @@ class ShrinkingBatch(Batch):
         self._tell_cache()
 
     def step(self) -> None:
-        """See Batch."""
         # TokenStep chooses its precision itself; autocast would also round the attention scores.
         with torch.autocast(self._device.type, enabled=False):
             logits = self._token_step(self._last, self._positions, self._cache)
@@ -56,7 +54,6 @@ class ShrinkingBatch(Batch):
         self._longest += 1
 
     def remove_ended(self, may_shrink: bool) -> Iterator[tuple[int, list[int]]]:
-        """See Batch."""
         ended = self._is_stop[self._last]
         if self._longest == self._max_new_tokens:
             ended = ended | (self._counts == self._max_new_tokens)
