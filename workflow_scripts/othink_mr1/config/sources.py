@@ -91,7 +91,6 @@ class UrlSource(ConfigModel):
 
     @property
     def url(self) -> str:
-        """The file's address."""
         return f"{self.base_url.rstrip('/')}/{self.path}"
 
 

@@ -29,7 +29,6 @@ class SetLengths:
 
     @property
     def prompt(self) -> int:
-        """Tokens of the prompt."""
         return self.image + self.text
 
 
@@ -79,7 +78,6 @@ def set_lengths(config: StudyConfig, source: str) -> SetLengths:
 
 
 def set_items(config: StudyConfig, source: str) -> int:
-    """A set's number of items."""
     declared = config.sources[source]
     if isinstance(declared, PartSource):
         whole = set_items(config, declared.of)

@@ -71,7 +71,6 @@ class KeptAnswers:
             self._stream.close()
 
     def add(self, item: int, completion: Completion) -> None:
-        """Keep a completion."""
         self._commit_of[item] = self._commit
         with naming(self._file):
             self._stream.write(self._line(item, completion))

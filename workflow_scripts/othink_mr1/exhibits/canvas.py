@@ -31,7 +31,6 @@ class Canvas:
     def box(
         self, x: float, y: float, width: float, height: float, fill: str, stroke: str | None = None
     ) -> None:
-        """A rectangle."""
         self._boxes.append(
             {"x": x, "y": y, "x2": x + width, "y2": y + height, "fill": fill, "stroke": stroke or fill}
         )

@@ -88,7 +88,6 @@ class Figure:
 
     @property
     def sentences(self) -> list[str]:
-        """The caption's sentences."""
         return [f"{capital(line)}." for line in self.caption if line]
 
 

@@ -46,7 +46,6 @@ class Contestant:
 
     @property
     def runs(self) -> list[str]:
-        """The names of its runs."""
         return [entry.run for entry in next(iter(self.tested.values())).entries]
 
 

@@ -22,7 +22,6 @@ class Stopwatch:
         self._started = time.monotonic() - earlier_seconds
 
     def seconds(self) -> float:
-        """Wall time so far."""
         return round(time.monotonic() - self._started, 3)
 
     def facts(self) -> dict[str, Any]:

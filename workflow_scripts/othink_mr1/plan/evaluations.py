@@ -27,13 +27,11 @@ class Evaluation:
 
 
 def answers_file(config: StudyConfig, evaluation: Evaluation) -> str:
-    """The path of the evaluation's answers."""
     folder = tested_task(config, evaluation.tested_on)
     return f"answers/{evaluation.checkpoint}/{folder}/answers.jsonl"
 
 
 def scores_file(config: StudyConfig, evaluation: Evaluation) -> str:
-    """The path of the evaluation's scores."""
     folder = tested_task(config, evaluation.tested_on)
     scorer = config.tasks[evaluation.tested_on].scorer
     return f"scores/{evaluation.checkpoint}/{folder}/{scorer}-{versions.SCORER}.csv"

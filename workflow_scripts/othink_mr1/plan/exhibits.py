@@ -126,7 +126,6 @@ def compared_runs(config: StudyConfig, study: str) -> list[Run]:
 
 
 def comparison_plan(config: StudyConfig, study: str) -> dict[str, Any]:
-    """The plan of a comparison."""
     grid = config.studies[study]
     assert grid.choice is not None
     tested = {evaluation.tested_on for evaluation in evaluations(config, study)}

@@ -18,18 +18,15 @@ from othink_mr1.plan.per_config import per_config
 
 @per_config
 def raw_folder(config: StudyConfig, source: str) -> str:
-    """The folder of a source's raw files."""
     return f"raw/{source}-{digest(raw_identity(config, source))}"
 
 
 @per_config
 def data_folder(config: StudyConfig, source: str) -> str:
-    """The folder of a prepared set."""
     return f"data/{source}-{digest(data_identity(config, source))}"
 
 
 def examples_file(config: StudyConfig, source: str) -> str:
-    """The examples of a prepared set."""
     return f"{data_folder(config, source)}/examples.parquet"
 
 
@@ -42,7 +39,6 @@ def leaks_file(config: StudyConfig, train: str, test: str) -> str:
 
 @per_config
 def backbone_folder(config: StudyConfig, backbone: str) -> str:
-    """The folder of a backbone."""
     return f"backbones/{backbone}-{digest(backbone_identity(config, backbone))}"
 
 

@@ -93,17 +93,16 @@ def _score(answer: Answer, r1v: Any, exact: Any) -> Score:
     )
 
 
-def totals(scores: Iterable[Score]) -> dict[str, object]:
+def totals(scores: Sequence[Score]) -> dict[str, object]:
     """Counts over all scores and per task, with the scorers' version."""
     by_task: dict[str, list[Score]] = {}
     for score in scores:
         by_task.setdefault(score.task, []).append(score)
-    everything = [score for task in by_task.values() for score in task]
     tasks = {task: _counts(of_task) for task, of_task in by_task.items()}
-    return {"scorer": SCORER, **_counts(everything), "tasks": tasks}
+    return {"scorer": SCORER, **_counts(scores), "tasks": tasks}
 
 
-def _counts(scores: list[Score]) -> dict[str, object]:
+def _counts(scores: Sequence[Score]) -> dict[str, object]:
     outcomes = [score.outcome for score in scores]
     return {
         "items": len(scores),

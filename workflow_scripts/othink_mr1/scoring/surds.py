@@ -121,7 +121,6 @@ class Surd:
 
 
 def rational(value: int | Fraction) -> Surd:
-    """A rational number."""
     return _made({(1, 0): Fraction(value)})
 
 

@@ -23,12 +23,10 @@ class TimeLeft:
         self._begin = now
 
     def start(self, job: int, rule: str, now: float) -> None:
-        """A job starts."""
         self._rules[job] = rule
         self._started[job] = now
 
     def finish(self, job: int, now: float) -> None:
-        """A job has ended."""
         rule = self._rules.get(job, "")
         if rule in self._total and job in self._started:
             self._done[rule] += 1

@@ -63,12 +63,10 @@ class TrainingRun:
 
     @property
     def without_reasoning(self) -> int:
-        """How many of the examples have no reasoning."""
         return self._examples.without("reasoning")
 
     @property
     def examples(self) -> int:
-        """The number of examples."""
         return len(self._examples)
 
     def prompts(
@@ -113,7 +111,6 @@ class TrainingRun:
         return prompts_of
 
     def save_checkpoint(self, folder: Path) -> None:
-        """Write the current weights."""
         weights = None
         if is_sharded(self.model):
             in_host_memory = ((names, weight.cpu()) for names, weight in gathered_weights(self.model))
