@@ -31,9 +31,10 @@ GPUS_PER_NODE = 8
 _SYSTEM_PROGRAMS = ("/usr/sbin", "/sbin")  # not on every user's PATH
 _PORTS = 1000
 _STARTED_FOR = "SLURM_TEST_STARTED_FOR"  # distinguishes the daemons (and their children) of different nodes
-_UP_SECONDS = 30.0
+# These only end what hangs: on a busy machine a second's work takes many.
+_UP_SECONDS = 120.0
 _END_SECONDS = 20.0
-_CLIENT_SECONDS = 20.0
+_CLIENT_SECONDS = 60.0
 
 
 def missing_programs() -> list[str]:
@@ -76,9 +77,13 @@ class SlurmCluster:
             self.cancel_all()
         for name in ("slurmctld", *NODES, "munged"):
             self._end(name, signal.SIGTERM)
-        for process in self.own_processes():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
+        # Until they are gone: who is killed is there for another moment, on a busy machine for longer.
+        deadline = time.monotonic() + _END_SECONDS
+        while (left := self.own_processes()) and time.monotonic() < deadline:
+            for process in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            time.sleep(0.02)
         self._held_port.close()
 
     def cancel_all(self) -> None:

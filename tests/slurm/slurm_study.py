@@ -26,7 +26,7 @@ STEPS = 40
 # What a step waits on the cluster, so that a fault comes while the run trains, and so that its job runs into
 # a limit of a minute. Waiting leaves the processor to the tests beside.
 STEP_SECONDS = 0.4
-LONG_STEP_SECONDS = 2.0
+LONG_STEP_SECONDS = 5.0
 # One GPU of the cluster, which does not compute: the trainings compute on the CPU.
 EXECUTION = {"train": {"gpus": 1, "save_every_minutes": 0.005}}
 IMPATIENT_SNAKEMAKE = (sys.executable, str(Path(__file__).with_name("impatient_snakemake.py")))
@@ -162,7 +162,7 @@ class SlurmStudy:
             env={"HOME": os.environ.get("HOME", "/"), **self.cluster.environment, **THREADS},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=SECONDS,
             check=False,
         )
 
