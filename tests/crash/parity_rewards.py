@@ -2,7 +2,8 @@
 
 Usage: python parity_rewards.py ENTRY_POINT [ARGUMENTS OF THE ENTRY POINT]
 
-SLOW_STATES, a variable of the environment: seconds that each file of a state takes, as on a slow disk.
+SLOW_STATES, a variable of the environment: seconds that each file of a state takes, as on a slow disk, after
+the next step, however long that takes here.
 """
 
 from __future__ import annotations
@@ -43,9 +44,14 @@ def _slow_down_states(seconds: float) -> None:
 
     save = training_state._save
 
-    def slowly(*arguments: Any) -> None:
+    def slowly(folder: Path, *arguments: Any) -> None:
+        run = folder.parent.with_name(folder.parent.name.removeprefix(".").removesuffix(".states"))
+        step = int(folder.name.removeprefix(".step-").partition(".")[0])
+        hung = time.monotonic() + 60
+        while len((run / "metrics.csv").read_text().splitlines()) <= 1 + step and time.monotonic() < hung:
+            time.sleep(0.01)
         time.sleep(seconds)
-        save(*arguments)
+        save(folder, *arguments)
 
     training_state._save = slowly
 

@@ -62,7 +62,7 @@ def _killed_in_the_middle(checkout: Path, variables: dict[str, str]) -> Path:
         start_new_session=True,
     ) as running:
         try:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 300
             while not (parts := _parts(checkout)) and time.monotonic() < deadline:
                 assert running.poll() is None, "it ended before it was killed"
                 time.sleep(0.02)
