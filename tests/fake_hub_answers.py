@@ -9,6 +9,7 @@ import socket
 import struct
 import time
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
@@ -221,7 +222,7 @@ class Handler(BaseHTTPRequestHandler):
             self._write(body[: int(len(body) * fault.truncate)], None)
             self.close_connection = True
             if fault.cut:
-                time.sleep(0.2)  # unread data is lost
+                self._wait_until_read()
                 self._reset()
             else:
                 self.connection.shutdown(socket.SHUT_WR)
@@ -235,6 +236,23 @@ class Handler(BaseHTTPRequestHandler):
             self.request_log.sent += len(body[start : start + step])
             if bytes_per_second:
                 time.sleep(1 / SLICES_PER_SECOND)
+
+    def _wait_until_read(self) -> None:
+        """Until the client has read all that was sent: a reset loses what it has not."""
+        own, client = (
+            f"{port:04X}" for _, port in (self.connection.getsockname(), self.connection.getpeername())
+        )
+        hung = time.monotonic() + 10
+        while time.monotonic() < hung:
+            queues = {}
+            for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+                _, local, remote, _, queue, *_ = line.split()
+                queues[local.partition(":")[2], remote.partition(":")[2]] = queue.split(":")
+            if (own, client) not in queues or (client, own) not in queues:
+                return  # the client has closed it
+            if int(queues[own, client][0], 16) == 0 == int(queues[client, own][1], 16):
+                return
+            time.sleep(0.01)
 
     def _reset(self) -> None:
         """Close with RST, like a router that lost the connection."""
