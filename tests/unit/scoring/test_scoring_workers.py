@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -30,8 +31,11 @@ def _no_workers_of_other_tests():
 
 def workers_of(parent: int) -> list[int]:
     """The process ids of a process's workers."""
-    children = Path(f"/proc/{parent}/task").glob("*/children")
-    return [int(child) for file in children for child in file.read_text().split() if is_worker(int(child))]
+    children: list[int] = []
+    for file in Path(f"/proc/{parent}/task").glob("*/children"):
+        with suppress(OSError):  # of a thread that has just ended
+            children += map(int, file.read_text().split())
+    return [child for child in children if is_worker(child)]
 
 
 def is_worker(process: int) -> bool:

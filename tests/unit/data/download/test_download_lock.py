@@ -74,7 +74,7 @@ def test_downloads_at_once_lose_no_entry(tmp_path):
         for path in [":".join(sys.path)]
         for number in range(12)
     ]
-    assert [each.wait(30) for each in running] == [0] * 12
+    assert [each.wait(120) for each in running] == [0] * 12
     assert len(read_lock(lock)) == 12
 
 
