@@ -247,7 +247,7 @@ def test_a_signal_to_one_process_stops_all_and_keeps_the_state(site: Site) -> No
     process = site.start_and_see_a_state(site.root / "stopped")
     followers = [number for number in children(process.pid) if variable(number, "RANK") == "1"]
     os.kill(followers[0], signal.SIGURG)
-    said, _ = process.communicate(timeout=SECONDS)
+    said, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "ended by SIG" in said
     assert "is kept; started again, the training goes on from there" in said
@@ -259,7 +259,7 @@ def test_a_process_that_dies_ends_the_job(site: Site) -> None:
     process = site.start_and_see_a_state(site.root / "run")
     ranks = {variable(number, "RANK"): number for number in children(process.pid)}
     os.kill(ranks["1"], signal.SIGKILL)
-    said, _ = process.communicate(timeout=SECONDS)
+    said, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "rank      : 1" in said
     assert not any(Path(f"/proc/{number}").exists() for number in ranks.values())

@@ -97,7 +97,7 @@ def test_a_process_that_dies_ends_the_job(study: SlurmStudy) -> None:
         ranks = processes(study)
         assert set(ranks) == {"0", "1"}
         os.kill(ranks["1"], signal.SIGKILL)
-        assert process.wait(SECONDS) != 0
+        assert process.wait(60) != 0
     assert "task 1: Killed" in study.log(STEPS)
     assert not any(Path(f"/proc/{number}").exists() for number in ranks.values())
 

@@ -104,7 +104,7 @@ def test_a_step_that_takes_too_long_ends_the_program() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=30,
     )
     assert (done.returncode, done.stderr) == (
         1,
@@ -122,19 +122,19 @@ def test_a_jpeg_of_a_thousand_scans(tmp_path: Path) -> None:
     (tmp_path / "bomb.jpg").write_bytes(whole[:first] + whole[first:second] * 1000 + whole[second:])
     assert (tmp_path / "bomb.jpg").stat().st_size < 2_000_000
     script = (
-        "import sys, time; from pathlib import Path\n"
+        "import sys; from pathlib import Path\n"
         "from othink_mr1.data import bounds\n"
         "from othink_mr1.data.images import bounded_image\n"
         "bounds.SECONDS = 1.0\n"
         "data = Path(sys.argv[1]).read_bytes()\n"
-        "print(time.monotonic(), flush=True)\n"
         "with bounds.bounded_time('train.parquet row 3'): bounded_image(data, 10_000)\n"
     )
+    started = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", script, tmp_path / "bomb.jpg"],
         cwd=SCRIPT.parent, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert time.monotonic() - float(done.stdout) < 10  # without the program's start
+    assert time.monotonic() - started < 10
     assert "train.parquet row 3: takes more than 1 s to read; do not use this file" in done.stderr
 
 
@@ -180,7 +180,7 @@ def test_a_gold_that_is_judged_without_end_ends_the_program() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=30,
     )
     assert (done.returncode, done.stderr) == (
         1,

@@ -132,7 +132,6 @@ def test_hostile_texts(tmp_path):
     assert len(HOSTILE) >= 40
     marker = tmp_path / "executed"
     slow = []
-    easy = geometry_question("<answer> 5 </answer>")
     with ScoringWorkers(1, seconds=0.15) as pool:
         for name, text in HOSTILE.items():
             text = text.replace("{marker}", str(marker))
@@ -145,7 +144,6 @@ def test_hostile_texts(tmp_path):
                 (Question("counting", "r1v_correct", text, "5"), TimedOut | bool),
                 (Question("counting", "exact_outcome", tagged, "5"), TimedOut | Judgement),
             ):
-                pool.answers([easy])  # if the question before has ended the worker, another has started now
                 start = time.monotonic()
                 (reply,) = pool.answers([question])
                 slow.append((time.monotonic() - start, name, question.scorer, question.rule))

@@ -27,8 +27,7 @@ from tiny import sft_settings
 pytestmark = pytest.mark.usefixtures("rewards_that_differ")
 
 SOON = 1e-9  # minutes: a state is due after every step, but the training does not wait for the one before
-WRITE_STEPS = 15  # that a slow disk's write takes, however long steps are here
-STUCK_SECONDS = 3.0  # it takes no longer, as a training that waited for it would make no steps
+WRITE_SECONDS = 0.7
 STEP_SECONDS = 0.03
 
 
@@ -70,7 +69,7 @@ def test_on_a_slow_disk_saving_costs_less_than_three_percent(new_run: NewRun, mo
     """The writes take as long as the training; it stands still while the state is copied, no longer."""
     run = new_run("sft")
     run.settings = sft_settings(steps=60, checkpoint_steps=[])
-    written = slow_disk(monkeypatch, 0)
+    written = slow_disk(monkeypatch, WRITE_SECONDS)
     held_up: list[float] = []
     in_thread: set[str] = set()
     save, write = session.TrainingSession._save_state, session.TrainingSession._write_state
@@ -83,9 +82,6 @@ def test_on_a_slow_disk_saving_costs_less_than_three_percent(new_run: NewRun, mo
 
     def noted_write(self: session.TrainingSession, *arguments: object) -> None:
         in_thread.add(threading.current_thread().name)
-        began, steps = time.monotonic(), len(times)
-        while len(times) < min(steps + WRITE_STEPS, 60) and time.monotonic() < began + STUCK_SECONDS:
-            time.sleep(0.01)
         write(self, *arguments)
 
     def step_of_fixed_length(*arguments: object) -> tuple[float, int]:
@@ -100,7 +96,7 @@ def test_on_a_slow_disk_saving_costs_less_than_three_percent(new_run: NewRun, mo
     run.start(save_every_minutes=SOON)
     trained = times[-1] - times[0]
     assert in_thread == {"state-writer_0"}
-    assert 2 <= len(written) <= 60 / WRITE_STEPS + trained / STUCK_SECONDS + 1
+    assert 2 <= len(written) <= trained / WRITE_SECONDS + 1
     assert len(held_up) == len(written)
     assert sum(held_up) < 0.03 * trained, (held_up, trained)
     # Several steps were made while each state was written.

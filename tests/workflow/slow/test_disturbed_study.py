@@ -73,7 +73,7 @@ def signalled(checkout: Path, number: int, when: Callable[[], bool]) -> None:
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
-        process.communicate(timeout=SECONDS)
+        process.communicate(timeout=60)
 
 
 def test_stopped_and_killed_it_goes_on_to_the_bit(undisturbed: Path, tmp_path: Path) -> None:

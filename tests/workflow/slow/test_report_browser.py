@@ -53,7 +53,7 @@ def page(browser: Any, file: Path) -> Iterator[Page]:
 
 def wait(page: Page, condition: str) -> None:
     """Poll: Playwright's own wait_for_function needs eval, which the page forbids."""
-    for _ in range(1200):  # a minute
+    for _ in range(100):
         if page.evaluate(condition):
             return
         page.wait_for_timeout(50)
