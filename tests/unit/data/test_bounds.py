@@ -91,12 +91,30 @@ def test_memory_that_runs_out_is_not_called_a_broken_file(tmp_path: Path, monkey
         pass
 
 
-def test_a_step_that_takes_too_long_ends_the_program() -> None:
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        (
+            "with bounds.bounded_time('quick'): pass\n"
+            "with bounds.bounded_time('a.parquet row 7\\x1b[2J'): time.sleep(60)\n",
+            "a.parquet row 7\\x1b[2J: takes more than 0 s to read; do not use this file (or mend its "
+            "disk, if that stands still)",
+        ),
+        (
+            "def judge(gold):\n"
+            "    while True: pass\n"
+            "prepare.row_to_example = lambda row, number, limits: SimpleNamespace(gold='7')\n"
+            "prepare._attempt(0, SimpleNamespace(where='train.jsonl line 1'), None, judge)\n",
+            "train.jsonl line 1: takes more than 0 s to judge its gold; correct the task's scorer",
+        ),
+    ],
+    ids=["reading", "a scorer"],
+)
+def test_a_step_that_takes_too_long_ends_the_program(steps: str, said: str) -> None:
     script = (
-        "from othink_mr1.data import bounds; import time\n"
-        "bounds.SECONDS = 0.5\n"
-        "with bounds.bounded_time('quick'): pass\n"
-        "with bounds.bounded_time('a.parquet row 7\\x1b[2J'): time.sleep(60)\n"
+        "import time; from types import SimpleNamespace\n"
+        "from othink_mr1.data import bounds, prepare\n"
+        f"bounds.SECONDS = 0.5\n{steps}"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -106,11 +124,7 @@ def test_a_step_that_takes_too_long_ends_the_program() -> None:
         check=False,
         timeout=30,
     )
-    assert (done.returncode, done.stderr) == (
-        1,
-        "error: a.parquet row 7\\x1b[2J: takes more than 0 s to read; do not use this file (or mend its "
-        "disk, if that stands still)\n",
-    )
+    assert (done.returncode, done.stderr) == (1, f"error: {said}\n")
 
 
 def test_a_jpeg_of_a_thousand_scans(tmp_path: Path) -> None:
@@ -162,27 +176,3 @@ def test_the_bounds_leave_room_for_the_largest_picture(tmp_path: Path) -> None:
     pq.write_table(rows(stream.getvalue(), 1), tmp_path / "large.parquet")
     said, _ = prepare(tmp_path, tmp_path / "large.parquet")
     assert said.startswith("prepare set: 1/1")
-
-
-def test_a_gold_that_is_judged_without_end_ends_the_program() -> None:
-    script = (
-        "from types import SimpleNamespace\n"
-        "from othink_mr1.data import bounds, prepare\n"
-        "bounds.SECONDS = 0.5\n"
-        "def judge(gold):\n"
-        "    while True: pass\n"
-        "prepare.row_to_example = lambda row, number, limits: SimpleNamespace(gold='7')\n"
-        "prepare._attempt(0, SimpleNamespace(where='train.jsonl line 1'), None, judge)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=SCRIPT.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-    )
-    assert (done.returncode, done.stderr) == (
-        1,
-        "error: train.jsonl line 1: takes more than 0 s to judge its gold; correct the task's scorer\n",
-    )

@@ -130,6 +130,10 @@ def test_a_phone(browser: Any, file: Path, scheme: str) -> None:
     page.goto(f"file://{file}")
     page.wait_for_timeout(800)
     assert page.evaluate("document.documentElement.scrollWidth") == 390
+    # A claim's value, interval and level stand in one line here: "-1.8-5.0 to +1.595 %".
+    small = "document.querySelectorAll('#claims td[data-label=ours] small')"
+    apart = page.evaluate(f"[...{small}].map(each => getComputedStyle(each, '::before').content)")
+    assert set(apart) == {'"; "'}
     page.close()
 
 
